@@ -1,0 +1,46 @@
+"""Apply each user's preferences, and turn refused changes into pages that say what to do."""
+
+import zoneinfo
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone, translation
+
+from accounts.errors import DomainError
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class PreferencesMiddleware:
+    """Activate the language and time zone of the user who is signed in."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        user = getattr(request, "user", None)
+        is_tenant = getattr(request, "tenant", None) is not None and request.tenant.schema_name != "public"
+        if is_tenant and user is not None and user.is_authenticated:
+            translation.activate(user.language)
+            request.LANGUAGE_CODE = translation.get_language()
+            with timezone.override(zoneinfo.ZoneInfo(user.time_zone)):
+                return self.get_response(request)
+        return self.get_response(request)
+
+
+class DomainErrorMiddleware:
+    """Answer a DomainError that no view caught: back to the page with its sentence, or 409."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, DomainError):
+            return None
+        messages.error(request, exception.message)
+        return render(request, "409.html", {"error": exception}, status=409)

@@ -1,0 +1,52 @@
+"""What every domain record carries: an id that is the same in every schema, and its owner."""
+
+import uuid
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+
+def new_id() -> uuid.UUID:
+    """Return a new time-ordered id (UUIDv7, RFC 9562)."""
+    return uuid7()
+
+
+class RecordQuerySet(models.QuerySet[Any]):
+    """Questions that make sense for every kind of record."""
+
+    def own(self) -> "RecordQuerySet":
+        """Return the rows that this institution owns."""
+        return self.filter(origin__isnull=True)
+
+    def received(self) -> "RecordQuerySet":
+        """Return the rows mirrored here from a partner."""
+        return self.filter(origin__isnull=False)
+
+    def current(self) -> "RecordQuerySet":
+        """Return the rows that are not merely kept for history."""
+        return self.filter(retired_at__isnull=True)
+
+
+class Record(models.Model):
+    """A row with one owner: own where ``origin`` is null, else a read-only mirror of ``origin``'s row.
+
+    ``retired_at`` is set on a received row that has left the partner's share and stays only
+    because own records still name it; such rows appear in no list.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    origin = models.UUIDField(null=True, blank=True, editable=False)
+    retired_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = RecordQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_received(self) -> bool:
+        """Say whether a partner owns this row."""
+        return self.origin is not None

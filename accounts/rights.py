@@ -1,0 +1,97 @@
+"""What each role may do, and over which units: the one place that knows.
+
+A right is a role (what one may do), a unit (over whose clients and portfolios) and, for single
+clients and portfolios, a grant (django-guardian). Default is deny.
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model, Q, QuerySet, UUIDField
+from django.db.models.functions import Cast
+from guardian.models import UserObjectPermission
+
+from accounts.models import Role, User
+
+RIGHTS: dict[str, frozenset[str]] = {
+    Role.PORTFOLIO_MANAGER: frozenset(
+        {"mandate.decide", "portfolio.manage", "model.edit", "proposal.make", "proposal.approve", "order.send"}
+        | {"report.make", "instruction.answer", "security.edit", "price.import"}
+    ),
+    Role.ADVISOR: frozenset(
+        {"client.edit", "mandate.edit", "mandate.submit", "instruction.send", "report.release", "note.edit"}
+    ),
+    Role.OPERATIONS: frozenset(
+        {"cash.match", "settlement.edit", "order.follow", "instruction.answer", "price.import", "security.edit"}
+        | {"kyc.edit", "payout.verify", "report.make"}
+    ),
+    Role.ADMINISTRATOR: frozenset(
+        {"agreement.edit", "mirror.control", "people.edit", "token.edit", "institution.edit"}
+    ),
+    Role.COMPLIANCE: frozenset({"disclosure.read", "audit.read", "agreement.read", "people.read"}),
+}
+
+# Roles that see clients, mandates and portfolios at all. Administrators configure, they do not look.
+CLIENT_ROLES = (Role.ADVISOR, Role.OPERATIONS, Role.COMPLIANCE)
+PORTFOLIO_ROLES = (Role.PORTFOLIO_MANAGER, Role.OPERATIONS, Role.COMPLIANCE)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Over which units a person holds some roles: everything, or the subtrees below ``paths``."""
+
+    everything: bool
+    paths: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.paths)
+
+    def q(self, unit_field: str) -> Q:
+        """Return the condition that a row's ``unit_field`` lies within reach."""
+        if self.everything:
+            return Q(pk__isnull=False)
+        condition = Q(pk__in=[])
+        for path in self.paths:
+            condition |= Q(**{f"{unit_field}__path__startswith": path})
+        return condition
+
+
+def _assignments(user: User) -> list[tuple[str, str | None]]:
+    # One query per request: the user object lives as long as the request.
+    cached: list[tuple[str, str | None]] | None = user.__dict__.get("_role_assignments")
+    if cached is None:
+        rows = user.role_assignments.values_list("role", "unit__path") if user.is_active else []
+        cached = user.__dict__["_role_assignments"] = list(rows)
+    return cached
+
+
+def roles_of(user: User) -> frozenset[str]:
+    """Return the roles that ``user`` has anywhere in the institution."""
+    return frozenset(role for role, _path in _assignments(user))
+
+
+def can(user: User, right: str) -> bool:
+    """Say whether one of the user's roles carries ``right``."""
+    return any(right in RIGHTS.get(role, frozenset()) for role in roles_of(user))
+
+
+def reach(user: User, roles: Iterable[str]) -> Reach:
+    """Return over which units ``user`` holds any of ``roles``."""
+    wanted = set(roles)
+    held = [path for role, path in _assignments(user) if role in wanted]
+    return Reach(everything=None in held, paths=tuple(path for path in held if path is not None))
+
+
+def granted_ids(user: User, model: type[Model]) -> QuerySet[UserObjectPermission, uuid.UUID]:
+    """Return the ids of the rows of ``model`` that ``user`` was granted one by one, as a subquery."""
+    return (
+        UserObjectPermission.objects.filter(
+            user=user,
+            permission__codename=f"view_{model._meta.model_name}",
+            content_type=ContentType.objects.get_for_model(model),
+        )
+        .annotate(record_id=Cast("object_pk", UUIDField()))
+        .values_list("record_id", flat=True)
+    )

@@ -1,0 +1,1 @@
+"""Pure calculations on clients: values in, frozen dataclasses out."""

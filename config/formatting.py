@@ -1,0 +1,5 @@
+"""Template filters that show numbers, dates and states."""
+
+from django import template
+
+register = template.Library()

@@ -1,0 +1,72 @@
+"""The institutions of the platform."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_tenants.models import DomainMixin, TenantMixin
+from django_tenants.postgresql_backend.base import _check_schema_name
+
+from accounts.fields import CurrencyField
+from accounts.records import new_id
+
+
+class HostedManager(models.Manager["Institution"]):
+    """Institutions with a schema here: what tenant commands go over."""
+
+    def get_queryset(self) -> models.QuerySet["Institution"]:
+        return super().get_queryset().filter(schema_name__isnull=False)
+
+
+class Institution(TenantMixin):
+    """A party to agreements: hosted here as a tenant, or external, reached through the partner API.
+
+    An external institution has no schema. Its ``id`` is what records carry as their ``origin``.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    schema_name = models.CharField(
+        max_length=63, unique=True, null=True, blank=True, validators=[_check_schema_name]
+    )
+    name = models.CharField(_("name"), max_length=120, unique=True)
+    short_name = models.CharField(_("short name"), max_length=40)
+    lei = models.CharField(_("LEI"), max_length=20, blank=True)
+    country = models.CharField(_("country"), max_length=2, default="CH")
+    currency = CurrencyField(_("currency"), default="EUR")
+    language = models.CharField(_("language of reports"), max_length=10, default="en")
+    # The letterhead of reports made for this institution's clients.
+    address = models.TextField(_("address"), blank=True)
+    contact = models.CharField(_("contact"), max_length=200, blank=True)
+    colour = models.CharField(_("colour"), max_length=7, default="#1f4e79")
+    footer = models.TextField(_("footer of reports"), blank=True)
+    is_demo = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    auto_create_schema = True
+    auto_drop_schema = False
+
+    objects: ClassVar[HostedManager] = HostedManager()
+    everyone: ClassVar[models.Manager["Institution"]] = models.Manager()
+
+    class Meta:
+        ordering = ["name"]
+        base_manager_name = "everyone"
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_hosted(self) -> bool:
+        """Say whether this institution's schema is on this platform."""
+        return self.schema_name is not None
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.auto_create_schema = self.is_hosted
+        super().save(*args, **kwargs)
+
+
+class Domain(DomainMixin):
+    """A host name under which an institution's pages are served."""
+
+    def __str__(self) -> str:
+        return self.domain

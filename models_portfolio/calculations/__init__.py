@@ -1,0 +1,1 @@
+"""Pure calculations on models: values in, frozen dataclasses out."""

@@ -1,0 +1,1 @@
+"""Pure calculations on portfolios: values in, frozen dataclasses out."""

@@ -1,0 +1,373 @@
+"""Derive holdings, cost, realised gains and cash from the entries of a ledger.
+
+The ledger is append-only and may be back-dated, so nothing here is carried over from an
+earlier derivation: the same entries always give the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from portfolios.calculations.entries import (
+    FLOWS,
+    ZERO,
+    Entry,
+    EntryType,
+    Key,
+    LedgerError,
+    LedgerErrorCode,
+    standing_entries,
+)
+
+
+class CostMethod(StrEnum):
+    AVERAGE = "average"
+    FIFO = "fifo"
+    LIFO = "lifo"
+    HIFO = "hifo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """Hold what is left of one purchase, or, at average cost, the whole pool of a security."""
+
+    entry_id: Key
+    acquired_on: date
+    quantity: Decimal
+    book_cost: Decimal
+    book_cost_portfolio: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """Hold a security by trade date (`quantity`) and by settlement date (`settled_quantity`).
+
+    `settled_quantity` may be negative for a while when a sale settles before its purchase.
+    """
+
+    security: Key
+    currency: str
+    quantity: Decimal
+    settled_quantity: Decimal
+    book_cost: Decimal
+    book_cost_portfolio: Decimal
+    lots: tuple[Lot, ...]
+
+    @property
+    def average_cost(self) -> Decimal | None:
+        """Return the cost of one unit in the security's currency, or None when none is held."""
+        return self.book_cost / self.quantity if self.quantity else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """Hold a realised gain, in the security's currency and split in the portfolio's.
+
+    `price_gain_portfolio + currency_gain_portfolio == gain_portfolio`: the price part is the gain
+    in the security's currency at the rate of the sale, the rest is the change of the rate on the
+    cost. `lots` are the parts of purchases that were sold.
+    """
+
+    entry_id: Key
+    security: Key
+    trade_date: date
+    currency: str
+    quantity: Decimal
+    proceeds: Decimal
+    cost: Decimal
+    gain: Decimal
+    proceeds_portfolio: Decimal
+    cost_portfolio: Decimal
+    gain_portfolio: Decimal
+    price_gain_portfolio: Decimal
+    currency_gain_portfolio: Decimal
+    lots: tuple[Lot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CashBalance:
+    """Hold cash in one currency: settled, and traded (with trades not yet settled)."""
+
+    currency: str
+    settled: Decimal
+    traded: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """Hold everything the ledger says as of a day.
+
+    `holdings` also lists a security that is sold but not yet delivered (quantity 0).
+    """
+
+    as_of: date
+    method: CostMethod
+    holdings: Mapping[Key, Holding]
+    gains: tuple[Gain, ...]
+    cash: Mapping[str, CashBalance]
+
+
+@dataclass(slots=True)
+class _Book:
+    """Gather one security while the ledger is read."""
+
+    currency: str
+    quantity: Decimal = ZERO
+    settled: Decimal = ZERO
+    lots: list[Lot] = field(default_factory=list)
+
+
+def derive_positions(
+    entries: Iterable[Entry],
+    *,
+    as_of: date,
+    method: CostMethod = CostMethod.AVERAGE,
+    fees_in_cost: bool = True,
+) -> Positions:
+    """Derive holdings, realised gains and cash at the end of `as_of`.
+
+    `entries` come in the order of booking; they are read by trade date, within a day in the order
+    given. Fees and taxes of a trade raise the cost of a purchase and lower the proceeds of a sale
+    unless `fees_in_cost` is false. An entry and its reversal are left out as if never booked.
+    Raises LedgerError when more is sold or transferred out than is held on that day.
+    """
+    books: dict[Key, _Book] = {}
+    gains: list[Gain] = []
+    settled: dict[str, Decimal] = {}
+    traded: dict[str, Decimal] = {}
+    counted = [entry for entry in standing_entries(entries) if entry.trade_date <= as_of]
+    counted.sort(key=lambda entry: (entry.trade_date, entry.type is not EntryType.SPLIT))
+    for entry in counted:
+        is_settled = entry.settlement_date <= as_of
+        if entry.net_amount:
+            currency = entry.currency
+            traded[currency] = traded.get(currency, ZERO) + entry.net_amount
+            settled.setdefault(currency, ZERO)
+            if is_settled:
+                settled[currency] += entry.net_amount
+        if entry.type in _MOVES_SECURITIES and not _is_cash_transfer(entry):
+            gain = _apply(entry, books, is_settled, method, fees_in_cost)
+            if gain is not None:
+                gains.append(gain)
+    return Positions(
+        as_of=as_of,
+        method=method,
+        holdings={
+            security: _holding(security, book)
+            for security, book in books.items()
+            if book.quantity or book.settled
+        },
+        gains=tuple(gains),
+        cash={
+            currency: CashBalance(
+                currency=currency, settled=settled[currency], traded=traded[currency]
+            )
+            for currency in sorted(traded)
+        },
+    )
+
+
+_MOVES_SECURITIES = frozenset(
+    {
+        EntryType.BUY,
+        EntryType.SELL,
+        EntryType.TRANSFER_IN,
+        EntryType.TRANSFER_OUT,
+        EntryType.SPLIT,
+    }
+)
+
+
+def _is_cash_transfer(entry: Entry) -> bool:
+    return entry.security is None and entry.type in FLOWS
+
+
+def _apply(
+    entry: Entry,
+    books: dict[Key, _Book],
+    is_settled: bool,
+    method: CostMethod,
+    fees_in_cost: bool,
+) -> Gain | None:
+    if entry.security is None:
+        raise LedgerError(
+            LedgerErrorCode.SECURITY_MISSING,
+            f"The entry {entry.id} ({entry.type}) names no security.",
+            entry=entry,
+        )
+    if entry.quantity <= 0:
+        raise LedgerError(
+            LedgerErrorCode.QUANTITY_NOT_POSITIVE,
+            f"The entry {entry.id} ({entry.type}) needs a quantity above zero.",
+            entry=entry,
+        )
+    book = books.setdefault(entry.security, _Book(currency=entry.currency))
+    if entry.type is EntryType.SPLIT:
+        _split(book, entry.quantity)
+        return None
+    if not book.quantity:
+        book.currency = entry.currency
+    elif book.currency != entry.currency:
+        raise LedgerError(
+            LedgerErrorCode.CURRENCY_DIFFERS,
+            f"The entry {entry.id} is in {entry.currency}, the holding in {book.currency}.",
+            entry=entry,
+        )
+    costs = entry.fees + entry.taxes if fees_in_cost else ZERO
+    if entry.type in (EntryType.BUY, EntryType.TRANSFER_IN):
+        _add(book, _lot(entry, costs), method)
+        if is_settled:
+            book.settled += entry.quantity
+        return None
+    if entry.quantity > book.quantity:
+        raise LedgerError(
+            LedgerErrorCode.SELLS_MORE_THAN_HELD,
+            f"The entry {entry.id} takes out {entry.quantity} of {entry.security} on "
+            f"{entry.trade_date}, but only {book.quantity} are held.",
+            entry=entry,
+            held=book.quantity,
+        )
+    used = _take(book, entry.quantity, method)
+    if is_settled:
+        book.settled -= entry.quantity
+    if entry.type is EntryType.TRANSFER_OUT:
+        return None
+    return _gain(entry, used, proceeds=entry.gross_amount - costs)
+
+
+def _lot(entry: Entry, costs: Decimal) -> Lot:
+    if entry.original_cost is not None:
+        cost = entry.original_cost
+    else:
+        cost = entry.gross_amount + costs
+    if entry.original_cost_portfolio is not None:
+        cost_portfolio = entry.original_cost_portfolio
+    else:
+        cost_portfolio = cost * entry.rate_to_portfolio
+    return Lot(
+        entry_id=entry.id,
+        acquired_on=entry.original_date or entry.trade_date,
+        quantity=entry.quantity,
+        book_cost=cost,
+        book_cost_portfolio=cost_portfolio,
+    )
+
+
+def _add(book: _Book, lot: Lot, method: CostMethod) -> None:
+    book.quantity += lot.quantity
+    if method is CostMethod.AVERAGE and book.lots:
+        pool = book.lots[0]
+        book.lots = [
+            Lot(
+                entry_id=pool.entry_id,
+                acquired_on=min(pool.acquired_on, lot.acquired_on),
+                quantity=pool.quantity + lot.quantity,
+                book_cost=pool.book_cost + lot.book_cost,
+                book_cost_portfolio=pool.book_cost_portfolio + lot.book_cost_portfolio,
+            )
+        ]
+    else:
+        book.lots.append(lot)
+
+
+def _take(book: _Book, quantity: Decimal, method: CostMethod) -> tuple[Lot, ...]:
+    """Take `quantity` from the lots in the order of the method and return the parts taken."""
+    order = list(book.lots)
+    if method is CostMethod.LIFO:
+        # Reversed first, so that of two lots of one day the one booked last goes first.
+        order.reverse()
+        order.sort(key=lambda lot: lot.acquired_on, reverse=True)
+    elif method is CostMethod.HIFO:
+        order.sort(key=lambda lot: lot.book_cost / lot.quantity, reverse=True)
+    else:
+        order.sort(key=lambda lot: lot.acquired_on)
+    used: list[Lot] = []
+    left = quantity
+    for lot in order:
+        if not left:
+            break
+        taken = min(left, lot.quantity)
+        left -= taken
+        position = next(i for i, kept in enumerate(book.lots) if kept is lot)
+        if taken == lot.quantity:
+            # The whole cost goes with the last unit, so no residue stays behind.
+            used.append(lot)
+            del book.lots[position]
+            continue
+        part = _part(lot, taken)
+        used.append(part)
+        book.lots[position] = Lot(
+            entry_id=lot.entry_id,
+            acquired_on=lot.acquired_on,
+            quantity=lot.quantity - taken,
+            book_cost=lot.book_cost - part.book_cost,
+            book_cost_portfolio=lot.book_cost_portfolio - part.book_cost_portfolio,
+        )
+    book.quantity -= quantity
+    return tuple(used)
+
+
+def _part(lot: Lot, quantity: Decimal) -> Lot:
+    return Lot(
+        entry_id=lot.entry_id,
+        acquired_on=lot.acquired_on,
+        quantity=quantity,
+        book_cost=lot.book_cost * quantity / lot.quantity,
+        book_cost_portfolio=lot.book_cost_portfolio * quantity / lot.quantity,
+    )
+
+
+def _split(book: _Book, ratio: Decimal) -> None:
+    book.lots = [
+        Lot(
+            entry_id=lot.entry_id,
+            acquired_on=lot.acquired_on,
+            quantity=lot.quantity * ratio,
+            book_cost=lot.book_cost,
+            book_cost_portfolio=lot.book_cost_portfolio,
+        )
+        for lot in book.lots
+    ]
+    # Summed from the lots, so that the holding and its lots never differ by a rounding.
+    book.quantity = sum((lot.quantity for lot in book.lots), ZERO)
+    book.settled *= ratio
+
+
+def _gain(entry: Entry, used: Sequence[Lot], *, proceeds: Decimal) -> Gain:
+    rate = entry.rate_to_portfolio
+    cost = sum((lot.book_cost for lot in used), ZERO)
+    cost_portfolio = sum((lot.book_cost_portfolio for lot in used), ZERO)
+    price_gain = (proceeds - cost) * rate
+    currency_gain = cost * rate - cost_portfolio
+    return Gain(
+        entry_id=entry.id,
+        security=entry.security,
+        trade_date=entry.trade_date,
+        currency=entry.currency,
+        quantity=entry.quantity,
+        proceeds=proceeds,
+        cost=cost,
+        gain=proceeds - cost,
+        proceeds_portfolio=proceeds * rate,
+        cost_portfolio=cost_portfolio,
+        gain_portfolio=price_gain + currency_gain,
+        price_gain_portfolio=price_gain,
+        currency_gain_portfolio=currency_gain,
+        lots=tuple(used),
+    )
+
+
+def _holding(security: Key, book: _Book) -> Holding:
+    return Holding(
+        security=security,
+        currency=book.currency,
+        quantity=book.quantity,
+        settled_quantity=book.settled,
+        book_cost=sum((lot.book_cost for lot in book.lots), ZERO),
+        book_cost_portfolio=sum((lot.book_cost_portfolio for lot in book.lots), ZERO),
+        lots=tuple(book.lots),
+    )

@@ -1,0 +1,43 @@
+"""Facts about portfolios and the securities they hold."""
+
+from portfolios.models.holdings import (
+    Account,
+    BankEntry,
+    Benchmark,
+    BenchmarkValue,
+    CorporateAction,
+    Holding,
+    Portfolio,
+    Transaction,
+    Valuation,
+)
+from portfolios.models.reference import (
+    ExchangeRate,
+    ImportBatch,
+    Listing,
+    Price,
+    PriceSource,
+    Security,
+    listing_id,
+    security_id,
+)
+
+__all__ = [
+    "Account",
+    "BankEntry",
+    "Benchmark",
+    "BenchmarkValue",
+    "CorporateAction",
+    "ExchangeRate",
+    "Holding",
+    "ImportBatch",
+    "Listing",
+    "Portfolio",
+    "Price",
+    "PriceSource",
+    "Security",
+    "Transaction",
+    "Valuation",
+    "listing_id",
+    "security_id",
+]

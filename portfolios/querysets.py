@@ -1,0 +1,37 @@
+"""Questions about portfolios and what they hold."""
+
+from django.db.models import Q
+
+from accounts.models import User
+from accounts.records import RecordQuerySet
+from accounts.rights import CLIENT_ROLES, PORTFOLIO_ROLES, granted_ids, reach
+from clients.models import Client
+
+
+class PortfolioQuerySet(RecordQuerySet):
+    """Portfolios, own and received."""
+
+    def visible_to(self, user: User) -> "PortfolioQuerySet":
+        """Return the portfolios of the user's desks, of the user's clients, and those granted."""
+        condition = reach(user, PORTFOLIO_ROLES).q("unit") | Q(pk__in=granted_ids(user, self.model))
+        if reach(user, CLIENT_ROLES) or granted_ids(user, Client).exists():
+            condition |= Q(mandate__client__in=Client.objects.visible_to(user).values("pk"))
+        return self.current().filter(condition)
+
+
+class PortfolioRecordQuerySet(RecordQuerySet):
+    """Records that hang off a portfolio."""
+
+    def visible_to(self, user: User) -> "PortfolioRecordQuerySet":
+        """Return the records of visible portfolios."""
+        from portfolios.models import Portfolio
+
+        return self.current().filter(portfolio__in=Portfolio.objects.visible_to(user).values("pk"))
+
+
+class SecurityQuerySet(RecordQuerySet):
+    """Securities: shared identity, open to everybody who signs in."""
+
+    def visible_to(self, user: User) -> "SecurityQuerySet":
+        """Return all securities that are in use."""
+        return self.current()

@@ -1,0 +1,1 @@
+"""Pure calculations on trading: values in, frozen dataclasses out."""
