@@ -1,0 +1,80 @@
+"""Fixtures that put a test inside one of the standing institutions."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.test import Client
+from django_tenants.utils import tenant_context
+
+from accounts.models import User
+from federation.models import Institution
+from tests import factories
+
+
+def _standing(schema: str) -> Institution:
+    return Institution.objects.get(schema_name=schema)
+
+
+@pytest.fixture
+def aurora(db: None) -> Institution:
+    """A manager."""
+    return _standing("aurora")
+
+
+@pytest.fixture
+def borealis(db: None) -> Institution:
+    """A second manager."""
+    return _standing("borealis")
+
+
+@pytest.fixture
+def harbour(db: None) -> Institution:
+    """A sales channel."""
+    return _standing("harbour")
+
+
+@pytest.fixture
+def lakeside(db: None) -> Institution:
+    """A second sales channel."""
+    return _standing("lakeside")
+
+
+@pytest.fixture
+def meadow(db: None) -> Institution:
+    """A channel that manages its own clients by the models of others."""
+    return _standing("meadow")
+
+
+@pytest.fixture
+def in_aurora(aurora: Institution) -> Iterator[factories.Cast]:
+    """Run the test in Aurora's schema; gives its cast."""
+    with tenant_context(aurora):
+        yield factories.cast()
+
+
+@pytest.fixture
+def in_harbour(harbour: Institution) -> Iterator[factories.Cast]:
+    """Run the test in Harbour's schema; gives its cast."""
+    with tenant_context(harbour):
+        yield factories.cast()
+
+
+@pytest.fixture
+def in_meadow(meadow: Institution) -> Iterator[factories.Cast]:
+    """Run the test in Meadow's schema; gives its cast."""
+    with tenant_context(meadow):
+        yield factories.cast()
+
+
+@pytest.fixture
+def browse() -> Callable[[Institution, User | None], Client]:
+    """Return a Django test client on an institution's domain, signed in as a user where one is given."""
+
+    def on(institution: Institution, user: User | None = None) -> Client:
+        client = Client(HTTP_HOST=f"{institution.schema_name}.localhost")
+        if user is not None:
+            with tenant_context(institution):
+                client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    return on
