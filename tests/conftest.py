@@ -1,0 +1,88 @@
+"""Start the servers before Django reads its settings, and give every worker a database of its own."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from pytest_django import DjangoDbBlocker
+
+from tests import servers
+
+if settings.configured:
+    pytest.exit("Unset DJANGO_SETTINGS_MODULE: the tests set it once their servers run.", returncode=4)
+
+_IS_WORKER = servers.worker() != "main"
+_run = None if _IS_WORKER else servers.Run()
+if _IS_WORKER:
+    servers.separate_redis()
+os.environ.setdefault("STATICFILES_BACKEND", "django.contrib.staticfiles.storage.StaticFilesStorage")
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+
+import django  # noqa: E402
+
+django.setup()
+# Workers start like this process: first the servers' URLs, then the settings.
+del os.environ["DJANGO_SETTINGS_MODULE"]
+
+from tests import databases  # noqa: E402
+
+_BROWSER_HINT = "needs Chromium: install Debian's package chromium, or set CHROMIUM to its path"
+
+
+def pytest_unconfigure() -> None:
+    """Stop the servers at the end, also after Ctrl-C."""
+    if _run is not None:
+        _run.stop()
+
+
+def chromium() -> str | None:
+    """Return the path of the browser for the tests marked `browser`."""
+    named = os.environ.get("CHROMIUM")
+    return shutil.which(named) if named else shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the browser's tests where there is no browser, and say how to enable them."""
+    if chromium() is None:
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason=_BROWSER_HINT))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was skipped for want of a browser, and what may not be skipped."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if any(_BROWSER_HINT in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(f"Browser tests were skipped. Each {_BROWSER_HINT}.", yellow=True)
+    if skipped and _in_ci():
+        for report in skipped:
+            terminalreporter.write_line(f"Skipped although CI is set: {report.nodeid}: {report.longrepr}", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run in CI that skipped anything."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and _in_ci() and reporter.stats.get("skipped") and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Work in this worker's copy of the run's template."""
+    with django_db_blocker.unblock():
+        databases.build_template()
+        name = databases.name_for(servers.worker())
+        databases.create(name)
+        databases.connect_to(name)
+    yield
+    with django_db_blocker.unblock():
+        from django.db import connections
+
+        connections.close_all()
+        databases.drop(name)
