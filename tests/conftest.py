@@ -58,7 +58,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"Browser tests were skipped. Each {_BROWSER_HINT}.", yellow=True)
     if skipped and _in_ci():
         for report in skipped:
-            terminalreporter.write_line(f"Skipped although CI is set: {report.nodeid}: {report.longrepr}", red=True)
+            terminalreporter.write_line(
+                f"Skipped although CI is set: {report.nodeid}: {report.longrepr}", red=True
+            )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -54,7 +54,10 @@ def drop(name: str) -> None:
 
 def _exists(name: str) -> bool:
     with psycopg.connect(os.environ[servers.SERVER_URL], autocommit=True) as administrator:
-        return administrator.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+        return (
+            administrator.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+            is not None
+        )
 
 
 def connect_to(name: str) -> None:

@@ -2,6 +2,15 @@
 
 from config.embedded.paths import EmbeddedError, data_folder, secret_key
 from config.embedded.redis import celery_url
-from config.embedded.servers import Servers, ensure, urls
+from config.embedded.servers import Servers, ensure, stop_leftovers, urls
 
-__all__ = ["EmbeddedError", "Servers", "celery_url", "data_folder", "ensure", "secret_key", "urls"]
+__all__ = [
+    "EmbeddedError",
+    "Servers",
+    "celery_url",
+    "data_folder",
+    "ensure",
+    "secret_key",
+    "stop_leftovers",
+    "urls",
+]

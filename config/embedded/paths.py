@@ -48,11 +48,15 @@ def is_private(folder: Path, owner: int) -> bool:
 def new_socket_folder() -> Path:
     """Create a private folder whose path leaves room for a socket's name."""
     for parent in dict.fromkeys([tempfile.gettempdir(), "/tmp", "/var/tmp"]):
-        room = LONGEST_SOCKET - len(os.fsencode(parent)) - len("/roblock-12345678/") - len(LONGEST_SOCKET_NAME)
+        room = (
+            LONGEST_SOCKET - len(os.fsencode(parent)) - len("/roblock-12345678/") - len(LONGEST_SOCKET_NAME)
+        )
         if room >= 0 and os.access(parent, os.W_OK | os.X_OK):
             folder = Path(tempfile.mkdtemp(prefix="roblock-", dir=parent))
             if not is_private(folder, os.geteuid()):
-                raise EmbeddedError(f"{parent} does not keep folders private: set TMPDIR to a folder that does.")
+                raise EmbeddedError(
+                    f"{parent} does not keep folders private: set TMPDIR to a folder that does."
+                )
             return folder
     raise EmbeddedError("There is no short temporary folder to write to: set TMPDIR to one, such as /tmp.")
 

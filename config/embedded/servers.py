@@ -70,12 +70,16 @@ class Servers:
         """Return the URL of the cluster's superuser, where this process started the cluster."""
         return self._postgres and self._postgres.url("postgres", role=postgres.SUPERUSER)
 
-    def failed(self) -> str | None:
-        """Return the name of a server that this process started and that ended by itself."""
-        for server in (self._postgres, self._redis):
-            if server is not None and not server.is_running():
-                return type(server).__name__
-        return None
+    def restart_failed(self) -> list[str]:
+        """Start again what this process started and what ended by itself; return the names."""
+        failed = [server for server in (self._postgres, self._redis) if server and not server.is_running()]
+        for server in failed:
+            server.start()
+        if failed and self._state is not None and self._redis is not None:
+            write_state(
+                self._state, {**read_state(self._state), "redis": processes.identity(self._redis.pid)}
+            )
+        return [type(server).__name__ for server in failed]
 
     def stop(self) -> None:
         """Stop what this process started and free its data folder."""
@@ -101,7 +105,7 @@ class Servers:
     def _start(self, data: Path, lock: Lock, settings: dict[str, str] | None) -> None:
         """Start the servers that have no URL yet; `lock` keeps every other starter off this folder."""
         self._owner, self._lock, self._state = os.getpid(), lock, _state_file(data)
-        _stop_leftovers(data)
+        stop_leftovers(data)
         self._sockets = new_socket_folder()
         state: dict[str, Any] = {"starter": processes.identity(os.getpid()), "sockets": str(self._sockets)}
         write_state(self._state, state)
@@ -113,13 +117,15 @@ class Servers:
             self.database_url = state["database_url"] = self._postgres.url()
         if not self.redis_url:
             self._redis = redis.Redis(data / "redis", self._sockets, data / "logs" / "redis.log")
-            state["redis"] = processes.identity(self._redis.start())
+            self._redis.start()
+            state["redis"] = processes.identity(self._redis.pid)
             self.redis_url = state["redis_url"] = self._redis.url
         write_state(self._state, state | {"ready": True})
 
 
-def _stop_leftovers(data: Path) -> None:
+def stop_leftovers(data: Path) -> None:
     """End what a starter that was killed left behind. The caller holds the lock, so nobody else uses it."""
+    postgres.stop_leftovers(data / "postgres")
     state = read_state(_state_file(data))
     left = processes.find(state.get("redis"))
     if left is not None:

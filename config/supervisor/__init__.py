@@ -1,0 +1,1 @@
+"""The starter behind `make run`: it prepares the platform, keeps its parts running, and stops them in order."""
