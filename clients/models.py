@@ -75,6 +75,15 @@ class Client(Record):
                 violation_error_message=_("Enter the client's name."),
             ),
         ]
+        indexes = [
+            # Duplicates are looked up by these while a client is entered.
+            models.Index(fields=["national_id"], condition=~Q(national_id=""), name="client_by_national_id"),
+            models.Index(
+                fields=["registration_number"],
+                condition=~Q(registration_number=""),
+                name="client_by_registration",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -148,9 +157,21 @@ class PayoutAccount(ClientRecord):
 
     class Meta:
         ordering = ["created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(verified_by__isnull=True) | ~Q(verified_by=models.F("entered_by")),
+                name="payoutaccount_verified_by_another",
+                violation_error_message=_("Somebody else than the person who entered it verifies an account."),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.iban
+
+    @property
+    def is_verified(self) -> bool:
+        """Say whether a second person has verified the account."""
+        return self.verified_at is not None
 
 
 class KycStatus(ClientRecord):
@@ -300,6 +321,9 @@ class Mandate(Record):
     disclosure_text = models.CharField(_("disclosure text version"), max_length=20, blank=True)
     disclosure_authorised_on = models.DateField(_("disclosure authorised on"), null=True, blank=True)
     answer = models.TextField(_("answer to the manager"), blank=True)
+    # [{"event": "submitted", "submission": 1, "at": "…", "by": "…", "text": "…"}], shared: both sides
+    # see each submission, also after the next has replaced its date and answer above.
+    history = models.JSONField(default=list, blank=True)
     predecessor = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="successors"
     )
@@ -321,12 +345,8 @@ class Mandate(Record):
             models.CheckConstraint(
                 condition=Q(origin__isnull=False)
                 | ~Q(status="submitted")
-                | Q(
-                    submitted_at__isnull=False,
-                    signed_on__isnull=False,
-                    disclosure_authorised_on__isnull=False,
-                    submission__gte=1,
-                ),
+                | Q(submitted_at__isnull=False, signed_on__isnull=False, submission__gte=1)
+                & (Q(agreement__isnull=True) | Q(disclosure_authorised_on__isnull=False)),
                 name="mandate_submitted_with_authorisation",
                 violation_error_message=_(
                     "Record the signature and the client's authorisation to disclose before submitting."
@@ -336,6 +356,11 @@ class Mandate(Record):
 
     def __str__(self) -> str:
         return self.number
+
+    @property
+    def is_draft(self) -> bool:
+        """Say whether the mandate has not left the institution yet and may still be changed freely."""
+        return self.status in {self.Status.DRAFT, self.Status.SIGNED}
 
 
 class MandateRestriction(Record):
@@ -350,6 +375,16 @@ class MandateRestriction(Record):
     kind = models.CharField(_("kind"), max_length=20, choices=Kind)
     value = models.CharField(_("ISIN or sector"), max_length=60)
     note = models.CharField(_("note"), max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["kind", "value"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["mandate", "kind", "value"],
+                name="mandaterestriction_unique",
+                violation_error_message=_("This restriction is already there."),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.value}"
