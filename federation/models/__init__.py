@@ -8,6 +8,8 @@ from federation.models.agreements import (
     AgreementVersion,
     Function,
     Side,
+    Suspension,
+    VersionState,
 )
 from federation.models.institutions import Domain, Institution
 
@@ -21,4 +23,6 @@ __all__ = [
     "Function",
     "Institution",
     "Side",
+    "Suspension",
+    "VersionState",
 ]

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.records import new_id
 from federation.models.institutions import Institution
+from federation.querysets import AgreementQuerySet, AgreementVersionQuerySet
 
 
 class Side(models.TextChoices):
@@ -68,7 +69,12 @@ class Agreement(models.Model):
     suspended_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # Who works with whom is confidential unless each party has agreed to be named in public.
+    is_listed_by_manager = models.BooleanField(default=False)
+    is_listed_by_channel = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = AgreementQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
@@ -89,6 +95,11 @@ class Agreement(models.Model):
         return self.suspended_at is not None
 
     @property
+    def is_listed(self) -> bool:
+        """Say whether both parties agreed to be named in public as working together."""
+        return self.is_listed_by_manager and self.is_listed_by_channel
+
+    @property
     def is_live(self) -> bool:
         """Say whether records flow under this agreement now."""
         return self.state in {self.State.ACTIVE, self.State.WINDING_DOWN} and not self.is_suspended
@@ -105,10 +116,25 @@ class Agreement(models.Model):
         """Return the other party."""
         return self.channel if self.side_of(institution) == Side.MANAGER else self.manager
 
+    def party(self, side: str) -> Institution:
+        """Return the institution on ``side``."""
+        return self.manager if side == Side.MANAGER else self.channel
+
+
+class VersionState(models.TextChoices):
+    """Where a version of an agreement stands; computed, never stored."""
+
+    DRAFT = "draft", _("Draft")
+    PROPOSED = "proposed", _("Proposed")
+    IN_FORCE = "in_force", _("In force")
+    PAST = "past", _("Was in force")
+    DROPPED = "dropped", _("Not agreed")
+
 
 class AgreementVersion(models.Model):
     """One wording of an agreement: the division of work and what is left out; immutable once proposed.
 
+    ``number`` is null while it is a draft, which only ``proposed_by`` sees.
     ``division`` maps each Function to a Side. ``private`` lists the functions whose records stay
     with the party that performs them; ``withheld`` lists kinds ("clients.Party") or fields
     ("clients.Client.national_id") that are not shared although their function is.
@@ -116,7 +142,7 @@ class AgreementVersion(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="versions")
-    number = models.PositiveIntegerField(_("version"))
+    number = models.PositiveIntegerField(_("version"), null=True, blank=True)
     division = models.JSONField(default=dict)
     private = models.JSONField(default=list)
     withheld = models.JSONField(default=list)
@@ -126,16 +152,52 @@ class AgreementVersion(models.Model):
     proposed_at = models.DateTimeField(null=True, blank=True)
     in_force_from = models.DateTimeField(null=True, blank=True)
     in_force_to = models.DateTimeField(null=True, blank=True)
+    # Declined, withdrawn or overtaken before it came into force.
+    dropped_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = AgreementVersionQuerySet.as_manager()
 
     class Meta:
         ordering = ["-number"]
         constraints = [
-            models.UniqueConstraint(fields=["agreement", "number"], name="agreementversion_number_unique")
+            models.UniqueConstraint(fields=["agreement", "number"], name="agreementversion_number_unique"),
+            models.UniqueConstraint(
+                fields=["agreement", "proposed_by"],
+                condition=Q(number__isnull=True),
+                name="agreementversion_one_draft_per_party",
+                violation_error_message=_("You already have a draft of this agreement. Continue that one."),
+            ),
+            models.UniqueConstraint(
+                fields=["agreement"],
+                condition=Q(in_force_from__isnull=False, in_force_to__isnull=True),
+                name="agreementversion_one_in_force",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.agreement} v{self.number}"
+        return f"{self.agreement} v{self.number}" if self.number else f"{self.agreement} ({_('draft')})"
+
+    @property
+    def is_draft(self) -> bool:
+        """Say whether it can still be edited."""
+        return self.number is None
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether it was proposed and awaits the other party's answer."""
+        return self.number is not None and self.in_force_from is None and self.dropped_at is None
+
+    @property
+    def state(self) -> "VersionState":
+        """Return where this version stands."""
+        if self.number is None:
+            return VersionState.DRAFT
+        if self.in_force_to is not None:
+            return VersionState.PAST
+        if self.in_force_from is not None:
+            return VersionState.IN_FORCE
+        return VersionState.DROPPED if self.dropped_at is not None else VersionState.PROPOSED
 
 
 class Acceptance(models.Model):
@@ -151,6 +213,8 @@ class Acceptance(models.Model):
     answer = models.CharField(max_length=10, choices=Answer)
     reason = models.TextField(blank=True)
     by_name = models.CharField(max_length=150)
+    # Who wrote it down, where the party is not hosted here and answered by other means.
+    recorded_by_name = models.CharField(max_length=150, blank=True)
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -160,6 +224,42 @@ class Acceptance(models.Model):
 
     def __str__(self) -> str:
         return f"{self.institution} {self.answer}"
+
+
+class Suspension(models.Model):
+    """A switch that one party has thrown; only that party lifts it.
+
+    The agreement is suspended while any is open: ``Agreement.suspended_at`` and
+    ``new_mandates_suspended_at`` say so in the row that mirrors lock.
+    """
+
+    class What(models.TextChoices):
+        NEW_MANDATES = "new_mandates", _("New mandates")
+        EVERYTHING = "everything", _("Everything")
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="suspensions")
+    institution = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="+")
+    what = models.CharField(max_length=15, choices=What)
+    reason = models.TextField(blank=True)
+    suspended_at = models.DateTimeField(default=timezone.now)
+    suspended_by_name = models.CharField(max_length=150)
+    resumed_at = models.DateTimeField(null=True, blank=True)
+    resumed_by_name = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["suspended_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agreement", "institution", "what"],
+                condition=Q(resumed_at__isnull=True),
+                name="suspension_one_open_per_switch",
+                violation_error_message=_("This is suspended already."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.institution} {self.what}"
 
 
 class AgreementEvent(models.Model):

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django_tenants.models import DomainMixin, TenantMixin
 from django_tenants.postgresql_backend.base import _check_schema_name
@@ -28,7 +29,11 @@ class Institution(TenantMixin):
     schema_name = models.CharField(
         max_length=63, unique=True, null=True, blank=True, validators=[_check_schema_name]
     )
-    name = models.CharField(_("name"), max_length=120, unique=True)
+    # Who entered an external institution: it is that institution's contact, nobody else sees it.
+    registered_by = models.ForeignKey(
+        "self", null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="externals"
+    )
+    name = models.CharField(_("name"), max_length=120)
     short_name = models.CharField(_("short name"), max_length=40)
     lei = models.CharField(_("LEI"), max_length=20, blank=True)
     country = models.CharField(_("country"), max_length=2, default="CH")
@@ -39,6 +44,10 @@ class Institution(TenantMixin):
     contact = models.CharField(_("contact"), max_length=200, blank=True)
     colour = models.CharField(_("colour"), max_length=7, default="#1f4e79")
     footer = models.TextField(_("footer of reports"), blank=True)
+    # What the platform's front page says of it.
+    description = models.CharField(_("in one sentence"), max_length=200, blank=True)
+    is_manager = models.BooleanField(_("manages portfolios for others"), default=False)
+    is_channel = models.BooleanField(_("has clients of its own"), default=False)
     is_demo = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -51,6 +60,18 @@ class Institution(TenantMixin):
     class Meta:
         ordering = ["name"]
         base_manager_name = "everyone"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["registered_by", "name"],
+                nulls_distinct=False,
+                name="institution_name_unique",
+                violation_error_message=_("There is already an institution of this name. Choose it from the list."),
+            ),
+            models.CheckConstraint(
+                condition=Q(registered_by__isnull=True) | Q(schema_name__isnull=True),
+                name="institution_registered_only_if_external",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -1,0 +1,42 @@
+"""Questions about agreements: which of them exist for an institution."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Q
+
+if TYPE_CHECKING:
+    from federation.models import Institution
+
+
+class AgreementQuerySet(models.QuerySet[Any]):
+    """Agreements of all institutions; every page asks through ``visible_to``."""
+
+    def visible_to(self, institution: "Institution") -> "AgreementQuerySet":
+        """Return the agreements that ``institution`` is a party to; a draft is its drafter's alone."""
+        party = Q(manager=institution.pk) | Q(channel=institution.pk)
+        return self.filter(party).exclude(Q(state="draft") & ~Q(drafted_by=institution.pk))
+
+    def live(self) -> "AgreementQuerySet":
+        """Return the agreements under which records flow now."""
+        return self.filter(state__in=["active", "winding_down"], suspended_at__isnull=True)
+
+
+class AgreementVersionQuerySet(models.QuerySet[Any]):
+    """Versions of agreements."""
+
+    def visible_to(self, institution: "Institution") -> "AgreementVersionQuerySet":
+        """Return what was proposed between ``institution`` and others, and its own drafts."""
+        from federation.models import Agreement
+
+        return self.filter(agreement__in=Agreement.objects.visible_to(institution).values("pk")).filter(
+            Q(number__isnull=False) | Q(proposed_by=institution.pk)
+        )
+
+    def drafts(self) -> "AgreementVersionQuerySet":
+        """Return what can still be edited."""
+        return self.filter(number__isnull=True)
+
+    def awaiting_answer(self) -> "AgreementVersionQuerySet":
+        """Return what was proposed and neither came into force nor was dropped."""
+        return self.filter(number__isnull=False, in_force_from__isnull=True, dropped_at__isnull=True)
