@@ -95,7 +95,7 @@ class Offer(Record):
 
 
 class ModelVersion(Record):
-    """The weights of a model from a date on; immutable once published."""
+    """The weights of a model from a date on; immutable once published, in the database too."""
 
     class State(models.TextChoices):
         DRAFT = "draft", _("Draft")
@@ -115,6 +115,12 @@ class ModelVersion(Record):
         ordering = ["-number"]
         constraints = [
             models.UniqueConstraint(fields=["model", "number"], name="modelversion_number_unique"),
+            models.UniqueConstraint(
+                fields=["model"],
+                condition=Q(state="draft"),
+                name="modelversion_one_draft",
+                violation_error_message=_("This model has a draft already. Publish or discard it first."),
+            ),
             models.CheckConstraint(
                 condition=~Q(state="published") | Q(published_at__isnull=False),
                 name="modelversion_published_with_time",
@@ -123,6 +129,11 @@ class ModelVersion(Record):
 
     def __str__(self) -> str:
         return f"{self.model} v{self.number}"
+
+    @property
+    def is_draft(self) -> bool:
+        """Say whether the version can still be edited."""
+        return self.state == self.State.DRAFT
 
 
 class Target(Record):
@@ -185,9 +196,10 @@ class View(Record):
         ordering = ["-valid_from"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(valid_to__isnull=True) | Q(valid_to__gt=models.F("valid_from")),
+                # A view withdrawn on its first day ends the day it begins: it never counted.
+                condition=Q(valid_to__isnull=True) | Q(valid_to__gte=models.F("valid_from")),
                 name="view_ends_after_start",
-                violation_error_message=_("A view ends after it begins."),
+                violation_error_message=_("A view cannot end before it begins."),
             ),
             models.CheckConstraint(
                 condition=Q(security__isnull=True) ^ Q(asset_class=""),
@@ -198,6 +210,11 @@ class View(Record):
 
     def __str__(self) -> str:
         return f"{self.security or self.get_asset_class_display()} {self.tilt:+}"
+
+    @property
+    def is_published(self) -> bool:
+        """Say whether followers see the view; one on a draft waits for the version."""
+        return self.published_at is not None
 
 
 class ModelAssignment(Record):
@@ -223,20 +240,35 @@ class ModelAssignment(Record):
 
 
 class Adoption(Record):
-    """This institution's own decision on a model version it received; private."""
+    """This institution's own decision on a received version, or on a view on it; private.
+
+    ``view`` is null for the decision on the version itself. Accepting a version accepts the views
+    that are on it at that time; a later view waits for a decision of its own.
+    """
 
     class Decision(models.TextChoices):
         ACCEPTED = "accepted", _("Accepted")
         DECLINED = "declined", _("Declined")
 
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="adoptions")
+    view = models.ForeignKey(View, null=True, blank=True, on_delete=models.PROTECT, related_name="adoptions")
     decision = models.CharField(_("decision"), max_length=10, choices=Decision)
     reason = models.TextField(_("reason"), blank=True)
     decided_at = models.DateTimeField()
     decided_by_name = models.CharField(max_length=150, blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["version"], name="adoption_once_per_version")]
+        ordering = ["-decided_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "view"], nulls_distinct=False, name="adoption_once_per_version_and_view"
+            ),
+            models.CheckConstraint(
+                condition=~Q(decision="declined") | ~Q(reason=""),
+                name="adoption_declined_with_reason",
+                violation_error_message=_("Say why you decline, so that it can be understood later."),
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.version} {self.decision}"
+        return f"{self.view or self.version} {self.decision}"

@@ -41,7 +41,8 @@ class RestrictedSecurity(Record):
 class Proposal(Record):
     """Trades worked out for a portfolio, with the inputs they follow from; private.
 
-    The proposer is not the approver; an edit voids approval.
+    The proposer is not the approver; an edit voids approval. ``made_by`` worked out or last edited
+    the trades, ``proposed_by`` submitted them: neither may approve.
     """
 
     class Reason(models.TextChoices):
@@ -79,6 +80,10 @@ class Proposal(Record):
     turnover = WeightField(_("turnover"), null=True, blank=True)
     drift_before = WeightField(_("drift before"), null=True, blank=True)
     drift_after = WeightField(_("drift after"), null=True, blank=True)
+    cash_after = MoneyField(_("cash after"), null=True, blank=True)
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     proposed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="proposals_made"
     )
@@ -95,7 +100,10 @@ class Proposal(Record):
         ordering = ["-created_at"]
         constraints = [
             models.CheckConstraint(
-                condition=~Q(state__in=["approved", "sent"]) | ~Q(decided_by=models.F("proposed_by")),
+                condition=~Q(state__in=["approved", "sent"])
+                | Q(decided_by__isnull=False)
+                & ~Q(decided_by=models.F("proposed_by"))
+                & ~Q(decided_by=models.F("made_by")),
                 name="proposal_approver_is_not_proposer",
                 violation_error_message=_("Somebody else has to approve what you proposed."),
             ),
@@ -112,15 +120,22 @@ class Proposal(Record):
 
 
 class ProposalLine(models.Model):
-    """A line of a proposal: current, target and proposed, and why it trades or does not."""
+    """A line of a proposal: current, target and proposed, and why it trades or does not.
+
+    ``security`` is null for cash. ``amount`` is in the portfolio's currency, ``price`` in ``currency``.
+    """
 
     proposal = models.ForeignKey(Proposal, on_delete=models.CASCADE, related_name="lines")
     security = models.ForeignKey(Security, null=True, on_delete=models.PROTECT, related_name="+")
     current_weight = WeightField(null=True)
     target_weight = WeightField(null=True)
     proposed_weight = WeightField(null=True)
+    current_quantity = QuantityField(default=0)
     side = models.CharField(max_length=4, choices=Side, blank=True)
     quantity = QuantityField(default=0)
+    # What was worked out, before somebody changed the quantity by hand.
+    computed_side = models.CharField(max_length=4, choices=Side, blank=True)
+    computed_quantity = QuantityField(default=0)
     price = PriceField(null=True)
     currency = CurrencyField()
     amount = MoneyField(default=0)
