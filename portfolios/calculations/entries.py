@@ -32,7 +32,8 @@ class EntryType(StrEnum):
 
 class LedgerErrorCode(StrEnum):
     SELLS_MORE_THAN_HELD = "sells_more_than_held"
-    QUANTITY_NOT_POSITIVE = "quantity_not_positive"
+    QUANTITY_SIGN = "quantity_sign"
+    RATIO_MISSING = "ratio_missing"
     SECURITY_MISSING = "security_missing"
     CURRENCY_DIFFERS = "currency_differs"
     REVERSES_UNKNOWN = "reverses_unknown"
@@ -60,13 +61,13 @@ class LedgerError(ValueError):
 class Entry:
     """Hold one ledger entry.
 
-    Quantities, amounts, fees and taxes are positive; the type says the direction. Only
-    `net_amount` is signed: the effect on the cash in `currency`. A split carries in `quantity`
-    the new units for one old unit (2 for two-for-one, 0.1 for one-for-ten) and takes effect
-    before the day's other entries. A currency exchange is two entries, one for each currency.
-    `rate_to_portfolio` is units of the portfolio's currency for one unit of `currency`.
-    A transfer in kind carries its market value in `gross_amount`, and may carry the cost and the
-    date at which the securities were first bought.
+    `quantity` is signed (+ into the portfolio), and so is `net_amount`, the effect on the cash in
+    `currency`; gross amount, fees and taxes are positive. A split carries in `ratio` the new
+    units for one old unit (2 for two-for-one, 0.1 for one-for-ten) and takes effect before the
+    day's other entries. A currency exchange carries its other leg, signed too, in `counter_*`;
+    or it is two entries, one for each currency. `rate_to_portfolio` is units of the portfolio's
+    currency for one unit of `currency`. A transfer in kind carries its market value in
+    `gross_amount`, and may carry the cost and the date at which it was first bought.
     """
 
     id: Key
@@ -82,6 +83,9 @@ class Entry:
     taxes: Decimal = ZERO
     net_amount: Decimal = ZERO
     rate_to_portfolio: Decimal = ONE
+    counter_currency: str = ""
+    counter_amount: Decimal | None = None
+    ratio: Decimal | None = None
     reverses: Key | None = None
     original_cost: Decimal | None = None
     original_cost_portfolio: Decimal | None = None
@@ -128,11 +132,7 @@ def standing_entries(entries: Iterable[Entry]) -> list[Entry]:
     for entry in reversed(listed):
         if entry.type is EntryType.REVERSAL and entry.id not in cancelled:
             cancelled.add(entry.reverses)
-    return [
-        entry
-        for entry in listed
-        if entry.type is not EntryType.REVERSAL and entry.id not in cancelled
-    ]
+    return [entry for entry in listed if entry.type is not EntryType.REVERSAL and entry.id not in cancelled]
 
 
 def external_flows(entries: Iterable[Entry]) -> list[ExternalFlow]:
@@ -187,6 +187,4 @@ def signed_net_amount(
 
 
 _CASH_IN = frozenset({EntryType.SELL, EntryType.DEPOSIT, EntryType.DIVIDEND, EntryType.INTEREST})
-FLOWS = frozenset(
-    {EntryType.DEPOSIT, EntryType.WITHDRAWAL, EntryType.TRANSFER_IN, EntryType.TRANSFER_OUT}
-)
+FLOWS = frozenset({EntryType.DEPOSIT, EntryType.WITHDRAWAL, EntryType.TRANSFER_IN, EntryType.TRANSFER_OUT})

@@ -143,12 +143,9 @@ def derive_positions(
     counted.sort(key=lambda entry: (entry.trade_date, entry.type is not EntryType.SPLIT))
     for entry in counted:
         is_settled = entry.settlement_date <= as_of
-        if entry.net_amount:
-            currency = entry.currency
-            traded[currency] = traded.get(currency, ZERO) + entry.net_amount
-            settled.setdefault(currency, ZERO)
-            if is_settled:
-                settled[currency] += entry.net_amount
+        for currency, amount in _cash_effects(entry):
+            traded[currency] = traded.get(currency, ZERO) + amount
+            settled[currency] = settled.get(currency, ZERO) + (amount if is_settled else ZERO)
         if entry.type in _MOVES_SECURITIES and not _is_cash_transfer(entry):
             gain = _apply(entry, books, is_settled, method, fees_in_cost)
             if gain is not None:
@@ -163,9 +160,7 @@ def derive_positions(
         },
         gains=tuple(gains),
         cash={
-            currency: CashBalance(
-                currency=currency, settled=settled[currency], traded=traded[currency]
-            )
+            currency: CashBalance(currency=currency, settled=settled[currency], traded=traded[currency])
             for currency in sorted(traded)
         },
     )
@@ -180,6 +175,13 @@ _MOVES_SECURITIES = frozenset(
         EntryType.SPLIT,
     }
 )
+
+
+def _cash_effects(entry: Entry) -> list[tuple[str, Decimal]]:
+    effects = [(entry.currency, entry.net_amount)]
+    if entry.counter_currency and entry.counter_amount is not None:
+        effects.append((entry.counter_currency, entry.counter_amount))
+    return [(currency, amount) for currency, amount in effects if amount]
 
 
 def _is_cash_transfer(entry: Entry) -> bool:
@@ -199,16 +201,23 @@ def _apply(
             f"The entry {entry.id} ({entry.type}) names no security.",
             entry=entry,
         )
-    if entry.quantity <= 0:
-        raise LedgerError(
-            LedgerErrorCode.QUANTITY_NOT_POSITIVE,
-            f"The entry {entry.id} ({entry.type}) needs a quantity above zero.",
-            entry=entry,
-        )
     book = books.setdefault(entry.security, _Book(currency=entry.currency))
     if entry.type is EntryType.SPLIT:
-        _split(book, entry.quantity)
+        if entry.ratio is None or entry.ratio <= 0:
+            raise LedgerError(
+                LedgerErrorCode.RATIO_MISSING,
+                f"The split {entry.id} needs a ratio above zero.",
+                entry=entry,
+            )
+        _split(book, entry.ratio)
         return None
+    is_inward = entry.type in (EntryType.BUY, EntryType.TRANSFER_IN)
+    if not entry.quantity or (entry.quantity > 0) is not is_inward:
+        raise LedgerError(
+            LedgerErrorCode.QUANTITY_SIGN,
+            f"The entry {entry.id} ({entry.type}) needs a quantity {'above' if is_inward else 'below'} zero.",
+            entry=entry,
+        )
     if not book.quantity:
         book.currency = entry.currency
     elif book.currency != entry.currency:
@@ -218,22 +227,23 @@ def _apply(
             entry=entry,
         )
     costs = entry.fees + entry.taxes if fees_in_cost else ZERO
-    if entry.type in (EntryType.BUY, EntryType.TRANSFER_IN):
+    if is_inward:
         _add(book, _lot(entry, costs), method)
         if is_settled:
             book.settled += entry.quantity
         return None
-    if entry.quantity > book.quantity:
+    quantity = -entry.quantity
+    if quantity > book.quantity:
         raise LedgerError(
             LedgerErrorCode.SELLS_MORE_THAN_HELD,
-            f"The entry {entry.id} takes out {entry.quantity} of {entry.security} on "
+            f"The entry {entry.id} takes out {quantity} of {entry.security} on "
             f"{entry.trade_date}, but only {book.quantity} are held.",
             entry=entry,
             held=book.quantity,
         )
-    used = _take(book, entry.quantity, method)
+    used = _take(book, quantity, method)
     if is_settled:
-        book.settled -= entry.quantity
+        book.settled -= quantity
     if entry.type is EntryType.TRANSFER_OUT:
         return None
     return _gain(entry, used, proceeds=entry.gross_amount - costs)
@@ -348,7 +358,7 @@ def _gain(entry: Entry, used: Sequence[Lot], *, proceeds: Decimal) -> Gain:
         security=entry.security,
         trade_date=entry.trade_date,
         currency=entry.currency,
-        quantity=entry.quantity,
+        quantity=-entry.quantity,
         proceeds=proceeds,
         cost=cost,
         gain=proceeds - cost,
