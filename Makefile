@@ -38,7 +38,7 @@ install:
 	@$(find_python); "$$python" config/environment.py development
 
 test: install
-	@exec $(VENV) -m pytest -n $(WORKERS) $(TESTS)
+	@exec $(VENV) -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 lint: install
 	$(VENV) -m ruff check .

@@ -22,7 +22,7 @@ class EmbeddedError(Exception):
 
 def data_folder() -> Path:
     """Return the folder that holds everything this checkout keeps between runs."""
-    return Path(os.environ.get("DATA_DIR") or PROJECT / ".data")
+    return PROJECT / (os.environ.get("DATA_DIR") or ".data")
 
 
 def make_private(folder: Path) -> Path:

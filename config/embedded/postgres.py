@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -37,8 +37,10 @@ THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "
 # unprivileged user that may pass closed folders does the same.
 UNSHARE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 NOBODY = 65534
-SETPRIV = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-SETPRIV_PASSING = (*SETPRIV, "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
+SETPRIV = (
+    "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+    "--inh-caps=+dac_override", "--ambient-caps=+dac_override",
+)  # fmt: skip
 
 
 @cache
@@ -57,17 +59,22 @@ def binaries() -> Path:
     return max(installs, key=lambda folder: int(folder.name.removeprefix("pginstall"))) / "bin"
 
 
+def ways_out_of_root() -> Iterator[tuple[str, ...]]:
+    """Yield the commands, best first, that let root run another one as somebody else on this machine."""
+    for command in (UNSHARE, SETPRIV):
+        if shutil.which(command[0]):
+            probe = subprocess.run([*command, binaries() / "postgres", "--version"], capture_output=True)
+            if probe.returncode == 0:
+                yield command
+
+
 @cache
 def unprivileged() -> tuple[str, ...]:
     """Return the command that runs another one as somebody who is not root; empty for an ordinary user."""
     if os.geteuid() != 0:
         return ()
-    for command in (UNSHARE, SETPRIV_PASSING, SETPRIV):
-        if not shutil.which(command[0]):
-            continue
-        probe = subprocess.run([*command, binaries() / "postgres", "--version"], capture_output=True)
-        if probe.returncode == 0:
-            return command
+    for command in ways_out_of_root():
+        return command
     raise EmbeddedError(
         "PostgreSQL does not run as root, and this machine offers no way to another user: "
         "run as an ordinary user, or set DATABASE_URL."
@@ -165,7 +172,7 @@ class Postgres:
         """Give the cluster to the user that will run it: how root does that can change between two runs."""
         if os.geteuid() != 0:
             return
-        owner = NOBODY if unprivileged()[:1] == SETPRIV[:1] else 0
+        owner = NOBODY if unprivileged() == SETPRIV else 0
         if self.folder.stat().st_uid != owner:
             for parent, _folders, files in os.walk(self.folder):
                 os.chown(parent, owner, owner)
