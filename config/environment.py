@@ -120,7 +120,7 @@ def _install(part: str) -> None:
 def _pip(*arguments: str) -> None:
     """Run pip install and show which package it is at."""
     command = [
-        PYTHON,
+        str(PYTHON),
         "-m",
         "pip",
         "install",

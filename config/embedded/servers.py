@@ -68,7 +68,7 @@ class Servers:
     @property
     def superuser_url(self) -> str | None:
         """Return the URL of the cluster's superuser, where this process started the cluster."""
-        return self._postgres and self._postgres.url("postgres", role=postgres.SUPERUSER)
+        return self._postgres.url("postgres", role=postgres.SUPERUSER) if self._postgres else None
 
     def restart_failed(self) -> list[str]:
         """Start again what this process started and what ended by itself; return the names."""
