@@ -5,6 +5,8 @@ one institution on its own the answer is always yes; where institutions share th
 ``settings.DUTIES_RESOLVER`` names the function that knows the agreements.
 """
 
+import uuid
+from collections.abc import Iterable
 from enum import StrEnum
 
 from django.conf import settings
@@ -30,8 +32,16 @@ def performs(duty: Duty, mandate: Mandate | None) -> bool:
     """Say whether this institution performs ``duty`` for ``mandate`` (None: outside any mandate)."""
     if mandate is None or mandate.agreement is None:
         return True
-    resolver = getattr(settings, "DUTIES_RESOLVER", None)
-    return bool(import_string(resolver)(duty.value, mandate.agreement)) if resolver else True
+    return bool(performed_under(duty, [mandate.agreement]))
+
+
+def performed_under(duty: Duty, agreements: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Return those of ``agreements`` under which this institution performs ``duty``."""
+    path = getattr(settings, "DUTIES_RESOLVER", None)
+    if not path:
+        return set(agreements)
+    resolve = import_string(path)
+    return {agreement for agreement in agreements if resolve(duty.value, agreement)}
 
 
 def require(duty: Duty, mandate: Mandate | None) -> None:

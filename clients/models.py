@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.fields import CurrencyField, MoneyField
 from accounts.models import Unit
 from accounts.records import Record
+from clients.calculations.states import InstructionState, MandateState, instruction_state, mandate_state
 from clients.querysets import ClientQuerySet, InstructionQuerySet, MandateQuerySet
 
 OWN = Q(origin__isnull=True)
@@ -161,7 +162,9 @@ class PayoutAccount(ClientRecord):
             models.CheckConstraint(
                 condition=Q(verified_by__isnull=True) | ~Q(verified_by=models.F("entered_by")),
                 name="payoutaccount_verified_by_another",
-                violation_error_message=_("Somebody else than the person who entered it verifies an account."),
+                violation_error_message=_(
+                    "Somebody else than the person who entered it verifies an account."
+                ),
             )
         ]
 
@@ -362,6 +365,21 @@ class Mandate(Record):
         """Say whether the mandate has not left the institution yet and may still be changed freely."""
         return self.status in {self.Status.DRAFT, self.Status.SIGNED}
 
+    @property
+    def state(self) -> MandateState:
+        """Return the state that people see, from the mandate and its decisions (prefetch them in lists)."""
+        decisions = [(each.submission, each.outcome) for each in self.decisions.all() if not each.retired_at]
+        return mandate_state(self.status, self.submission, decisions)
+
+    @property
+    def state_label(self) -> str:
+        """Return the state in words."""
+        return str(MANDATE_STATES[self.state])
+
+    def forget_decisions(self) -> None:
+        """Forget decisions read before, so that ``state`` reads them again."""
+        getattr(self, "_prefetched_objects_cache", {}).pop("decisions", None)
+
 
 class MandateRestriction(Record):
     """Something the client does not want, or wants kept, under one mandate."""
@@ -425,6 +443,11 @@ class MandateDecision(Record):
         return self.get_outcome_display()
 
 
+MANDATE_STATES = {
+    MandateState(value): label for value, label in [*Mandate.Status.choices, *MandateDecision.Outcome.choices]
+}
+
+
 class ClientInstruction(Record):
     """What a client asks for under a mandate; its outcome is the managing side's record."""
 
@@ -470,6 +493,22 @@ class ClientInstruction(Record):
     def __str__(self) -> str:
         return self.get_kind_display()
 
+    @property
+    def state(self) -> InstructionState:
+        """Return where the instruction stands, from both parties' records (prefetch outcomes in lists)."""
+        return instruction_state(
+            self.status, [each.outcome for each in self.outcomes.all() if not each.retired_at]
+        )
+
+    @property
+    def state_label(self) -> str:
+        """Return where it stands in words."""
+        return str(INSTRUCTION_STATES[self.state])
+
+    def forget_outcomes(self) -> None:
+        """Forget outcomes read before, so that ``state`` reads them again."""
+        getattr(self, "_prefetched_objects_cache", {}).pop("outcomes", None)
+
 
 class InstructionOutcome(Record):
     """What became of an instruction at the managing side; outcomes are only added."""
@@ -495,3 +534,9 @@ class InstructionOutcome(Record):
 
     def __str__(self) -> str:
         return self.get_outcome_display()
+
+
+INSTRUCTION_STATES = {
+    InstructionState(value): label
+    for value, label in [*ClientInstruction.Status.choices, *InstructionOutcome.Outcome.choices]
+}

@@ -1,10 +1,20 @@
 """Questions about clients, mandates and instructions."""
 
-from django.db.models import Q
+import datetime
+import uuid
+from collections.abc import Iterable
+
+from django.apps import apps
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce
 
 from accounts.models import Role, User
 from accounts.records import RecordQuerySet
 from accounts.rights import CLIENT_ROLES, PORTFOLIO_ROLES, granted_ids, reach
+from clients.calculations.states import InstructionState, MandateState
+
+# The furthest of these outcomes is where an instruction stands (clients.calculations.states).
+_FURTHEST_FIRST = ("done", "failed", "rejected", "in_progress", "accepted", "received")
 
 
 class ClientQuerySet(RecordQuerySet):
@@ -20,6 +30,26 @@ class ClientQuerySet(RecordQuerySet):
         if reach(user, [Role.PORTFOLIO_MANAGER]):
             condition |= Q(pk__in=Mandate.objects.managed_by(user).values("client"))
         return self.current().filter(condition)
+
+    def like(
+        self,
+        *,
+        national_id: str = "",
+        registration_number: str = "",
+        name: str = "",
+        birth_date: datetime.date | None = None,
+        but_not: uuid.UUID | None = None,
+    ) -> "ClientQuerySet":
+        """Return own clients who may be the same: by an official number, or by name and date of birth."""
+        same = Q(pk__in=[])
+        if national_id:
+            same |= Q(national_id__iexact=national_id) | Q(parties__national_id__iexact=national_id)
+        if registration_number:
+            same |= Q(registration_number__iexact=registration_number)
+        if name and birth_date:
+            same |= Q(name__iexact=name, birth_date=birth_date)
+            same |= Q(parties__name__iexact=name, parties__birth_date=birth_date)
+        return self.own().current().filter(same).exclude(pk=but_not).distinct()
 
 
 class MandateQuerySet(RecordQuerySet):
@@ -44,6 +74,66 @@ class MandateQuerySet(RecordQuerySet):
             condition |= Q(pk__in=self.model.objects.managed_by(user).values("pk"))
         return self.current().filter(condition)
 
+    def with_state(self) -> "MandateQuerySet":
+        """Annotate ``computed_state``: what ``Mandate.state`` says, for sorting, filtering and counting."""
+        from clients.models import MandateDecision
+
+        decisions = MandateDecision.objects.filter(mandate=OuterRef("pk"), retired_at=None).order_by(
+            "-decided_at"
+        )
+        answer = decisions.filter(
+            submission=OuterRef("submission"), outcome__in=["accepted", "returned", "rejected"]
+        )
+        life = decisions.filter(outcome__in=["active", "closing"])
+        closed = decisions.filter(outcome="closed")
+        ended = Case(
+            When(Exists(closed), then=Value(MandateState.CLOSED)), default=Value(MandateState.CLOSING)
+        )
+        begun = Exists(decisions.filter(outcome__in=["active", "closing", "closed"]))
+        return self.annotate(
+            computed_state=Case(
+                When(status__in=["draft", "signed"], then=F("status")),
+                When(~begun, status="withdrawn", then=F("status")),
+                When(status__in=["withdrawn", "closing"], then=ended),
+                When(Exists(closed), then=Value(MandateState.CLOSED)),
+                default=Coalesce(
+                    Subquery(life.values("outcome")[:1]), Subquery(answer.values("outcome")[:1]), F("status")
+                ),
+                output_field=CharField(),
+            )
+        )
+
+    def in_state(self, *states: MandateState) -> "MandateQuerySet":
+        """Return the mandates that are in one of these states."""
+        return self.with_state().filter(computed_state__in=states)
+
+    def managed_here(self) -> "MandateQuerySet":
+        """Return the mandates that this institution manages, under agreements or for itself."""
+        from clients.duties import Duty, performed_under
+
+        return self.filter(under(performed_under(Duty.MANAGEMENT, self._agreements())))
+
+    def _agreements(self) -> set[uuid.UUID]:
+        known = self.order_by().exclude(agreement=None).values_list("agreement", flat=True)
+        return set(known.distinct())
+
+    def with_book(self) -> "MandateQuerySet":
+        """Annotate value, currency and return since the start of each mandate's portfolio, as of its latest day."""
+        valuations = apps.get_model("portfolios", "Valuation").objects.filter(
+            portfolio__mandate=OuterRef("pk"), is_latest=True
+        )
+        return self.annotate(
+            value=Subquery(valuations.values("market_value")[:1]),
+            value_currency=Subquery(valuations.values("currency")[:1]),
+            value_date=Subquery(valuations.values("date")[:1]),
+            return_index=Subquery(valuations.values("return_index")[:1]),
+        )
+
+
+def under(agreements: Iterable[uuid.UUID]) -> Q:
+    """Return the condition that a mandate is under one of these agreements, or under none."""
+    return Q(agreement__isnull=True) | Q(agreement__in=list(agreements))
+
 
 class InstructionQuerySet(RecordQuerySet):
     """Client instructions, own and received."""
@@ -53,3 +143,47 @@ class InstructionQuerySet(RecordQuerySet):
         from clients.models import Mandate
 
         return self.current().filter(mandate__in=Mandate.objects.visible_to(user).values("pk"))
+
+    def with_state(self) -> "InstructionQuerySet":
+        """Annotate ``computed_state``: what ``ClientInstruction.state`` says."""
+        from clients.models import InstructionOutcome
+
+        outcomes = InstructionOutcome.objects.filter(instruction=OuterRef("pk"), retired_at=None)
+
+        def has(outcome: str) -> Exists:
+            return Exists(outcomes.filter(outcome=outcome))
+
+        return self.annotate(
+            computed_state=Case(
+                When(status="draft", then=F("status")),
+                When(has("done"), status="withdrawn", then=Value("done")),
+                When(
+                    has("in_progress") & ~has("failed") & ~has("rejected"),
+                    status="withdrawn",
+                    then=Value("in_progress"),
+                ),
+                When(status="withdrawn", then=F("status")),
+                *(When(has(each), then=Value(each)) for each in _FURTHEST_FIRST),
+                default=F("status"),
+                output_field=CharField(),
+            )
+        )
+
+    def in_state(self, *states: InstructionState) -> "InstructionQuerySet":
+        """Return the instructions that stand in one of these states."""
+        return self.with_state().filter(computed_state__in=states)
+
+    def open(self) -> "InstructionQuerySet":
+        """Return the instructions that are sent and wait for their outcome."""
+        return self.in_state(
+            InstructionState.SENT,
+            InstructionState.RECEIVED,
+            InstructionState.ACCEPTED,
+            InstructionState.IN_PROGRESS,
+        )
+
+    def to_answer(self) -> "InstructionQuerySet":
+        """Return the open instructions that this institution answers."""
+        from clients.models import Mandate
+
+        return self.open().filter(mandate__in=Mandate.objects.current().managed_here().values("pk"))

@@ -1,0 +1,45 @@
+"""The other sides of agreements, as far as a mandate needs to know them.
+
+For one institution on its own there are none. Where institutions share the work,
+``settings.PARTNERS_RESOLVER`` names the function that knows the agreements.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedKind:
+    """A kind of record that a partner sees of a client, with the fields it sees, in words."""
+
+    name: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partner:
+    """The other side of an agreement.
+
+    ``manages`` says whether it takes clients' mandates at all, ``takes_mandates`` whether it does
+    so now, else ``why_not`` is a sentence. ``shared`` is what it sees once a mandate is submitted.
+    """
+
+    name: str
+    manages: bool
+    takes_mandates: bool
+    why_not: str = ""
+    shared: tuple[SharedKind, ...] = ()
+
+
+def partners(agreements: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, Partner]:
+    """Return the partner of each agreement that is known, in a fixed number of queries."""
+    wanted = set(agreements)
+    resolver = getattr(settings, "PARTNERS_RESOLVER", None)
+    if not wanted or not resolver:
+        return {}
+    found: Mapping[uuid.UUID, Partner] = import_string(resolver)(wanted)
+    return found

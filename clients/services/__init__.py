@@ -1,0 +1,73 @@
+"""Changes to clients, mandates and instructions: the one way in for pages, API and other layers."""
+
+from clients.services.decisions import (
+    accept_mandate,
+    activate_mandate,
+    begin_closing,
+    close_mandate,
+    reject_mandate,
+    return_mandate,
+)
+from clients.services.instructions import (
+    NewPlan,
+    draft_instruction,
+    record_outcome,
+    send_instruction,
+    withdraw_instruction,
+)
+from clients.services.mandates import (
+    Choice,
+    add_restriction,
+    choose_plan,
+    plan_mandate,
+    remove_restriction,
+    start_mandate,
+    submit_mandate,
+    withdraw_mandate,
+)
+from clients.services.people import (
+    PartyData,
+    block_kyc,
+    change_client,
+    create_client,
+    enter_payout_account,
+    finish_task,
+    promise_task,
+    record_kyc,
+    verify_payout_account,
+    write_note,
+)
+from clients.services.profiles import record_questionnaire
+
+__all__ = [
+    "Choice",
+    "NewPlan",
+    "PartyData",
+    "accept_mandate",
+    "activate_mandate",
+    "add_restriction",
+    "begin_closing",
+    "block_kyc",
+    "change_client",
+    "choose_plan",
+    "close_mandate",
+    "create_client",
+    "draft_instruction",
+    "enter_payout_account",
+    "finish_task",
+    "plan_mandate",
+    "promise_task",
+    "record_kyc",
+    "record_outcome",
+    "record_questionnaire",
+    "reject_mandate",
+    "remove_restriction",
+    "return_mandate",
+    "send_instruction",
+    "start_mandate",
+    "submit_mandate",
+    "verify_payout_account",
+    "withdraw_instruction",
+    "withdraw_mandate",
+    "write_note",
+]

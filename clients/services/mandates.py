@@ -1,0 +1,257 @@
+"""A mandate on the sales side: from the first draft to its submission, and what follows."""
+
+import datetime
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+from accounts.models import User, audit
+from clients import disclosure
+from clients.calculations.states import MandateState
+from clients.calculations.suitability import Unsuitable
+from clients.models import Client, Mandate, MandateRestriction, RiskProfile
+from clients.numbers import next_mandate_number
+from clients.services.guards import refuse_received
+from clients.signals import mandate_submitting
+
+WITHDRAWABLE = {
+    MandateState.DRAFT,
+    MandateState.SIGNED,
+    MandateState.SUBMITTED,
+    MandateState.RETURNED,
+    MandateState.ACCEPTED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A plan that a client chooses: whose, and its terms as they are kept with the signature.
+
+    ``agreement`` is None where the institution manages the plan itself. ``terms`` is plain JSON.
+    """
+
+    offer: uuid.UUID
+    offer_name: str
+    agreement: uuid.UUID | None
+    manager_name: str
+    terms: Mapping[str, Any]
+    reasons_against: Sequence[Unsuitable] = field(default=())
+
+
+def _locked(mandate: Mandate) -> Mandate:
+    locked: Mandate = Mandate.objects.select_for_update(of=("self",)).get(pk=mandate.pk)
+    refuse_received(locked)
+    return locked
+
+
+def _locked_draft(mandate: Mandate) -> Mandate:
+    draft = _locked(mandate)
+    if not draft.is_draft and draft.state != MandateState.RETURNED:
+        raise DomainError(
+            "mandate_not_draft", _("This mandate has been submitted. Withdraw it to change it.")
+        )
+    return draft
+
+
+def _event(mandate: Mandate, event: str, by: User, text: str = "") -> None:
+    mandate.history = [
+        *mandate.history,
+        {
+            "event": event,
+            "submission": mandate.submission,
+            "at": timezone.now().isoformat(),
+            "by": by.full_name,
+            "text": text,
+        },
+    ]
+
+
+@transaction.atomic
+def start_mandate(*, client: Client, by: User, predecessor: Mandate | None = None) -> Mandate:
+    """Start a draft for a client; nothing of it leaves the institution before it is submitted."""
+    refuse_received(client)
+    mandate: Mandate = Mandate.objects.create(
+        number=next_mandate_number(), client=client, currency=client.currency, predecessor=predecessor
+    )
+    audit("mandate.started", mandate, by=by)
+    return mandate
+
+
+@transaction.atomic
+def plan_mandate(
+    *,
+    mandate: Mandate,
+    amount: Decimal,
+    currency: str,
+    risk_profile: RiskProfile,
+    by: User,
+    name: str = "",
+) -> Mandate:
+    """Set what is to be invested and the profile it rests on.
+
+    A plan chosen before under another profile, amount or currency has to be chosen again.
+    """
+    draft = _locked_draft(mandate)
+    if risk_profile.client_id != draft.client_id:
+        raise DomainError("profile_of_another", _("This risk profile belongs to another client."))
+    before = (draft.amount, draft.currency, draft.risk_profile_id)
+    draft.amount, draft.currency, draft.risk_profile, draft.name = amount, currency, risk_profile, name
+    if before != (amount, currency, risk_profile.pk) and draft.submission == 0:
+        _forget_choice(draft)
+    draft.full_clean(exclude=["client"])
+    draft.save()
+    audit("mandate.planned", draft, by=by)
+    return draft
+
+
+def _forget_choice(mandate: Mandate) -> None:
+    mandate.offer = mandate.agreement = None
+    mandate.offer_name = mandate.manager_name = mandate.override_reason = ""
+    mandate.terms = {}
+
+
+@transaction.atomic
+def choose_plan(*, mandate: Mandate, choice: Choice, by: User, override_reason: str = "") -> Mandate:
+    """Choose a plan for a draft.
+
+    Raises DomainError where something speaks against it: for good, or until a reason is recorded.
+    The agreement of a mandate that was submitted once stays what it was.
+    """
+    draft = _locked_draft(mandate)
+    if draft.risk_profile_id is None or draft.amount is None:
+        raise DomainError("mandate_not_planned", _("Fill in the risk profile and the planned amount first."))
+    if draft.submission and choice.agreement != draft.agreement:
+        raise DomainError(
+            "agreement_fixed",
+            _("This mandate was submitted to %(manager)s. Start another mandate for another manager.")
+            % {"manager": draft.manager_name},
+        )
+    for reason in choice.reasons_against:
+        if not reason.can_override:
+            raise DomainError(f"offer_{reason.code}", reason.message, data=dict(reason.values))
+    if choice.reasons_against and not override_reason.strip():
+        raise DomainError(
+            "override_needs_reason",
+            _("This plan does not suit the profile. Say why the client wants it all the same."),
+            field="override_reason",
+            data={"reasons": [str(reason.code) for reason in choice.reasons_against]},
+        )
+    draft.offer, draft.offer_name = choice.offer, choice.offer_name
+    draft.agreement, draft.manager_name = choice.agreement, choice.manager_name
+    draft.terms = dict(choice.terms)
+    draft.override_reason = override_reason.strip() if choice.reasons_against else ""
+    draft.save()
+    audit("mandate.plan_chosen", draft, by=by, offer=str(choice.offer), override=bool(draft.override_reason))
+    return draft
+
+
+@transaction.atomic
+def submit_mandate(
+    *,
+    mandate: Mandate,
+    by: User,
+    signed_on: datetime.date,
+    disclosure_authorised_on: datetime.date | None = None,
+    answer: str = "",
+) -> Mandate:
+    """Submit a signed mandate, or submit it again with an answer after it was returned.
+
+    Under an agreement the client's authorisation to disclose is needed: with this commit the
+    manager sees the client. Raises DomainError where something is missing, or a receiver of
+    ``mandate_submitting`` refuses.
+    """
+    mandate = _locked_draft(mandate)
+    _check_complete(mandate, signed_on, disclosure_authorised_on)
+    again = mandate.submission > 0
+    if again and not answer.strip():
+        raise DomainError(
+            "answer_missing", _("Answer what the manager asked for, then submit again."), field="answer"
+        )
+    mandate.status = Mandate.Status.SUBMITTED
+    mandate.submission += 1
+    mandate.signed_on, mandate.submitted_at = signed_on, timezone.now()
+    mandate.answer = answer.strip()
+    if mandate.agreement is not None:
+        mandate.disclosure_authorised_on = disclosure_authorised_on
+        mandate.disclosure_text = disclosure.VERSION
+    _event(mandate, "resubmitted" if again else "submitted", by, mandate.answer)
+    mandate_submitting.send(sender=Mandate, mandate=mandate, by=by)
+    mandate.save()
+    client = mandate.client
+    if client is not None and client.status == Client.Status.PROSPECT:
+        client.status = Client.Status.CLIENT
+        client.save(update_fields=["status"])
+    audit("mandate.submitted", mandate, by=by, submission=mandate.submission)
+    return mandate
+
+
+def _check_complete(
+    mandate: Mandate, signed_on: datetime.date, disclosure_authorised_on: datetime.date | None
+) -> None:
+    today = timezone.localdate()
+    profile = mandate.risk_profile
+    if mandate.offer is None or profile is None or mandate.amount is None:
+        raise DomainError("mandate_incomplete", _("Choose a plan before you submit the mandate."))
+    if profile.valid_until < today:
+        raise DomainError(
+            "profile_expired", _("The risk profile is out of date. Go through the questionnaire again.")
+        )
+    if signed_on > today:
+        raise DomainError("signed_in_future", _("The signature lies in the future."), field="signed_on")
+    if mandate.agreement is not None and disclosure_authorised_on is None:
+        raise DomainError(
+            "disclosure_not_authorised",
+            _("Record the client's authorisation: %(manager)s sees the client from then on.")
+            % {"manager": mandate.manager_name},
+            field="disclosure_authorised",
+        )
+
+
+@transaction.atomic
+def withdraw_mandate(*, mandate: Mandate, by: User, reason: str = "") -> Mandate:
+    """Withdraw a mandate that is not managed yet; a partner no longer sees it after this commit."""
+    mandate = _locked(mandate)
+    if mandate.state not in WITHDRAWABLE:
+        raise DomainError(
+            "mandate_not_withdrawable", _("The mandate is being managed. Send an instruction to close it.")
+        )
+    _event(mandate, "withdrawn", by, reason)
+    mandate.status = Mandate.Status.WITHDRAWN
+    mandate.save()
+    audit("mandate.withdrawn", mandate, by=by)
+    return mandate
+
+
+@transaction.atomic
+def add_restriction(
+    *, mandate: Mandate, kind: str, value: str, by: User, note: str = ""
+) -> MandateRestriction:
+    """Add something the client does not want, or wants kept; it holds from the next proposal on."""
+    _refuse_ended(_locked(mandate))
+    restriction = MandateRestriction(mandate=mandate, kind=kind, value=value.strip(), note=note)
+    restriction.full_clean()
+    restriction.save()
+    audit("mandate.restriction_added", mandate, by=by, kind=kind)
+    return restriction
+
+
+@transaction.atomic
+def remove_restriction(*, restriction: MandateRestriction, by: User) -> None:
+    """Remove a restriction."""
+    mandate = _locked(restriction.mandate)
+    refuse_received(restriction)
+    _refuse_ended(mandate)
+    audit("mandate.restriction_removed", mandate, by=by, kind=restriction.kind)
+    restriction.delete()
+
+
+def _refuse_ended(mandate: Mandate) -> None:
+    if mandate.state in {MandateState.REJECTED, MandateState.WITHDRAWN, MandateState.CLOSED}:
+        raise DomainError("mandate_ended", _("This mandate has ended. Start another one."))

@@ -1,0 +1,14 @@
+"""What other layers may listen to; each is sent inside the transaction of the change.
+
+A receiver that raises DomainError refuses the change.
+
+``mandate_submitting``: ``mandate``, ``by``; before a mandate is submitted or submitted again.
+``mandate_decided``: ``mandate``, ``decision``, ``unit`` (the desk, on acceptance), ``by``.
+``instruction_answered``: ``instruction``, ``outcome`` (InstructionOutcome), ``by``.
+"""
+
+from django.dispatch import Signal
+
+mandate_submitting = Signal()
+mandate_decided = Signal()
+instruction_answered = Signal()
