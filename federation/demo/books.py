@@ -1,0 +1,135 @@
+"""The managers' side: decisions, portfolios, models followed, and three years of ledger."""
+
+import datetime
+import random
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from accounts.models import Unit
+from clients.models import MandateDecision
+from federation.demo.bulk import copy_rows
+from federation.demo.history import Market, Plan, ledger_of
+from federation.demo.plans import DemoModel, at_nine, fractions
+from federation.demo.relationships import DemoMandate
+from models_portfolio.models import ModelAssignment, ModelPortfolio
+from portfolios.models import Account, Portfolio, Security, Transaction
+
+CUSTODIAN = "Demo Custody Bank"
+
+
+def weights_since(
+    demo: DemoModel, opened: datetime.date, today: datetime.date, skip_last: bool
+) -> list[tuple[datetime.date, Mapping[str, Decimal]]]:
+    """Return the weights a portfolio followed: the version at its opening, then each later one.
+
+    Where ``skip_last``, the newest version has not been traded to yet.
+    """
+    versions = demo.versions[:-1] if skip_last and len(demo.versions) > 1 else demo.versions
+    dated = [(today - datetime.timedelta(version.days_ago), fractions(version)) for version in versions]
+    before = [weights for day, weights in dated if day <= opened]
+    first = before[-1] if before else dated[0][1]
+    return [(opened, first), *((day, weights) for day, weights in dated if day > opened)]
+
+
+def create_books(
+    mandates: Sequence[DemoMandate],
+    demos: Mapping[str, DemoModel],
+    models: Mapping[str, ModelPortfolio],
+    securities: Mapping[str, Security],
+    market: Market,
+    unit: Unit,
+    author: str,
+    today: datetime.date,
+    seed: int,
+    prefix: str,
+) -> list[Portfolio]:
+    """Accept the mandates and run their portfolios from their opening to yesterday."""
+    rng = random.Random(seed)
+    decisions, portfolios, accounts, assignments = [], [], [], []
+    ledgers: list[tuple[Portfolio, list[dict[str, Any]]]] = []
+    for number, item in enumerate(mandates, start=1):
+        mandate, demo = item.mandate, demos[item.model_code]
+        accepted_at = at_nine(item.opened - datetime.timedelta(3))
+        for outcome, at in (("accepted", accepted_at), ("active", at_nine(item.opened))):
+            decisions.append(
+                MandateDecision(
+                    mandate_id=mandate.pk,
+                    submission=1,
+                    outcome=outcome,
+                    decided_at=at,
+                    decided_by_name=author,
+                    created_at=at,
+                )
+            )
+        portfolio = Portfolio(
+            number=f"{prefix}{number:05d}",
+            name=f"{demo.name} {mandate.number}",
+            mandate_id=mandate.pk,
+            currency=mandate.currency,
+            minimum_cash_weight=Decimal("0.01"),
+            opened_on=item.opened,
+            manager_name=author,
+            unit=unit,
+            created_at=at_nine(item.opened),
+        )
+        portfolios.append(portfolio)
+        accounts += [
+            Account(portfolio=portfolio, kind=Account.Kind.CASH, number=f"{portfolio.number}-{mandate.currency}", currency=mandate.currency, custodian=CUSTODIAN),
+            Account(portfolio=portfolio, kind=Account.Kind.CUSTODY, number=f"{portfolio.number}-D", currency=mandate.currency, custodian=CUSTODIAN),
+        ]  # fmt: skip
+        assignments.append(
+            ModelAssignment(portfolio=portfolio, model=models[item.model_code], valid_from=item.opened)
+        )
+        ledgers.append((portfolio, _ledger(item, demo, market, today, rng)))
+    MandateDecision.objects.bulk_create(decisions)
+    Portfolio.objects.bulk_create(portfolios)
+    Account.objects.bulk_create(accounts)
+    ModelAssignment.objects.bulk_create(assignments)
+    copy_rows(
+        _transaction(portfolio, entry, order, securities)
+        for portfolio, entries in ledgers
+        for order, entry in enumerate(entries)
+    )
+    return portfolios
+
+
+def _ledger(
+    item: DemoMandate, demo: DemoModel, market: Market, today: datetime.date, rng: random.Random
+) -> list[dict[str, Any]]:
+    amount = item.mandate.amount
+    age = (today - item.opened).days
+    flows = []
+    if age > 200 and rng.random() < 0.35:
+        # Paid in a while before the newest version, so that it has been invested since.
+        day = today - datetime.timedelta(rng.randint(60, age - 60))
+        flows.append((day, (amount / rng.choice([5, 10, 20])).quantize(Decimal(100))))
+    if rng.random() < 0.06:
+        # Idle cash, for the work list of today.
+        flows.append((today - datetime.timedelta(rng.randint(3, 12)), (amount / 8).quantize(Decimal(100))))
+    return ledger_of(
+        Plan(
+            opened=item.opened,
+            currency=item.mandate.currency,
+            amount=amount,
+            weights=weights_since(demo, item.opened, today, skip_last=rng.random() < 0.4),
+            flows=flows,
+            yearly_fee=Decimal(demo.fee),
+        ),
+        market,
+        today,
+    )
+
+
+def _transaction(
+    portfolio: Portfolio, entry: dict[str, Any], order: int, securities: Mapping[str, Security]
+) -> Transaction:
+    values = dict(entry)
+    ticker = values.pop("ticker", None)
+    booked = at_nine(values["trade_date"]) + datetime.timedelta(hours=8, seconds=order)
+    return Transaction(
+        portfolio=portfolio,
+        security=securities[ticker] if ticker else None,
+        created_at=booked,
+        **values,
+    )

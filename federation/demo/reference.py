@@ -1,0 +1,103 @@
+"""Securities, prices and rates of the demonstration, for the institution whose schema is current."""
+
+from collections.abc import Mapping
+
+from federation.demo.bulk import copy_rows
+from federation.demo.history import Market
+from federation.demo.market import SECURITIES
+from portfolios.models import (
+    Benchmark,
+    BenchmarkValue,
+    ExchangeRate,
+    Listing,
+    Price,
+    PriceSource,
+    Security,
+    listing_id,
+    security_id,
+)
+
+SIMULATED = "demo-simulated"
+ECB = "ecb"
+
+
+def create_reference_data(market: Market) -> Mapping[str, Security]:
+    """Create all securities with prices and rates; returns the securities by ticker."""
+    securities = {
+        demo.ticker: Security(
+            id=security_id(demo.isin),
+            isin=demo.isin,
+            name=demo.name,
+            ticker=demo.ticker,
+            kind=demo.kind,
+            asset_class=demo.asset_class,
+            sector=demo.sector,
+            country=demo.country,
+            currency=demo.currency,
+            price_unit=Security.PriceUnit.PERCENT if demo.coupon else Security.PriceUnit.PER_UNIT,
+            lot_size=1000 if demo.coupon else 1,
+            coupon_rate=demo.coupon or None,
+            maturity_date=demo.maturity,
+        )
+        for demo in SECURITIES
+    }
+    Security.objects.bulk_create(securities.values())
+    Listing.objects.bulk_create(
+        Listing(
+            id=listing_id(demo.isin, demo.mic, demo.currency),
+            security=securities[demo.ticker],
+            mic=demo.mic,
+            currency=demo.currency,
+            ticker=demo.ticker,
+        )
+        for demo in SECURITIES
+    )
+    simulated = PriceSource.objects.create(
+        code=SIMULATED,
+        name="Simulated prices (demo)",
+        is_redistributable=True,
+        is_simulated=True,
+        preference=90,
+    )
+    ecb = PriceSource.objects.create(
+        code=ECB, name="ECB euro reference rates", is_redistributable=True, preference=10
+    )
+    copy_rows(
+        Price(
+            security=securities[ticker],
+            source=simulated,
+            date=day,
+            close=close,
+            currency=securities[ticker].currency,
+        )
+        for ticker, series in market.closes.items()
+        for day, close in series.items()
+    )
+    copy_rows(
+        ExchangeRate(source=ecb, date=day, currency=currency, rate=rate)
+        for currency, series in market.rates.items()
+        for day, rate in series.items()
+    )
+    return securities
+
+
+def create_benchmark(code: str, name: str, mix: Mapping[str, float], market: Market) -> Benchmark:
+    """Create a benchmark that holds ``mix`` (ticker → weight) since the first day, in euro."""
+    benchmark = Benchmark.objects.create(code=code, name=name, currency="EUR")
+    days = sorted(next(iter(market.closes.values())))
+    start = {ticker: market.unit_value(ticker, "EUR", days[0]) for ticker in mix}
+    copy_rows(
+        BenchmarkValue(
+            benchmark=benchmark,
+            date=day,
+            level=round(
+                sum(
+                    100 * weight * float(market.unit_value(ticker, "EUR", day) / start[ticker])
+                    for ticker, weight in mix.items()
+                ),
+                6,
+            ),
+        )
+        for day in days
+    )
+    return benchmark

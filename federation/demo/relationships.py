@@ -1,0 +1,240 @@
+"""The channels' clients, with all that belongs to a relationship, and their mandates."""
+
+import datetime
+import random
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from stdnum import iban
+
+from accounts.models import User
+from clients.models import (
+    Client,
+    ContactDetail,
+    KycStatus,
+    Mandate,
+    Note,
+    Party,
+    PayoutAccount,
+    RiskProfile,
+    Task,
+)
+from clients.numbers import next_client_number, next_mandate_number
+from federation.demo.cast import COMPANIES, FIRST_NAMES, LAST_NAMES
+from federation.demo.plans import DemoModel, at_nine
+from models_portfolio.models import Offer
+
+DISCLOSURE_TEXT = "2024-01"
+
+
+@dataclass(frozen=True)
+class DemoMandate:
+    """A mandate with what the manager's part of the demonstration is made from."""
+
+    mandate: Mandate
+    model_code: str
+    opened: datetime.date
+
+
+@dataclass
+class Relationships:
+    """Rows to write for one channel, gathered first and written kind by kind."""
+
+    today: datetime.date
+    prefix: str
+    country: str
+    advisors: Sequence[User]
+    seed: int
+    rows: dict[type, list[Any]] = field(default_factory=dict)
+    clients: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.names = self._names()
+
+    def _names(self) -> Iterator[tuple[str, str]]:
+        pairs = [(first, last) for first in FIRST_NAMES for last in LAST_NAMES]
+        self.random.shuffle(pairs)
+        return iter(pairs)
+
+    def add(self, row: Any) -> Any:
+        """Keep a row to be written."""
+        self.rows.setdefault(type(row), []).append(row)
+        return row
+
+    def write(self) -> None:
+        """Write everything that was gathered, parents first."""
+        order = (Client, Party, ContactDetail, PayoutAccount, KycStatus, RiskProfile, Note, Task, Mandate)
+        for kind in order:
+            kind.objects.bulk_create(self.rows.pop(kind, []))
+
+    def client(self, kind: str = Client.Kind.PERSON, *, since: datetime.date, level: int) -> Client:
+        """Add a client with contact, KYC and risk profile."""
+        self.clients += 1
+        rng, advisor = self.random, self.advisors[self.clients % len(self.advisors)]
+        first, last = next(self.names)
+        number = next_client_number()
+        company = f"{COMPANIES[self.clients % len(COMPANIES)]} {self.clients} AG"
+        name = {"person": f"{first} {last}", "couple": f"{first} {last} & {next(self.names)[0]} {last}"}.get(
+            kind, company
+        )
+        client = self.add(
+            Client(
+                number=number,
+                kind=kind,
+                status=Client.Status.CLIENT,
+                name=name,
+                first_name="" if kind == Client.Kind.COMPANY else first,
+                last_name="" if kind == Client.Kind.COMPANY else last,
+                birth_date=None
+                if kind == Client.Kind.COMPANY
+                else datetime.date(rng.randint(1942, 1996), rng.randint(1, 12), rng.randint(1, 28)),
+                country=self.country,
+                nationality="" if kind == Client.Kind.COMPANY else self.country,
+                national_id="" if kind == Client.Kind.COMPANY else f"DEMO-{self.prefix}-{self.clients:05d}",
+                registration_number=f"DEMO-REG-{self.clients:05d}" if kind == Client.Kind.COMPANY else "",
+                advisor_name=advisor.full_name,
+                advisor=advisor,
+                unit=advisor.role_assignments.first().unit,
+                next_review_date=self.today + datetime.timedelta(rng.randint(10, 360)),
+                created_at=at_nine(since),
+            )
+        )
+        mail = f"{first}.{last}.{self.clients}@example.com".lower()
+        self.add(ContactDetail(client=client, kind="email", value=mail, is_primary=True))
+        self.add(
+            ContactDetail(
+                client=client, kind="phone", value=f"+00 000 {self.clients:04d} {rng.randint(100, 999)}"
+            )
+        )
+        self.add(
+            ContactDetail(
+                client=client, kind="address", value=f"Musterweg {rng.randint(1, 99)}, 0000 Beispielstadt"
+            )
+        )
+        self.add(
+            PayoutAccount(
+                client=client,
+                iban=demo_iban(self.seed * 100_000 + self.clients),
+                holder=name,
+                entered_by_name=advisor.full_name,
+                verified_by_name="Operations",
+                verified_at=at_nine(since),
+            )
+        )
+        checked = self.today - datetime.timedelta(rng.randint(60, 300))
+        self.add(
+            KycStatus(
+                client=client,
+                state=KycStatus.State.APPROVED,
+                checked_on=checked,
+                valid_until=checked + datetime.timedelta(730),
+                checked_by_name=advisor.full_name,
+            )
+        )
+        valid_from = max(since, self.today - datetime.timedelta(rng.randint(100, 600)))
+        self.add(
+            RiskProfile(
+                client=client,
+                number=1,
+                level=level,
+                knowledge=min(7, level + 1),
+                capacity=min(7, level + rng.randint(0, 1)),
+                tolerance=level,
+                horizon_years=3 + level,
+                sustainability=rng.choice(["none", "some", "none"]),
+                valid_from=valid_from,
+                valid_until=valid_from + datetime.timedelta(730),
+            )
+        )
+        if kind == Client.Kind.COUPLE:
+            self.add(
+                Party(
+                    client=client,
+                    role=Party.Role.JOINT_OWNER,
+                    name=name.split(" & ")[1],
+                    country=self.country,
+                )
+            )
+        if kind == Client.Kind.COMPANY:
+            self.add(
+                Party(
+                    client=client,
+                    role=Party.Role.REPRESENTATIVE,
+                    name=f"{first} {last}",
+                    country=self.country,
+                )
+            )
+            self.add(
+                Party(
+                    client=client,
+                    role=Party.Role.BENEFICIAL_OWNER,
+                    name=f"{next(self.names)[0]} {last}",
+                    country=self.country,
+                )
+            )
+        return client
+
+    def mandate(
+        self,
+        client: Client,
+        offer: Offer,
+        demo: DemoModel,
+        manager_name: str,
+        *,
+        opened: datetime.date,
+        amount: Decimal,
+        currency: str = "EUR",
+        agreement: uuid.UUID | None,
+    ) -> DemoMandate:
+        """Add a submitted mandate of a client."""
+        profile = next(row for row in self.rows[RiskProfile] if row.client is client)
+        submitted = at_nine(opened - datetime.timedelta(5))
+        mandate = self.add(
+            Mandate(
+                number=next_mandate_number(),
+                client=client,
+                name=demo.name,
+                agreement=agreement,
+                offer=offer.pk,
+                offer_name=offer.name,
+                manager_name=manager_name,
+                terms={
+                    "offer": offer.name,
+                    "risk_level": offer.risk_level,
+                    "management_fee": str(offer.management_fee),
+                    "custody_fee": str(offer.custody_fee),
+                    "product_cost": str(offer.product_cost),
+                    "minimum_amount": str(offer.minimum_amount),
+                    "currency": offer.currency,
+                },
+                currency=currency,
+                amount=amount,
+                risk_profile=profile,
+                status=Mandate.Status.SUBMITTED,
+                submission=1,
+                signed_on=submitted.date(),
+                submitted_at=submitted,
+                disclosure_text=DISCLOSURE_TEXT if agreement else "",
+                disclosure_authorised_on=submitted.date() if agreement else None,
+                created_at=submitted,
+            )
+        )
+        return DemoMandate(mandate, demo.code, opened)
+
+    def amount(self) -> Decimal:
+        """Return a planned amount between 40,000 and 4 million, most of them modest."""
+        return Decimal(round(40_000 * 100 ** (self.random.random() ** 1.8), -3))
+
+    def opened(self) -> datetime.date:
+        """Return an opening day within the last three years."""
+        return self.today - datetime.timedelta(self.random.randint(60, 1080))
+
+
+def demo_iban(number: int) -> str:
+    """Return an IBAN with right check digits at a bank that does not exist."""
+    body = f"99999{number:012d}"
+    return f"CH{iban.calc_check_digits(f'CH00{body}')}{body}"
