@@ -1,0 +1,215 @@
+"""One direction of an agreement as SQL: which of the owner's rows the receiver may see."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+
+from django_tenants.postgresql_backend.base import is_valid_schema_name
+from psycopg import sql
+
+from federation.models.agreements import Agreement, AgreementVersion, Side
+from federation.models.institutions import Institution
+from federation.scope.division import Share, by_label, kind_of, parent_of, performer, shares
+from federation.scope.kinds import Kind
+
+
+def schema_identifier(name: str | None) -> sql.Identifier:
+    """Return a validated schema name as an SQL identifier; ValueError for anything but a tenant's."""
+    if not name or name == "public" or not is_valid_schema_name(name):
+        raise ValueError("not the schema of an institution")
+    return sql.Identifier(name)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What ``owner`` shares with ``receiver`` under one version of an agreement."""
+
+    agreement: Agreement
+    version: AgreementVersion
+    owner: Institution
+    receiver: Institution
+
+    @classmethod
+    def of(cls, agreement: Agreement, side: Side, version: AgreementVersion | None = None) -> "Flow":
+        """Return the flow from ``side``, under the version in force or another one."""
+        version = version or agreement.version
+        if version is None:
+            raise ValueError("the agreement has no version in force")
+        parties = {Side.MANAGER: agreement.manager, Side.CHANNEL: agreement.channel}
+        other = Side.CHANNEL if side == Side.MANAGER else Side.MANAGER
+        return cls(agreement, version, parties[side], parties[other])
+
+    @cached_property
+    def side(self) -> Side:
+        """Return the owner's side."""
+        return self.agreement.side_of(self.owner)
+
+    @cached_property
+    def shares(self) -> dict[str, Share]:
+        """Return what is shared, by label, in foreign-key order."""
+        return {share.kind.label: share for share in shares(self.version, self.side)}
+
+    @cached_property
+    def source(self) -> sql.Identifier:
+        """Return the owner's schema."""
+        return schema_identifier(self.owner.schema_name)
+
+    @cached_property
+    def target(self) -> sql.Identifier:
+        """Return the receiver's schema."""
+        return schema_identifier(self.receiver.schema_name)
+
+    def is_owners(self, kind: Kind) -> bool:
+        """Say whether the owner performs the function that rows of this kind belong to."""
+        return kind.function is None or performer(self.version, kind.function) == self.side
+
+    def in_scope(self, kind: Kind, alias: str) -> sql.Composed:
+        """Return the condition under which the owner's row ``alias`` of this kind is shared."""
+        return _Condition(self).in_scope(kind, alias)
+
+    def belongs(self, kind: Kind, alias: str) -> sql.Composed:
+        """Return the condition under which a row of the receiver's own stands under this agreement.
+
+        It is asked of what the owner's rows hang off in the receiver's schema.
+        """
+        return _Condition(self, at_receiver=True).belongs(kind, alias)
+
+
+class _Condition:
+    """Composes conditions step by step along the paths of the scope table."""
+
+    def __init__(self, flow: Flow, *, at_receiver: bool = False) -> None:
+        self.flow = flow
+        self.schema = flow.target if at_receiver else flow.source
+        self.aliases: Iterator[int] = count(1)
+
+    def in_scope(self, kind: Kind, alias: str) -> sql.Composed:
+        t = sql.Identifier(alias)
+        own = sql.SQL("{t}.origin IS NULL AND {t}.retired_at IS NULL").format(t=t)
+        return sql.SQL(" AND ").join([own, *self._rows(kind, t), *self._path(kind, alias, self._covered)])
+
+    def belongs(self, kind: Kind, alias: str) -> sql.Composed:
+        own = sql.SQL("{t}.origin IS NULL").format(t=sql.Identifier(alias))
+        return sql.SQL(" AND ").join([own, *self._path(kind, alias, self._on_path)])
+
+    def _covered(self, kind: Kind, alias: str) -> sql.Composed:
+        """A step towards the root: the owner's rows must be shared themselves, the partner's be the partner's."""
+        if self.flow.is_owners(kind):
+            return self.in_scope(kind, alias)
+        received = sql.SQL("{t}.origin = {partner}").format(
+            t=sql.Identifier(alias), partner=sql.Literal(self.flow.receiver.pk)
+        )
+        return sql.SQL(" AND ").join([received, *self._path(kind, alias, self._covered)])
+
+    def _on_path(self, kind: Kind, alias: str) -> sql.Composed:
+        """The same at the receiver, where the owner's rows have been received."""
+        t = sql.Identifier(alias)
+        if self.flow.is_owners(kind):
+            whose = sql.SQL("{t}.origin = {owner}").format(t=t, owner=sql.Literal(self.flow.owner.pk))
+        else:
+            whose = sql.SQL("{t}.origin IS NULL").format(t=t)
+        return sql.SQL(" AND ").join([whose, *self._path(kind, alias, self._on_path)])
+
+    def _path(self, kind: Kind, alias: str, step: Callable[[Kind, str], sql.Composed]) -> list[sql.Composed]:
+        t = sql.Identifier(alias)
+        if kind.root:
+            return [
+                sql.SQL("{t}.{root} = {agreement}").format(
+                    t=t,
+                    root=sql.Identifier(kind.column(kind.root)),
+                    agreement=sql.Literal(self.flow.agreement.pk),
+                )
+            ]
+        leads, mine, theirs = parent_of(kind), kind.via and kind.column(kind.via), "id"
+        if kind.through:
+            label, _, field = kind.through.rpartition(".")
+            leads = by_label()[label]
+            mine, theirs = "id", leads.column(field)
+        if leads is None:
+            return []
+        next_alias = f"p{next(self.aliases)}"
+        return [
+            sql.SQL(
+                "EXISTS (SELECT 1 FROM {schema}.{table} {p} WHERE {p}.{theirs} = {t}.{mine} AND {step})"
+            ).format(
+                schema=self.schema,
+                table=sql.Identifier(leads.table),
+                p=sql.Identifier(next_alias),
+                theirs=sql.Identifier(theirs),
+                t=t,
+                mine=sql.Identifier(mine),
+                step=step(leads, next_alias),
+            )
+        ]
+
+    def _rows(self, kind: Kind, t: sql.Identifier) -> list[sql.Composed]:
+        if not kind.rows:
+            return []
+        named = "SELECT {column} FROM public.{table} WHERE owner_id = {owner} AND receiver_id = {receiver}"
+        pair = {
+            "owner": sql.Literal(self.flow.owner.pk),
+            "receiver": sql.Literal(self.flow.receiver.pk),
+        }
+        return [
+            sql.SQL(kind.rows).format(
+                t=t,
+                s=self.schema,
+                cut=sql.SQL("{}::timestamptz").format(
+                    sql.Literal(self.flow.agreement.new_mandates_suspended_at)
+                ),
+                named_securities=sql.SQL(named).format(
+                    column=sql.Identifier("security"),
+                    table=sql.Identifier("federation_sharedsecurity"),
+                    **pair,
+                ),
+                named_currencies=sql.SQL(named).format(
+                    column=sql.Identifier("currency"),
+                    table=sql.Identifier("federation_sharedcurrency"),
+                    **pair,
+                ),
+            )
+        ]
+
+
+def agreements_touched(kind: Kind, schema: str, keys: list[uuid.UUID]) -> sql.Composed | None:
+    """Return a query for the ids of the agreements that these rows stand under; None where all may."""
+    joins: list[sql.Composed] = []
+    alias = "t"
+    current = kind
+    while not current.root:
+        parent = parent_of(current)
+        if parent is not None:
+            mine, theirs = current.column(current.via), "id"
+        elif current.through:
+            label, _, field = current.through.rpartition(".")
+            parent = by_label()[label]
+            mine, theirs = "id", parent.column(field)
+        else:
+            return None
+        following = f"{alias}p"
+        joins.append(
+            sql.SQL(" JOIN {schema}.{table} {p} ON {p}.{theirs} = {t}.{mine}").format(
+                schema=schema_identifier(schema),
+                table=sql.Identifier(parent.table),
+                p=sql.Identifier(following),
+                theirs=sql.Identifier(theirs),
+                t=sql.Identifier(alias),
+                mine=sql.Identifier(mine),
+            )
+        )
+        current, alias = parent, following
+    return sql.SQL(
+        "SELECT DISTINCT {r}.{root} FROM {schema}.{table} t{joins} WHERE t.id = ANY({keys})"
+    ).format(
+        r=sql.Identifier(alias),
+        root=sql.Identifier(current.column(current.root)),
+        schema=schema_identifier(schema),
+        table=sql.Identifier(kind.table),
+        joins=sql.SQL("").join(joins),
+        keys=sql.Literal(keys),
+    )
+
+
+__all__ = ["Flow", "agreements_touched", "kind_of", "schema_identifier"]
