@@ -28,6 +28,9 @@ del os.environ["DJANGO_SETTINGS_MODULE"]
 
 from tests import databases  # noqa: E402
 
+# Fixtures that put a test inside one of the standing institutions.
+pytest_plugins = ["tests.institutions"]
+
 _BROWSER_HINT = "needs Chromium: install Debian's package chromium, or set CHROMIUM to its path"
 
 

@@ -1,0 +1,268 @@
+"""What portfolios hold, derived from their ledgers: now, or as of an earlier day."""
+
+import datetime
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import F, Sum
+from django.utils import timezone
+
+from clients.models import ClientInstruction
+from clients.querysets import InstructionQuerySet
+from portfolios.calculations.cash import CashDeductions, CashPosition, cash_positions
+from portfolios.calculations.ledger import Holding as HeldSecurity
+from portfolios.calculations.ledger import Positions, derive_positions
+from portfolios.calculations.valuation import (
+    MissingKind,
+    Position,
+    PriceUnit,
+    Quote,
+    RateQuote,
+    ValuedCash,
+    ValuedPosition,
+    cross_rate,
+    value_portfolio,
+)
+from portfolios.models import Holding, Portfolio, Security
+from portfolios.services.entries import load_entries
+from portfolios.services.market import STALE_AFTER_DAYS, ClosingPrice, prices_as_of, rates_as_of
+
+_MONEY, _PRICE, _WEIGHT, _QUANTITY = Decimal("1e-4"), Decimal("1e-10"), Decimal("1e-10"), Decimal("1e-8")
+_OPEN_ORDERS = ("approved", "waiting", "sent", "new", "partially_filled")
+_OWN_FIELDS = (
+    "quantity", "settled_quantity", "available_quantity", "price", "price_date", "price_source_name",
+    "is_price_simulated", "average_cost", "book_cost", "market_value", "weight", "problem", "as_of",
+)  # fmt: skip
+
+
+@transaction.atomic
+def refresh_holdings(*, portfolio_ids: Collection[uuid.UUID]) -> int:
+    """Bring the holdings of own portfolios in line with their ledgers; return how many rows changed."""
+    portfolios = list(
+        Portfolio.objects.own()
+        .current()
+        .filter(pk__in=list(portfolio_ids))
+        .select_for_update(of=("self",))
+        .order_by("pk")
+    )
+    derived = derive_holdings(portfolios, timezone.now().date())
+    stored: dict[uuid.UUID, dict[tuple[uuid.UUID | None, str], Holding]] = defaultdict(dict)
+    for holding in Holding.objects.filter(portfolio__in=portfolios):
+        stored[holding.portfolio_id][(holding.security_id, holding.currency)] = holding
+    created, updated, gone = [], [], []
+    for portfolio_id, holdings in derived.items():
+        existing = stored[portfolio_id]
+        for holding in holdings:
+            before = existing.pop((holding.security_id, holding.currency), None)
+            if before is None:
+                created.append(holding)
+            elif any(getattr(before, name) != getattr(holding, name) for name in _OWN_FIELDS):
+                for name in _OWN_FIELDS:
+                    setattr(before, name, getattr(holding, name))
+                updated.append(before)
+        gone += [holding.pk for holding in existing.values()]
+    if gone:
+        Holding.objects.filter(pk__in=gone).delete()
+    if updated:
+        Holding.objects.bulk_update(updated, _OWN_FIELDS, batch_size=500)
+    Holding.objects.bulk_create(created, batch_size=2_000)
+    return len(created) + len(updated) + len(gone)
+
+
+def derive_holdings(portfolios: Collection[Portfolio], day: datetime.date) -> dict[uuid.UUID, list[Holding]]:
+    """Return unsaved holdings of each portfolio at the close of ``day``, valued at that day's prices.
+
+    Securities first, then cash by currency. What can still be spent is only known for today, so on
+    an earlier day ``available_quantity`` of cash is what was traded.
+    """
+    ids = [portfolio.pk for portfolio in portfolios]
+    ledgers = load_entries(ids, until=day)
+    positions = {key: derive_positions(entries, as_of=day) for key, entries in ledgers.items()}
+    security_ids = {security for held in positions.values() for security in held.holdings}
+    prices = prices_as_of(security_ids, day)
+    units = dict(Security.objects.filter(pk__in=security_ids).values_list("pk", "price_unit"))
+    names = dict(Security.objects.filter(pk__in=security_ids).values_list("pk", "name"))
+    currencies = {price.currency for price in prices.values()} | {
+        portfolio.currency for portfolio in portfolios
+    }
+    for held in positions.values():
+        currencies |= {*held.cash, *(holding.currency for holding in held.holdings.values())}
+    rates = rates_as_of(currencies, day)
+    is_today = day >= timezone.now().date()
+    promised = commitments(ids) if is_today else {}
+    derived = {}
+    for portfolio in portfolios:
+        valuer = _Valuer(portfolio, day, positions[portfolio.pk], prices, units, names, rates)
+        deductions = promised.get(portfolio.pk, {})
+        derived[portfolio.pk] = valuer.holdings(deductions)
+    return derived
+
+
+class _Valuer:
+    """Value what one portfolio holds."""
+
+    def __init__(
+        self,
+        portfolio: Portfolio,
+        day: datetime.date,
+        positions: Positions,
+        prices: Mapping[uuid.UUID, ClosingPrice],
+        units: Mapping[uuid.UUID, str],
+        names: Mapping[uuid.UUID, str],
+        rates: Mapping[str, RateQuote],
+    ) -> None:
+        self.portfolio, self.day, self.positions = portfolio, day, positions
+        self.prices, self.names, self.rates = prices, names, rates
+        quotes = {
+            key: Quote(
+                price=price.close, currency=price.currency, as_of=price.date, unit=PriceUnit(units[key])
+            )
+            for key, price in prices.items()
+            if key in positions.holdings
+        }
+        held = positions.holdings.values()
+        self.valuation = value_portfolio(
+            [
+                Position(
+                    security=holding.security,
+                    quantity=holding.quantity,
+                    book_cost=holding.book_cost,
+                    book_cost_portfolio=holding.book_cost_portfolio,
+                )
+                for holding in held
+            ],
+            {code: balance.traded for code, balance in positions.cash.items()},
+            currency=portfolio.currency,
+            as_of=day,
+            quotes=quotes,
+            rates=rates,
+            stale_after_days=STALE_AFTER_DAYS,
+        )
+
+    def holdings(self, deductions: Mapping[str, CashDeductions]) -> list[Holding]:
+        """Return one row per security and per currency of cash."""
+        lines = [
+            self._security(valued, self.positions.holdings[valued.security])
+            for valued in self.valuation.positions
+        ]
+        total = self.valuation.total
+        reserve = (
+            self.portfolio.minimum_cash_weight * total if total is not None and total > 0 else Decimal(0)
+        )
+        deductions = dict(deductions)
+        if reserve:
+            own = deductions.get(self.portfolio.currency, CashDeductions())
+            deductions[self.portfolio.currency] = CashDeductions(
+                open_buys=own.open_buys, withdrawals=own.withdrawals, fees=own.fees, reserves=reserve
+            )
+        cash = cash_positions(self.positions.cash, deductions)
+        valued_cash = {line.currency: line for line in self.valuation.cash}
+        lines += [
+            self._cash(position, valued_cash.get(code))
+            for code, position in cash.items()
+            if position.traded or position.settled or code == self.portfolio.currency
+        ]
+        return lines
+
+    def _security(self, valued: ValuedPosition, held: HeldSecurity) -> Holding:
+        price = self.prices.get(held.security)
+        close = price.close if price is not None else None
+        if price is not None and close is not None and price.currency != held.currency:
+            per_euro = {code: rate.per_euro for code, rate in self.rates.items()}
+            rate = cross_rate(per_euro, from_currency=price.currency, to_currency=held.currency)
+            close = None if rate is None else close * rate
+        average = held.average_cost
+        return Holding(
+            portfolio=self.portfolio,
+            security_id=held.security,
+            currency=held.currency,
+            quantity=held.quantity.quantize(_QUANTITY),
+            settled_quantity=held.settled_quantity.quantize(_QUANTITY),
+            available_quantity=held.quantity.quantize(_QUANTITY),
+            price=None if close is None else close.quantize(_PRICE),
+            price_date=price.date if price else None,
+            price_source_name=price.source_name if price else "",
+            is_price_simulated=bool(price and price.is_simulated),
+            average_cost=None if average is None else average.quantize(_PRICE),
+            book_cost=held.book_cost_portfolio.quantize(_MONEY),
+            market_value=_rounded(valued.market_value, _MONEY),
+            weight=_rounded(valued.weight, _WEIGHT),
+            problem=self._problem(valued),
+            as_of=self.day,
+        )
+
+    def _cash(self, position: CashPosition, valued: ValuedCash | None) -> Holding:
+        value = Decimal(0) if valued is None else valued.market_value
+        return Holding(
+            portfolio=self.portfolio,
+            security=None,
+            currency=position.currency,
+            quantity=position.traded.quantize(_QUANTITY),
+            settled_quantity=position.settled.quantize(_QUANTITY),
+            available_quantity=position.available.quantize(_QUANTITY),
+            book_cost=None,
+            market_value=_rounded(value, _MONEY),
+            weight=_rounded(valued.weight, _WEIGHT) if valued else None,
+            problem=""
+            if value is not None
+            else f"No exchange rate for {position.currency}/{self.portfolio.currency}",
+            as_of=self.day,
+        )
+
+    def _problem(self, valued: ValuedPosition) -> str:
+        for gap in valued.missing:
+            if gap.kind is MissingKind.RATE:
+                return f"No exchange rate for {gap.currency}"
+            return f"No price for {self.names.get(valued.security, '')}"[:200]
+        if valued.is_stale and valued.quote is not None:
+            return f"Stale price of {valued.quote.as_of}"
+        return ""
+
+
+def _rounded(value: Decimal | None, places: Decimal) -> Decimal | None:
+    return None if value is None else value.quantize(places)
+
+
+def commitments(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, CashDeductions]]:
+    """Return what is promised by portfolio and currency: open buys, and withdrawals not yet paid."""
+    buys: dict[tuple[uuid.UUID, str], Decimal] = defaultdict(Decimal)
+    withdrawals: dict[tuple[uuid.UUID, str], Decimal] = defaultdict(Decimal)
+    # Orders stand to the left of this app, hence the reverse accessor.
+    open_buys = (
+        Portfolio.objects.filter(
+            pk__in=list(portfolio_ids), orders__side="buy", orders__state__in=_OPEN_ORDERS
+        )
+        .order_by()
+        .values_list("pk", "orders__currency")
+        .annotate(
+            amount=Sum(
+                F("orders__estimated_amount") * (1 - F("orders__filled_quantity") / F("orders__quantity"))
+            )
+        )
+    )
+    for portfolio_id, currency, amount in open_buys:
+        buys[(portfolio_id, currency)] += amount or Decimal(0)
+    for portfolio_id, currency, amount in (
+        open_instructions(ClientInstruction.Kind.WITHDRAWAL)
+        .filter(mandate__portfolio__in=list(portfolio_ids))
+        .order_by()
+        .values_list("mandate__portfolio", "currency")
+        .annotate(Sum("amount"))
+    ):
+        withdrawals[(portfolio_id, currency)] += amount or Decimal(0)
+    promised: dict[uuid.UUID, dict[str, CashDeductions]] = defaultdict(dict)
+    for key in {*buys, *withdrawals}:
+        promised[key[0]][key[1]] = CashDeductions(open_buys=buys[key], withdrawals=withdrawals[key])
+    return promised
+
+
+def open_instructions(kind: str) -> InstructionQuerySet:
+    """Return the sent instructions of a kind that are neither done, refused nor failed."""
+    return (
+        ClientInstruction.objects.current()
+        .filter(kind=kind, status=ClientInstruction.Status.SENT, amount__isnull=False)
+        .exclude(outcomes__outcome__in=["done", "rejected", "failed"])
+    )

@@ -1,0 +1,321 @@
+"""Add to the ledger: the only way into it."""
+
+import datetime
+import uuid
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+from accounts.models import AuditEntry, User
+from clients.duties import Duty, require
+from portfolios.calculations.entries import EntryType, LedgerError, LedgerErrorCode, signed_net_amount
+from portfolios.calculations.ledger import derive_positions
+from portfolios.models import Portfolio, Security, Transaction
+from portfolios.services.entries import load_entries
+from portfolios.services.market import rate_between
+from portfolios.services.refreshing import refresh
+from portfolios.signals import transactions_booked
+
+Type = Transaction.Type
+_CENT = Decimal("0.0001")
+_TRADES = {Type.BUY, Type.SELL}
+_IN_KIND = {Type.TRANSFER_IN, Type.TRANSFER_OUT}
+_CASH_ONLY = {Type.DEPOSIT, Type.WITHDRAWAL, Type.FEE, Type.TAX, Type.INTEREST}
+
+
+def book(*, entries: Iterable[Transaction], by: User | None, refreshing: bool = True) -> list[Transaction]:
+    """Add unsaved entries to the ledger and derive anew what follows from them.
+
+    Signs and amounts have to be as ``Transaction`` says. An ``exchange_rate`` left at 1 for a
+    foreign currency is filled in from the day's rate. Entries may be back-dated. Raises
+    DomainError, and books nothing, for a received portfolio, an entry that does not add up, or a
+    sale of more than is held on its day. ``refreshing=False`` leaves holdings and valuations to a
+    later ``refresh`` of the same portfolios.
+    """
+    listed = list(entries)
+    if any(entry.type == Type.REVERSAL for entry in listed):
+        raise DomainError("reversal_by_hand", _("Open the entry to be corrected and reverse it there."))
+    return _add(listed, by, refreshing)
+
+
+def reverse(*, entry: Transaction, by: User | None, text: str = "") -> Transaction:
+    """Cancel an entry by its reversal, as if it had never been booked; both stay in the ledger."""
+    if entry.type == Type.REVERSAL:
+        raise DomainError("reverses_reversal", _("A reversal is not reversed. Book the entry again instead."))
+    if Transaction.objects.filter(reverses=entry).exists():
+        raise DomainError(
+            "already_reversed", _("This entry is already reversed. Nothing more is to be done.")
+        )
+    reversal = Transaction(
+        portfolio=entry.portfolio,
+        type=Type.REVERSAL,
+        trade_date=entry.trade_date,
+        settlement_date=entry.settlement_date,
+        security=entry.security,
+        quantity=-entry.quantity,
+        price=entry.price,
+        currency=entry.currency,
+        gross_amount=entry.gross_amount,
+        fees=entry.fees,
+        taxes=entry.taxes,
+        net_amount=-entry.net_amount,
+        exchange_rate=entry.exchange_rate,
+        counter_currency=entry.counter_currency,
+        counter_amount=None if entry.counter_amount is None else -entry.counter_amount,
+        ratio=entry.ratio,
+        reverses=entry,
+        reference=entry.reference,
+        text=text[:200],
+    )
+    return _add([reversal], by, True)[0]
+
+
+@transaction.atomic
+def _add(entries: list[Transaction], by: User | None, refreshing: bool) -> list[Transaction]:
+    if not entries:
+        return []
+    portfolios = _lock({entry.portfolio_id for entry in entries})
+    for entry in entries:
+        _check(entry, portfolios[entry.portfolio_id])
+    now = timezone.now()
+    for i, entry in enumerate(entries):
+        # Bookings of one moment keep their order: the ledger is read in the order of booking.
+        entry.created_at = now + datetime.timedelta(microseconds=i)
+    Transaction.objects.bulk_create(entries, batch_size=2_000)
+    _check_ledgers(portfolios)
+    AuditEntry.objects.bulk_create(
+        [
+            AuditEntry(
+                actor=by,
+                actor_name=by.full_name if by else "",
+                action="reverse" if entry.type == Type.REVERSAL else "book",
+                kind=Transaction._meta.label_lower,
+                record_id=entry.pk,
+                data={"type": str(entry.type), "portfolio": str(entry.portfolio_id)},
+            )
+            for entry in entries
+        ],
+        batch_size=2_000,
+    )
+    transactions_booked.send(sender=Transaction, transactions=entries, by=by)
+    if refreshing:
+        refresh(portfolio_ids=list(portfolios), from_date=min(entry.trade_date for entry in entries))
+    return entries
+
+
+def _lock(ids: set[uuid.UUID]) -> dict[uuid.UUID, Portfolio]:
+    found = {
+        portfolio.pk: portfolio
+        for portfolio in Portfolio.objects.filter(pk__in=ids)
+        .select_for_update(of=("self",))
+        .select_related("mandate")
+        .order_by("pk")
+    }
+    for portfolio in found.values():
+        if portfolio.is_received or portfolio.retired_at is not None:
+            raise DomainError(
+                "received_portfolio",
+                _("Your partner keeps the ledger of portfolio %(number)s. Send an instruction instead.")
+                % {"number": portfolio.number},
+            )
+        require(Duty.SETTLEMENT, portfolio.mandate)
+    if len(found) != len(ids):
+        raise DomainError("unknown_portfolio", _("This portfolio no longer exists. Reload the page."))
+    return found
+
+
+def _check(entry: Transaction, portfolio: Portfolio) -> None:
+    today = timezone.now().date()
+    if entry.origin is not None:
+        raise DomainError("received_entry", _("Your partner owns this entry; it cannot be booked again."))
+    _require(
+        entry, entry.trade_date <= today, "trade_date", _("Choose a trade date that is not in the future.")
+    )
+    _require(
+        entry,
+        entry.settlement_date >= entry.trade_date,
+        "settlement_date",
+        _("Choose a settlement date on or after the trade date."),
+    )
+    _require(
+        entry,
+        entry.trade_date >= portfolio.opened_on,
+        "trade_date",
+        _("Portfolio %(number)s was opened on %(day)s. Choose a trade date from then on.")
+        % {"number": portfolio.number, "day": portfolio.opened_on},
+    )
+    _require(
+        entry,
+        portfolio.closed_on is None or entry.trade_date <= portfolio.closed_on,
+        "trade_date",
+        _("Portfolio %(number)s is closed. Nothing more can be booked after %(day)s.")
+        % {"number": portfolio.number, "day": portfolio.closed_on},
+    )
+    _require(entry, bool(entry.currency), "currency", _("Choose a currency."))
+    for field in ("fees", "taxes"):
+        _require(
+            entry, getattr(entry, field) >= 0, field, _("Enter fees and taxes as amounts of zero or more.")
+        )
+    if entry.type != Type.REVERSAL:
+        _CHECKS.get(Type(entry.type), _check_cash)(entry)
+        _fill_rate(entry, portfolio)
+
+
+def _require(entry: Transaction, holds: bool, field: str, sentence: str) -> None:
+    if not holds:
+        raise DomainError("entry_refused", sentence, field=field, data={"type": str(entry.type)})
+
+
+def _check_net(entry: Transaction) -> None:
+    expected = signed_net_amount(
+        EntryType(entry.type), entry.gross_amount, fees=entry.fees, taxes=entry.taxes
+    )
+    _require(
+        entry,
+        abs(expected - entry.net_amount) < _CENT,
+        "net_amount",
+        _("The net amount should be %(expected)s: the gross amount with fees and taxes.")
+        % {"expected": expected},
+    )
+
+
+def _check_trade(entry: Transaction) -> None:
+    is_buy = entry.type == Type.BUY
+    _require(entry, entry.security_id is not None, "security", _("Choose the security."))
+    _require(
+        entry,
+        entry.quantity > 0 if is_buy else entry.quantity < 0,
+        "quantity",
+        _("A purchase has a quantity above zero, a sale one below zero."),
+    )
+    _require(entry, entry.price is not None and entry.price > 0, "price", _("Enter a price above zero."))
+    _require(entry, entry.gross_amount > 0, "gross_amount", _("Enter a gross amount above zero."))
+    _check_net(entry)
+
+
+def _check_transfer(entry: Transaction) -> None:
+    is_in = entry.type == Type.TRANSFER_IN
+    _require(entry, entry.gross_amount >= 0, "gross_amount", _("Enter the market value, zero or more."))
+    if entry.security_id is None:
+        _require(
+            entry,
+            entry.net_amount > 0 if is_in else entry.net_amount < 0,
+            "net_amount",
+            _("Cash transferred in is above zero, transferred out below zero."),
+        )
+        return
+    _require(
+        entry,
+        entry.quantity > 0 if is_in else entry.quantity < 0,
+        "quantity",
+        _("Securities transferred in have a quantity above zero, transferred out below zero."),
+    )
+    _check_net(entry)
+
+
+def _check_cash(entry: Transaction) -> None:
+    allows_any_sign = entry.type == Type.TAX
+    _require(
+        entry,
+        entry.gross_amount != 0 if allows_any_sign else entry.gross_amount > 0,
+        "gross_amount",
+        _("Enter an amount above zero."),
+    )
+    _require(entry, not entry.quantity, "quantity", _("Cash has no quantity. Leave it empty."))
+    _check_net(entry)
+
+
+def _check_dividend(entry: Transaction) -> None:
+    _require(entry, entry.security_id is not None, "security", _("Choose the security."))
+    _check_cash(entry)
+
+
+def _check_exchange(entry: Transaction) -> None:
+    _require(
+        entry,
+        bool(entry.counter_currency) and entry.counter_currency != entry.currency,
+        "counter_currency",
+        _("Choose the other currency."),
+    )
+    opposite = entry.counter_amount is not None and entry.counter_amount * entry.net_amount < 0
+    _require(entry, opposite, "counter_amount", _("One amount goes out and the other comes in."))
+
+
+def _check_split(entry: Transaction) -> None:
+    _require(entry, entry.security_id is not None, "security", _("Choose the security."))
+    _require(
+        entry,
+        entry.ratio is not None and entry.ratio > 0 and entry.ratio != 1,
+        "ratio",
+        _("Enter the new units for one old unit, for example 2."),
+    )
+    _require(entry, not entry.net_amount, "net_amount", _("A split moves no cash."))
+
+
+_CHECKS: dict[Type, Callable[[Transaction], None]] = {
+    **dict.fromkeys(_TRADES, _check_trade),
+    **dict.fromkeys(_IN_KIND, _check_transfer),
+    **dict.fromkeys(_CASH_ONLY, _check_cash),
+    Type.DIVIDEND: _check_dividend,
+    Type.CURRENCY_EXCHANGE: _check_exchange,
+    Type.SPLIT: _check_split,
+}
+
+
+def _fill_rate(entry: Transaction, portfolio: Portfolio) -> None:
+    if entry.currency == portfolio.currency:
+        entry.exchange_rate = Decimal(1)
+        return
+    if entry.exchange_rate != 1:
+        _require(entry, entry.exchange_rate > 0, "exchange_rate", _("Enter a rate above zero."))
+        return
+    rate = rate_between(entry.currency, portfolio.currency, entry.trade_date)
+    if rate is None:
+        raise DomainError(
+            "rate_missing",
+            _("There is no exchange rate for %(pair)s on %(day)s. Import rates first.")
+            % {"pair": f"{entry.currency}/{portfolio.currency}", "day": entry.trade_date},
+            field="exchange_rate",
+        )
+    entry.exchange_rate = rate.quantize(Decimal("1e-10"))
+
+
+def _check_ledgers(portfolios: dict[uuid.UUID, Portfolio]) -> None:
+    """Refuse what no ledger can hold, with back-dated entries in their place."""
+    for portfolio_id, entries in load_entries(list(portfolios)).items():
+        try:
+            derive_positions(entries, as_of=datetime.date.max)
+        except LedgerError as error:
+            raise _refusal(error, portfolios[portfolio_id]) from error
+
+
+def _refusal(error: LedgerError, portfolio: Portfolio) -> DomainError:
+    entry = error.entry
+    security = Security.objects.filter(pk=entry.security).first() if entry.security else None
+    words = {
+        "name": security.name if security else "",
+        "number": portfolio.number,
+        "day": entry.trade_date,
+        "held": f"{(error.held or Decimal(0)).normalize():f}",
+        "wanted": f"{abs(entry.quantity).normalize():f}",
+        "currency": entry.currency,
+    }
+    sentences: dict[LedgerErrorCode, str] = {
+        LedgerErrorCode.SELLS_MORE_THAN_HELD: _(
+            "Portfolio %(number)s holds %(held)s of %(name)s on %(day)s, and %(wanted)s would leave it. "
+            "Reduce the quantity, or reverse the later entry first."
+        ),
+        LedgerErrorCode.CURRENCY_DIFFERS: _(
+            "Portfolio %(number)s holds %(name)s in another currency than %(currency)s. "
+            "Book the entry in the currency of the holding."
+        ),
+        LedgerErrorCode.REVERSED_TWICE: _("This entry is already reversed. Nothing more is to be done."),
+    }
+    sentence = sentences.get(
+        error.code, _("This entry does not fit the ledger of portfolio %(number)s. Check it.")
+    )
+    return DomainError(error.code.value, sentence % words, field="quantity", data={"entry": str(entry.id)})

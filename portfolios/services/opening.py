@@ -1,0 +1,91 @@
+"""Open the portfolio of an accepted mandate, and close it."""
+
+import datetime
+import re
+from decimal import Decimal
+
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+from accounts.models import Unit, User, audit
+from clients.duties import Duty, require
+from clients.models import Mandate
+from portfolios.models import Account, Portfolio
+from portfolios.services.refreshing import refresh
+from portfolios.signals import portfolio_opened
+
+_FIRST_NUMBER = 1001
+
+
+@transaction.atomic
+def open_portfolio(
+    *,
+    mandate: Mandate,
+    unit: Unit | None,
+    by: User | None,
+    currency: str = "",
+    opened_on: datetime.date | None = None,
+    minimum_cash_weight: Decimal = Decimal("0.01"),
+) -> Portfolio:
+    """Open the portfolio of a mandate with a cash and a custody account; return the one there is already.
+
+    Raises DomainError where a partner manages under this mandate.
+    """
+    mandate = Mandate.objects.select_for_update(of=("self",)).select_related("client").get(pk=mandate.pk)
+    existing = Portfolio.objects.filter(mandate=mandate).first()
+    if existing is not None:
+        return existing
+    require(Duty.MANAGEMENT, mandate)
+    portfolio = Portfolio.objects.create(
+        number=next_number(),
+        name=(mandate.name or (mandate.client.name if mandate.client else mandate.number))[:150],
+        mandate=mandate,
+        currency=currency or mandate.currency,
+        minimum_cash_weight=minimum_cash_weight,
+        opened_on=opened_on or timezone.now().date(),
+        manager_name=by.full_name if by else "",
+        unit=unit,
+    )
+    for kind, suffix in ((Account.Kind.CASH, portfolio.currency), (Account.Kind.CUSTODY, "S")):
+        Account.objects.create(
+            portfolio=portfolio, kind=kind, number=f"{portfolio.number}-{suffix}", currency=portfolio.currency
+        )
+    audit("open_portfolio", portfolio, by=by, mandate=str(mandate.pk))
+    refresh(portfolio_ids=[portfolio.pk])
+    portfolio_opened.send(sender=Portfolio, portfolio=portfolio, by=by)
+    return portfolio
+
+
+@transaction.atomic
+def close_portfolio(*, portfolio: Portfolio, by: User | None) -> Portfolio:
+    """Close a portfolio that holds nothing any more."""
+    portfolio = (
+        Portfolio.objects.select_for_update(of=("self",)).select_related("mandate").get(pk=portfolio.pk)
+    )
+    if portfolio.is_received:
+        raise DomainError(
+            "received_portfolio", _("Your partner manages this portfolio. Send an instruction to close it.")
+        )
+    require(Duty.MANAGEMENT, portfolio.mandate)
+    refresh(portfolio_ids=[portfolio.pk])
+    if portfolio.holdings.exclude(quantity=0, settled_quantity=0).exists():
+        raise DomainError(
+            "portfolio_not_empty",
+            _("Portfolio %(number)s still holds something. Sell it and pay out the cash first.")
+            % {"number": portfolio.number},
+        )
+    portfolio.closed_on = timezone.now().date()
+    portfolio.save(update_fields=["closed_on"])
+    audit("close_portfolio", portfolio, by=by)
+    return portfolio
+
+
+def next_number() -> str:
+    """Return the next free portfolio number; two openings at once take turns."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.portfolio_number'))")
+    numbers = Portfolio.objects.own().filter(number__regex=r"^P-\d+$").values_list("number", flat=True)
+    taken = (int(re.sub(r"\D", "", number)) for number in numbers)
+    return f"P-{max(taken, default=_FIRST_NUMBER - 1) + 1}"
