@@ -46,7 +46,7 @@ lint: install
 	.venv/bin/lint-imports
 	$(VENV) -m mypy .
 	$(VENV) -m djlint templates --lint --quiet
-	$(VENV) manage.py makemigrations --check --dry-run
+	$(VENV) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 
 format: install
 	$(VENV) -m ruff check --fix-only --quiet .

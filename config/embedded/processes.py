@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -75,12 +76,16 @@ def find(recorded: Mapping[str, float] | None) -> psutil.Process | None:
 
 
 def has_ended(process: psutil.Process, seconds: float) -> bool:
-    """Wait for a process that may be another's child, and say whether it ended."""
-    try:
-        process.wait(timeout=seconds)
-    except psutil.TimeoutExpired:
-        return process.status() == psutil.STATUS_ZOMBIE if process.is_running() else True
-    return True
+    """Wait for a process that may be another's child, and say whether it ended; a zombie has."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def stop(process: psutil.Process, steps: Sequence[tuple[int, float]]) -> None:

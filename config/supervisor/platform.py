@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import environ
 import psutil
 import psycopg
 
@@ -71,7 +72,7 @@ class Platform:
             self._wait_until_ready(env, timer)
         say("")
         say(f"Ready after {time.monotonic() - started:.0f} s:  http://localhost:{self.port}")
-        if env["DEMO"].lower() in {"1", "true", "yes", "on"}:
+        if is_on(env["DEMO"]):
             say("Sign in:  that page lists the demo people; one click signs you in as any of them.")
         say(f"Logs:     {shown(self.logs)}/    Stop: Ctrl-C")
         while True:
@@ -109,7 +110,11 @@ class Platform:
     def _prepare(self, env: dict[str, str]) -> None:
         ledger = preparation.Ledger(self.data / "prepared.json")
         try:
-            steps = preparation.steps(env["DATABASE_URL"], keep_current=bool(os.environ.get("DATABASE_URL")))
+            steps = preparation.steps(
+                env["DATABASE_URL"],
+                demo=is_on(env["DEMO"]),
+                keep_current=bool(os.environ.get("DATABASE_URL")),
+            )
         except psycopg.OperationalError as error:
             raise StartError(f"The database does not answer; check DATABASE_URL.\n{error}") from error
         log = self.logs / "prepare.log"
@@ -189,6 +194,11 @@ class Platform:
             with contextlib.suppress(psutil.NoSuchProcess):
                 found[name] = processes.identity(pid)
         write_state(self.state_file, {**state, "parts": found})
+
+
+def is_on(text: str) -> bool:
+    """Say whether an environment variable's text means yes."""
+    return text.lower() in environ.Env.BOOLEAN_TRUE_STRINGS
 
 
 def check_port(address: str, port: int) -> None:

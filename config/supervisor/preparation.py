@@ -35,7 +35,7 @@ class Ledger:
         write_state(self._path, {**read_state(self._path), step.command[0]: step.fingerprint})
 
 
-def steps(database_url: str, *, keep_current: bool) -> Sequence[Step]:
+def steps(database_url: str, *, demo: bool, keep_current: bool) -> Sequence[Step]:
     """Return the steps in their order.
 
     `keep_current` is for a server that others may change too: its tables are checked at every start.
@@ -46,7 +46,7 @@ def steps(database_url: str, *, keep_current: bool) -> Sequence[Step]:
     sources = [*_sources("migrations/**/*.py"), *sorted(PROJECT.glob("federation/**/*.py"))]
     tables = _digest(database, str(time.time()) if keep_current else "", *_contents(sources))
     found = [Step("tables", ("migrate_schemas",), _digest(tables, *_contents(packages)))]
-    if _has_command("demo"):
+    if demo and _has_command("demo"):
         # Once a day: what it tells is told relative to the day.
         found.append(Step("demo institutions", ("demo",), _digest(tables, time.strftime("%Y-%m-%d"))))
     static = _digest(*_contents(packages), *_stamps(_sources("static/**/*")))
