@@ -250,10 +250,7 @@ def _apply(
 
 
 def _lot(entry: Entry, costs: Decimal) -> Lot:
-    if entry.original_cost is not None:
-        cost = entry.original_cost
-    else:
-        cost = entry.gross_amount + costs
+    cost = entry.original_cost if entry.original_cost is not None else entry.gross_amount + costs
     if entry.original_cost_portfolio is not None:
         cost_portfolio = entry.original_cost_portfolio
     else:

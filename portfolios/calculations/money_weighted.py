@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -101,7 +102,7 @@ def money_weighted_return(flows: Sequence[CashFlow]) -> MoneyWeightedReturn:
 def _solutions(ordered: Sequence[CashFlow], amounts: list[float]) -> list[float]:
     dates = [flow.date for flow in ordered]
     signs = [amount > 0 for amount in amounts if amount]
-    changes = sum(before != after for before, after in zip(signs, signs[1:], strict=False))
+    changes = sum(before != after for before, after in itertools.pairwise(signs))
     if changes == 1:
         root = pyxirr.xirr(dates, amounts)
         if root is not None and np.isfinite(root):

@@ -226,7 +226,8 @@ def test_several_rates_are_said_to_be_several() -> None:
     result = money_weighted_return(flows)
     assert result.reason is Reason.SEVERAL_SOLUTIONS
     assert [round(solution, 6) for solution in result.solutions] == [D("0.1"), D("0.2")]
-    assert result.annual is not None and round(result.annual, 6) == D("0.1")
+    assert result.annual is not None
+    assert round(result.annual, 6) == D("0.1")
 
 
 def test_flows_of_one_day_have_no_rate() -> None:
@@ -303,5 +304,6 @@ def test_flows_do_not_change_a_time_weighted_return(changes: list[D], flows: lis
         days.append(daily(n, value, flow))
     expected = link(changes)
     result = time_weighted_return(days, opening_value=D(1000))
-    assert expected is not None and result.value is not None
+    assert expected is not None
+    assert result.value is not None
     assert abs(result.value - expected) < D("1e-18")

@@ -135,7 +135,8 @@ def test_the_unrealised_gain_splits_into_price_and_currency() -> None:
     position = Position(security="A", quantity=D(10), book_cost=D(1000), book_cost_portfolio=D(1000))
     line = value([position], quotes={"A": quote(121, "USD")}).positions[0]
     assert line.unrealised_gain == D(100)
-    assert line.price_gain is not None and line.currency_gain is not None
+    assert line.price_gain is not None
+    assert line.currency_gain is not None
     assert line.price_gain + line.currency_gain == line.unrealised_gain
     assert abs(line.price_gain - D(210) / D("1.1")) < D("1e-20")
 
