@@ -21,7 +21,7 @@ from trading.calculations.proposal import (
     Restriction,
     Side,
 )
-from trading.calculations.rebalance import rebalance
+from trading.calculations.rebalance import evaluate, rebalance
 
 
 def instrument(key: str, price: Any, **values: Any) -> Instrument:
@@ -371,6 +371,18 @@ def test_inputs_that_make_no_sense_are_refused(
 def test_the_proposal_keeps_the_inputs_it_follows_from() -> None:
     result = propose({"A": 54, "B": 23}, 10, HALVES, PRICES, fee_rate="0.001")
     assert rebalance(result.inputs) == result
+
+
+def test_trades_made_by_hand_are_worked_out_like_those_by_the_rules() -> None:
+    by_rules = propose({"A": 100}, 500, HALVES, PRICES, fee_rate="0.001")
+    by_hand = evaluate(by_rules.inputs, traded(by_rules))
+    assert (by_hand.cash_after, by_hand.fees, by_hand.turnover, by_hand.drift_after) == (
+        by_rules.cash_after,
+        by_rules.fees,
+        by_rules.turnover,
+        by_rules.drift_after,
+    )
+    assert evaluate(by_rules.inputs, {"A": D(0), "B": D(5)}).cash_after == D("399.9")
 
 
 KEYS = ("A", "B", "C", "D", "E")
