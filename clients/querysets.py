@@ -3,6 +3,7 @@
 import datetime
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from django.apps import apps
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Subquery, Value, When
@@ -15,6 +16,16 @@ from clients.calculations.states import InstructionState, MandateState
 
 # The furthest of these outcomes is where an instruction stands (clients.calculations.states).
 _FURTHEST_FIRST = ("done", "failed", "rejected", "in_progress", "accepted", "received")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What a person is recognised by."""
+
+    first_name: str
+    last_name: str
+    birth_date: datetime.date
+    national_id: str = ""
 
 
 class ClientQuerySet(RecordQuerySet):
@@ -32,23 +43,25 @@ class ClientQuerySet(RecordQuerySet):
         return self.current().filter(condition)
 
     def like(
-        self,
-        *,
-        national_id: str = "",
-        registration_number: str = "",
-        name: str = "",
-        birth_date: datetime.date | None = None,
-        but_not: uuid.UUID | None = None,
+        self, people: Iterable[Person], *, registration_number: str = "", but_not: uuid.UUID | None = None
     ) -> "ClientQuerySet":
         """Return own clients who may be the same: by an official number, or by name and date of birth."""
         same = Q(pk__in=[])
-        if national_id:
-            same |= Q(national_id__iexact=national_id) | Q(parties__national_id__iexact=national_id)
         if registration_number:
             same |= Q(registration_number__iexact=registration_number)
-        if name and birth_date:
-            same |= Q(name__iexact=name, birth_date=birth_date)
-            same |= Q(parties__name__iexact=name, parties__birth_date=birth_date)
+        for person in people:
+            if person.national_id:
+                same |= Q(national_id__iexact=person.national_id)
+                same |= Q(parties__national_id__iexact=person.national_id)
+            same |= Q(
+                first_name__iexact=person.first_name,
+                last_name__iexact=person.last_name,
+                birth_date=person.birth_date,
+            )
+            same |= Q(
+                parties__name__iexact=f"{person.first_name} {person.last_name}",
+                parties__birth_date=person.birth_date,
+            )
         return self.own().current().filter(same).exclude(pk=but_not).distinct()
 
 

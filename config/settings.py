@@ -52,6 +52,7 @@ SHARED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "django.forms",
     "django_htmx",
     "django_tables2",
     "django_filters",
@@ -88,6 +89,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Which party performs a function for a mandate; without it, the institution does everything itself.
 DUTIES_RESOLVER = "federation.duties.performed_here"
+# Who is on the other side of an agreement, and what a mandate discloses to it.
+PARTNERS_RESOLVER = "federation.partners.partners"
+# The short names of the institutions that own received rows.
+ORIGIN_NAMES_RESOLVER = "federation.institutions.origin_names"
+# The URL of the page where a person's day starts.
+FIRST_PAGE_RESOLVER = "config.navigation.first_page"
 
 MIDDLEWARE = [
     "django_tenants.middleware.main.TenantMainMiddleware",

@@ -176,7 +176,9 @@ def submit_mandate(
         )
     mandate.status = Mandate.Status.SUBMITTED
     mandate.submission += 1
-    mandate.signed_on, mandate.submitted_at = signed_on, timezone.now()
+    mandate.signed_on = signed_on
+    # The first submission is when the disclosure began; the later ones stand in the history.
+    mandate.submitted_at = mandate.submitted_at or timezone.now()
     mandate.answer = answer.strip()
     if mandate.agreement is not None:
         mandate.disclosure_authorised_on = disclosure_authorised_on

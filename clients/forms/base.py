@@ -1,0 +1,126 @@
+"""Forms that say what to do: refusals at their field, and conflicting edits side by side."""
+
+import datetime
+import hashlib
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import formats
+from django.utils.translation import gettext_lazy as _
+
+from accounts.errors import DomainError
+
+CURRENCIES = [
+    (code, code)
+    for code in ("EUR", "CHF", "USD", "GBP", "SEK", "NOK", "DKK", "PLN", "CZK", "JPY", "AUD", "CAD")
+]
+
+_SPACES = re.compile(r"[\s'’]")
+_GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
+_SWAP_POINT_AND_COMMA = str.maketrans(",.", ".,")
+
+
+class DateInput(forms.DateInput):
+    """A day, picked by the browser's own control."""
+
+    input_type = "date"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format="%Y-%m-%d", **kwargs)
+
+
+class AmountField(forms.DecimalField):
+    """An amount above zero."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_digits=16, decimal_places=2, **kwargs)
+        self.widget.attrs.update({"inputmode": "decimal", "autocomplete": "off"})
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if isinstance(value, Decimal) and value <= 0:
+            raise ValidationError(_("Enter an amount above zero."))
+
+    def to_python(self, value: Any) -> Decimal | None:
+        """Read "250000", "250 000", "250'000" and the thousands of the reader's language."""
+        if isinstance(value, str):
+            value = _SPACES.sub("", value)
+            if formats.get_format("DECIMAL_SEPARATOR") == ",":
+                value = value.translate(_SWAP_POINT_AND_COMMA)
+            if _GROUPED.fullmatch(value):
+                value = value.replace(",", "")
+        return super().to_python(value)
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {}
+
+
+class DomainForm(forms.Form):
+    """A form that shows a service's refusal where it belongs, and keeps what was typed."""
+
+    def refuse(self, error: DomainError | ValidationError) -> None:
+        """Show why the change was refused, at its field where one is at fault."""
+        if isinstance(error, DomainError):
+            self.add_error(error.field if error.field in self.fields else None, str(error.message))
+            return
+        messages = error.message_dict if hasattr(error, "error_dict") else {"__all__": error.messages}
+        for name, texts in messages.items():
+            self.add_error(name if name in self.fields else None, texts)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field that somebody else changed meanwhile: what is stored now, and what was typed."""
+
+    label: str
+    stored: str
+    typed: str
+
+
+class ConflictAware(DomainForm):
+    """A form that notices when the record changed since it was opened, and shows both versions.
+
+    ``initial`` is what is stored now. Sending the form once more overwrites on purpose.
+    """
+
+    marker = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.differences: list[Difference] = []
+        self.initial["marker"] = self._marker()
+
+    def _marker(self) -> str:
+        stored = [(name, _text(self.initial.get(name))) for name in sorted(self.fields) if name != "marker"]
+        return hashlib.sha256(repr(stored).encode()).hexdigest()[:16]
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.initial and data.get("marker") and data["marker"] != self.initial["marker"]:
+            self.differences = [
+                Difference(str(field.label or name), _text(self.initial.get(name)), _text(self[name].value()))
+                for name, field in self.fields.items()
+                if name != "marker" and _text(self.initial.get(name)) != _text(self[name].value())
+            ]
+            # The next attempt is made in sight of both versions.
+            self.data = self.data.copy()
+            self.data[self.add_prefix("marker")] = self.initial["marker"]
+            raise ValidationError(
+                _("Somebody changed this while you were editing. Compare both versions, then save again."),
+                code="conflict",
+            )
+        return data
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return "on" if value else ""
+    return str(value)

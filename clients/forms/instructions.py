@@ -1,0 +1,58 @@
+"""What a client asks for, and what became of it."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from clients.forms.base import CURRENCIES, AmountField, DateInput, DomainForm
+from clients.models import ClientInstruction, InstructionOutcome, Mandate, PayoutAccount
+
+Kind = ClientInstruction.Kind
+
+
+class InstructionForm(DomainForm):
+    """A deposit, a withdrawal or the end of a mandate; a change of plan is chosen among offers."""
+
+    amount = AmountField(label=_("Amount"))
+    currency = forms.ChoiceField(label=_("Currency"), choices=CURRENCIES)
+    payout_account = forms.ModelChoiceField(
+        label=_("Pay to"), queryset=PayoutAccount.objects.none(), empty_label=None
+    )
+    wanted_date = forms.DateField(label=_("Wanted by"), widget=DateInput(), required=False)
+    note = forms.CharField(
+        label=_("Note to the manager"),
+        widget=forms.Textarea(attrs={"rows": 2}),
+        required=False,
+        max_length=2000,
+    )
+
+    def __init__(self, *args: Any, kind: str, mandate: Mandate, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if kind not in {Kind.DEPOSIT, Kind.WITHDRAWAL}:
+            del self.fields["amount"], self.fields["currency"]
+        if kind == Kind.WITHDRAWAL:
+            field = self.fields["payout_account"]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = PayoutAccount.objects.current().filter(
+                client=mandate.client_id, verified_at__isnull=False
+            )
+        else:
+            del self.fields["payout_account"]
+
+    def clean_wanted_date(self) -> Any:
+        value = self.cleaned_data["wanted_date"]
+        if value and value < timezone.localdate():
+            raise ValidationError(_("This day has passed."))
+        return value
+
+
+class OutcomeForm(DomainForm):
+    """What became of an instruction."""
+
+    outcome = forms.ChoiceField(choices=InstructionOutcome.Outcome.choices)
+    note = forms.CharField(
+        label=_("To the advisor"), widget=forms.Textarea(attrs={"rows": 2}), required=False, max_length=2000
+    )

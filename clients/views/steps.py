@@ -1,0 +1,56 @@
+"""What the four steps of a new client have in common."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from clients.calculations.states import MandateState
+from clients.models import Mandate
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of four: where it is, and whether it is done, here, or still to come."""
+
+    number: int
+    title: str
+    url: str
+    is_done: bool
+    is_here: bool
+
+
+def steps(here: int, mandate: Mandate | None) -> list[Step]:
+    """Return the four steps; those whose input is there are done and can be gone back to."""
+    urls = ["", "", "", ""]
+    done = [False] * 4
+    if mandate is not None:
+        names = ("clients:who", "clients:profile", "models_portfolio:offer_step", "clients:review")
+        urls = [reverse(name, args=[mandate.pk]) for name in names]
+        is_planned = mandate.risk_profile_id is not None and mandate.amount is not None
+        done = [True, is_planned, is_planned and mandate.offer is not None, False]
+        # A step opens once the one before it is done.
+        urls[2:] = [url if done[index] else "" for index, url in enumerate(urls[2:], start=1)]
+    titles = (_("Who"), _("Profile"), _("Plan"), _("Review and sign"))
+    return [
+        Step(index + 1, title, urls[index], done[index], index + 1 == here) for index, title in enumerate(titles)
+    ]
+
+
+def next_url(mandate: Mandate) -> str:
+    """Return the URL of the first step that is not done."""
+    waiting = next(step for step in steps(0, mandate) if not step.is_done)
+    return waiting.url or reverse("clients:profile", args=[mandate.pk])
+
+
+def draft_or_404(request: HttpRequest, pk: uuid.UUID) -> Mandate:
+    """Return an own mandate that ``request.user`` may see and that is a draft or was returned, else 404."""
+    mandates = Mandate.objects.visible_to(request.user).own().select_related("client", "risk_profile")
+    mandate: Mandate = get_object_or_404(mandates.in_state(*EDITABLE), pk=pk)
+    return mandate
+
+
+EDITABLE = (MandateState.DRAFT, MandateState.SIGNED, MandateState.RETURNED)
