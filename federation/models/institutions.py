@@ -65,7 +65,9 @@ class Institution(TenantMixin):
                 fields=["registered_by", "name"],
                 nulls_distinct=False,
                 name="institution_name_unique",
-                violation_error_message=_("There is already an institution of this name. Choose it from the list."),
+                violation_error_message=_(
+                    "There is already an institution of this name. Choose it from the list."
+                ),
             ),
             models.CheckConstraint(
                 condition=Q(registered_by__isnull=True) | Q(schema_name__isnull=True),
@@ -82,8 +84,12 @@ class Institution(TenantMixin):
         return self.schema_name is not None
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        self.auto_create_schema = self.is_hosted
-        super().save(*args, **kwargs)
+        if self.is_hosted:
+            super().save(*args, **kwargs)
+        else:
+            # No schema to create: any institution may enter an external one from its own.
+            kwargs.pop("verbosity", None)
+            models.Model.save(self, *args, **kwargs)
 
 
 class Domain(DomainMixin):

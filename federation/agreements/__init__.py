@@ -1,0 +1,1 @@
+"""Agreements: how they are drafted, come into force, change and end."""

@@ -1,0 +1,204 @@
+"""Write an agreement or its next version; nothing here is seen by the partner."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+from accounts.models import User, audit
+from federation.agreements import timeline
+from federation.agreements.access import State, locked, own_draft, require_state, save
+from federation.agreements.presets import PRESETS, preset_of
+from federation.agreements.sharing import withholdable
+from federation.models import Agreement, AgreementVersion, Institution, Side
+from models_portfolio.models import Offer
+
+
+@transaction.atomic
+def register_external(
+    *, by: User, institution: Institution, name: str, country: str = "", lei: str = "", contact: str = ""
+) -> Institution:
+    """Enter an institution that is not hosted here; only ``institution`` will see it."""
+    name = name.strip()
+    if Institution.objects.filter(name__iexact=name).exists():
+        raise DomainError(
+            "institution_hosted", _("%(name)s is on this platform. Choose it from the list.") % {"name": name}
+        )
+    external = Institution(
+        name=name,
+        short_name=name.split()[0][:40] if name else "",
+        country=country or institution.country,
+        lei=lei,
+        contact=contact,
+        currency=institution.currency,
+        registered_by=institution,
+    )
+    external.full_clean(exclude=["schema_name"])
+    external.save()
+    audit("institution.register", external, by=by)
+    return external
+
+
+def _parties(institution: Institution, side: str, partner: Institution) -> dict[str, Institution]:
+    if partner.pk == institution.pk:
+        raise DomainError(
+            "agreement_with_oneself", _("Choose another institution than your own."), field="partner"
+        )
+    if not partner.is_hosted and partner.registered_by_id != institution.pk:
+        raise DomainError("partner_unknown", _("Choose a partner from the list."), field="partner")
+    if side == Side.MANAGER:
+        return {"manager": institution, "channel": partner}
+    return {"manager": partner, "channel": institution}
+
+
+def _name(parties: dict[str, Institution]) -> str:
+    return f"{parties['manager'].short_name} – {parties['channel'].short_name}"
+
+
+@transaction.atomic
+def draft(
+    *,
+    by: User,
+    institution: Institution,
+    partner: Institution,
+    side: str,
+    preset: str = Agreement.Preset.CLOSED,
+    name: str = "",
+    terms: str = "",
+    retention_years: int = 5,
+) -> Agreement:
+    """Start an agreement with ``partner`` in which ``institution`` is on ``side``; only it sees the draft."""
+    parties = _parties(institution, side, partner)
+    agreement = Agreement(
+        **parties, name=name or _name(parties), preset=preset, drafted_by=institution, state=State.DRAFT
+    )
+    agreement.full_clean()
+    agreement.save()
+    division = PRESETS[preset]
+    AgreementVersion.objects.create(
+        agreement=agreement,
+        division=dict(division.division),
+        private=list(division.private),
+        terms=terms,
+        retention_years=retention_years,
+        proposed_by=institution,
+    )
+    timeline.record(timeline.EventKind.DRAFTED, agreement, by=by, institution=institution)
+    return agreement
+
+
+@transaction.atomic
+def set_parties(
+    version: AgreementVersion,
+    *,
+    by: User,
+    institution: Institution,
+    partner: Institution,
+    side: str,
+    name: str,
+) -> Agreement:
+    """Choose other parties for a draft that was never proposed."""
+    version = own_draft(version, institution)
+    agreement = version.agreement
+    if agreement.state != State.DRAFT or agreement.versions.filter(number__isnull=False).exists():
+        raise DomainError(
+            "parties_fixed",
+            _("The partner has seen this agreement already. Start another one for another partner."),
+        )
+    parties = _parties(institution, side, partner)
+    if name == agreement.name and agreement.name == _name(
+        {"manager": agreement.manager, "channel": agreement.channel}
+    ):
+        name = _name(parties)
+    if parties != {"manager": agreement.manager, "channel": agreement.channel}:
+        # What one's own side may withhold differs with the side.
+        save(version, withheld=[])
+    save(agreement, **parties, name=name or _name(parties))
+    audit("agreement.edit", agreement, by=by)
+    return agreement
+
+
+@transaction.atomic
+def revise(agreement: Agreement, *, by: User, institution: Institution) -> AgreementVersion:
+    """Return this party's draft of the next version: the one it has, or a new copy of the latest wording."""
+    agreement = locked(agreement, institution)
+    require_state(agreement, State.DRAFT, State.DECLINED, State.ACTIVE, State.WINDING_DOWN)
+    existing = agreement.versions.drafts().filter(proposed_by=institution).first()
+    if existing is not None:
+        return existing
+    latest = agreement.version or agreement.versions.filter(number__isnull=False).first()
+    if latest is None:
+        raise DomainError("agreement_empty", _("There is nothing to revise yet."))
+    copy = AgreementVersion.objects.create(
+        agreement=agreement,
+        division=latest.division,
+        private=latest.private,
+        withheld=latest.withheld,
+        terms=latest.terms,
+        retention_years=latest.retention_years,
+        proposed_by=institution,
+    )
+    audit("agreement.revise", agreement, by=by)
+    return copy
+
+
+@transaction.atomic
+def divide(version: AgreementVersion, *, by: User, institution: Institution, preset: str) -> AgreementVersion:
+    """Choose the way of working of a draft; another division starts with nothing withheld."""
+    version = own_draft(version, institution)
+    chosen = PRESETS[preset]
+    if preset_of(version.division, version.private) != preset:
+        save(version, division=dict(chosen.division), private=list(chosen.private), withheld=[])
+        audit("agreement.edit", version.agreement, by=by, preset=preset)
+    if version.agreement.version is None:
+        save(version.agreement, preset=preset)
+    return version
+
+
+@transaction.atomic
+def withhold(
+    version: AgreementVersion, *, by: User, institution: Institution, withheld: list[str]
+) -> AgreementVersion:
+    """Choose which kinds and fields of one's own functions a draft leaves out; the partner's stay as they are."""
+    version = own_draft(version, institution)
+    side = version.agreement.side_of(institution)
+    own = set(withholdable(version.division, version.private, side))
+    unknown = sorted(set(withheld) - own)
+    if unknown:
+        raise DomainError(
+            "cannot_withhold",
+            _("%(what)s cannot be left out: without it the partner could not do its part.")
+            % {"what": unknown[0]},
+            data={"entries": unknown},
+        )
+    partners = [entry for entry in version.withheld if entry not in own]
+    save(version, withheld=sorted({*partners, *withheld}))
+    audit("agreement.edit", version.agreement, by=by, withheld=sorted(withheld))
+    return version
+
+
+@transaction.atomic
+def word(
+    version: AgreementVersion, *, by: User, institution: Institution, **wording: Any
+) -> AgreementVersion:
+    """Write the ``terms`` and ``retention_years`` of a draft."""
+    version = own_draft(version, institution)
+    save(version, **{name: wording[name] for name in ("terms", "retention_years") if name in wording})
+    version.full_clean(exclude=["division", "private", "withheld"])
+    audit("agreement.edit", version.agreement, by=by)
+    return version
+
+
+@transaction.atomic
+def discard(version: AgreementVersion, *, by: User, institution: Institution) -> Agreement | None:
+    """Throw a draft away, and the agreement with it where nothing else was ever in force; return what is left."""
+    version = own_draft(version, institution)
+    agreement = version.agreement
+    audit("agreement.discard", agreement, by=by)
+    if agreement.state == State.DRAFT:
+        Offer.objects.own().filter(agreement=agreement.pk).delete()
+        agreement.delete()
+        return None
+    version.delete()
+    return agreement

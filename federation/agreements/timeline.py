@@ -1,0 +1,63 @@
+"""The two-sided timeline of an agreement: what happened, on whose side, in words."""
+
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User, audit
+from federation.models import Agreement, AgreementEvent, Institution
+
+
+class EventKind(models.TextChoices):
+    """What can happen to an agreement."""
+
+    DRAFTED = "drafted", _("Drafted")
+    PROPOSED = "proposed", _("Proposed")
+    VERSION_PROPOSED = "version_proposed", _("New version proposed")
+    ACCEPTED = "accepted", _("Accepted")
+    IN_FORCE = "in_force", _("Version in force")
+    NARROWED = "narrowed", _("Sharing narrowed, with effect at once")
+    DECLINED = "declined", _("Declined")
+    WITHDRAWN = "withdrawn", _("Proposal withdrawn")
+    OVERTAKEN = "overtaken", _("Proposal overtaken by a newer version")
+    MANDATES_SUSPENDED = "mandates_suspended", _("New mandates suspended")
+    MANDATES_RESUMED = "mandates_resumed", _("New mandates allowed again")
+    SUSPENDED = "suspended", _("Everything suspended")
+    RESUMED = "resumed", _("Resumed")
+    WINDING_DOWN = "winding_down", _("Winding down begun")
+    TERMINATED = "terminated", _("Terminated")
+    CUT = "cut", _("Cut off in an emergency")
+    OFFERED = "offered", _("Model offered")
+    OFFER_CLOSED = "offer_closed", _("Offer closed for new mandates")
+    OFFER_OPENED = "offer_opened", _("Offer open for new mandates")
+    TOKEN_MADE = "token_made", _("Token made")
+    TOKEN_REVOKED = "token_revoked", _("Token revoked")
+    LISTED = "listed", _("Agreed to be named in public")
+    UNLISTED = "unlisted", _("No longer named in public")
+
+
+def record(
+    kind: EventKind,
+    agreement: Agreement,
+    *,
+    by: User | None,
+    institution: Institution,
+    by_name: str = "",
+    note: str = "",
+    **data: Any,
+) -> AgreementEvent:
+    """Write one line of the timeline, and the same into the acting institution's audit trail.
+
+    ``institution`` is the side it happened on; ``by_name`` names a person there who is not ``by``.
+    ``data`` holds figures and codes, never names of clients: both parties read it.
+    """
+    audit(f"agreement.{kind.value}", agreement, by=by, **data)
+    return AgreementEvent.objects.create(
+        agreement=agreement,
+        institution=institution,
+        kind=kind.value,
+        by_name=by_name or (by.full_name if by else ""),
+        note=note,
+        data=data,
+    )

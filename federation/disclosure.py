@@ -1,0 +1,186 @@
+"""Work out what was disclosed of each client: to whom, since when, on whose authority, until when.
+
+Pure: facts in, disclosures out. A disclosure is an interval in which records of a client reached a
+partner under one version of an agreement. It begins when the mandate was submitted or the version
+came into force, whichever is later, and ends when the version, the agreement or the mandate's place
+in it ends. A suspension interrupts it: nothing new crosses, while what had crossed stays with the
+partner until the end. Intervals are half-open, instants in UTC.
+"""
+
+import datetime
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+Instant = datetime.datetime
+
+
+class Until(StrEnum):
+    """Why a disclosure ended."""
+
+    OPEN = "open"
+    NEW_VERSION = "new_version"
+    SUSPENDED = "suspended"
+    MANDATE_LEFT = "mandate_left"
+    AGREEMENT_ENDED = "agreement_ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """A kind of record that crosses, in words, with its fields."""
+
+    kind: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consent:
+    """A party's acceptance of a version."""
+
+    institution: str
+    name: str
+    at: Instant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wording:
+    """A version while it was in force; ``ended_by_agreement`` says that no newer one followed."""
+
+    number: int
+    since: Instant
+    until: Instant | None
+    shared: tuple[Shared, ...]
+    consents: tuple[Consent, ...]
+    ended_by_agreement: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partnership:
+    """An agreement: the partner, its wordings, and the intervals in which everything was suspended."""
+
+    partner: str
+    name: str
+    wordings: tuple[Wording, ...]
+    suspensions: tuple[tuple[Instant, Instant | None], ...] = ()
+    # Until when the partner keeps what it received, where the agreement has ended.
+    kept_until: datetime.date | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A mandate since it was first submitted; ``left_at`` is when it left the agreement's scope."""
+
+    mandate: uuid.UUID
+    number: str
+    client: uuid.UUID
+    client_name: str
+    agreement: uuid.UUID
+    submitted_at: Instant
+    left_at: Instant | None
+    text_version: str
+    authorised_on: datetime.date | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disclosure:
+    """What reached a partner of one client in one interval, and on whose authority."""
+
+    client: uuid.UUID
+    client_name: str
+    mandate: uuid.UUID
+    mandate_number: str
+    agreement: uuid.UUID
+    agreement_name: str
+    partner: str
+    shared: tuple[Shared, ...]
+    since: Instant
+    until: Instant | None
+    why: Until
+    text_version: str
+    authorised_on: datetime.date | None
+    version: int
+    consents: tuple[Consent, ...]
+    kept_until: datetime.date | None
+
+
+def disclosures(
+    submissions: Iterable[Submission], partnerships: dict[uuid.UUID, Partnership]
+) -> list[Disclosure]:
+    """Return the disclosures of all submissions, newest first; nothing for an agreement that is not known."""
+    found = [
+        disclosure
+        for submission in submissions
+        if (partnership := partnerships.get(submission.agreement)) is not None
+        for wording in partnership.wordings
+        for disclosure in _under(wording, submission, partnership)
+    ]
+    return sorted(found, key=lambda each: (each.since, each.client_name), reverse=True)
+
+
+def _under(wording: Wording, submission: Submission, partnership: Partnership) -> Iterable[Disclosure]:
+    if not wording.shared:
+        return
+    since = max(wording.since, submission.submitted_at)
+    until, why = _end(wording, submission)
+    for start, stop, reason in _between_suspensions(since, until, why, partnership.suspensions):
+        yield Disclosure(
+            client=submission.client,
+            client_name=submission.client_name,
+            mandate=submission.mandate,
+            mandate_number=submission.number,
+            agreement=submission.agreement,
+            agreement_name=partnership.name,
+            partner=partnership.partner,
+            shared=wording.shared,
+            since=start,
+            until=stop,
+            why=reason,
+            text_version=submission.text_version,
+            authorised_on=submission.authorised_on,
+            version=wording.number,
+            consents=wording.consents,
+            kept_until=partnership.kept_until,
+        )
+
+
+def _end(wording: Wording, submission: Submission) -> tuple[Instant | None, Until]:
+    ends: list[tuple[Instant, Until]] = []
+    if wording.until is not None:
+        ends.append(
+            (wording.until, Until.AGREEMENT_ENDED if wording.ended_by_agreement else Until.NEW_VERSION)
+        )
+    if submission.left_at is not None:
+        ends.append((submission.left_at, Until.MANDATE_LEFT))
+    return min(ends) if ends else (None, Until.OPEN)
+
+
+def _between_suspensions(
+    since: Instant,
+    until: Instant | None,
+    why: Until,
+    suspensions: Iterable[tuple[Instant, Instant | None]],
+) -> Iterable[tuple[Instant, Instant | None, Until]]:
+    start: Instant | None = since
+    for suspended, resumed in _merged(suspensions):
+        if start is None or (until is not None and suspended >= until):
+            break
+        if resumed is not None and resumed <= start:
+            continue
+        if suspended > start:
+            yield start, suspended, Until.SUSPENDED
+        start = resumed
+    if start is not None and (until is None or start < until):
+        yield start, until, why
+
+
+def _merged(suspensions: Iterable[tuple[Instant, Instant | None]]) -> list[tuple[Instant, Instant | None]]:
+    """Return the intervals in order, those that touch or overlap as one: each party has a switch of its own."""
+    merged: list[tuple[Instant, Instant | None]] = []
+    for start, stop in sorted(suspensions, key=lambda each: each[0]):
+        if merged and (merged[-1][1] is None or start <= merged[-1][1]):
+            before = merged[-1][1]
+            merged[-1] = (merged[-1][0], None if before is None or stop is None else max(before, stop))
+        else:
+            merged.append((start, stop))
+    return merged

@@ -1,0 +1,133 @@
+"""What was disclosed of a client, as a table of cases."""
+
+import datetime
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from federation.disclosure import Partnership, Shared, Submission, Until, Wording, disclosures
+
+AGREEMENT, CLIENT = uuid.uuid4(), uuid.uuid4()
+NAMES = (Shared(kind="Client", fields=("name", "date of birth")),)
+
+
+def at(hour: int | None) -> datetime.datetime | None:
+    return (
+        None
+        if hour is None
+        else datetime.datetime(2026, 3, 2, tzinfo=datetime.UTC) + datetime.timedelta(hours=hour)
+    )
+
+
+def submission(submitted: int = 10, left: int | None = None) -> Submission:
+    return Submission(
+        mandate=uuid.uuid4(),
+        number="M-1",
+        client=CLIENT,
+        client_name="Nora Beispiel",
+        agreement=AGREEMENT,
+        submitted_at=at(submitted),
+        left_at=at(left),
+        text_version="2026-01",
+        authorised_on=datetime.date(2026, 3, 1),
+    )
+
+
+def partnership(wordings, suspensions=()) -> Partnership:
+    return Partnership(
+        partner="Aurora",
+        name="Aurora – Harbour",
+        wordings=tuple(
+            Wording(
+                number=number,
+                since=at(since),
+                until=at(until),
+                shared=NAMES,
+                consents=(),
+                ended_by_agreement=number == len(wordings),
+            )
+            for number, (since, until) in enumerate(wordings, 1)
+        ),
+        suspensions=tuple((at(start), at(stop)) for start, stop in suspensions),
+    )
+
+
+def intervals(found) -> list[tuple[int, int | None, str]]:
+    start = at(0)
+
+    def hours(instant):
+        return None if instant is None else int((instant - start).total_seconds() // 3600)
+
+    return [(hours(each.since), hours(each.until), each.why.value) for each in reversed(found)]
+
+
+CASES = [
+    ("runs on", [(0, None)], [], (10, None), [(10, None, "open")]),
+    ("submitted before the version came", [(20, None)], [], (10, None), [(20, None, "open")]),
+    ("the mandate was rejected", [(0, None)], [], (10, 15), [(10, 15, "mandate_left")]),
+    ("a new version followed", [(0, 20), (20, None)], [], (10, None), [(10, 20, "new_version"), (20, None, "open")]),
+    ("the agreement ended", [(0, 30)], [], (10, None), [(10, 30, "agreement_ended")]),
+    ("left before the agreement ended", [(0, 30)], [], (10, 15), [(10, 15, "mandate_left")]),
+    ("left under the first of two versions", [(0, 20), (20, None)], [], (10, 15), [(10, 15, "mandate_left")]),
+    ("submitted after the agreement ended", [(0, 5)], [], (10, None), []),
+    ("suspended and resumed", [(0, None)], [(12, 14)], (10, None), [(10, 12, "suspended"), (14, None, "open")]),
+    ("suspended still", [(0, None)], [(12, None)], (10, None), [(10, 12, "suspended")]),
+    ("suspended before it was submitted", [(0, None)], [(5, 7)], (10, None), [(10, None, "open")]),
+    ("submitted while suspended", [(0, None)], [(5, 12)], (10, None), [(12, None, "open")]),
+    ("rejected while suspended", [(0, None)], [(12, 20)], (10, 15), [(10, 12, "suspended")]),
+    ("both parties suspended, overlapping", [(0, None)], [(12, 16), (14, 20)], (10, None),
+     [(10, 12, "suspended"), (20, None, "open")]),
+    ("one suspended inside the other", [(0, None)], [(12, 20), (14, 16)], (10, None),
+     [(10, 12, "suspended"), (20, None, "open")]),
+    ("one of two suspensions goes on", [(0, None)], [(12, 16), (14, None)], (10, None), [(10, 12, "suspended")]),
+    ("suspended over a change of version", [(0, 13), (13, None)], [(12, 14)], (10, None),
+     [(10, 12, "suspended"), (14, None, "open")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wordings", "suspensions", "mandate", "expected"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+)
+def test_an_interval_of_disclosure(wordings, suspensions, mandate, expected):
+    found = disclosures([submission(*mandate)], {AGREEMENT: partnership(wordings, suspensions)})
+    assert intervals(found) == expected
+
+
+def test_a_version_that_shares_nothing_of_clients_discloses_nothing():
+    silent = Wording(number=1, since=at(0), until=None, shared=(), consents=())
+    found = disclosures(
+        [submission()], {AGREEMENT: Partnership(partner="Aurora", name="", wordings=(silent,))}
+    )
+    assert found == []
+
+
+def test_a_mandate_under_an_agreement_that_is_not_known_discloses_nothing():
+    assert disclosures([submission()], {}) == []
+
+
+def test_each_disclosure_says_on_whose_authority():
+    (found,) = disclosures([submission()], {AGREEMENT: partnership([(0, None)])})
+    assert (found.text_version, found.authorised_on, found.version) == (
+        "2026-01",
+        datetime.date(2026, 3, 1),
+        1,
+    )
+    assert found.why is Until.OPEN
+
+
+hours = st.integers(min_value=0, max_value=40)
+pairs = st.tuples(hours, st.none() | hours).map(lambda p: p if p[1] is None or p[0] <= p[1] else (p[1], p[0]))
+
+
+@given(st.lists(pairs, max_size=5), hours, st.none() | hours)
+def test_no_disclosure_ever_lies_inside_a_suspension_or_outside_the_mandate(suspensions, submitted, left):
+    found = disclosures(
+        [submission(submitted, left if left is None or left >= submitted else submitted)],
+        {AGREEMENT: partnership([(0, 20), (20, 35)], suspensions)},
+    )
+    for since, until, _why in intervals(found):
+        assert submitted <= since < until <= 35
+        for start, stop in suspensions:
+            assert until <= start or (stop is not None and stop <= since) or start == stop
