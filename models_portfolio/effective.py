@@ -150,9 +150,7 @@ class ModelBook:
     def _baseline_lines(
         self, baseline: Weights, lines: list[Target], below: Mapping[Key, list[ModelTarget]]
     ) -> list[BaselineLine]:
-        direct = {
-            line.security_id or CASH: line for line in lines if line.sub_model_id is None
-        }
+        direct = {line.security_id or CASH: line for line in lines if line.sub_model_id is None}
         through = {
             part.key: line
             for line in lines

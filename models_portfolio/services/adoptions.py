@@ -68,7 +68,9 @@ def _require_reason(reason: str) -> None:
         )
 
 
-def _decide(version: ModelVersion, view: View | None, decision: str, reason: str, by: User | None) -> Adoption:
+def _decide(
+    version: ModelVersion, view: View | None, decision: str, reason: str, by: User | None
+) -> Adoption:
     adoption, _is_new = Adoption.objects.update_or_create(
         version=version,
         view=view,

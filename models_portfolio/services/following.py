@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable
 from decimal import Decimal
 
 from django.db import connection, transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
 from clients.models import ClientInstruction, InstructionOutcome
+from clients.services import record_outcome
 from models_portfolio.calculations.drift import measure_drift
 from models_portfolio.calculations.weights import CASH, ZERO, Key
 from models_portfolio.effective import ModelBook, today
@@ -67,7 +67,9 @@ def adopt_first_version(*, model: ModelPortfolio, by: User | None) -> None:
         .first()
     )
     if newest is None:
-        raise DomainError("nothing_published", _("Your partner has not published a version of this model yet."))
+        raise DomainError(
+            "nothing_published", _("Your partner has not published a version of this model yet.")
+        )
     from models_portfolio.services.adoptions import accept
 
     accept(version=newest, by=by)
@@ -89,20 +91,19 @@ def change_model(
     """
     assignment = assign_model(portfolio=portfolio, model=model, by=by)
     if instruction is not None:
-        if instruction.kind != ClientInstruction.Kind.MODEL_CHANGE or instruction.mandate_id != portfolio.mandate_id:
+        if (
+            instruction.kind != ClientInstruction.Kind.MODEL_CHANGE
+            or instruction.mandate_id != portfolio.mandate_id
+        ):
             raise DomainError("other_instruction", _("This instruction asks for something else."))
-        InstructionOutcome.objects.create(
+        record_outcome(
             instruction=instruction,
             outcome=InstructionOutcome.Outcome.DONE,
+            by=by,
             note=_("The portfolio follows %(model)s from %(day)s.")
             % {"model": model, "day": assignment.valid_from.isoformat()},
-            at=timezone.now(),
-            by_name=by.full_name,
         )
     return assignment
-
-
-# Drift
 
 
 def model_changed(model_id: uuid.UUID) -> None:

@@ -18,6 +18,7 @@ from models_portfolio.calculations.weights import (
     ModelDepthError,
     ModelError,
     ModelUnknownError,
+    WeightFinding,
     WeightProblem,
     weight_findings,
 )
@@ -214,15 +215,7 @@ def findings(version: ModelVersion, lines: Iterable[Target] | None = None) -> li
     sentences = []
     for finding in weight_findings([as_model_target(target) for target in targets]):
         name = names.get(finding.key, _("Cash"))
-        sentences.append(
-            {
-                WeightProblem.NO_TARGETS: lambda: _("Add at least one target."),
-                WeightProblem.SUM_NOT_ONE: lambda: _("The weights sum to %(total)s %%, not to 100 %%.")
-                % {"total": f"{(finding.total or 0) * 100:.4f}".rstrip("0").rstrip(".")},  # noqa: B023
-                WeightProblem.NEGATIVE: lambda: _("%(name)s has a weight below zero.") % {"name": name},  # noqa: B023
-                WeightProblem.DUPLICATE: lambda: _("%(name)s is there twice.") % {"name": name},  # noqa: B023
-            }[finding.problem]()
-        )
+        sentences.append(_words(finding, name))
     for target in targets:
         if not target.minimum_weight <= target.weight <= target.maximum_weight:
             sentences.append(_("%(name)s lies outside its own bounds.") % {"name": target})
@@ -231,6 +224,17 @@ def findings(version: ModelVersion, lines: Iterable[Target] | None = None) -> li
     if not sentences:
         sentences += _sub_model_findings(version, targets)
     return sentences
+
+
+def _words(finding: WeightFinding, name: object) -> str:
+    if finding.problem is WeightProblem.NO_TARGETS:
+        return _("Add at least one target.")
+    if finding.problem is WeightProblem.SUM_NOT_ONE:
+        total = f"{(finding.total or 0) * 100:.8f}".rstrip("0").rstrip(".")
+        return _("The weights sum to %(total)s %%, not to 100 %%.") % {"total": total}
+    if finding.problem is WeightProblem.NEGATIVE:
+        return _("%(name)s has a weight below zero.") % {"name": name}
+    return _("%(name)s is there twice.") % {"name": name}
 
 
 def _sub_model_findings(version: ModelVersion, targets: list[Target]) -> list[str]:
@@ -275,7 +279,11 @@ def _models_below(model_id: uuid.UUID, book: ModelBook) -> set[uuid.UUID]:
 
 @transaction.atomic
 def publish(
-    *, version: ModelVersion, by: User, effective_from: datetime.date | None = None, comment: str | None = None
+    *,
+    version: ModelVersion,
+    by: User,
+    effective_from: datetime.date | None = None,
+    comment: str | None = None,
 ) -> ModelVersion:
     """Publish a draft with its views, from today or a later day on; afterwards it never changes.
 

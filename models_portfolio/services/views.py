@@ -86,7 +86,9 @@ def _require_room(view: View) -> None:
         full = Security.objects.filter(pk__in=[key for key in weights.tilted.no_room if key != "cash"])
         raise DomainError(
             "infeasible",
-            _("There is no room for this tilt: %(lines)s cannot move further. Lower it or widen their bounds.")
+            _(
+                "There is no room for this tilt: %(lines)s cannot move further. Lower it or widen their bounds."
+            )
             % {"lines": ", ".join(map(str, full)) or _("the neutral lines")},
             data={"shortfall": str(weights.tilted.shortfall)},
         )

@@ -1,0 +1,25 @@
+"""From proposals to settled trades."""
+
+from trading.services.fills import record_execution
+from trading.services.orders import cancel, release_waiting, send
+from trading.services.proposals import approve, discard, edit, reject, submit
+from trading.services.proposing import propose, propose_each
+from trading.services.settlements import record_failure, retry, settle, settle_due
+
+__all__ = [
+    "approve",
+    "cancel",
+    "discard",
+    "edit",
+    "propose",
+    "propose_each",
+    "record_execution",
+    "record_failure",
+    "reject",
+    "release_waiting",
+    "retry",
+    "send",
+    "settle",
+    "settle_due",
+    "submit",
+]

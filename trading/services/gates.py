@@ -1,0 +1,45 @@
+"""What about a client lets orders wait or blocks them: KYC and the risk profile."""
+
+import datetime
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from clients.models import KycStatus, RiskProfile
+from portfolios.models import Portfolio
+
+
+def kyc_problem(portfolio: Portfolio, day: datetime.date) -> str:
+    """Return why purchases wait for KYC, in words; empty where they do not.
+
+    Sells stay possible. A portfolio without a mandate is the institution's own.
+    """
+    client = portfolio.mandate.client if portfolio.mandate else None
+    if client is None:
+        return ""
+    try:
+        kyc = client.kyc
+    except KycStatus.DoesNotExist:
+        return _("KYC of the client is not recorded.")
+    if kyc.state != KycStatus.State.APPROVED:
+        return _("KYC of the client is %(state)s.") % {"state": kyc.get_state_display().lower()}
+    if kyc.valid_until is not None and kyc.valid_until < day:
+        return _("KYC of the client expired on %(day)s.") % {"day": date_format(kyc.valid_until)}
+    return ""
+
+
+def profile_problem(portfolio: Portfolio, day: datetime.date) -> str:
+    """Return why the risk profile blocks purchases, in words; empty where it does not.
+
+    The client's newest profile counts: a renewed one need not be signed into the mandate again.
+    """
+    mandate = portfolio.mandate
+    if mandate is None or mandate.client is None:
+        return ""
+    profiles = [profile for profile in mandate.client.risk_profiles.all() if profile.retired_at is None]
+    newest: RiskProfile | None = max(profiles, key=lambda each: each.number, default=mandate.risk_profile)
+    if newest is None:
+        return _("The client has no risk profile.")
+    if newest.valid_until < day:
+        return _("The risk profile expired on %(day)s.") % {"day": date_format(newest.valid_until)}
+    return ""

@@ -1,0 +1,217 @@
+"""Create orders from approved proposals, send them to the market as blocks, cancel them."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Collection
+from decimal import Decimal
+
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+from accounts.models import User, audit
+from clients.duties import Duty, require
+from models_portfolio.effective import today
+from portfolios.models import Portfolio
+from portfolios.services import refresh_holdings
+from trading.calculations.orders import is_cancellable
+from trading.models import Block, Order, Proposal, ProposalLine, Side
+from trading.services.gates import kyc_problem
+from trading.services.policy import gross_of, rounded
+
+MAXIMUM_PARTS = 10
+
+
+def _next_numbers(count: int) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('trading_order_number') FROM generate_series(1, %s)", [count])
+        return [f"O-{number}" for (number,) in cursor.fetchall()]
+
+
+@transaction.atomic
+def create_orders(*, proposal: Proposal, by: User) -> list[Order]:
+    """Create one order per traded line of an approved proposal; return them.
+
+    A security with an open order is skipped and the line says so. Purchases wait where KYC is not
+    in order; sells do not.
+    """
+    portfolio = proposal.portfolio
+    open_in = set(
+        Order.objects.filter(portfolio=portfolio, state__in=Order.OPEN).values_list("security", flat=True)
+    )
+    kyc = kyc_problem(portfolio, today())
+    lines = list(proposal.lines.exclude(side="").select_related("security").order_by("-side", "pk"))
+    numbers = _next_numbers(len(lines))
+    orders = []
+    for number, line in zip(numbers, lines, strict=True):
+        assert line.security is not None
+        if line.security_id in open_in:
+            line.reason_data = {**line.reason_data, "skipped": "open_order"}
+            line.save(update_fields=["reason_data"])
+            continue
+        waits = line.side == Side.BUY and bool(kyc)
+        orders.append(
+            Order(
+                portfolio=portfolio,
+                security=line.security,
+                number=number,
+                side=line.side,
+                quantity=line.quantity,
+                currency=line.currency,
+                estimated_amount=_estimate(line),
+                state=Order.State.WAITING if waits else Order.State.APPROVED,
+                state_note=kyc[:200] if waits else "",
+                reason=proposal.reason,
+                proposal=proposal,
+            )
+        )
+    Order.objects.bulk_create(orders)
+    audit("ordered", proposal, by=by, orders=[order.number for order in orders])
+    refresh_holdings(portfolio_ids=[portfolio.pk])
+    return orders
+
+
+def _estimate(line: ProposalLine) -> Decimal:
+    assert line.security is not None
+    assert line.price is not None
+    return rounded(gross_of(line.security, line.quantity, line.price), line.currency)
+
+
+@transaction.atomic
+def send(*, order_ids: Collection[uuid.UUID], by: User | None, fill_parts: int = 1) -> list[Block]:
+    """Send approved orders to the market, those in one security, side and currency as one block.
+
+    Sells go first. ``fill_parts`` asks the paper broker to fill in so many parts. Raises
+    DomainError where an order is not the institution's to send or was sent already.
+    """
+    if not 1 <= fill_parts <= MAXIMUM_PARTS:
+        raise DomainError(
+            "fill_parts",
+            _("Choose between 1 and %(most)s parts.") % {"most": MAXIMUM_PARTS},
+            field="fill_parts",
+        )
+    orders = list(
+        Order.objects.select_for_update(of=("self",))
+        .filter(pk__in=list(order_ids))
+        .select_related("portfolio__mandate", "security")
+        .order_by("number")
+    )
+    if not orders:
+        raise DomainError("no_orders", _("Choose at least one approved order."))
+    for order in orders:
+        _require_ours(order)
+        if order.state != Order.State.APPROVED:
+            raise DomainError(
+                "order_state",
+                _("Order %(number)s is %(state)s by now. Reload the page.")
+                % {"number": order.number, "state": order.get_state_display().lower()},
+            )
+    now = timezone.now()
+    groups: dict[tuple[str, uuid.UUID, str], list[Order]] = defaultdict(list)
+    for order in orders:
+        groups[(order.side, order.security_id, order.currency)].append(order)
+    blocks = []
+    for (side, _security, currency), members in sorted(
+        groups.items(), key=lambda item: item[0][0] != Side.SELL
+    ):
+        block = Block.objects.create(
+            security=members[0].security,
+            side=side,
+            currency=currency,
+            quantity=sum((order.quantity for order in members), Decimal(0)),
+            fill_parts=fill_parts,
+            sent_at=now,
+        )
+        Order.objects.filter(pk__in=[order.pk for order in members]).update(
+            state=Order.State.SENT, sent_at=now, block=block, state_note=""
+        )
+        audit("sent", block, by=by, orders=[order.number for order in members])
+        blocks.append(block)
+    _close_proposals({order.proposal_id for order in orders if order.proposal_id})
+    for block in blocks:
+        _submit_on_commit(block.pk)
+    return blocks
+
+
+def _submit_on_commit(block_id: uuid.UUID) -> None:
+    from trading.tasks import submit_block
+
+    transaction.on_commit(lambda: submit_block.delay(str(block_id)))
+
+
+def _close_proposals(proposal_ids: Collection[uuid.UUID]) -> None:
+    """Mark proposals as sent once none of their orders is left to send; waiting ones follow by themselves."""
+    unsent = Order.objects.filter(proposal__in=proposal_ids, state=Order.State.APPROVED).values("proposal")
+    Proposal.objects.filter(pk__in=proposal_ids, state=Proposal.State.APPROVED).exclude(pk__in=unsent).update(
+        state=Proposal.State.SENT
+    )
+
+
+def _require_ours(order: Order) -> None:
+    if order.is_received:
+        raise DomainError("received", _("Your partner trades under this agreement and alone sends orders."))
+    require(Duty.TRADING, order.portfolio.mandate)
+
+
+@transaction.atomic
+def cancel(*, order: Order, by: User, note: str = "") -> Order:
+    """Cancel what is left of an open order; what was filled stays.
+
+    A fill may come first: then nothing, or less, is left to cancel.
+    """
+    order = Order.objects.select_related("portfolio__mandate").get(pk=order.pk)
+    _require_ours(order)
+    block = Block.objects.select_for_update().get(pk=order.block_id) if order.block_id else None
+    order = (
+        Order.objects.select_for_update(of=("self",)).select_related("portfolio__mandate").get(pk=order.pk)
+    )
+    if not is_cancellable(order.state) or (order.block_id and block is None):
+        raise DomainError(
+            "order_state",
+            _("Order %(number)s is %(state)s: there is nothing left to cancel.")
+            % {"number": order.number, "state": order.get_state_display().lower()},
+        )
+    left = order.quantity - order.filled_quantity
+    order.state = Order.State.CANCELLED
+    order.state_note = (note.strip() or _("Cancelled by %(name)s") % {"name": by.full_name})[:200]
+    order.closed_at = timezone.now()
+    order.save(update_fields=["state", "state_note", "closed_at"])
+    if block is not None:
+        block.quantity -= left
+        if block.filled_quantity >= block.quantity:
+            block.state = Block.State.FILLED if block.filled_quantity else Block.State.CANCELLED
+        block.save(update_fields=["quantity", "state"])
+    if order.proposal_id:
+        _close_proposals([order.proposal_id])
+    audit("cancelled", order, by=by, left=str(left))
+    refresh_holdings(portfolio_ids=[order.portfolio_id])
+    return order
+
+
+@transaction.atomic
+def release_waiting() -> int:
+    """Let purchases go on whose client's KYC is in order again; return how many.
+
+    Those of proposals already sent go to the market at once.
+    """
+    waiting = list(
+        Order.objects.own()
+        .filter(state=Order.State.WAITING)
+        .select_for_update(of=("self",), skip_locked=True)
+        .select_related("portfolio__mandate__client__kyc", "proposal")
+    )
+    ready = [order for order in waiting if not kyc_problem(order.portfolio, today())]
+    Order.objects.filter(pk__in=[order.pk for order in ready]).update(
+        state=Order.State.APPROVED, state_note=""
+    )
+    at_once = [order.pk for order in ready if order.proposal and order.proposal.state == Proposal.State.SENT]
+    if at_once:
+        send(order_ids=at_once, by=None)
+    return len(ready)
+
+
+def orders_to_send(user: User) -> int:
+    """Return how many approved orders ``user`` can see that wait to be sent."""
+    visible = Portfolio.objects.visible_to(user).values("pk")
+    return Order.objects.own().filter(state=Order.State.APPROVED, portfolio__in=visible).count()

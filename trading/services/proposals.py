@@ -1,0 +1,227 @@
+"""Let people change, submit, approve or refuse a proposal."""
+
+import datetime
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+from accounts.models import User, audit
+from clients.duties import Duty, require
+from models_portfolio.calculations.weights import ZERO
+from models_portfolio.effective import today
+from portfolios.models import Security
+from trading.calculations.proposal import RebalanceInputs
+from trading.calculations.rebalance import evaluate
+from trading.models import Order, Proposal, Side
+from trading.services.gates import profile_problem
+from trading.services.inputs import load_market, read
+from trading.services.orders import create_orders
+from trading.services.policy import PRICE_TOLERANCE
+from trading.services.proposing import OPEN_STATES, require_managed, write_lines
+
+State = Proposal.State
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A price that is no longer what the proposal was worked out with."""
+
+    security: Security
+    before: Decimal
+    now: Decimal | None
+
+    @property
+    def change(self) -> Decimal | None:
+        """Return the change as a fraction, None where the price is gone."""
+        return None if self.now is None else self.now / self.before - 1
+
+
+def _locked(proposal: Proposal, *states: str) -> Proposal:
+    """Return the proposal locked for change, or raise DomainError where it is past that."""
+    locked = (
+        Proposal.objects.select_for_update(of=("self",))
+        .select_related("portfolio__mandate__client")
+        .get(pk=proposal.pk)
+    )
+    if locked.state not in states:
+        raise DomainError(
+            "proposal_state",
+            _("This proposal is %(state)s by now. Reload the page.")
+            % {"state": locked.get_state_display().lower()},
+        )
+    return locked
+
+
+@transaction.atomic
+def edit(*, proposal: Proposal, quantities: Mapping[uuid.UUID, Decimal], by: User) -> Proposal:
+    """Set the trades by hand: signed quantities by security, the others stay.
+
+    Everything is worked out again from the stored inputs. The proposal is a draft afterwards, and
+    orders of an approval are cancelled. Raises DomainError for a short sale, a quantity that
+    cannot be traded, a restriction, or more purchases than there is cash.
+    """
+    proposal = _locked(proposal, *OPEN_STATES)
+    _withdraw_approval(proposal, by)
+    trades = {
+        line.security_id: -line.quantity if line.side == Side.SELL else line.quantity
+        for line in proposal.lines.all()
+        if line.security_id is not None
+    }
+    trades.update({key: value for key, value in quantities.items() if key in trades})
+    inputs = read(proposal.inputs)
+    for key, quantity in trades.items():
+        _check_trade(inputs, key, quantity)
+    result = evaluate(inputs, trades)
+    if (
+        result.cash_after is not None
+        and result.cash_after < 0
+        and any(quantity > 0 for quantity in trades.values())
+    ):
+        raise DomainError(
+            "negative_cash",
+            _("These purchases cost %(amount)s %(currency)s more than there is. Buy less or sell more.")
+            % {"amount": f"{-result.cash_after:,.2f}", "currency": inputs.currency},
+        )
+    write_lines(proposal, result, is_computed=False)
+    proposal.state = State.DRAFT
+    proposal.made_by = by
+    proposal.proposed_by = proposal.proposed_at = proposal.decided_by = proposal.decided_at = None
+    proposal.decision_note = ""
+    proposal.save()
+    audit("edited", proposal, by=by)
+    return proposal
+
+
+def _check_trade(inputs: RebalanceInputs, key: uuid.UUID, quantity: Decimal) -> None:
+    if not quantity:
+        return
+    instrument = inputs.instruments[key]
+    name = Security.objects.only("name").get(pk=key).name
+    held = inputs.holdings.get(key, ZERO)
+    if any(order.security == key for order in inputs.open_orders):
+        raise DomainError(
+            "open_order", _("%(name)s has an open order. Wait for it or cancel it.") % {"name": name}
+        )
+    if instrument.unit_value is None:
+        raise DomainError("missing_price", _("%(name)s has no price or rate.") % {"name": name})
+    barriers = {restriction.value for restriction in instrument.restrictions}
+    if quantity > 0 and barriers & {"do_not_buy", "excluded"}:
+        raise DomainError("do_not_buy", _("%(name)s may not be bought here.") % {"name": name})
+    if quantity < 0 and "do_not_sell" in barriers:
+        raise DomainError("do_not_sell", _("%(name)s may not be sold here.") % {"name": name})
+    if -quantity > held:
+        raise DomainError(
+            "short_sale",
+            _("%(name)s: only %(held)s are held, so no more can be sold.")
+            % {"name": name, "held": f"{held.normalize():f}"},
+        )
+    is_exit = -quantity == held
+    if not is_exit and instrument.floor(abs(quantity)) != abs(quantity):
+        raise DomainError(
+            "lot_size",
+            _("%(name)s trades in multiples of %(lot)s.")
+            % {"name": name, "lot": f"{instrument.step.normalize():f}"},
+        )
+
+
+def _withdraw_approval(proposal: Proposal, by: User) -> None:
+    """Cancel the orders of an approval that are not in the market yet."""
+    if proposal.state != State.APPROVED:
+        return
+    waiting = proposal.orders.filter(state__in=[Order.State.APPROVED, Order.State.WAITING])
+    waiting.update(
+        state=Order.State.CANCELLED, state_note=_("The proposal was changed"), closed_at=timezone.now()
+    )
+    audit("approval_voided", proposal, by=by)
+
+
+@transaction.atomic
+def submit(*, proposal: Proposal, by: User, note: str = "") -> Proposal:
+    """Hand a draft to somebody else for approval."""
+    proposal = _locked(proposal, State.DRAFT)
+    require_managed(proposal.portfolio)
+    if not proposal.lines.exclude(side="").exists():
+        raise DomainError("no_trades", _("There is nothing to trade in this proposal. Discard it."))
+    proposal.state = State.PROPOSED
+    proposal.proposed_by, proposal.proposed_at = by, timezone.now()
+    proposal.note = note.strip() or proposal.note
+    proposal.save(update_fields=["state", "proposed_by", "proposed_at", "note"])
+    audit("submitted", proposal, by=by)
+    return proposal
+
+
+def moved_prices(proposal: Proposal, day: datetime.date | None = None) -> list[Moved]:
+    """Return the traded securities whose price moved beyond tolerance since the proposal."""
+    traded = {line.security_id: line for line in proposal.lines.all() if line.side and line.security_id}
+    market = load_market(list(traded), [proposal.inputs["currency"]], day or today())
+    moved = []
+    for key, line in traded.items():
+        now = market.price(key)
+        if line.price and (now is None or abs(now / line.price - 1) > PRICE_TOLERANCE):
+            moved.append(Moved(market.securities[key], line.price, now))
+    return moved
+
+
+@transaction.atomic
+def approve(
+    *, proposal: Proposal, by: User, note: str = "", accepts_moved_prices: bool = False
+) -> list[Order]:
+    """Approve a submitted proposal and create its orders; return them.
+
+    The approver is neither who made nor who submitted it. Raises DomainError where prices moved by
+    more than 2 % and that was not accepted, or purchases are blocked by a stale risk profile.
+    """
+    proposal = _locked(proposal, State.PROPOSED)
+    portfolio = proposal.portfolio
+    require_managed(portfolio)
+    require(Duty.TRADING, portfolio.mandate)
+    if by.pk in (proposal.proposed_by_id, proposal.made_by_id):
+        raise DomainError("own_proposal", _("Somebody else has to approve what you proposed."))
+    stale = profile_problem(portfolio, today())
+    if stale and proposal.lines.filter(side=Side.BUY).exists():
+        raise DomainError("stale_profile", _("%(why)s It blocks purchases: propose again.") % {"why": stale})
+    moved = moved_prices(proposal)
+    if moved and not accepts_moved_prices:
+        raise DomainError(
+            "price_moved",
+            _("Prices have moved by more than 2 %% since the proposal: %(names)s. Confirm, or propose again.")
+            % {"names": ", ".join(str(each.security) for each in moved)},
+            data={"securities": [str(each.security.pk) for each in moved]},
+        )
+    proposal.state = State.APPROVED
+    proposal.decided_by, proposal.decided_at, proposal.decision_note = by, timezone.now(), note.strip()
+    proposal.save(update_fields=["state", "decided_by", "decided_at", "decision_note"])
+    audit("approved", proposal, by=by, moved=[str(each.security.pk) for each in moved])
+    return create_orders(proposal=proposal, by=by)
+
+
+@transaction.atomic
+def reject(*, proposal: Proposal, by: User, reason: str) -> Proposal:
+    """Refuse a submitted proposal, saying why."""
+    proposal = _locked(proposal, State.PROPOSED)
+    if not reason.strip():
+        raise DomainError(
+            "reason_missing", _("Say why, so that the proposal can be improved."), field="reason"
+        )
+    proposal.state = State.REJECTED
+    proposal.decided_by, proposal.decided_at, proposal.decision_note = by, timezone.now(), reason.strip()
+    proposal.save(update_fields=["state", "decided_by", "decided_at", "decision_note"])
+    audit("rejected", proposal, by=by)
+    return proposal
+
+
+@transaction.atomic
+def discard(*, proposal: Proposal, by: User) -> Proposal:
+    """Put a proposal aside; orders of an approval that are not in the market are cancelled."""
+    proposal = _locked(proposal, *OPEN_STATES)
+    _withdraw_approval(proposal, by)
+    proposal.state = State.VOID
+    proposal.save(update_fields=["state"])
+    audit("discarded", proposal, by=by)
+    return proposal

@@ -1,0 +1,98 @@
+"""Follow allocations to delivery against payment: settled, failed, tried again."""
+
+import datetime
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+from accounts.models import User, audit
+from clients.duties import Duty, require
+from models_portfolio.effective import today
+from trading.calculations.settlement import settlement_date
+from trading.models import Order, Settlement
+
+State = Settlement.State
+
+
+@transaction.atomic
+def settle_due(*, day: datetime.date | None = None) -> int:
+    """Mark own pending settlements settled whose day has come; return how many."""
+    day = day or today()
+    due = list(
+        Settlement.objects.own()
+        .filter(state=State.PENDING, expected_date__lte=day)
+        .select_for_update(of=("self",), skip_locked=True)
+        .select_related("allocation__order")
+    )
+    for settlement in due:
+        settlement.state, settlement.settled_on = State.SETTLED, day
+    Settlement.objects.bulk_update(due, ["state", "settled_on"], batch_size=1_000)
+    for order in {settlement.allocation.order_id: settlement.allocation.order for settlement in due}.values():
+        _follow(order)
+    return len(due)
+
+
+@transaction.atomic
+def settle(*, settlement: Settlement, by: User) -> Settlement:
+    """Confirm that delivery and payment happened today."""
+    settlement = _locked(settlement, State.PENDING, State.FAILED)
+    settlement.state, settlement.settled_on = State.SETTLED, today()
+    settlement.failure_reason = ""
+    settlement.save(update_fields=["state", "settled_on", "failure_reason"])
+    _follow(settlement.allocation.order)
+    audit("settled", settlement, by=by)
+    return settlement
+
+
+@transaction.atomic
+def record_failure(*, settlement: Settlement, reason: str, by: User) -> Settlement:
+    """Note that delivery or payment did not happen, and why."""
+    settlement = _locked(settlement, State.PENDING)
+    if not reason.strip():
+        raise DomainError(
+            "reason_missing", _("Say why it failed, so that it can be put right."), field="reason"
+        )
+    settlement.state, settlement.failure_reason = State.FAILED, reason.strip()[:200]
+    settlement.save(update_fields=["state", "failure_reason"])
+    audit("failed", settlement, by=by)
+    return settlement
+
+
+@transaction.atomic
+def retry(*, settlement: Settlement, by: User) -> Settlement:
+    """Try a failed settlement again, on the next trading day."""
+    settlement = _locked(settlement, State.FAILED)
+    settlement.state = State.PENDING
+    settlement.expected_date = settlement_date(today(), days=1)
+    settlement.save(update_fields=["state", "expected_date"])
+    audit("retried", settlement, by=by, expected=str(settlement.expected_date))
+    return settlement
+
+
+def _locked(settlement: Settlement, *states: str) -> Settlement:
+    locked = (
+        Settlement.objects.select_for_update(of=("self",))
+        .select_related("allocation__order", "portfolio__mandate")
+        .get(pk=settlement.pk)
+    )
+    if locked.is_received:
+        raise DomainError("received", _("Your partner settles under this agreement and alone changes this."))
+    require(Duty.SETTLEMENT, locked.portfolio.mandate)
+    if locked.state not in states:
+        raise DomainError(
+            "settlement_state",
+            _("This settlement is %(state)s by now. Reload the page.")
+            % {"state": locked.get_state_display().lower()},
+        )
+    return locked
+
+
+def _follow(order: Order) -> None:
+    """Close an order that is filled once all its parts are settled."""
+    if order.is_received or order.state != Order.State.FILLED:
+        return
+    parts = order.allocations.count()
+    settled = Settlement.objects.filter(allocation__order=order, state=State.SETTLED).count()
+    if parts and parts == settled:
+        Order.objects.filter(pk=order.pk, state=Order.State.FILLED).update(state=Order.State.SETTLED)
