@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone, translation
 
+from accounts import formatting
 from accounts.errors import DomainError
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -20,11 +21,14 @@ class PreferencesMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        # A thread serves one request after another: nobody inherits the choice of the one before.
+        formatting.hide_amounts(False)
         user = getattr(request, "user", None)
         is_tenant = getattr(request, "tenant", None) is not None and request.tenant.schema_name != "public"
         if is_tenant and user is not None and user.is_authenticated:
             translation.activate(user.language)
             request.LANGUAGE_CODE = translation.get_language()
+            formatting.hide_amounts(user.hides_amounts)
             with timezone.override(zoneinfo.ZoneInfo(user.time_zone)):
                 return self.get_response(request)
         return self.get_response(request)

@@ -1,0 +1,215 @@
+"""Lists: declared as a table, a filter and a few texts; the URL holds the whole view."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import django_tables2 as tables
+from django.core.paginator import EmptyPage
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.utils.cache import patch_vary_headers
+from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
+from django_tables2 import RequestConfig, SingleTableView
+from django_tables2.export import ExportMixin, TableExport
+
+from accounts.columns import MoneyColumn
+from accounts.views_base import SignedIn
+
+PAGE_SIZES = (25, 50, 100, 250)
+# A cell that begins like this is a formula to a spreadsheet (OWASP, CSV injection).
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def harmless(value: Any) -> Any:
+    """Return a cell that a spreadsheet reads as text, never as a formula."""
+    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS):
+        return f"'{value}"
+    return value
+
+
+class Export(TableExport):
+    """Write the rows of a table, formulas made harmless and each amount's currency in its header."""
+
+    FORMATS = {key: TableExport.FORMATS[key] for key in (TableExport.CSV, TableExport.XLSX)}
+
+    @classmethod
+    def is_valid_format(cls, export_format: str | None) -> bool:
+        return export_format in cls.FORMATS
+
+    def table_to_dataset(self, table: tables.Table, exclude_columns: Any, dataset_kwargs: Any = None) -> Any:
+        dataset = super().table_to_dataset(table, exclude_columns, dataset_kwargs)
+        rows = [[harmless(cell) for cell in row] for row in dataset]
+        headers = [harmless(str(header)) for header in self._headers(table, exclude_columns)]
+        dataset.wipe()
+        dataset.headers = headers
+        for row in rows:
+            dataset.append(row)
+        return dataset
+
+    def export(self) -> Any:
+        # Excel takes a CSV without a byte order mark for Latin-1.
+        return f"\ufeff{super().export()}" if self.format == self.CSV else super().export()
+
+    def _headers(self, table: tables.Table, exclude_columns: Any) -> list[str]:
+        left_out = set(exclude_columns or ())
+        shown = [
+            column
+            for column in table.columns.iterall()
+            if column.name not in left_out and not column.column.exclude_from_export
+        ]
+        return [header_text(table, column) for column in shown]
+
+
+def header_text(table: tables.Table, bound: Any) -> str:
+    """Return a column's heading with its currency."""
+    unit = bound.column.unit(table, bound.name) if isinstance(bound.column, MoneyColumn) else ""
+    return f"{bound.header} ({unit})" if unit else str(bound.header)
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One filter in force, with the query string that lifts it."""
+
+    label: str
+    value: str
+    without: str
+
+
+def chips_of(filterset: Any, parameters: QueryDict) -> list[Chip]:
+    """Return what is filtered by, as a person reads it."""
+    form = filterset.form
+    if not form.is_valid():
+        return []
+    chips = []
+    for name, field in form.fields.items():
+        value = form.cleaned_data.get(name)
+        if value in (None, "", []) or (isinstance(value, QuerySet) and not value):
+            continue
+        keys = [key for key in parameters if key == name or key.startswith(f"{name}_")]
+        if not any(parameters.get(key) for key in keys):
+            continue
+        rest = parameters.copy()
+        for key in [*keys, "page"]:
+            rest.pop(key, None)
+        chips.append(Chip(str(field.label or name), _shown(field, value), f"?{rest.urlencode()}"))
+    return chips
+
+
+def _shown(field: Any, value: Any) -> str:
+    choices = {str(key): str(label) for key, label in getattr(field, "choices", [])}
+    if isinstance(value, bool):
+        return str(_("yes") if value else _("no"))
+    if isinstance(value, slice):
+        return f"{value.start or '…'} – {value.stop or '…'}"
+    many = value if isinstance(value, list | tuple | QuerySet) else [value]
+    keys = [str(getattr(each, "pk", each)) for each in many]
+    return ", ".join(choices.get(key, str(each)) for key, each in zip(keys, many, strict=True))
+
+
+def table_for(
+    request: HttpRequest, table_class: type[tables.Table], data: Any, **kwargs: Any
+) -> tables.Table:
+    """Return a table for part of a page: sorted by the URL, all rows on it.
+
+    Give each table of a page its own ``prefix`` ("holdings-").
+    """
+    table = table_class(data=data, **kwargs)
+    return RequestConfig(request, paginate=False).configure(table)
+
+
+class ListView(SignedIn, ExportMixin, SingleTableView):
+    """Show rows: sorted and filtered on the server, paged, totalled, exported, updated in part.
+
+    Queries: one for the count, one for the rows, one for totals where there are any; give the
+    queryset its ``select_related``.
+    """
+
+    template_name = "components/list.html"
+    paginate_by = 50
+    export_class = Export
+    export_formats = ("csv", "xlsx")
+    filterset_class: Any = None
+    title: Any = ""
+    subtitle: Any = ""
+    empty_title: Any = _("Nothing here yet")
+    empty_text: Any = ""
+    # (label, URL) of the first step
+    empty_action: tuple[Any, str] | None = None
+
+    def get_filterset(self, queryset: QuerySet[Any]) -> Any:
+        """Return the filter bound to the URL, or None."""
+        if self.filterset_class is None:
+            return None
+        return self.filterset_class(self.request.GET, queryset=queryset, request=self.request)
+
+    def get_table_data(self) -> Any:
+        if not hasattr(self, "filterset"):
+            self.filterset = self.get_filterset(self.object_list)
+        return self.object_list if self.filterset is None else self.filterset.qs
+
+    def get_table(self, **kwargs: Any) -> tables.Table:
+        table = self.get_table_class()(data=self.get_table_data(), **kwargs)
+        RequestConfig(self.request, paginate=False).configure(table)
+        rows = table.data.data
+        if isinstance(rows, QuerySet) and not rows.query.is_sliced:
+            # Equal values would otherwise come in any order, and a row could be on two pages or none.
+            table.data.data = rows.order_by(*(rows.query.order_by or rows.model._meta.ordering), "pk")
+        page = self.request.GET.get(table.page_field, "")
+        try:
+            table.paginate(page=int(page) if page.isdigit() else 1, per_page=self.get_paginate_by(None))
+        except EmptyPage:
+            table.page = table.paginator.page(table.paginator.num_pages)
+        return table
+
+    def get_paginate_by(self, table_data: Any) -> int:
+        asked = self.request.GET.get("per_page", "")
+        return int(asked) if asked.isdigit() and int(asked) in PAGE_SIZES else self.paginate_by
+
+    def paginate_queryset(self, queryset: Any, page_size: int) -> tuple[None, None, Any, bool]:
+        # The table pages; Django's own paginator would count a second time.
+        return None, None, queryset, False
+
+    def get_export_filename(self, export_format: str) -> str:
+        return f"{slugify(str(self.title)) or 'list'}.{export_format}"
+
+    def get_dataset_kwargs(self) -> dict[str, Any]:
+        return {"title": slugify(str(self.title))[:30] or "list"}
+
+    def get_empty_action(self) -> tuple[Any, str] | None:
+        """Return the label and URL of the first step, where there is one."""
+        return self.empty_action
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        chips = chips_of(self.filterset, self.request.GET) if self.filterset is not None else []
+        return {
+            **context,
+            "title": self.title,
+            "subtitle": self.subtitle,
+            "filterset": self.filterset,
+            "chips": chips,
+            "is_filtered": bool(chips),
+            "page_sizes": PAGE_SIZES,
+            "empty_title": self.empty_title,
+            "empty_text": self.empty_text,
+            "empty_action": self.get_empty_action(),
+        }
+
+    def get_template_names(self) -> list[str]:
+        if self._is_partial():
+            return [
+                "components/list_rows.html"
+                if self.request.htmx.target == "list-rows"
+                else "components/list_body.html"
+            ]
+        return super().get_template_names()
+
+    def _is_partial(self) -> bool:
+        htmx = getattr(self.request, "htmx", None)
+        return bool(htmx) and not htmx.history_restore_request and htmx.target in {"list", "list-rows"}
+
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        response = super().render_to_response(context, **kwargs)
+        patch_vary_headers(response, ["HX-Request", "HX-Target"])
+        return response

@@ -1,0 +1,59 @@
+"""What every page needs: a person who is signed in and has the right to it."""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.http import Http404, HttpRequest, HttpResponseBase
+
+from accounts.models import User
+from accounts.rights import can, roles_of
+
+View = Callable[..., HttpResponseBase]
+
+
+def _has(user: User, right: str | Iterable[str] | None, roles: Iterable[str]) -> bool:
+    rights = [right] if isinstance(right, str) else list(right or [])
+    wanted = set(roles)
+    if not rights and not wanted:
+        return True
+    return any(can(user, each) for each in rights) or bool(wanted & roles_of(user))
+
+
+class SignedIn(LoginRequiredMixin):
+    """Show the page to people who are signed in and have the right to it; to others it is a 404.
+
+    ``right`` is one right or several of which one is enough; ``roles`` names roles that see the page
+    without a right (pages to read). With neither, every person of the institution sees it.
+    """
+
+    right: str | Iterable[str] | None = None
+    roles: Iterable[str] = ()
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return self.handle_no_permission()
+        if not _has(request.user, self.right, self.roles):
+            raise Http404
+        return super().dispatch(request, *args, **kwargs)
+
+
+def signed_in(
+    right: str | Iterable[str] | None = None, *, roles: Iterable[str] = ()
+) -> Callable[[View], View]:
+    """Decorate a function view as ``SignedIn`` does a class."""
+
+    def decorate(view: View) -> View:
+        @login_required
+        @wraps(view)
+        def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            assert isinstance(request.user, User)
+            if not _has(request.user, right, roles):
+                raise Http404
+            return view(request, *args, **kwargs)
+
+        return page
+
+    return decorate

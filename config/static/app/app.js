@@ -1,0 +1,131 @@
+// Keyboard, focus, list and menu behaviour. Every page works without it.
+(function () {
+  "use strict";
+  const byId = (id) => document.getElementById(id);
+  const isTyping = (element) =>
+    element.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName);
+
+  function openHelp() {
+    const help = byId("keyboard-help");
+    if (help && !help.open) help.showModal();
+  }
+
+  let pending = "";
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    if (document.querySelector("dialog[open]")) return;
+    if (pending === "g" && event.key === "h") {
+      window.location.assign("/");
+      return;
+    }
+    pending = event.key === "g" ? "g" : "";
+    const actions = {
+      "/": () => byId("search"),
+      f: () => document.querySelector("#list-filter input, #list-filter select"),
+    };
+    if (event.key === "?") {
+      event.preventDefault();
+      openHelp();
+    } else if (event.key === "h") {
+      const button = document.querySelector("[data-hide-amounts]");
+      if (button) button.click();
+    } else if (actions[event.key]) {
+      const target = actions[event.key]();
+      if (target) {
+        event.preventDefault();
+        target.focus();
+        if (target.select) target.select();
+      }
+    }
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-help]")) openHelp();
+    const row = event.target.closest("tr[data-href]");
+    if (row && !event.target.closest("a, button, input, label, summary") && !String(window.getSelection())) {
+      window.location.assign(row.dataset.href);
+    }
+    const submit = event.target.closest("[data-confirm]");
+    if (submit && !window.confirm(submit.dataset.confirm)) event.preventDefault();
+    const copy = event.target.closest("[data-copy]");
+    if (copy) {
+      navigator.clipboard.writeText(byId(copy.dataset.copy).textContent.trim()).then(() => {
+        copy.classList.add("is-copied");
+        announce(copy.dataset.copied || "");
+      });
+    }
+  });
+
+  function announce(text) {
+    const region = byId("announce");
+    if (region) region.textContent = text;
+  }
+
+  // A form is sent once.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post" || event.defaultPrevented) return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "1";
+    window.setTimeout(() => delete form.dataset.sent, 4000);
+  });
+  window.addEventListener("pageshow", () => {
+    document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
+  });
+
+  // Tables: the header stays in sight below the top bar, or inside the box when the table is wider than it.
+  const measured = new ResizeObserver((entries) => entries.forEach((entry) => measure(entry.target)));
+  function measure(box) {
+    const table = box.querySelector("table");
+    if (table) box.classList.toggle("is-wide", table.scrollWidth > box.clientWidth + 1);
+    const isWide = box.classList.contains("is-wide");
+    // A region that scrolls can be reached by keyboard.
+    if (isWide) box.setAttribute("tabindex", "0");
+    else box.removeAttribute("tabindex");
+  }
+  function prepare(root) {
+    root.querySelectorAll("[data-table-scroll]").forEach((box) => {
+      measured.observe(box);
+      measure(box);
+    });
+    updateExports();
+  }
+
+  // The export links follow the URL, which a filter changes without a reload.
+  function updateExports() {
+    document.querySelectorAll("[data-export]").forEach((link) => {
+      const query = new URLSearchParams(window.location.search);
+      query.delete("page");
+      query.set("_export", link.dataset.export);
+      link.setAttribute("href", `?${query}`);
+    });
+  }
+
+  document.addEventListener("DOMContentLoaded", () => prepare(document));
+  document.addEventListener("htmx:load", (event) => {
+    if (event.target !== document.body) prepare(document);
+  });
+  document.addEventListener("htmx:pushedIntoHistory", updateExports);
+
+  // Empty fields stay out of the URL.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (!event.target.closest("[data-strip-empty]")) return;
+    const data = event.detail.formData;
+    for (const [name, value] of [...data.entries()]) if (value === "") data.delete(name);
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const status = event.target.querySelector && event.target.querySelector("[role=status]");
+    if (status && event.target.id === "list-rows") announce(status.textContent.trim());
+  });
+  // A sign-in that has run out answers a partial request with the sign-in page: go there.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const url = event.detail.xhr.responseURL || "";
+    if (url.includes("/accounts/login/") && !window.location.pathname.startsWith("/accounts/")) {
+      event.detail.shouldSwap = false;
+      window.location.reload();
+    }
+  });
+  document.addEventListener("htmx:sendError", () => announce(document.body.dataset.offline || ""));
+})();

@@ -1,0 +1,121 @@
+"""Take pictures of pages at several widths and in both themes, to look at them.
+
+    python -m tests.browser.screenshots http://aurora.localhost:8000/ --as mia@aurora.demo
+    python -m tests.browser.screenshots URL URL … --as EMAIL --out FOLDER --widths 1440,390 --themes light,dark
+    python -m tests.browser.screenshots http://localhost:8000/                # a public page, nobody signed in
+    python -m tests.browser.screenshots URL --cookie SESSIONID                # a session that exists already
+
+``--as`` signs in as a demo person by the one-click button of the sign-in page (demo mode only), or with
+``--password`` by the form. Every page is also searched for errors of its scripts, failed requests and
+contents wider than the window; what is found is printed. Files are named <host>-<path>-<width>-<theme>.png.
+``--click SELECTOR`` clicks before the picture is taken, ``--viewport`` pictures the window instead of the page.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+def main() -> int:
+    """Take the pictures that the command line asks for; 1 where a page has a problem."""
+    options = _options()
+    options.out.mkdir(parents=True, exist_ok=True)
+    problems = 0
+    with sync_playwright() as playwright:
+        path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        for theme in options.themes.split(","):
+            for width in map(int, options.widths.split(",")):
+                problems += _pictures(browser, options, width, theme)
+        browser.close()
+    return 1 if problems else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("urls", nargs="+")
+    parser.add_argument("--as", dest="person", help="e-mail address of the person to sign in")
+    parser.add_argument("--password", help="sign in by the form instead of the demo button")
+    parser.add_argument("--cookie", help="value of the session cookie")
+    parser.add_argument("--out", type=Path, default=Path("/tmp/screenshots"))
+    parser.add_argument("--widths", default="1440,390")
+    parser.add_argument("--themes", default="light,dark")
+    parser.add_argument("--click", action="append", default=[])
+    parser.add_argument("--viewport", action="store_true")
+    return parser.parse_args()
+
+
+def _pictures(browser: Browser, options: argparse.Namespace, width: int, theme: str) -> int:
+    height = 900 if width > 600 else 844
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme="dark" if theme == "dark" else "light"
+    )
+    problems = 0
+    parts = urlsplit(options.urls[0])
+    if options.cookie:
+        context.add_cookies(
+            [{"name": "sessionid", "value": options.cookie, "domain": parts.hostname, "path": "/"}]
+        )
+    elif options.person:
+        _sign_in(context, f"{parts.scheme}://{parts.netloc}", options)
+    for url in options.urls:
+        problems += _picture(context, url, options, width, theme)
+    context.close()
+    return problems
+
+
+def _sign_in(context: BrowserContext, site: str, options: argparse.Namespace) -> None:
+    page = context.new_page()
+    page.goto(f"{site}/accounts/login/")
+    if options.password:
+        page.fill("input[name=login]", options.person)
+        page.fill("input[name=password]", options.password)
+        page.click("form button[type=submit]:has-text('Sign in')")
+    else:
+        page.click(f"[data-demo-person='{options.person}']")
+    page.wait_for_load_state()
+    if "/accounts/login" in page.url:
+        sys.exit(f"Could not sign in as {options.person}.")
+    page.close()
+
+
+def _picture(context: BrowserContext, url: str, options: argparse.Namespace, width: int, theme: str) -> int:
+    page = context.new_page()
+    found: list[str] = []
+    page.on("pageerror", lambda error: found.append(f"script: {error}"))
+    page.on("console", lambda line: found.append(f"console: {line.text}") if line.type == "error" else None)
+    response = page.goto(url, wait_until="networkidle")
+    if response is not None and response.status >= 400:
+        found.append(f"status {response.status}")
+    for selector in options.click:
+        page.click(selector)
+    # Wait for what swaps and draws itself in.
+    page.wait_for_timeout(400)
+    _check_width(page, found)
+    parts = urlsplit(url)
+    name = re.sub(r"[^a-z0-9]+", "-", f"{parts.hostname}{parts.path}?{parts.query}".lower()).strip("-")[:90]
+    file = options.out / f"{name}-{width}-{theme}.png"
+    page.screenshot(path=file, full_page=not options.viewport)
+    sys.stdout.write(f"{file}\n" + "".join(f"  ! {line}\n" for line in found))
+    page.close()
+    return len(found)
+
+
+def _check_width(page: Page, found: list[str]) -> None:
+    extra = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if extra > 0:
+        found.append(f"the page is {extra} px wider than the window")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
