@@ -12,6 +12,7 @@ from federation.models.agreements import (
     VersionState,
 )
 from federation.models.institutions import Domain, Institution
+from federation.models.mirror import Arrival, ParkedRow, SharedCurrency, SharedSecurity, Stream, StreamWork
 
 __all__ = [
     "Acceptance",
@@ -19,10 +20,16 @@ __all__ = [
     "AgreementEvent",
     "AgreementToken",
     "AgreementVersion",
+    "Arrival",
     "Domain",
     "Function",
     "Institution",
+    "ParkedRow",
+    "SharedCurrency",
+    "SharedSecurity",
     "Side",
+    "Stream",
+    "StreamWork",
     "Suspension",
     "VersionState",
 ]

@@ -1,0 +1,235 @@
+"""Capture in each institution's schema: which rows changed, by statement-level triggers.
+
+One function per schema serves all its tables. It also guards received rows: whoever is not the
+mirror cannot change them, by whatever means. While the mirror applies, the triggers do not fire
+(``session_replication_role = replica``), or return at once where that setting is not granted.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from psycopg import sql
+
+from federation.models import Institution
+from federation.scope import KINDS, schema_identifier
+
+INSERTED, UPDATED, DELETED = 1, 2, 4
+ANYTHING = INSERTED | UPDATED | DELETED
+
+# Bump it when the text below changes, so that `install` replaces what is there.
+_VERSION = "1"
+
+_OBJECTS = """
+CREATE TABLE IF NOT EXISTS {schema}.mirror_log (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    kind text NOT NULL,
+    operation smallint NOT NULL,
+    keys uuid[] NOT NULL
+);
+ALTER TABLE {schema}.mirror_log ALTER COLUMN keys SET STORAGE EXTERNAL;
+CREATE INDEX IF NOT EXISTS mirror_log_xid ON {schema}.mirror_log (xid);
+-- A sequence, since its value is seen at once by every transaction, whatever its snapshot.
+CREATE SEQUENCE IF NOT EXISTS {schema}.mirror_switch;
+CREATE OR REPLACE FUNCTION {schema}.mirror_capture() RETURNS trigger LANGUAGE plpgsql AS $capture$
+DECLARE
+    changed uuid[];
+    former uuid[];
+    received boolean;
+    partners boolean := false;
+    operation smallint;
+BEGIN
+    IF current_setting('roblock.mirror', true) = 'apply' THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        operation := 1;
+        SELECT array_agg(id), coalesce(bool_or(origin IS NOT NULL), false)
+            INTO changed, received FROM new_rows;
+    ELSIF TG_OP = 'UPDATE' THEN
+        operation := 2;
+        SELECT array_agg(id), coalesce(bool_or(origin IS NOT NULL), false)
+            INTO changed, received FROM new_rows;
+        SELECT array_agg(id), coalesce(bool_or(origin IS NOT NULL), false)
+            INTO former, partners FROM old_rows;
+    ELSIF TG_OP = 'DELETE' THEN
+        operation := 4;
+        SELECT array_agg(id), coalesce(bool_or(origin IS NOT NULL), false)
+            INTO changed, received FROM old_rows;
+    ELSE
+        operation := 4;
+        EXECUTE pg_catalog.format('SELECT array_agg(id), coalesce(bool_or(origin IS NOT NULL), false) FROM %I.%I',
+            TG_TABLE_SCHEMA, TG_TABLE_NAME) INTO changed, received;
+    END IF;
+    IF received OR partners THEN
+        RAISE EXCEPTION 'received rows are read-only: their owner changes them'
+            USING ERRCODE = 'insufficient_privilege', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
+    END IF;
+    IF changed IS NULL OR NOT (SELECT is_called FROM {schema}.mirror_switch) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO {schema}.mirror_log (kind, operation, keys) VALUES (TG_ARGV[0], operation, changed);
+    -- A changed key is a row that went and another that came.
+    IF former <> changed THEN
+        INSERT INTO {schema}.mirror_log (kind, operation, keys) VALUES (TG_ARGV[0], 7, former || changed);
+    END IF;
+    INSERT INTO public.federation_wake (schema_name) VALUES ({name});
+    RETURN NULL;
+END
+$capture$;
+COMMENT ON FUNCTION {schema}.mirror_capture() IS {version};
+"""
+
+# name → when it fires, and the transition tables it sees
+_TRIGGERS = {
+    "mirror_insert": ("AFTER INSERT", "REFERENCING NEW TABLE AS new_rows"),
+    "mirror_update": ("AFTER UPDATE", "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"),
+    "mirror_delete": ("AFTER DELETE", "REFERENCING OLD TABLE AS old_rows"),
+    "mirror_truncate": ("BEFORE TRUNCATE", ""),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A trigger that is not as the scope table wants it: missing, disabled, changed or left over."""
+
+    schema: str
+    table: str
+    trigger: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}: {self.trigger} is {self.problem}"
+
+
+def _expected() -> dict[tuple[str, str], str]:
+    """Return (table, trigger) → the kind it logs."""
+    return {(kind.table, name): kind.label for kind in KINDS for name in _TRIGGERS}
+
+
+def _existing(cursor: Any, schema: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return (table, trigger) → (the kind it logs, whether it is enabled) as the database has it."""
+    cursor.execute(
+        """
+        SELECT c.relname, t.tgname, encode(t.tgargs, 'escape'), t.tgenabled
+        FROM pg_catalog.pg_trigger t
+        JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = %s AND NOT t.tgisinternal AND t.tgname LIKE 'mirror\\_%%'
+        """,
+        [schema],
+    )
+    return {
+        (table, trigger): (arguments.removesuffix("\\000"), enabled)
+        for table, trigger, arguments, enabled in cursor.fetchall()
+    }
+
+
+def _tables(cursor: Any, schema: str) -> set[str]:
+    cursor.execute("SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = %s", [schema])
+    return {row[0] for row in cursor.fetchall()}
+
+
+def _version(cursor: Any, schema: str) -> str | None:
+    cursor.execute(
+        """
+        SELECT pg_catalog.obj_description(p.oid, 'pg_proc') FROM pg_catalog.pg_proc p
+        JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname = %s AND p.proname = 'mirror_capture'
+        """,
+        [schema],
+    )
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def differences(schema: str) -> list[Difference]:
+    """Return how the triggers of a schema differ from what the scope table wants."""
+    with connection.cursor() as cursor:
+        expected, existing = _expected(), _existing(cursor, schema)
+        version = _version(cursor, schema)
+    found = []
+    if version != _VERSION:
+        found.append(Difference(schema, "*", "mirror_capture", "missing" if version is None else "out of date"))
+    for (table, trigger), kind in expected.items():
+        there = existing.get((table, trigger))
+        if there is None:
+            found.append(Difference(schema, table, trigger, "missing"))
+        elif there[0] != kind:
+            found.append(Difference(schema, table, trigger, "changed"))
+        elif there[1] != "O":
+            found.append(Difference(schema, table, trigger, "disabled"))
+    found += [
+        Difference(schema, table, trigger, "left over")
+        for table, trigger in existing
+        if (table, trigger) not in expected
+    ]
+    return found
+
+
+def install(schema: str) -> None:
+    """Bring log, function and triggers of a schema in line with the scope table."""
+    name = schema_identifier(schema)
+    with connection.cursor() as cursor:
+        tables = _tables(cursor, schema)
+        statements = []
+        if _version(cursor, schema) != _VERSION or "mirror_log" not in tables:
+            statements.append(
+                sql.SQL(_OBJECTS).format(schema=name, name=sql.Literal(schema), version=sql.Literal(_VERSION))
+            )
+        expected, existing = _expected(), _existing(cursor, schema)
+        for table, trigger in existing:
+            if (table, trigger) not in expected:
+                statements.append(
+                    sql.SQL("DROP TRIGGER {} ON {};").format(sql.Identifier(trigger), sql.Identifier(schema, table))
+                )
+        for (table, trigger), kind in expected.items():
+            # An app that is migrated later has no table yet; its migration comes by here again.
+            if table in tables and existing.get((table, trigger)) != (kind, "O"):
+                statements.append(_create(schema, table, trigger, kind))
+                if (table, trigger) in existing:
+                    statements.append(
+                        sql.SQL("ALTER TABLE {} ENABLE TRIGGER {};").format(
+                            sql.Identifier(schema, table), sql.Identifier(trigger)
+                        )
+                    )
+        if statements:
+            cursor.execute(sql.SQL("\n").join(statements))
+
+
+def _create(schema: str, table: str, trigger: str, kind: str) -> sql.Composed:
+    when, referencing = _TRIGGERS[trigger]
+    return sql.SQL(
+        "CREATE OR REPLACE TRIGGER {trigger} {when} ON {table} {referencing} FOR EACH STATEMENT"
+        " EXECUTE FUNCTION {function}({kind});"
+    ).format(
+        trigger=sql.Identifier(trigger),
+        when=sql.SQL(when),
+        table=sql.Identifier(schema, table),
+        referencing=sql.SQL(referencing),
+        function=sql.Identifier(schema, "mirror_capture"),
+        kind=sql.Literal(kind),
+    )
+
+
+def switch(schema: str, *, on: bool) -> None:
+    """Have the triggers of a schema log, or only guard; seen by every transaction from now on."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_catalog.setval(%s::regclass, 1, %s)", [f'"{schema}".mirror_switch', on])
+
+
+def is_on(schema: str) -> bool:
+    """Say whether the triggers of a schema log."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("SELECT is_called FROM {}.mirror_switch").format(schema_identifier(schema))
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def install_everywhere() -> None:
+    """Bring the triggers of all hosted institutions in line with the scope table."""
+    for schema in Institution.objects.values_list("schema_name", flat=True):
+        install(schema)

@@ -1,0 +1,150 @@
+"""The state of the mirror: a stream per agreement and direction, and what belongs to it."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.records import new_id
+from federation.models.agreements import Agreement
+from federation.models.institutions import Institution
+
+
+class Stream(models.Model):
+    """One direction of one agreement: the owner's records on their way to the receiver.
+
+    ``cursor`` is the ``pg_snapshot`` of the last batch: changes visible in it have been applied.
+    ``identity`` names the database and the log that it was taken in. While ``fill_kind`` is set, roots
+    of that kind up to ``fill_after`` have been filled.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("Waiting for older transactions to end")
+        FILLING = "filling", _("First fill")
+        RUNNING = "running", _("Running")
+        BROKEN = "broken", _("Stopped by a problem")
+        ENDED = "ended", _("Ended")
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="streams")
+    owner = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="streams_out")
+    receiver = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="streams_in")
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    cursor = models.TextField(null=True)
+    identity = models.CharField(max_length=100, blank=True)
+    # The first transaction id that no unlogged change can have.
+    wait_for = models.DecimalField(max_digits=20, decimal_places=0, null=True)
+    fill_reason = models.CharField(max_length=60, blank=True)
+    fill_kind = models.CharField(max_length=60, blank=True)
+    fill_after = models.UUIDField(null=True)
+    fill_total = models.PositiveIntegerField(default=0)
+    fill_done = models.PositiveIntegerField(default=0)
+    fill_chunk = models.PositiveIntegerField(default=50)
+    rows_written = models.BigIntegerField(default=0)
+    batches = models.BigIntegerField(default=0)
+    last_tick_at = models.DateTimeField(null=True)
+    last_applied_at = models.DateTimeField(null=True)
+    last_duration_ms = models.FloatField(null=True)
+    # Never values of rows: a code, a constraint's name.
+    problem = models.CharField(max_length=200, blank=True)
+    problem_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["agreement", "owner"], name="stream_once_per_direction")]
+
+    def __str__(self) -> str:
+        return f"{self.owner.short_name} → {self.receiver.short_name}"
+
+
+class StreamWork(models.Model):
+    """Keys that a batch left for the next one, moved here in its own transaction."""
+
+    id = models.BigAutoField(primary_key=True)
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="work")
+    kind = models.CharField(max_length=60)
+    operations = models.SmallIntegerField()
+    keys = ArrayField(models.UUIDField())
+
+    def __str__(self) -> str:
+        return f"{self.kind} × {len(self.keys)}"
+
+
+class ParkedRow(models.Model):
+    """A row that the receiver's database refused, or that names something which is not there.
+
+    ``reason`` is a constraint's or field's name; values of the row are never kept here.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="parked")
+    kind = models.CharField(max_length=60)
+    key = models.UUIDField()
+    reason = models.CharField(max_length=120)
+    attempts = models.PositiveIntegerField(default=1)
+    first_at = models.DateTimeField(default=timezone.now)
+    last_at = models.DateTimeField(default=timezone.now)
+    retry_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["stream", "kind", "key"], name="parkedrow_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.reason}"
+
+
+class Arrival(models.Model):
+    """A row that arrived at an institution, for those who want to hear of it."""
+
+    id = models.BigAutoField(primary_key=True)
+    institution = models.ForeignKey(Institution, on_delete=models.CASCADE, related_name="arrivals")
+    agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=60)
+    key = models.UUIDField()
+    at = models.DateTimeField(default=timezone.now)
+    handled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            # The delivery of arrivals looks for those that nobody has handled yet.
+            models.Index(fields=["institution"], condition=models.Q(handled_at=None), name="arrival_unhandled")
+        ]
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class SharedSecurity(models.Model):
+    """A security that an owner's shared rows have named to a receiver; the set only grows."""
+
+    id = models.BigAutoField(primary_key=True)
+    owner = models.ForeignKey(Institution, on_delete=models.CASCADE, related_name="+")
+    receiver = models.ForeignKey(Institution, on_delete=models.CASCADE, related_name="+", db_index=False)
+    security = models.UUIDField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "receiver", "security"], name="sharedsecurity_once")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.security)
+
+
+class SharedCurrency(models.Model):
+    """A currency that an owner's shared rows have named to a receiver; the set only grows."""
+
+    id = models.BigAutoField(primary_key=True)
+    owner = models.ForeignKey(Institution, on_delete=models.CASCADE, related_name="+")
+    receiver = models.ForeignKey(Institution, on_delete=models.CASCADE, related_name="+", db_index=False)
+    currency = models.CharField(max_length=3)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "receiver", "currency"], name="sharedcurrency_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.currency
