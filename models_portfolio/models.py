@@ -26,7 +26,12 @@ class ModelPortfolio(Record):
     drift_tolerance = WeightField(_("tolerated drift"), default="0.05")
     # Private.
     unit = models.ForeignKey(
-        Unit, verbose_name=_("desk"), null=True, blank=True, on_delete=models.PROTECT, related_name="model_portfolios"
+        Unit,
+        verbose_name=_("desk"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="model_portfolios",
     )
 
     objects = ModelQuerySet.as_manager()
@@ -82,7 +87,9 @@ class Offer(Record):
                 name="offer_once_per_agreement",
                 violation_error_message=_("This model is already offered there."),
             ),
-            models.CheckConstraint(condition=Q(risk_level__gte=1, risk_level__lte=7), name="offer_risk_in_range"),
+            models.CheckConstraint(
+                condition=Q(risk_level__gte=1, risk_level__lte=7), name="offer_risk_in_range"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -157,7 +164,9 @@ class Target(Record):
         ordering = ["-weight"]
         constraints = [
             models.UniqueConstraint(
-                fields=["version", "security", "sub_model"], nulls_distinct=False, name="target_once_per_version"
+                fields=["version", "security", "sub_model"],
+                nulls_distinct=False,
+                name="target_once_per_version",
             ),
             models.CheckConstraint(
                 condition=Q(weight__gte=0, weight__lte=1),
@@ -180,9 +189,7 @@ class View(Record):
     security = models.ForeignKey(
         Security, null=True, blank=True, on_delete=models.PROTECT, related_name="views"
     )
-    asset_class = models.CharField(
-        _("asset class"), max_length=20, choices=Security.AssetClass, blank=True
-    )
+    asset_class = models.CharField(_("asset class"), max_length=20, choices=Security.AssetClass, blank=True)
     tilt = WeightField(_("over- or underweight"))
     rationale = models.TextField(_("rationale"))
     valid_from = models.DateField(_("valid from"))
