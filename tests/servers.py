@@ -60,5 +60,6 @@ def _remove_dead_runs() -> None:
         if folder.is_dir() and folder.stat().st_uid == os.geteuid() and (folder / "alive").exists():
             lock = Lock(folder / "alive")
             if lock.take():
+                embedded.stop_leftovers(folder / "servers")
                 shutil.rmtree(folder, ignore_errors=True)
                 lock.release()

@@ -32,14 +32,17 @@ START_SECONDS = 300.0
 STOP_STEPS = [(signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0)]
 THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
-# PostgreSQL refuses to run as root. In a user namespace it looks like an ordinary user to itself and
-# keeps root's way below a closed home. Where namespaces are forbidden, as in most containers, an
-# unprivileged user that may pass closed folders does the same.
-UNSHARE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+# PostgreSQL refuses to run as root, and as a user that /etc/passwd does not know: nobody is known everywhere.
 NOBODY = 65534
+# In a user namespace root looks like an ordinary user to itself and keeps its way below a closed home.
+# Where namespaces are forbidden, as in most containers, an unprivileged user that may pass closed folders
+# does the same.
+UNSHARE = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
 SETPRIV = (
     "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
     "--inh-caps=+dac_override", "--ambient-caps=+dac_override",
+    # Without it access() tells PostgreSQL that it may not do what in fact it may.
+    "--securebits=+no_setuid_fixup",
 )  # fmt: skip
 
 
@@ -63,7 +66,10 @@ def ways_out_of_root() -> Iterator[tuple[str, ...]]:
     """Yield the commands, best first, that let root run another one as somebody else on this machine."""
     for command in (UNSHARE, SETPRIV):
         if shutil.which(command[0]):
-            probe = subprocess.run([*command, binaries() / "postgres", "--version"], capture_output=True)
+            # It refuses root, finds its siblings and prints what it would do.
+            probe = subprocess.run(
+                [*command, binaries() / "initdb", "--show", "-D", "/nonexistent"], capture_output=True
+            )
             if probe.returncode == 0:
                 yield command
 
