@@ -8,12 +8,12 @@ from typing import Any
 
 from accounts.models import Unit
 from clients.models import MandateDecision
-from federation.demo.bulk import copy_rows
 from federation.demo.history import Market, Plan, ledger_of
 from federation.demo.plans import DemoModel, at_nine, fractions
 from federation.demo.relationships import DemoMandate
 from models_portfolio.models import ModelAssignment, ModelPortfolio
 from portfolios.models import Account, Portfolio, Security, Transaction
+from portfolios.services import book, value_portfolios
 
 CUSTODIAN = "Demo Custody Bank"
 
@@ -42,13 +42,12 @@ def create_books(
     author: str,
     today: datetime.date,
     seed: int,
-    prefix: str,
 ) -> list[Portfolio]:
     """Accept the mandates and run their portfolios from their opening to yesterday."""
     rng = random.Random(seed)
     decisions, portfolios, accounts, assignments = [], [], [], []
     ledgers: list[tuple[Portfolio, list[dict[str, Any]]]] = []
-    for number, item in enumerate(mandates, start=1):
+    for number, item in enumerate(mandates, start=1001 + Portfolio.objects.count()):
         mandate, demo = item.mandate, demos[item.model_code]
         accepted_at = at_nine(item.opened - datetime.timedelta(3))
         for outcome, at in (("accepted", accepted_at), ("active", at_nine(item.opened))):
@@ -63,7 +62,7 @@ def create_books(
                 )
             )
         portfolio = Portfolio(
-            number=f"{prefix}{number:05d}",
+            number=f"P-{number}",
             name=f"{demo.name} {mandate.number}",
             mandate_id=mandate.pk,
             currency=mandate.currency,
@@ -86,11 +85,16 @@ def create_books(
     Portfolio.objects.bulk_create(portfolios)
     Account.objects.bulk_create(accounts)
     ModelAssignment.objects.bulk_create(assignments)
-    copy_rows(
-        _transaction(portfolio, entry, order, securities)
-        for portfolio, entries in ledgers
-        for order, entry in enumerate(entries)
+    book(
+        entries=[
+            _transaction(portfolio, entry, order, securities)
+            for portfolio, entries in ledgers
+            for order, entry in enumerate(entries)
+        ],
+        by=None,
+        refreshing=False,
     )
+    value_portfolios(portfolio_ids=[portfolio.pk for portfolio in portfolios], from_date=datetime.date.min)
     return portfolios
 
 

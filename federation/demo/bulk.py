@@ -22,5 +22,5 @@ def copy_rows(rows: Iterable[models.Model]) -> int:
     return len(rows)
 
 
-def _value(field: models.Field[Any, Any], row: models.Model) -> Any:
+def _value(field: "models.Field[Any, Any]", row: models.Model) -> Any:
     return field.get_db_prep_save(field.pre_save(row, add=True), connection)

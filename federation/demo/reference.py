@@ -54,7 +54,7 @@ def create_reference_data(market: Market) -> Mapping[str, Security]:
     )
     simulated = PriceSource.objects.create(
         code=SIMULATED,
-        name="Simulated prices (demo)",
+        name="Simulated (demo)",
         is_redistributable=True,
         is_simulated=True,
         preference=90,
@@ -74,8 +74,9 @@ def create_reference_data(market: Market) -> Mapping[str, Security]:
         for day, close in series.items()
     )
     copy_rows(
-        ExchangeRate(source=ecb, date=day, currency=currency, rate=rate)
-        for currency, series in market.rates.items()
+        ExchangeRate(source=source, date=day, currency=currency, rate=rate)
+        for source, rates in ((ecb, market.rates), (simulated, market.simulated_rates))
+        for currency, series in rates.items()
         for day, rate in series.items()
     )
     return securities

@@ -44,7 +44,6 @@ class Relationships:
     """Rows to write for one channel, gathered first and written kind by kind."""
 
     today: datetime.date
-    prefix: str
     country: str
     advisors: Sequence[User]
     seed: int
@@ -94,8 +93,10 @@ class Relationships:
                 else datetime.date(rng.randint(1942, 1996), rng.randint(1, 12), rng.randint(1, 28)),
                 country=self.country,
                 nationality="" if kind == Client.Kind.COMPANY else self.country,
-                national_id="" if kind == Client.Kind.COMPANY else f"DEMO-{self.prefix}-{self.clients:05d}",
-                registration_number=f"DEMO-REG-{self.clients:05d}" if kind == Client.Kind.COMPANY else "",
+                national_id="" if kind == Client.Kind.COMPANY else f"DEMO-{self.seed:02d}-{self.clients:05d}",
+                registration_number=f"DEMO-REG-{self.seed:02d}-{self.clients:05d}"
+                if kind == Client.Kind.COMPANY
+                else "",
                 advisor_name=advisor.full_name,
                 advisor=advisor,
                 unit=advisor.role_assignments.first().unit,
