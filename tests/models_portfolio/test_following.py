@@ -1,0 +1,132 @@
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.errors import DomainError
+from models_portfolio.effective import current_targets
+from models_portfolio.models import Adoption, Offer
+from models_portfolio.services import (
+    accept,
+    assign_model,
+    change_model,
+    decide_view,
+    decline,
+    refresh_drift,
+)
+from portfolios.models import Valuation
+from portfolios.services import book
+from portfolios.signals import portfolio_opened
+from tests.factories import Cast
+from tests.models_portfolio import make
+from tests.portfolios import make as portfolios
+
+D = Decimal
+
+
+def drift_of(portfolio) -> Decimal | None:
+    return Valuation.objects.get(portfolio=portfolio, is_latest=True).drift
+
+
+def funded(cast: Cast, number: str = "P-1"):
+    portfolio = portfolios.portfolio(cast.unit, number)
+    book(entries=[portfolios.deposit(portfolio, 100_000)], by=cast.manager)
+    return portfolio
+
+
+def test_a_received_version_counts_only_once_it_is_accepted(in_meadow: Cast):
+    apple, bund = make.security("Apple"), make.security("Bund")
+    model = make.received({apple: "1"})
+    assert current_targets(model) is None
+
+    accept(version=model.versions.get(), by=in_meadow.manager)
+    second = make.received_version(model, {bund: "1"}, number=2)
+    assert current_targets(model) == {apple.pk: D(1)}
+
+    accept(version=second, by=in_meadow.manager)
+    assert current_targets(model) == {bund.pk: D(1)}
+
+
+def test_a_declined_version_needs_a_reason_and_changes_nothing(in_meadow: Cast):
+    apple, bund = make.security("Apple"), make.security("Bund")
+    model = make.received({apple: "1"})
+    accept(version=model.versions.get(), by=in_meadow.manager)
+    second = make.received_version(model, {bund: "1"}, number=2)
+
+    with pytest.raises(DomainError, match="Say why"):
+        decline(version=second, reason=" ", by=in_meadow.manager)
+    decline(version=second, reason="Too concentrated", by=in_meadow.manager)
+
+    assert current_targets(model) == {apple.pk: D(1)}
+    assert Adoption.objects.get(version=second).reason == "Too concentrated"
+
+
+def test_a_view_that_comes_later_waits_for_its_own_decision(in_meadow: Cast):
+    apple, bund = make.security("Apple"), make.security("Bund")
+    model = make.received({apple: "0.5", bund: "0.5"})
+    version = model.versions.get()
+    accept(version=version, by=in_meadow.manager)
+    view = make.received_view(version, apple, "0.10")
+    assert current_targets(model)[apple.pk] == D("0.5")
+
+    decide_view(view=view, accepts=True, by=in_meadow.manager)
+
+    assert current_targets(model)[apple.pk] == D("0.6")
+
+
+def test_an_own_version_is_not_adopted(in_aurora: Cast):
+    model = make.published(in_aurora.manager, {None: "1"})
+    with pytest.raises(DomainError, match="take effect when you publish"):
+        accept(version=model.versions.get(), by=in_aurora.manager)
+
+
+def test_a_portfolio_opened_for_an_offer_follows_its_model(in_aurora: Cast):
+    model = make.published(in_aurora.manager, {None: "1"})
+    offer = Offer.objects.create(model=model, name="Balanced", risk_level=4, currency="EUR")
+    from clients.models import Client, Mandate
+
+    client = Client.objects.create(name="Ada Example", number="C-1")
+    mandate = Mandate.objects.create(number="M-1", client=client, offer=offer.pk)
+    portfolio = portfolios.portfolio(in_aurora.unit, mandate=mandate)
+
+    portfolio_opened.send(sender=type(portfolio), portfolio=portfolio, by=in_aurora.manager)
+
+    assert portfolio.model_assignments.get().model == model
+
+
+def test_drift_is_the_one_way_turnover_to_the_targets_cash_included(in_aurora: Cast):
+    model = make.published(in_aurora.manager, {make.security("Apple"): "0.9", None: "0.1"})
+    portfolio = funded(in_aurora)
+    assert drift_of(portfolio) is None
+    assign_model(portfolio=portfolio, model=model, by=in_aurora.manager)
+
+    refresh_drift([portfolio.pk])
+
+    assert drift_of(portfolio) == D("0.9")
+
+
+def test_drift_of_many_portfolios_takes_a_fixed_number_of_queries(in_aurora: Cast):
+    model = make.published(in_aurora.manager, {make.security("Apple"): "0.9", None: "0.1"})
+    counts = []
+    for numbers in (range(2), range(2, 8)):
+        for number in numbers:
+            assign_model(portfolio=funded(in_aurora, f"P-{number}"), model=model, by=in_aurora.manager)
+        with CaptureQueriesContext(connection) as queries:
+            refresh_drift()
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
+
+
+def test_a_change_of_model_ends_the_old_assignment(in_aurora: Cast):
+    first = make.published(in_aurora.manager, {None: "1"}, "A")
+    second = make.published(in_aurora.manager, {None: "1"}, "B")
+    portfolio = portfolios.portfolio(in_aurora.unit)
+    assign_model(portfolio=portfolio, model=first, by=in_aurora.manager)
+
+    change_model(portfolio=portfolio, model=second, by=in_aurora.manager)
+
+    assert portfolio.model_assignments.get(valid_to__isnull=True).model == second
+    with pytest.raises(DomainError, match="already"):
+        change_model(portfolio=portfolio, model=second, by=in_aurora.manager)
