@@ -13,8 +13,8 @@ from django.templatetags.static import static
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 UNKNOWN = "—"
 HIDDEN = "•••"
@@ -106,8 +106,9 @@ def signed_percent(value: Any, places: Any = 2) -> str:
 
 
 def _percent_sign(text: str) -> str:
-    # Translators: how a percentage is written, with a no-break space where the language has one.
-    return _("%(number)s%%") % {"number": text}
+    # English joins the sign to the number; German, as most of Europe, sets a space (DIN 5008).
+    is_joined = (get_language() or "en").startswith("en")
+    return f"{text}%" if is_joined else f"{text}{NO_BREAK}%"
 
 
 def points(value: Any, places: Any = 2) -> str:

@@ -17,14 +17,28 @@ from accounts.models import Role, User
 
 RIGHTS: dict[str, frozenset[str]] = {
     Role.PORTFOLIO_MANAGER: frozenset(
-        {"mandate.decide", "portfolio.manage", "model.edit", "proposal.make", "proposal.approve", "order.send"}
+        {
+            "mandate.decide",
+            "portfolio.manage",
+            "model.edit",
+            "proposal.make",
+            "proposal.approve",
+            "order.send",
+        }
         | {"report.make", "instruction.answer", "security.edit", "price.import"}
     ),
     Role.ADVISOR: frozenset(
         {"client.edit", "mandate.edit", "mandate.submit", "instruction.send", "report.release", "note.edit"}
     ),
     Role.OPERATIONS: frozenset(
-        {"cash.match", "settlement.edit", "order.follow", "instruction.answer", "price.import", "security.edit"}
+        {
+            "cash.match",
+            "settlement.edit",
+            "order.follow",
+            "instruction.answer",
+            "price.import",
+            "security.edit",
+        }
         | {"kyc.edit", "payout.verify", "report.make"}
     ),
     Role.ADMINISTRATOR: frozenset(

@@ -1,30 +1,147 @@
 """Lists of people, tokens and the audit trail."""
 
-import django_tables2 as tables
-from django.utils.translation import gettext_lazy as _
+from typing import Any
 
-from accounts.columns import MomentColumn
-from accounts.models import AuditEntry
+import django_tables2 as tables
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.columns import DateColumn, LinkColumn, MomentColumn
+from accounts.formatting import UNKNOWN, state_badge
+from accounts.models import ApiToken, AuditEntry, User
+
+
+def person_state(person: User) -> tuple[str, str]:
+    """Return a person's state and its label; needs ``views.people.people()``."""
+    if person.is_active:
+        return "active", _("Active")
+    if getattr(person, "is_invited", False):
+        return "pending", _("Invited")
+    if not person.has_usable_password():
+        return "expired", _("Invitation expired")
+    return "inactive", _("Deactivated")
+
+
+def roles_text(person: User) -> list[str]:
+    """Return a person's roles with their units, as read."""
+    return [str(assignment) for assignment in person.role_assignments.all()]
+
+
+class PersonTable(tables.Table):
+    """The people of the institution."""
+
+    full_name = LinkColumn(to="accounts:person_detail", verbose_name=gettext_lazy("Name"))
+    email = tables.Column(verbose_name=gettext_lazy("E-mail"))
+    job_title = tables.Column(verbose_name=gettext_lazy("Job title"), default=UNKNOWN)
+    roles = tables.Column(verbose_name=gettext_lazy("Roles"), accessor="pk", orderable=False, empty_values=())
+    state = tables.Column(
+        verbose_name=gettext_lazy("State"),
+        accessor="pk",
+        order_by=("-is_active", "is_invited"),
+        empty_values=(),
+    )
+    last_login = MomentColumn(verbose_name=gettext_lazy("Last sign-in"))
+
+    class Meta:
+        model = User
+        fields = ("full_name", "email", "job_title", "roles", "state", "last_login")
+        order_by = "full_name"
+
+    def render_roles(self, record: User) -> str:
+        return format_html_join("", "<div>{}</div>", ((text,) for text in roles_text(record))) or UNKNOWN
+
+    def value_roles(self, record: User) -> str:
+        return "; ".join(roles_text(record))
+
+    def render_state(self, record: User) -> str:
+        return state_badge(*person_state(record))
+
+    def value_state(self, record: User) -> str:
+        return person_state(record)[1]
+
+
+class TokenTable(tables.Table):
+    """API tokens of users."""
+
+    name = tables.Column(verbose_name=gettext_lazy("Name"))
+    user = LinkColumn(
+        to="accounts:person_detail",
+        key="user_id",
+        verbose_name=gettext_lazy("Acts as"),
+        accessor="user__full_name",
+    )
+    prefix = tables.Column(
+        verbose_name=gettext_lazy("Begins with"), attrs={"td": {"class": "font-monospace small"}}
+    )
+    may_write = tables.Column(verbose_name=gettext_lazy("May"))
+    state = tables.Column(verbose_name=gettext_lazy("State"), accessor="pk", orderable=False)
+    expires_at = DateColumn(verbose_name=gettext_lazy("Expires"))
+    last_used_at = MomentColumn(verbose_name=gettext_lazy("Last used"))
+    action = tables.Column(
+        verbose_name="",
+        accessor="pk",
+        orderable=False,
+        exclude_from_export=True,
+        attrs={"td": {"class": "text-end"}},
+    )
+
+    class Meta:
+        model = ApiToken
+        fields = ("name", "user", "prefix", "may_write", "state", "expires_at", "last_used_at", "action")
+        order_by = "-expires_at"
+
+    def render_prefix(self, value: str) -> str:
+        return f"rbu_{value}"
+
+    def render_may_write(self, value: Any, record: ApiToken) -> str:
+        return _("read and write") if record.may_write else _("read")
+
+    def _state(self, record: ApiToken) -> tuple[str, str]:
+        if record.revoked_at:
+            return "revoked", _("Revoked")
+        return ("active", _("Active")) if record.is_usable else ("expired", _("Expired"))
+
+    def render_state(self, record: ApiToken) -> str:
+        return state_badge(*self._state(record))
+
+    def value_state(self, record: ApiToken) -> str:
+        return self._state(record)[1]
+
+    def render_action(self, record: ApiToken) -> str:
+        if not record.is_usable:
+            return ""
+        return format_html(
+            '<button type="submit" form="revoke-form" formaction="{}" class="btn btn-sm btn-ghost-danger"'
+            ' data-confirm="{}">{}</button>',
+            reverse("accounts:token_revoke", args=[record.pk]),
+            _("Revoke this token? What uses it stops working at once."),
+            _("Revoke"),
+        )
 
 
 class AuditTable(tables.Table):
     """Who did what, when."""
 
-    at = MomentColumn(verbose_name=_("When"))
-    actor_name = tables.Column(verbose_name=_("Who"), default=_("System"))
-    action = tables.Column(verbose_name=_("What"))
-    kind = tables.Column(verbose_name=_("Record"))
+    at = MomentColumn(verbose_name=gettext_lazy("When"))
+    actor_name = tables.Column(verbose_name=gettext_lazy("Who"), empty_values=(None,))
+    action = tables.Column(verbose_name=gettext_lazy("What"))
+    kind = tables.Column(verbose_name=gettext_lazy("Record"))
     record_id = tables.Column(
-        verbose_name=_("Id"), attrs={"td": {"class": "font-monospace small"}}, default="—"
+        verbose_name=gettext_lazy("Id"), attrs={"td": {"class": "font-monospace small"}}, default=UNKNOWN
     )
-    data = tables.Column(verbose_name=_("Details"), orderable=False)
+    data = tables.Column(verbose_name=gettext_lazy("Details"), orderable=False)
 
     class Meta:
         model = AuditEntry
         fields = ("at", "actor_name", "action", "kind", "record_id", "data")
 
+    def render_actor_name(self, value: str) -> str:
+        return value or _("the platform")
+
     def render_data(self, value: dict[str, object]) -> str:
-        return ", ".join(f"{key}: {shown}" for key, shown in value.items()) or "—"
+        return ", ".join(f"{key}: {shown}" for key, shown in value.items() if shown is not None) or UNKNOWN
 
     def value_data(self, value: dict[str, object]) -> str:
         return "; ".join(f"{key}={shown}" for key, shown in value.items())

@@ -26,6 +26,7 @@ from accounts.demo import DemoPerson
 from accounts.demo import demo_people as list_demo_people
 from accounts.formatting import UNKNOWN
 from accounts.lists import header_text
+from accounts.tables import person_state
 
 register = template.Library()
 
@@ -238,6 +239,12 @@ def demo_people(context: RequestContext) -> list[DemoPerson]:
     """Return whom one click signs in; nobody outside a demo institution in demo mode."""
     institution = context.get("institution")
     return list_demo_people() if institution is not None and institution.is_demo else []
+
+
+@register.simple_tag
+def person_state_badge(person: Any) -> SafeString:
+    """Return a badge of whether a person is active, invited or shut out."""
+    return formatting.state_badge(*person_state(person))
 
 
 @register.filter

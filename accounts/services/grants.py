@@ -1,0 +1,92 @@
+"""Single grants: one client or portfolio that a person may see beside their units'.
+
+The records belong to apps further left, so they are named by label, not imported.
+"""
+
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.db import transaction
+from django.db.models import Model, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from guardian.models import UserObjectPermission
+from guardian.shortcuts import assign_perm, remove_perm
+
+from accounts.errors import DomainError
+from accounts.models import User, audit
+
+# Kind → model, and the fields by which an administrator finds the record.
+GRANTABLE = {
+    "client": ("clients.Client", gettext_lazy("Client"), ("number", "name")),
+    "portfolio": ("portfolios.Portfolio", gettext_lazy("Portfolio"), ("number", "name")),
+}
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One record that one person was granted."""
+
+    pk: int
+    kind: str
+    kind_label: str
+    label: str
+
+
+def _model(kind: str) -> type[Model]:
+    if kind not in GRANTABLE:
+        raise DomainError("not_grantable", _("Grants are for single clients and portfolios."), field="kind")
+    return apps.get_model(GRANTABLE[kind][0])
+
+
+def candidates(kind: str, words: str) -> QuerySet[Model]:
+    """Return the records that ``words`` may mean, for the administrator to choose from."""
+    condition = Q(pk__in=[])
+    for field in GRANTABLE[kind][2]:
+        condition |= Q(**{f"{field}__icontains": words})
+    return _model(kind)._default_manager.filter(condition, retired_at=None).order_by(*GRANTABLE[kind][2])
+
+
+def label_of(kind: str, record: Model) -> str:
+    """Return a record's number and name."""
+    parts = [str(getattr(record, field)) for field in GRANTABLE[kind][2]]
+    return " · ".join(part for part in parts if part)
+
+
+def grants_of(user: User) -> list[Grant]:
+    """Return what ``user`` was granted one by one; two queries for each kind."""
+    found = []
+    for kind, (_label, kind_label, _fields) in GRANTABLE.items():
+        model = _model(kind)
+        rows = UserObjectPermission.objects.filter(
+            user=user, permission__codename=f"view_{kind}", content_type__model=model._meta.model_name
+        )
+        by_record = {row.object_pk: row.pk for row in rows}
+        for record in model._default_manager.filter(pk__in=list(by_record)):
+            found.append(Grant(by_record[str(record.pk)], kind, str(kind_label), label_of(kind, record)))
+    return found
+
+
+@transaction.atomic
+def grant(*, user: User, kind: str, record_id: object, by: User) -> None:
+    """Let a person see one client or portfolio."""
+    record = _model(kind)._default_manager.filter(pk=record_id, retired_at=None).first()
+    if record is None:
+        raise DomainError("record_unknown", _("There is no such record. Search again."), field="record")
+    assign_perm(f"view_{kind}", user, record)
+    audit("grant.added", user, by=by, kind=kind, record=str(record.pk))
+
+
+@transaction.atomic
+def revoke_grant(*, user: User, grant_id: int, by: User) -> None:
+    """Take a single grant away."""
+    row = UserObjectPermission.objects.filter(pk=grant_id, user=user).select_related("permission").first()
+    if row is None:
+        raise DomainError("grant_unknown", _("This grant is gone already. Reload the page."))
+    kind = row.permission.codename.removeprefix("view_")
+    record = _model(kind)._default_manager.filter(pk=row.object_pk).first()
+    if record is None:
+        row.delete()
+    else:
+        remove_perm(row.permission.codename, user, record)
+    audit("grant.removed", user, by=by, kind=kind, record=str(row.object_pk))

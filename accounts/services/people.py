@@ -1,0 +1,133 @@
+"""People and their roles; an institution never loses its last administrator."""
+
+from collections.abc import Iterable
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+from accounts.models import Invitation, Role, RoleAssignment, Unit, User, audit
+from accounts.services.invitations import issue
+
+
+@transaction.atomic
+def invite_person(
+    *,
+    email: str,
+    full_name: str,
+    job_title: str = "",
+    language: str = "en",
+    assignments: Iterable[tuple[str, Unit | None]] = (),
+    by: User,
+) -> tuple[Invitation, str]:
+    """Create a person who may come in by invitation; return the invitation and its secret.
+
+    ``assignments`` are roles, each with its unit or None for the whole institution.
+    """
+    email = User.objects.normalize_email(email.strip())
+    if User.objects.filter(email__iexact=email).exists():
+        raise DomainError(
+            "email_taken", _("There is already a person with this e-mail address."), field="email"
+        )
+    user = User(
+        email=email,
+        full_name=full_name.strip(),
+        job_title=job_title.strip(),
+        language=language,
+        is_active=False,
+    )
+    user.set_unusable_password()
+    user.full_clean(exclude=["password"])
+    user.save()
+    held = list(assignments)
+    for role, unit in held:
+        RoleAssignment.objects.create(user=user, role=role, unit=unit)
+    invitation, secret = issue(user=user, by=by)
+    audit("person.invited", user, by=by, roles=[role for role, _unit in held])
+    return invitation, secret
+
+
+@transaction.atomic
+def change_person(*, user: User, full_name: str, job_title: str, by: User) -> User:
+    """Change how a person is named."""
+    user = User.objects.select_for_update().get(pk=user.pk)
+    user.full_name, user.job_title = full_name.strip(), job_title.strip()
+    user.full_clean(exclude=["password"])
+    user.save(update_fields=["full_name", "job_title"])
+    audit("person.changed", user, by=by)
+    return user
+
+
+@transaction.atomic
+def assign_role(*, user: User, role: str, unit: Unit | None, by: User) -> RoleAssignment:
+    """Give a person a role in a unit and all below it, or in the whole institution."""
+    assignment = RoleAssignment(user=user, role=role, unit=unit)
+    try:
+        assignment.full_clean()
+    except ValidationError as error:
+        raise DomainError("role_not_assigned", " ".join(error.messages), field="role") from error
+    assignment.save()
+    audit("role.assigned", user, by=by, role=role, unit=str(unit.pk) if unit else None)
+    return assignment
+
+
+@transaction.atomic
+def remove_role(*, assignment: RoleAssignment, by: User) -> None:
+    """Take a role away; the last administrator keeps it."""
+    if assignment.role == Role.ADMINISTRATOR:
+        _require_another_administrator(without=assignment)
+    audit(
+        "role.removed",
+        assignment.user,
+        by=by,
+        role=assignment.role,
+        unit=str(assignment.unit_id) if assignment.unit_id else None,
+    )
+    assignment.delete()
+
+
+@transaction.atomic
+def deactivate_person(*, user: User, by: User) -> User:
+    """Shut a person out at once: no sign-in, no open page, no token, no invitation."""
+    if user.role_assignments.filter(role=Role.ADMINISTRATOR).exists():
+        _require_another_administrator(without=user)
+    user = User.objects.select_for_update().get(pk=user.pk)
+    now = timezone.now()
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+    user.api_tokens.filter(revoked_at=None).update(revoked_at=now)
+    user.invitations.filter(accepted_at=None, expires_at__gt=now).update(expires_at=now)
+    audit("person.deactivated", user, by=by)
+    return user
+
+
+@transaction.atomic
+def reactivate_person(*, user: User, by: User) -> User:
+    """Let a person in again who had been shut out."""
+    user = User.objects.select_for_update().get(pk=user.pk)
+    if not user.has_usable_password():
+        raise DomainError("never_came", _("This person never accepted an invitation. Invite them again."))
+    user.is_active = True
+    user.save(update_fields=["is_active"])
+    audit("person.reactivated", user, by=by)
+    return user
+
+
+def _require_another_administrator(*, without: RoleAssignment | User) -> None:
+    # Both of two administrators could leave at once: the rows are locked, in one order, before they are counted.
+    held = list(
+        RoleAssignment.objects.select_for_update()
+        .filter(role=Role.ADMINISTRATOR, user__is_active=True)
+        .order_by("pk")
+    )
+    if isinstance(without, User):
+        left = [each for each in held if each.user_id != without.pk]
+    else:
+        left = [each for each in held if each.pk != without.pk]
+    if not left:
+        raise DomainError(
+            "last_administrator",
+            _("This is the institution's last administrator. Make somebody else administrator first."),
+        )

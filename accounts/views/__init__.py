@@ -1,0 +1,1 @@
+"""Pages of the institution's people, units and credentials, and those that everybody has."""

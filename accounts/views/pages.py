@@ -1,0 +1,173 @@
+"""Pages that every person has, and the audit trail."""
+
+import uuid
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import login
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from accounts import services
+from accounts.demo import demo_users
+from accounts.errors import DomainError
+from accounts.filters import AuditFilter
+from accounts.forms import AcceptForm, ProfileForm, show_error
+from accounts.lists import ListView
+from accounts.models import AuditEntry, Job, User
+from accounts.rights import can
+from accounts.search import SHORTEST, search
+from accounts.tables import AuditTable
+from accounts.views_base import signed_in
+
+SIGN_IN_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+# htmx stops to poll on this status.
+STOP_POLLING = 286
+
+
+@signed_in()
+def home(request: HttpRequest) -> HttpResponseBase:
+    """Lead each person to the page where their day starts."""
+    return redirect(import_string(settings.FIRST_PAGE_RESOLVER)(request.user))
+
+
+@signed_in()
+def profile(request: HttpRequest) -> HttpResponseBase:
+    """Show and change one's own name and preferences."""
+    person = User.objects.get(pk=request.user.pk)
+    form = ProfileForm(request.POST or None, instance=person)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, _("Saved."))
+        return redirect("accounts:profile")
+    assignments = request.user.role_assignments.select_related("unit").order_by("role")
+    return render(request, "accounts/profile.html", {"form": form, "assignments": assignments})
+
+
+@require_POST
+@signed_in()
+def preferences(request: HttpRequest) -> HttpResponseBase:
+    """Change one preference from the user menu and go back to the page."""
+    user = request.user
+    assert isinstance(user, User)
+    changed = []
+    if request.POST.get("theme") in User.Theme.values:
+        user.theme = request.POST["theme"]
+        changed.append("theme")
+    if request.POST.get("language") in dict(settings.LANGUAGES):
+        user.language = request.POST["language"]
+        changed.append("language")
+    if request.POST.get("hides_amounts") in {"0", "1"}:
+        user.hides_amounts = request.POST["hides_amounts"] == "1"
+        changed.append("hides_amounts")
+    user.save(update_fields=changed)
+    return redirect(_local(request, request.POST.get("next", "/")))
+
+
+def _local(request: HttpRequest, url: str) -> str:
+    """Return ``url`` where it stays on this host, else the first page."""
+    is_local = url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()})
+    return url if is_local and url.startswith("/") else "/"
+
+
+@require_POST
+def demo_sign_in(request: HttpRequest) -> HttpResponseBase:
+    """Sign in as a demo person without a password; there is no such page outside a demo."""
+    institution = getattr(request, "tenant", None)
+    if not settings.DEMO or not getattr(institution, "is_demo", False):
+        raise Http404
+    try:
+        user = get_object_or_404(demo_users(), pk=request.POST.get("user"))
+    except ValidationError as error:
+        raise Http404 from error
+    login(request, user, backend=SIGN_IN_BACKEND)
+    return redirect(_local(request, request.POST.get("next", "/")))
+
+
+@sensitive_post_parameters()
+@never_cache
+def accept_invitation(request: HttpRequest, secret: str) -> HttpResponseBase:
+    """Let a person in who was invited: name and password, then the first page."""
+    invitation = services.find_invitation(secret)
+    if invitation is None:
+        return render(request, "accounts/invitation_over.html", status=404)
+    form = AcceptForm(request.POST or None, user=invitation.user)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            user = services.accept_invitation(
+                secret=secret, full_name=data["full_name"], password=data["password"]
+            )
+        except DomainError as error:
+            show_error(form, error)
+        else:
+            login(request, user, backend=SIGN_IN_BACKEND)
+            messages.success(request, _("Welcome. You are signed in."))
+            return redirect("accounts:home")
+    context = {"form": form, "invitation": invitation}
+    return render(request, "accounts/invitation_accept.html", context)
+
+
+@signed_in()
+def search_page(request: HttpRequest) -> HttpResponseBase:
+    """Show what the person may see of the words looked for."""
+    query = request.GET.get("q", "").strip()
+    user = request.user
+    assert isinstance(user, User)
+    context = {
+        "search_query": query,
+        "groups": search(user, query),
+        "is_too_short": len(query) < SHORTEST,
+    }
+    is_part = getattr(request, "htmx", False) and request.htmx.target == "results"
+    response = render(request, "accounts/_results.html" if is_part else "accounts/search.html", context)
+    response["Vary"] = "HX-Request, HX-Target, Cookie"
+    return response
+
+
+def _jobs(user: User) -> QuerySet[Job]:
+    """Return the jobs that ``user`` may follow: one's own; administrators follow all."""
+    return Job.objects.all() if can(user, "people.edit") else Job.objects.filter(Q(created_by=user))
+
+
+@signed_in()
+def job(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """Show how far a job is; works without scripts too."""
+    found = get_object_or_404(_jobs(request.user), pk=pk)
+    return render(request, "accounts/job_detail.html", {"job": found})
+
+
+@signed_in()
+def job_state(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Answer a poll with how far the job is; the last answer ends the polling."""
+    found = get_object_or_404(_jobs(request.user), pk=pk)
+    response = render(request, "components/job.html", {"job": found})
+    if found.is_over and request.GET.get("page"):
+        # The page around it shows more once the work is done.
+        response["HX-Refresh"] = "true"
+    elif found.is_over:
+        response.status_code = STOP_POLLING
+    return response
+
+
+class AuditList(ListView):
+    """Show who did what, when."""
+
+    right = ("audit.read", "people.edit")
+    title = gettext_lazy("Audit trail")
+    table_class = AuditTable
+    filterset_class = AuditFilter
+    empty_title = gettext_lazy("Nothing has been done yet")
+    empty_text = gettext_lazy("Every change that a person makes is written down here.")
+
+    def get_queryset(self) -> QuerySet[AuditEntry]:
+        return AuditEntry.objects.all()
