@@ -100,6 +100,8 @@ class Migration(migrations.Migration):
                 ('content', models.BinaryField()),
                 ('state', models.CharField(choices=[('preview', 'Preview'), ('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('undone', 'Undone')], default='preview', max_length=10)),
                 ('summary', models.JSONField(default=dict)),
+                ('options', models.JSONField(default=dict)),
+                ('before', models.BinaryField(null=True)),
                 ('rows_total', models.PositiveIntegerField(default=0)),
                 ('rows_done', models.PositiveIntegerField(default=0)),
                 ('created_by_name', models.CharField(blank=True, max_length=150)),
@@ -387,6 +389,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='valuation',
             index=models.Index(condition=models.Q(('is_latest', True)), fields=['market_value'], name='valuation_latest_by_value'),
+        ),
+        migrations.AddIndex(
+            model_name='valuation',
+            index=models.Index(condition=models.Q(('is_latest', True)), fields=['drift'], name='valuation_latest_by_drift'),
         ),
         migrations.AddConstraint(
             model_name='valuation',

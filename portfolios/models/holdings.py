@@ -239,6 +239,7 @@ class Valuation(PortfolioRecord):
         indexes = [
             # The book of portfolios sorts by the latest value.
             models.Index(fields=["market_value"], condition=Q(is_latest=True), name="valuation_latest_by_value"),
+            models.Index(fields=["drift"], condition=Q(is_latest=True), name="valuation_latest_by_drift"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["portfolio", "date"], name="valuation_unique_per_day"),

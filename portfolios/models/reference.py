@@ -182,6 +182,9 @@ class ImportBatch(models.Model):
     source = models.ForeignKey(PriceSource, null=True, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=10, choices=State, default=State.PREVIEW)
     summary = models.JSONField(default=dict)
+    options = models.JSONField(default=dict)
+    # What changed rows said before, so that the import can be undone.
+    before = models.BinaryField(null=True)
     rows_total = models.PositiveIntegerField(default=0)
     rows_done = models.PositiveIntegerField(default=0)
     created_by_name = models.CharField(max_length=150, blank=True)

@@ -3,7 +3,7 @@
 import bisect
 import datetime
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import Job
 from accounts.records import new_id
 from portfolios.calculations.daily import DailyValues, Opening, scaled, value_days
-from portfolios.calculations.entries import Entry, external_flows
+from portfolios.calculations.entries import Entry, external_flows, standing_entries
 from portfolios.calculations.timeline import Timeline, follow
 from portfolios.models import Portfolio, Valuation
 from portfolios.services.entries import load_entries
@@ -42,6 +42,7 @@ class _Plan:
     currency: str
     entries: list[Entry]
     days: list[datetime.date]
+    start: datetime.date
     opening: Opening
     timeline: Timeline
 
@@ -111,7 +112,7 @@ def _value_batch(
         )
         for plan in plans
     ]
-    return _write(results)
+    return _write(results, {plan.portfolio_id: plan.start for plan in plans})
 
 
 def _plan(
@@ -121,30 +122,35 @@ def _plan(
     last_day: datetime.date | None,
 ) -> list[_Plan]:
     ids = [portfolio.pk for portfolio in portfolios]
-    ledgers = load_entries(ids, until=today)
-    starts = _starts(ids, from_date)
-    openings = _openings(starts)
+    ledgers = {key: standing_entries(entries) for key, entries in load_entries(ids, until=today).items()}
+    wanted_starts = _starts(ids, from_date)
     weekdays = _Weekdays(last_day)
-    plans = []
+    days: dict[uuid.UUID, list[datetime.date]] = {}
+    starts: dict[uuid.UUID, datetime.date] = {}
     for portfolio in portfolios:
-        entries = ledgers[portfolio.pk]
-        own_days = {portfolio.opened_on, *(entry.trade_date for entry in entries)}
-        first = min(own_days)
-        start = max(first, starts.get(portfolio.pk, first))
-        end = min(portfolio.closed_on or today, today)
-        days = {day for day in own_days if start <= day <= end} | set(weekdays.between(start, end))
-        if days:
-            plans.append(
-                _Plan(
-                    portfolio_id=portfolio.pk,
-                    currency=portfolio.currency,
-                    entries=entries,
-                    days=sorted(days),
-                    opening=openings.get(portfolio.pk, Opening()) if start > first else Opening(),
-                    timeline=follow(entries),
-                )
-            )
-    return plans
+        own_days = {portfolio.opened_on, *(entry.trade_date for entry in ledgers[portfolio.pk])}
+        first, end = min(own_days), min(portfolio.closed_on or today, today)
+        every_day = sorted({day for day in own_days if day <= end}.union(weekdays.between(first, end)))
+        if not every_day:
+            continue
+        # At least the last day, which has to become the latest one where later ones are gone.
+        start = min(max(first, wanted_starts.get(portfolio.pk, first)), every_day[-1])
+        days[portfolio.pk] = every_day[bisect.bisect_left(every_day, start) :]
+        starts[portfolio.pk] = start
+    openings = _openings(starts)
+    return [
+        _Plan(
+            portfolio_id=portfolio.pk,
+            currency=portfolio.currency,
+            entries=ledgers[portfolio.pk],
+            days=days[portfolio.pk],
+            start=starts[portfolio.pk],
+            opening=openings.get(portfolio.pk, Opening()),
+            timeline=follow(ledgers[portfolio.pk]),
+        )
+        for portfolio in portfolios
+        if portfolio.pk in days
+    ]
 
 
 def _starts(ids: Sequence[uuid.UUID], from_date: datetime.date | None) -> dict[uuid.UUID, datetime.date]:
@@ -165,11 +171,11 @@ def _openings(starts: dict[uuid.UUID, datetime.date]) -> dict[uuid.UUID, Opening
             """
             SELECT v.portfolio_id, v.market_value, v.return_index, v.gross_return_index
             FROM unnest(%s::uuid[], %s::date[]) AS wanted(portfolio_id, start)
-            CROSS JOIN LATERAL (
+            JOIN LATERAL (
                 SELECT * FROM portfolios_valuation v
                 WHERE v.portfolio_id = wanted.portfolio_id AND v.date < wanted.start
                 ORDER BY v.date DESC LIMIT 1
-            ) v
+            ) v ON TRUE
             """,
             [list(starts), list(starts.values())],
         )
@@ -212,8 +218,10 @@ _COLUMNS = (
 )
 
 
-def _write(results: Sequence[tuple[uuid.UUID, str, DailyValues]]) -> int:
-    """Bring the valuations from each portfolio's first day on in line with ``results``."""
+def _write(
+    results: Sequence[tuple[uuid.UUID, str, DailyValues]], starts: Mapping[uuid.UUID, datetime.date]
+) -> int:
+    """Bring the valuations from each portfolio's start on in line with ``results``."""
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS pg_temp.valuation_computed")
         cursor.execute(
@@ -232,12 +240,13 @@ def _write(results: Sequence[tuple[uuid.UUID, str, DailyValues]]) -> int:
         cursor.execute(
             """
             DELETE FROM portfolios_valuation v
-            USING (SELECT portfolio_id, min(date) AS start FROM pg_temp.valuation_computed GROUP BY 1) valued
+            USING unnest(%s::uuid[], %s::date[]) AS valued(portfolio_id, start)
             WHERE v.portfolio_id = valued.portfolio_id AND v.date >= valued.start AND NOT EXISTS (
                 SELECT FROM pg_temp.valuation_computed c
                 WHERE c.portfolio_id = v.portfolio_id AND c.date = v.date
             )
-            """
+            """,
+            [list(starts), list(starts.values())],
         )
         written = cursor.rowcount
         # Before another row becomes the latest, since there is only ever one.

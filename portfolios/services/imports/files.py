@@ -1,0 +1,169 @@
+"""Open what people upload: CSV, gzip, zip and XML, with clear words for what cannot be read."""
+
+import csv
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+
+MEGABYTE = 1024 * 1024
+MAXIMUM_UPLOAD = 30 * MEGABYTE
+MAXIMUM_TEXT = 150 * MEGABYTE
+MAXIMUM_CELLS = 2_500_000
+# Nothing that is honestly text compresses further than this.
+_MAXIMUM_RATIO = 400
+
+
+class UnreadableFile(DomainError):
+    """A file that cannot be imported at all."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message, field="file")
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """The rows of a text file; the first is the header. Numbers may be written with a comma."""
+
+    rows: list[list[str]]
+    has_decimal_commas: bool
+
+
+def read_text(content: bytes, file_name: str) -> str:
+    """Return the text of an upload, unpacked and decoded.
+
+    Raises UnreadableFile for what is empty, too big, a bomb, encrypted, a spreadsheet, or no text.
+    """
+    if not content:
+        raise UnreadableFile("file_empty", _("The file is empty. Choose the one with the figures."))
+    if len(content) > MAXIMUM_UPLOAD:
+        raise UnreadableFile(
+            "file_too_big",
+            _("The file has %(size)s MB; at most %(limit)s MB can be read at once. Split it by year.")
+            % {"size": len(content) // MEGABYTE, "limit": MAXIMUM_UPLOAD // MEGABYTE},
+        )
+    raw = _unpack(content)
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return _decode(raw, "utf-16")
+    if b"\x00" in raw[:4096]:
+        raise UnreadableFile(
+            "file_not_text",
+            _("“%(name)s” is not a text file. Export it as CSV and try again.") % {"name": file_name},
+        )
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return _decode(raw, "cp1252")
+
+
+def _decode(raw: bytes, encoding: str) -> str:
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(
+            "file_encoding", _("The characters of this file cannot be read. Save it as UTF-8 and try again.")
+        ) from error
+
+
+def _unpack(content: bytes) -> bytes:
+    if content.startswith(b"\x1f\x8b"):
+        return _gunzip(content)
+    if content.startswith(b"PK\x03\x04"):
+        return _unzip(content)
+    if content.startswith(b"\xd0\xcf\x11\xe0"):
+        raise UnreadableFile(
+            "file_spreadsheet", _("This is an Excel workbook. Save the sheet as CSV and try again.")
+        )
+    return content
+
+
+def _gunzip(content: bytes) -> bytes:
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        text = unpacker.decompress(content, min(MAXIMUM_TEXT, _MAXIMUM_RATIO * len(content)) + 1)
+        _refuse_bomb(len(text), len(content))
+        if not unpacker.eof:
+            raise UnreadableFile("file_broken", _("The packed file ends too early. Download it again."))
+    except zlib.error as error:
+        raise UnreadableFile("file_broken", _("The packed file is damaged. Download it again.")) from error
+    return text
+
+
+def _unzip(content: bytes) -> bytes:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            if any(member.filename == "[Content_Types].xml" for member in members):
+                raise UnreadableFile(
+                    "file_spreadsheet", _("This is an Excel workbook. Save the sheet as CSV and try again.")
+                )
+            if len(members) != 1:
+                raise UnreadableFile(
+                    "zip_members",
+                    _("The zip file holds %(count)s files. Pack one file, or choose the file itself.")
+                    % {"count": len(members)},
+                )
+            if members[0].flag_bits & 1:
+                raise UnreadableFile(
+                    "zip_encrypted", _("The zip file has a password. Choose the file itself.")
+                )
+            _refuse_bomb(members[0].file_size, len(content))
+            with archive.open(members[0]) as member:
+                # The size in the header may lie, so no more than that is read.
+                text = member.read(MAXIMUM_TEXT + 1)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+        raise UnreadableFile("file_broken", _("The zip file is damaged. Download it again.")) from error
+    _refuse_bomb(len(text), len(content))
+    return text
+
+
+def _refuse_bomb(size: int, packed: int) -> None:
+    if size > MAXIMUM_TEXT or (size > MEGABYTE and size > _MAXIMUM_RATIO * packed):
+        raise UnreadableFile(
+            "file_too_big",
+            _("Unpacked, the file is larger than %(limit)s MB. Split it by year.")
+            % {"limit": MAXIMUM_TEXT // MEGABYTE},
+        )
+
+
+def read_table(text: str) -> TextTable:
+    """Return the rows of a CSV with commas, semicolons or tabs between its columns; blank rows stay out."""
+    header, _newline, _rest = text.lstrip().partition("\n")
+    delimiter = max(",;\t", key=header.count)
+    if not header.count(delimiter):
+        raise UnreadableFile(
+            "file_columns", _("There is only one column. Separate columns by commas, semicolons or tabs.")
+        )
+    rows: list[list[str]] = []
+    cells = 0
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            cells += len(row)
+            if cells > MAXIMUM_CELLS:
+                raise UnreadableFile(
+                    "file_too_big",
+                    _("The file has more than %(limit)s figures. Split it by year.")
+                    % {"limit": f"{MAXIMUM_CELLS:,}"},
+                )
+            rows.append(row)
+    except csv.Error as error:
+        raise UnreadableFile(
+            "file_broken", _("The rows of this file cannot be told apart. Export it again.")
+        ) from error
+    return TextTable(rows=rows, has_decimal_commas=delimiter != "," and _writes_commas(rows))
+
+
+def _writes_commas(rows: list[list[str]]) -> bool:
+    return any(
+        "," in cell and cell.strip().replace(",", "").replace(".", "").isdigit() for cell in _sample(rows)
+    )
+
+
+def _sample(rows: list[list[str]]) -> Iterator[str]:
+    for row in rows[1:200]:
+        yield from row

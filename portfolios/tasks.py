@@ -1,0 +1,76 @@
+"""Work on portfolios that takes longer than a page."""
+
+import datetime
+import uuid
+
+from celery import shared_task
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.errors import DomainError
+from accounts.models import Job, User
+from portfolios.models import ImportBatch, Portfolio
+from portfolios.services import valuations
+from portfolios.services.imports import PRICES
+from portfolios.services.imports import run_import as write_import
+
+# Many years of a large book take minutes; every step is repeatable.
+_LONG = {"soft_time_limit": 3500, "time_limit": 3600}
+
+
+@shared_task(**_LONG)
+def value_portfolios(from_date: str | None = None, job_id: str | None = None) -> None:
+    """Value all own portfolios from their last valued day on, or from ``from_date``."""
+    since = datetime.date.fromisoformat(from_date) if from_date else None
+    job = Job.objects.filter(pk=job_id).first() if job_id else None
+    if job is not None:
+        Job.objects.filter(pk=job.pk).update(state=Job.State.RUNNING)
+    valuations.value_portfolios(from_date=since, job=job)
+    if job is not None:
+        Job.objects.filter(pk=job.pk).update(state=Job.State.DONE, finished_at=timezone.now())
+
+
+@shared_task(**_LONG)
+def run_import(batch_id: str) -> None:
+    """Write a confirmed import and value what depends on it."""
+    batch = ImportBatch.objects.select_related("source").get(pk=batch_id)
+    try:
+        batch = write_import(batch=batch)
+    except DomainError as error:
+        batch.state = ImportBatch.State.FAILED
+        batch.summary = {**batch.summary, "failure": str(error.message)}
+        batch.save(update_fields=["state", "summary"])
+        return
+    if batch.summary.get("since"):
+        revalue_after(batch, datetime.date.fromisoformat(batch.summary["since"]))
+
+
+def revalue_after(batch: ImportBatch, since: datetime.date) -> None:
+    """Value the portfolios that a batch touches from its first day on, and all others up to its last."""
+    ids: list[uuid.UUID] | None = None
+    if batch.kind == PRICES:
+        ids = list(
+            Portfolio.objects.own()
+            .filter(transactions__security__prices__source=batch.source_id)
+            .order_by()
+            .distinct()
+            .values_list("pk", flat=True)
+        )
+    valuations.value_portfolios(portfolio_ids=ids, from_date=since)
+    if ids is not None:
+        valuations.value_portfolios()
+
+
+@shared_task(**_LONG)
+def revalue_after_undo(batch_id: str, since: str) -> None:
+    """Value again what rested on an import that was undone."""
+    batch = ImportBatch.objects.get(pk=batch_id)
+    revalue_after(batch, datetime.date.fromisoformat(since))
+
+
+@transaction.atomic
+def start_valuation(*, by: User) -> Job:
+    """Have a worker value all portfolios now; return the job that says how far it is."""
+    job = Job.objects.create(kind="value_portfolios", title="Value all portfolios", created_by=by)
+    value_portfolios.delay_on_commit(None, str(job.pk))
+    return job
