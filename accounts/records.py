@@ -4,8 +4,12 @@ import uuid
 from typing import Any
 
 from django.db import models
+from django.dispatch import Signal
 from django.utils import timezone
 from uuid_utils.compat import uuid7
+
+# A row has arrived from a partner: sent with the model as sender and the row's key. At least once.
+record_arrived = Signal()
 
 
 def new_id() -> uuid.UUID:

@@ -161,12 +161,16 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_PREVENT_ENUMERATION = True
+# Addresses come from administrators and are proven by the invitation's link.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_TOTP_ISSUER = "Roboblock"
 
 # Language, numbers, time
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
 LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
+FORMAT_MODULE_PATH = ["config.formats"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -208,6 +212,9 @@ CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(embedded.data_folder() / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    # A second net below the dispatcher's own sweep.
+    "sweep-streams": {"task": "federation.tasks.sweep_streams", "schedule": 30.0},
+    "trim-logs": {"task": "federation.tasks.trim_logs", "schedule": 60.0},
     # After midnight in UTC: settlement dates and the age of prices change with the day.
     "value-portfolios": {
         "task": "federation.tasks.in_every_institution",

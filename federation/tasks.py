@@ -1,8 +1,14 @@
 """Background work that knows of more than one institution."""
 
+import uuid
+
 from celery import current_app, shared_task
 
+from federation.mirror import arrivals, dispatch, trimming
 from federation.models import Institution
+
+# A task gives way after this long and asks for another one.
+APPLY_SECONDS = 20.0
 
 
 @shared_task(ignore_result=True)
@@ -10,3 +16,30 @@ def in_every_institution(task_name: str) -> None:
     """Send the task of this name to every hosted institution, to run in its schema."""
     for schema_name in Institution.objects.values_list("schema_name", flat=True):
         current_app.send_task(task_name, headers={"_schema_name": schema_name})
+
+
+@shared_task(ignore_result=True)
+def apply_stream(stream_id: str) -> None:
+    """Apply what a stream has to do; somebody else's lease, or nothing to do, is no trouble."""
+    if dispatch.apply(uuid.UUID(stream_id), seconds=APPLY_SECONDS) == dispatch.Outcome.DONE:
+        arrivals.hint(uuid.UUID(stream_id))
+
+
+@shared_task(ignore_result=True)
+def sweep_streams() -> None:
+    """Ask for every stream that is behind: a second net below the dispatcher's own."""
+    for stream in dispatch.behind(dispatch.live_streams()):
+        dispatch.hint(stream.pk)
+    arrivals.deliver_all()
+
+
+@shared_task(ignore_result=True)
+def deliver_arrivals(institution_id: str) -> None:
+    """Tell an institution's apps which rows have arrived."""
+    arrivals.deliver(Institution.objects.get(pk=institution_id))
+
+
+@shared_task(ignore_result=True)
+def trim_logs() -> None:
+    """Delete what every stream has read from the institutions' logs."""
+    trimming.trim()

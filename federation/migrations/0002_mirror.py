@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=accounts.records.new_id, editable=False, primary_key=True, serialize=False)),
                 ('state', models.CharField(choices=[('waiting', 'Waiting for older transactions to end'), ('filling', 'First fill'), ('running', 'Running'), ('broken', 'Stopped by a problem'), ('ended', 'Ended')], default='waiting', max_length=10)),
+                ('wording', models.CharField(max_length=100)),
                 ('cursor', models.TextField(null=True)),
                 ('identity', models.CharField(blank=True, max_length=100)),
                 ('wait_for', models.DecimalField(decimal_places=0, max_digits=20, null=True)),

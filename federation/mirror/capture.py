@@ -152,7 +152,9 @@ def differences(schema: str) -> list[Difference]:
         version = _version(cursor, schema)
     found = []
     if version != _VERSION:
-        found.append(Difference(schema, "*", "mirror_capture", "missing" if version is None else "out of date"))
+        found.append(
+            Difference(schema, "*", "mirror_capture", "missing" if version is None else "out of date")
+        )
     for (table, trigger), kind in expected.items():
         there = existing.get((table, trigger))
         if there is None:
@@ -183,7 +185,9 @@ def install(schema: str) -> None:
         for table, trigger in existing:
             if (table, trigger) not in expected:
                 statements.append(
-                    sql.SQL("DROP TRIGGER {} ON {};").format(sql.Identifier(trigger), sql.Identifier(schema, table))
+                    sql.SQL("DROP TRIGGER {} ON {};").format(
+                        sql.Identifier(trigger), sql.Identifier(schema, table)
+                    )
                 )
         for (table, trigger), kind in expected.items():
             # An app that is migrated later has no table yet; its migration comes by here again.
@@ -223,9 +227,7 @@ def switch(schema: str, *, on: bool) -> None:
 def is_on(schema: str) -> bool:
     """Say whether the triggers of a schema log."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            sql.SQL("SELECT is_called FROM {}.mirror_switch").format(schema_identifier(schema))
-        )
+        cursor.execute(sql.SQL("SELECT is_called FROM {}.mirror_switch").format(schema_identifier(schema)))
         return bool(cursor.fetchone()[0])
 
 

@@ -30,6 +30,8 @@ class Stream(models.Model):
     owner = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="streams_out")
     receiver = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="streams_in")
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    # What decides the scope: another version, or new mandates suspended or not, asks for a new fill.
+    wording = models.CharField(max_length=100)
     cursor = models.TextField(null=True)
     identity = models.CharField(max_length=100, blank=True)
     # The first transaction id that no unlogged change can have.

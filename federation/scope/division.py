@@ -100,6 +100,11 @@ def parent_of(kind: Kind) -> Kind | None:
     return kind_of(kind.field(kind.via).related_model) if kind.via else None
 
 
+def leads_to_root(kind: Kind) -> Kind | None:
+    """Return the next kind on the way to the root, down or up; None for roots and reference data."""
+    return parent_of(kind) if kind.via else by_label().get(kind.through.rpartition(".")[0])
+
+
 @cache
 def in_scope_order() -> tuple[Kind, ...]:
     """Return the kinds so that what leads to the root comes before what hangs off it."""
@@ -108,7 +113,7 @@ def in_scope_order() -> tuple[Kind, ...]:
     def visit(kind: Kind) -> None:
         if kind.label in done:
             return
-        leads = parent_of(kind) if kind.via else by_label().get(kind.through.rpartition(".")[0])
+        leads = leads_to_root(kind)
         if leads is not None:
             visit(leads)
         done[kind.label] = kind

@@ -1,6 +1,5 @@
 """One direction of an agreement as SQL: which of the owner's rows the receiver may see."""
 
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +10,9 @@ from psycopg import sql
 
 from federation.models.agreements import Agreement, AgreementVersion, Side
 from federation.models.institutions import Institution
-from federation.scope.division import Share, by_label, kind_of, parent_of, performer, shares
+from federation.scope.division import Share, by_label, kind_of, leads_to_root, parent_of, performer, shares
 from federation.scope.kinds import Kind
+from federation.scope.table import KINDS
 
 
 def schema_identifier(name: str | None) -> sql.Identifier:
@@ -61,6 +61,21 @@ class Flow:
         """Return the receiver's schema."""
         return schema_identifier(self.receiver.schema_name)
 
+    @cached_property
+    def listens(self) -> frozenset[str]:
+        """Return the labels of the kinds whose changes in the owner's schema concern this flow.
+
+        Besides what is shared: what it hangs off, and what its conditions ask for.
+        """
+        found = set(self.shares)
+        for share in self.shares.values():
+            step: Kind | None = share.kind
+            while step is not None:
+                found.add(step.label)
+                step = leads_to_root(step)
+        found |= {kind.label for kind in KINDS if kind.wakes and _woken(kind) in found}
+        return frozenset(found)
+
     def is_owners(self, kind: Kind) -> bool:
         """Say whether the owner performs the function that rows of this kind belong to."""
         return kind.function is None or performer(self.version, kind.function) == self.side
@@ -75,6 +90,14 @@ class Flow:
         It is asked of what the owner's rows hang off in the receiver's schema.
         """
         return _Condition(self, at_receiver=True).belongs(kind, alias)
+
+    def received(self, kind: Kind, alias: str) -> sql.Composed:
+        """Return the condition under which a row at the receiver is one of the owner's under this agreement."""
+        return _Condition(self, at_receiver=True).on_path(kind, alias)
+
+
+def _woken(kind: Kind) -> str:
+    return str(kind.field(kind.wakes).related_model._meta.label)
 
 
 class _Condition:
@@ -92,7 +115,7 @@ class _Condition:
 
     def belongs(self, kind: Kind, alias: str) -> sql.Composed:
         own = sql.SQL("{t}.origin IS NULL").format(t=sql.Identifier(alias))
-        return sql.SQL(" AND ").join([own, *self._path(kind, alias, self._on_path)])
+        return sql.SQL(" AND ").join([own, *self._path(kind, alias, self.on_path)])
 
     def _covered(self, kind: Kind, alias: str) -> sql.Composed:
         """A step towards the root: the owner's rows must be shared themselves, the partner's be the partner's."""
@@ -103,14 +126,14 @@ class _Condition:
         )
         return sql.SQL(" AND ").join([received, *self._path(kind, alias, self._covered)])
 
-    def _on_path(self, kind: Kind, alias: str) -> sql.Composed:
+    def on_path(self, kind: Kind, alias: str) -> sql.Composed:
         """The same at the receiver, where the owner's rows have been received."""
         t = sql.Identifier(alias)
         if self.flow.is_owners(kind):
             whose = sql.SQL("{t}.origin = {owner}").format(t=t, owner=sql.Literal(self.flow.owner.pk))
         else:
             whose = sql.SQL("{t}.origin IS NULL").format(t=t)
-        return sql.SQL(" AND ").join([whose, *self._path(kind, alias, self._on_path)])
+        return sql.SQL(" AND ").join([whose, *self._path(kind, alias, self.on_path)])
 
     def _path(self, kind: Kind, alias: str, step: Callable[[Kind, str], sql.Composed]) -> list[sql.Composed]:
         t = sql.Identifier(alias)
@@ -173,8 +196,8 @@ class _Condition:
         ]
 
 
-def agreements_touched(kind: Kind, schema: str, keys: list[uuid.UUID]) -> sql.Composed | None:
-    """Return a query for the ids of the agreements that these rows stand under; None where all may."""
+def agreements_touched(kind: Kind, schema: str, keys: sql.Composable) -> sql.Composed | None:
+    """Return a query for the ids of the agreements that the rows of these keys (an array) stand under; None where all may."""
     joins: list[sql.Composed] = []
     alias = "t"
     current = kind
@@ -208,7 +231,7 @@ def agreements_touched(kind: Kind, schema: str, keys: list[uuid.UUID]) -> sql.Co
         schema=schema_identifier(schema),
         table=sql.Identifier(kind.table),
         joins=sql.SQL("").join(joins),
-        keys=sql.Literal(keys),
+        keys=keys,
     )
 
 

@@ -1,0 +1,369 @@
+"""One batch of a stream: read the log, write the mirror, move the cursor, in one transaction."""
+
+import datetime
+import logging
+import random
+import time
+import uuid
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Any
+
+import psycopg
+from django.db import DataError, Error, IntegrityError, connection, transaction
+from django.utils import timezone
+from psycopg import sql
+
+from federation.mirror import fill, parking, reference
+from federation.mirror.failpoints import failpoint
+from federation.mirror.keys import Keys, Snapshot, prepare_connection
+from federation.mirror.plan import DELETE, FOREIGN, INSERT, REPLACE, RETIRE, UPDATE, Plan
+from federation.mirror.write import OwnRowsAppeared, RowsRefused, Writer, reason_of
+from federation.models import Agreement, Side, Stream
+from federation.scope import Flow, by_label
+
+logger = logging.getLogger(__name__)
+
+TRIES = 12
+STATEMENT_TIMEOUT = "50s"
+LOCK_TIMEOUT = "5s"
+# An idle stream's cursor moves this often, so that the log can be trimmed.
+TICK = datetime.timedelta(seconds=30)
+
+# serialization failure, deadlock, lock not available, statement timeout, admin shutdown, crash, starting up
+_RETRIED = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"}
+_BROKEN_RETRY = datetime.timedelta(minutes=1)
+
+
+class Outcome(Enum):
+    """How a batch ended."""
+
+    BUSY = "somebody else holds the stream"
+    STOPPED = "records do not flow under this agreement now"
+    IDLE = "there was nothing to do"
+    DONE = "all there was has been applied"
+    MORE = "there is more to do"
+    WAITING = "older transactions have to end first"
+    BROKEN = "a problem stops the stream"
+
+
+@dataclass
+class _Batch:
+    """What one attempt needs to know."""
+
+    stream: Stream
+    flow: Flow
+    reverse: Flow
+    snapshot: Snapshot
+    identity: str
+
+
+def run_batch(stream_id: uuid.UUID) -> Outcome:
+    """Apply one batch of a stream, trying again where the database asks for it.
+
+    Rows that it refuses are parked; a problem with the structure stops the stream and says why.
+    """
+    prepare_connection()
+    refused: dict[tuple[str, Any], str] = {}
+    careful = plain = False
+    for attempt in range(TRIES):
+        try:
+            with transaction.atomic():
+                outcome = _attempt(stream_id, refused, careful=careful, plain=plain)
+                failpoint("before_commit")
+        except (RowsRefused, OwnRowsAppeared) as problem:
+            if isinstance(problem, RowsRefused):
+                refused.update(problem.rows)
+        except Error as error:
+            state = getattr(error.__cause__, "sqlstate", None)
+            if state in _RETRIED or isinstance(
+                error.__cause__, psycopg.OperationalError | psycopg.InterfaceError
+            ):
+                # A misjudged plan may have run into the timeout: next time without nested loops.
+                plain = plain or state == "57014"
+                time.sleep(random.uniform(0, 0.005) * 2 ** min(attempt, 7))
+                if connection.connection is None or connection.connection.closed:
+                    connection.close()
+                    prepare_connection()
+            elif isinstance(error, DataError | IntegrityError):
+                careful = True
+            else:
+                _break(stream_id, reason_of(error))
+                return Outcome.BROKEN
+        else:
+            failpoint("after_commit")
+            return outcome
+    _break(stream_id, "gave up after several tries")
+    return Outcome.BROKEN
+
+
+def _attempt(
+    stream_id: uuid.UUID, refused: dict[tuple[str, Any], str], *, careful: bool, plain: bool
+) -> Outcome:
+    started = time.monotonic()
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute(
+            sql.SQL("SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}").format(
+                sql.Literal(STATEMENT_TIMEOUT), sql.Literal(LOCK_TIMEOUT)
+            )
+        )
+        failpoint("before_lease")
+        leased = _lease(cursor, stream_id)
+        if isinstance(leased, Outcome):
+            return leased
+        failpoint("after_lease")
+        stream, snapshot = leased.stream, leased.snapshot
+        keys = Keys(cursor)
+        problem = _position(cursor, leased)
+        if problem is not None:
+            _save(stream, snapshot, started)
+            return problem
+        keys.take_log(stream, leased.flow, Snapshot(stream.cursor or snapshot.text))
+        more = keys.take_work(stream)
+        keys.take_parked(stream)
+        roots = 0
+        if stream.state == Stream.State.FILLING and not more:
+            roots = fill.take_roots(cursor, stream, leased.flow, keys)
+            more = stream.state == Stream.State.FILLING
+        failpoint("after_keys")
+        rows = 0
+        if keys.count:
+            if plain:
+                cursor.execute("SET LOCAL enable_nestloop = off")
+            rows = _apply(cursor, leased, keys, refused, careful=careful, announces=not roots)
+            fill.adapt_chunk(stream, roots, keys.count)
+            more = more or _has_work(cursor, stream)
+        failpoint("before_cursor")
+        if keys.count or more or stream.last_tick_at is None or timezone.now() - stream.last_tick_at > TICK:
+            stream.rows_written += rows
+            stream.batches += 1
+            if rows:
+                stream.last_applied_at = timezone.now()
+            _save(stream, snapshot, started)
+        if more:
+            return Outcome.MORE
+        return Outcome.DONE if keys.count else Outcome.IDLE
+
+
+def _lease(cursor: Any, stream_id: uuid.UUID) -> "_Batch | Outcome":
+    """Lock the agreement against change and the stream against others; both end with the connection.
+
+    The agreement first: whoever changes it goes on to its streams.
+    """
+    cursor.execute(
+        "SELECT id FROM public.federation_agreement WHERE id ="
+        " (SELECT agreement_id FROM public.federation_stream WHERE id = %s) FOR SHARE",
+        [stream_id],
+    )
+    row = cursor.fetchone()
+    if row is None:
+        return Outcome.STOPPED
+    stream = Stream.objects.select_for_update(skip_locked=True).filter(pk=stream_id).first()
+    if stream is None:
+        return Outcome.BUSY
+    agreement = Agreement.objects.select_related("manager", "channel", "version").get(pk=row[0])
+    if not agreement.is_live or stream.state == Stream.State.ENDED:
+        return Outcome.STOPPED
+    side = Side.MANAGER if agreement.manager_id == stream.owner_id else Side.CHANNEL
+    other = Side.CHANNEL if side == Side.MANAGER else Side.MANAGER
+    flow = Flow.of(agreement, side)
+    if (flow.owner.pk, flow.receiver.pk) != (stream.owner_id, stream.receiver_id):
+        raise ValueError("the stream does not belong to the parties of its agreement")
+    snapshot, identity = _where_we_are(cursor, flow)
+    return _Batch(stream, flow, Flow.of(agreement, other), snapshot, identity)
+
+
+def _where_we_are(cursor: Any, flow: Flow) -> tuple[Snapshot, str]:
+    """Return this transaction's snapshot, and what identifies the cluster, database and log it is of."""
+    cursor.execute(
+        """
+        SELECT pg_current_snapshot()::text, (SELECT system_identifier FROM pg_control_system()),
+            (SELECT oid FROM pg_database WHERE datname = current_database()),
+            to_regclass(%s)::oid, to_regclass(%s)::oid
+        """,
+        [f'"{flow.owner.schema_name}".mirror_log', f'"{flow.receiver.schema_name}".mirror_log'],
+    )
+    snapshot, *parts = cursor.fetchone()
+    return Snapshot(snapshot), ".".join(str(part) for part in parts)
+
+
+def _position(cursor: Any, batch: _Batch) -> Outcome | None:
+    """Check that the cursor means something here, and start a fill where it does not; None to go on."""
+    stream, snapshot = batch.stream, batch.snapshot
+    if stream.cursor is not None:
+        moved = stream.identity != batch.identity or snapshot.xmax < Snapshot(stream.cursor).xmax
+        if moved:
+            refill(stream, "the database is not the one that was followed")
+    if stream.cursor is None:
+        if stream.wait_for is None:
+            # Every change from now on is logged; who wrote before that may still be running.
+            stream.wait_for = snapshot.xmax
+        if snapshot.xmin < stream.wait_for:
+            stream.state = Stream.State.WAITING
+            return Outcome.WAITING
+        stream.cursor, stream.identity, stream.wait_for = snapshot.text, batch.identity, None
+        fill.begin(cursor, stream, batch.flow)
+    elif stream.state == Stream.State.BROKEN:
+        stream.state = Stream.State.FILLING if stream.fill_kind else Stream.State.RUNNING
+    stream.problem, stream.problem_at, stream.attempts, stream.retry_at = "", None, 0, None
+    return None
+
+
+def refill(stream: Stream, reason: str) -> None:
+    """Have the stream start over with a fill; what is there already stays and is compared."""
+    stream.cursor, stream.wait_for = None, None
+    stream.fill_kind, stream.fill_after, stream.fill_reason = "", None, reason[:60]
+    stream.state = Stream.State.WAITING
+
+
+def _apply(
+    cursor: Any,
+    batch: _Batch,
+    keys: Keys,
+    refused: dict[tuple[str, Any], str],
+    *,
+    careful: bool,
+    announces: bool,
+) -> int:
+    """Reconcile the keys; return the number of rows written."""
+    stream, flow = batch.stream, batch.flow
+    plan = Plan(cursor, flow, keys, excluded=refused)
+    plan.build()
+    _keep_what_others_cover(cursor, batch, plan)
+    if any(plan.counts.values()):
+        become_the_mirror(cursor)
+    writer = Writer(cursor, plan, careful=careful)
+    writer.write()
+    reference.follow(cursor, stream, plan, writer, keys)
+    writer.check_parents()
+    writer.look_again()
+    parking.clear_tried(cursor, stream, refused | writer.refused)
+    parking.park(cursor, stream, refused | writer.refused)
+    if any(counts[FOREIGN] for counts in plan.counts.values()):
+        parking.park_foreign(cursor, stream)
+    _tell_the_way_back(cursor, batch, plan)
+    if announces:
+        _announce(cursor, batch, plan)
+    return writer.written.rows
+
+
+def _keep_what_others_cover(cursor: Any, batch: _Batch, plan: Plan) -> None:
+    """Keep rows that leave this agreement's scope but are covered by another one of the same pair."""
+    leaving = [label for label in plan.counts if plan.actions(label, DELETE)]
+    if not leaving:
+        return
+    others = Agreement.objects.select_related("manager", "channel", "version").filter(
+        manager=batch.flow.agreement.manager_id,
+        channel=batch.flow.agreement.channel_id,
+        state__in=[Agreement.State.ACTIVE, Agreement.State.WINDING_DOWN],
+    )
+    for other in others.exclude(pk=batch.flow.agreement.pk):
+        flow = Flow.of(other, batch.flow.side)
+        for label in leaving:
+            if label not in flow.shares:
+                continue
+            kind = by_label()[label]
+            cursor.execute(
+                sql.SQL(
+                    "DELETE FROM pg_temp.mirror_plan p USING {source}.{table} t"
+                    " WHERE p.kind = {kind} AND p.action = 'delete' AND t.id = p.id AND {in_scope}"
+                ).format(
+                    source=flow.source,
+                    table=sql.Identifier(kind.table),
+                    kind=sql.Literal(label),
+                    in_scope=flow.in_scope(kind, "t"),
+                )
+            )
+            plan.counts[label][DELETE] -= cursor.rowcount
+
+
+@cache
+def _may_be_replica() -> bool:
+    """Say whether this role may leave the triggers of foreign keys out, and prove them by itself."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT has_parameter_privilege('session_replication_role', 'SET')")
+        return bool(cursor.fetchone()[0])
+
+
+def become_the_mirror(cursor: Any) -> None:
+    """Let this transaction write received rows, and what it writes be captured by none."""
+    cursor.execute("SET LOCAL roblock.mirror = 'apply'")
+    if _may_be_replica():
+        cursor.execute("SET LOCAL session_replication_role = replica")
+
+
+def stop_being_the_mirror(cursor: Any) -> None:
+    """Give a transaction that goes on with other things its triggers back."""
+    cursor.execute("SET LOCAL roblock.mirror = ''")
+    if _may_be_replica():
+        cursor.execute("SET LOCAL session_replication_role = origin")
+
+
+def _tell_the_way_back(cursor: Any, batch: _Batch, plan: Plan) -> None:
+    """Note in the receiver's log what came, went or moved on the way from its own rows to a root."""
+    flow, back = batch.flow, batch.reverse
+    labels = [
+        label
+        for label in plan.counts
+        if label in back.listens
+        and label not in back.shares
+        and plan.actions(label, INSERT, REPLACE, DELETE, RETIRE, UPDATE)
+    ]
+    if not labels:
+        return
+    cursor.execute(
+        sql.SQL(
+            "INSERT INTO {target}.mirror_log (kind, operation, keys)"
+            " SELECT kind, 7, array_agg(id) FROM pg_temp.mirror_plan WHERE kind = ANY({labels})"
+            " AND (moved OR action IN ('insert', 'delete', 'retire')) GROUP BY kind"
+        ).format(target=flow.target, labels=sql.Literal(labels))
+    )
+    if cursor.rowcount:
+        cursor.execute(
+            "INSERT INTO public.federation_wake (schema_name) VALUES (%s)", [flow.receiver.schema_name]
+        )
+
+
+def _announce(cursor: Any, batch: _Batch, plan: Plan) -> None:
+    """Leave a durable note of new rows of the kinds that the receiver listens for."""
+    labels = [
+        label for label in plan.counts if by_label()[label].is_announced and plan.actions(label, INSERT)
+    ]
+    if labels:
+        cursor.execute(
+            "INSERT INTO public.federation_arrival (institution_id, agreement_id, kind, key, at)"
+            " SELECT %s, %s, kind, id, statement_timestamp() FROM pg_temp.mirror_plan"
+            " WHERE kind = ANY(%s) AND action = 'insert'",
+            [batch.flow.receiver.pk, batch.flow.agreement.pk, labels],
+        )
+
+
+def _has_work(cursor: Any, stream: Stream) -> bool:
+    cursor.execute(
+        "SELECT EXISTS (SELECT 1 FROM public.federation_streamwork WHERE stream_id = %s)", [stream.pk]
+    )
+    return bool(cursor.fetchone()[0])
+
+
+def _save(stream: Stream, snapshot: Snapshot, started: float) -> None:
+    """Move the cursor and keep the figures; part of the batch's transaction."""
+    if stream.cursor is not None:
+        stream.cursor = snapshot.text
+    stream.last_tick_at = timezone.now()
+    stream.last_duration_ms = (time.monotonic() - started) * 1000
+    stream.save()
+
+
+def _break(stream_id: uuid.UUID, reason: str) -> None:
+    """Stop a stream with a reason, and try again later."""
+    logger.error("stream %s is stopped: %s", stream_id, reason)
+    stream = Stream.objects.get(pk=stream_id)
+    Stream.objects.filter(pk=stream_id).exclude(state=Stream.State.ENDED).update(
+        state=Stream.State.BROKEN,
+        problem=reason[:200],
+        problem_at=timezone.now(),
+        attempts=stream.attempts + 1,
+        retry_at=timezone.now() + _BROKEN_RETRY,
+    )

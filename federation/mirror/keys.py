@@ -1,0 +1,182 @@
+"""The keys of a batch: read from the owner's log by the difference of two snapshots."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from psycopg import sql
+
+from federation.mirror.capture import ANYTHING
+from federation.models import Stream
+from federation.scope import Flow
+
+# A batch takes about this many keys; what is left waits as StreamWork.
+BATCH_KEYS = 60_000
+_SLICE = 10_000
+# A small batch is planned well enough without statistics.
+_ANALYSE_FROM = 500
+
+# An operation beside those of the log: whatever hangs off this key is looked at too.
+WITH_BRANCHES = 8
+
+_TEMPORARY = """
+CREATE TEMP TABLE IF NOT EXISTS mirror_keys (
+    kind text NOT NULL, id uuid NOT NULL, operations smallint NOT NULL
+) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS mirror_plan (
+    kind text NOT NULL, id uuid NOT NULL, action text NOT NULL, moved boolean NOT NULL
+) ON COMMIT DELETE ROWS;
+"""
+
+
+def prepare_connection() -> None:
+    """Give this connection its temporary tables; call it before the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('pg_temp.mirror_plan') IS NOT NULL")
+        if not cursor.fetchone()[0]:
+            cursor.execute(_TEMPORARY)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A ``pg_snapshot``: the transactions that were visible at a moment."""
+
+    text: str
+
+    @property
+    def xmin(self) -> int:
+        """Return the oldest transaction that was running."""
+        return int(self.text.split(":")[0])
+
+    @property
+    def xmax(self) -> int:
+        """Return the first transaction that had not begun."""
+        return int(self.text.split(":")[1])
+
+    def is_past(self) -> sql.Composed:
+        """Return the condition under which a row of the log was written by none that it could see.
+
+        Of the rows that the reading transaction sees, these are the new ones.
+        """
+        running = self.text.split(":")[2]
+        condition = sql.SQL("xid >= {}::xid8").format(sql.Literal(str(self.xmax)))
+        if running:
+            condition += sql.SQL(" OR xid = ANY({}::xid8[])").format(sql.Literal("{" + running + "}"))
+        return sql.SQL("({})").format(condition)
+
+
+class Keys:
+    """The keys of one batch, in a temporary table with the kinds and operations they came with."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+        self.count = 0
+        self.kinds: set[str] = set()
+        self._analysed = 0
+
+    def take_log(self, stream: Stream, flow: Flow, cursor: Snapshot) -> None:
+        """Take what the log has beyond ``cursor``; too much of it becomes work of the stream first."""
+        where = sql.SQL("FROM {log} WHERE {past} AND kind = ANY({kinds})").format(
+            log=sql.SQL("{}.mirror_log").format(flow.source),
+            past=cursor.is_past(),
+            kinds=sql.Literal(sorted(flow.listens)),
+        )
+        self._cursor.execute(
+            sql.SQL("SELECT coalesce(sum(cardinality(keys)), 0), array_agg(DISTINCT kind) ") + where
+        )
+        count, kinds = self._cursor.fetchone()
+        if not count:
+            return
+        if count <= BATCH_KEYS:
+            self._cursor.execute(
+                sql.SQL(
+                    "INSERT INTO pg_temp.mirror_keys (kind, id, operations) SELECT kind, unnest(keys), operation "
+                )
+                + where
+            )
+            self._took(count, kinds)
+            return
+        self._cursor.execute(
+            sql.SQL(
+                "INSERT INTO public.federation_streamwork (stream_id, kind, operations, keys)"
+                " SELECT {stream}, kind, operation, keys[first : first + {slice} - 1]"
+                " FROM (SELECT id, kind, operation, keys {where}) log,"
+                " generate_series(1, cardinality(keys), {slice}) first ORDER BY id, first"
+            ).format(stream=sql.Literal(stream.pk), slice=sql.Literal(_SLICE), where=where)
+        )
+
+    def take_work(self, stream: Stream) -> bool:
+        """Take up to a batch of what earlier ones left, deletions first and whole; say whether any is left."""
+        self._cursor.execute(
+            """
+            WITH taken AS (
+                DELETE FROM public.federation_streamwork WHERE id IN (
+                    SELECT id FROM (
+                        SELECT id, operations,
+                            sum(cardinality(keys)) OVER (ORDER BY operations <> 4, id) - cardinality(keys) AS before
+                        FROM public.federation_streamwork WHERE stream_id = %(stream)s
+                    ) work
+                    WHERE before < %(room)s OR operations = 4
+                ) RETURNING kind, operations, keys
+            ), added AS (
+                INSERT INTO pg_temp.mirror_keys (kind, id, operations)
+                SELECT kind, unnest(keys), operations FROM taken
+            )
+            SELECT coalesce(sum(cardinality(keys)), 0), array_agg(DISTINCT kind) FROM taken
+            """,
+            {"stream": stream.pk, "room": max(BATCH_KEYS - self.count, 1)},
+        )
+        count, kinds = self._cursor.fetchone()
+        if not count:
+            return False
+        self._took(count, kinds)
+        self._cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM public.federation_streamwork WHERE stream_id = %s)", [stream.pk]
+        )
+        return bool(self._cursor.fetchone()[0])
+
+    def take_parked(self, stream: Stream) -> None:
+        """Take parked rows whose time to be tried again has come."""
+        self._cursor.execute(
+            """
+            WITH due AS (
+                SELECT kind, key FROM public.federation_parkedrow
+                WHERE stream_id = %s AND retry_at <= statement_timestamp() LIMIT %s
+            ), added AS (
+                INSERT INTO pg_temp.mirror_keys (kind, id, operations) SELECT kind, key, 7 FROM due
+            )
+            SELECT count(*), array_agg(DISTINCT kind) FROM due
+            """,
+            [stream.pk, BATCH_KEYS],
+        )
+        count, kinds = self._cursor.fetchone()
+        if count:
+            self._took(count, kinds)
+
+    def add(self, kind: str, rows: sql.Composable, operations: int = ANYTHING) -> int:
+        """Add the ids that a query gives; return how many."""
+        self._cursor.execute(
+            sql.SQL(
+                "INSERT INTO pg_temp.mirror_keys (kind, id, operations) SELECT {kind}, id, {operations} FROM ({rows}) added"
+            ).format(kind=sql.Literal(kind), operations=sql.Literal(operations), rows=rows)
+        )
+        count = int(self._cursor.rowcount)
+        if count:
+            self._took(count, [kind])
+        return count
+
+    def analyse(self) -> None:
+        """Let the planner know what it deals with, where that has changed much."""
+        if self.count >= _ANALYSE_FROM and self.count >= 2 * self._analysed:
+            self._cursor.execute("ANALYZE pg_temp.mirror_keys")
+            self._analysed = self.count
+
+    def forget(self, kinds: Collection[str]) -> None:
+        """Drop the keys of these kinds, which have been dealt with."""
+        self._cursor.execute("DELETE FROM pg_temp.mirror_keys WHERE kind = ANY(%s)", [list(kinds)])
+        self.kinds -= set(kinds)
+
+    def _took(self, count: int, kinds: Collection[str]) -> None:
+        self.count += count
+        self.kinds |= set(kinds)

@@ -1,0 +1,258 @@
+"""What a batch has to do to each row, found by comparing both schemas under one snapshot."""
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from psycopg import sql
+
+from federation.mirror.capture import ANYTHING
+from federation.mirror.keys import WITH_BRANCHES, Keys
+from federation.scope import Flow, Kind, Share, branches, by_label, in_scope_order, kind_of
+
+INSERT, UPDATE, REPLACE, DELETE, FOREIGN = "insert", "update", "replace", "delete", "foreign"
+# Stays for history, since rows of the receiver's own name it.
+RETIRE = "retire"
+
+
+@cache
+def alternate_key(label: str) -> tuple[str, ...]:
+    """Return the fields that unique constraints of a kind ask for, besides the id.
+
+    A row in which one of them changes is deleted and inserted anew, so that rows can swap them.
+    """
+    model = by_label()[label].model
+    found: set[str] = set()
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, models.UniqueConstraint):
+            found |= set(constraint.fields)
+            found |= set(_fields_of(constraint.condition))
+    found |= {field.name for field in model._meta.concrete_fields if field.unique and not field.primary_key}
+    return tuple(sorted(found - {"origin"}))
+
+
+def _fields_of(condition: Q | None) -> Iterable[str]:
+    for child in condition.children if condition is not None else ():
+        if isinstance(child, Q):
+            yield from _fields_of(child)
+        elif isinstance(child, tuple):
+            yield str(child[0]).partition("__")[0]
+
+
+@cache
+def path_fields(label: str) -> tuple[str, ...]:
+    """Return the fields of a kind that decide what is in scope because of a row of it."""
+    kind = by_label()[label]
+    steps = branches(label)
+    if not steps:
+        return ()
+    return tuple({kind.via or kind.root, *(step.field for step in steps if step.is_up)} - {""})
+
+
+class Plan:
+    """The actions of one batch, in a temporary table; ``counts`` has them by kind."""
+
+    def __init__(
+        self, cursor: Any, flow: Flow, keys: Keys, *, excluded: Iterable[tuple[str, Any]] = ()
+    ) -> None:
+        self._cursor = cursor
+        self.flow = flow
+        self.keys = keys
+        self.counts: dict[str, Counter[str]] = {}
+        self._excluded = tuple(excluded)
+
+    def build(self) -> None:
+        """Decide on every key, and on what is in or out of scope because of it."""
+        self._wake()
+        for kind in in_scope_order():
+            if kind.label not in self.keys.kinds:
+                continue
+            self.keys.analyse()
+            share = self.flow.shares.get(kind.label)
+            expands = share is None
+            if share is not None:
+                expands = self._classify(share)
+            if expands:
+                self._expand(kind)
+
+    def classify(self, share: Share) -> None:
+        """Decide on the keys of one kind alone."""
+        self.keys.analyse()
+        self._classify(share)
+
+    def actions(self, label: str, *actions: str) -> int:
+        """Return how many rows of a kind have one of these actions."""
+        counts = self.counts.get(label)
+        return sum(counts[action] for action in actions) if counts else 0
+
+    def ids(self, label: str, *actions: str) -> list[Any]:
+        """Return the ids of the rows of a kind that have one of these actions."""
+        if not self.actions(label, *actions):
+            return []
+        self._cursor.execute(
+            "SELECT id FROM pg_temp.mirror_plan WHERE kind = %s AND action = ANY(%s)", [label, list(actions)]
+        )
+        return [row[0] for row in self._cursor.fetchall()]
+
+    @staticmethod
+    def no_counts() -> Counter[str]:
+        """Return the counts of a kind without rows."""
+        return Counter()
+
+    def drop(self, label: str, ids: list[Any], actions: Iterable[str]) -> None:
+        """Take rows out of the plan."""
+        self._cursor.execute(
+            "DELETE FROM pg_temp.mirror_plan WHERE kind = %s AND id = ANY(%s) AND action = ANY(%s)",
+            [label, ids, list(actions)],
+        )
+
+    def forget(self, labels: list[str]) -> None:
+        """Take kinds that have been written out of the plan."""
+        self._cursor.execute("DELETE FROM pg_temp.mirror_plan WHERE kind = ANY(%s)", [labels])
+        for label in labels:
+            self.counts.pop(label, None)
+
+    def _wake(self) -> None:
+        """Look again at rows whose condition asks for what has changed."""
+        for label in [label for label in self.keys.kinds if by_label()[label].wakes]:
+            kind = by_label()[label]
+            woken = kind_of(kind.field(kind.wakes).related_model)
+            if woken is None or woken.label not in self.flow.listens:
+                continue
+            self.keys.add(
+                woken.label,
+                sql.SQL(
+                    "SELECT t.{column} AS id FROM {schema}.{table} t JOIN pg_temp.mirror_keys k ON k.id = t.id"
+                    " WHERE k.kind = {kind} AND t.{column} IS NOT NULL"
+                ).format(
+                    column=sql.Identifier(kind.column(kind.wakes)),
+                    schema=self.flow.source,
+                    table=sql.Identifier(kind.table),
+                    kind=sql.Literal(label),
+                ),
+            )
+
+    def _classify(self, share: Share) -> bool:
+        """Plan the rows of one kind; say whether others are in or out of scope because of them."""
+        kind, flow = share.kind, self.flow
+        compared = [kind.column(name) for name in alternate_key(kind.label) if name in share.fields]
+        steps = [kind.column(name) for name in path_fields(kind.label) if name in share.fields]
+        self._cursor.execute(
+            sql.SQL(
+                """
+                WITH k AS (
+                    SELECT id, bit_or(operations) AS operations FROM pg_temp.mirror_keys
+                    WHERE kind = {kind} GROUP BY id
+                ), wanted AS MATERIALIZED (
+                    SELECT {columns} FROM k JOIN {source}.{table} t ON t.id = k.id WHERE {in_scope}
+                ), planned AS (
+                    INSERT INTO pg_temp.mirror_plan (kind, id, action, moved)
+                    SELECT {kind}, k.id,
+                        CASE
+                            WHEN w.id IS NULL THEN 'delete'
+                            WHEN d.id IS NULL THEN 'insert'
+                            WHEN d.origin IS DISTINCT FROM {owner} THEN 'foreign'
+                            WHEN {replaced} THEN 'replace'
+                            ELSE 'update'
+                        END,
+                        {moved}
+                    FROM k
+                    LEFT JOIN wanted w ON w.id = k.id
+                    LEFT JOIN {target}.{table} d ON d.id = k.id
+                    WHERE w.id IS NOT NULL OR (d.origin = {owner} AND d.retired_at IS NULL)
+                    RETURNING action, moved
+                )
+                SELECT action, count(*), bool_or(moved) FROM planned GROUP BY action
+                """
+            ).format(
+                kind=sql.Literal(kind.label),
+                columns=sql.SQL(", ").join(
+                    sql.Identifier("t", name) for name in dict.fromkeys(["id", *compared, *steps])
+                ),
+                source=flow.source,
+                target=flow.target,
+                table=sql.Identifier(kind.table),
+                in_scope=flow.in_scope(kind, "t"),
+                owner=sql.Literal(flow.owner.pk),
+                replaced=_differs(compared),
+                moved=self._moved(kind, steps),
+            )
+        )
+        counts: Counter[str] = Counter()
+        expands = False
+        for action, count, moved in self._cursor.fetchall():
+            counts[action] += count
+            expands = expands or moved
+        self.counts[kind.label] = counts
+        for label, key in self._excluded:
+            if label == kind.label:
+                self.drop(label, [key], [INSERT, UPDATE, REPLACE])
+        return expands
+
+    def _moved(self, kind: Kind, steps: list[str]) -> sql.Composable:
+        """Return the expression for: what hangs off this row enters, leaves, or hangs elsewhere now."""
+        if not branches(kind.label):
+            return sql.SQL("false")
+        return sql.SQL(
+            "w.id IS NULL OR d.id IS NULL OR d.retired_at IS NOT NULL OR k.operations & {forced} > 0 OR {differs}"
+        ).format(forced=sql.Literal(WITH_BRANCHES), differs=_differs(steps))
+
+    def _expand(self, kind: Kind) -> None:
+        """Add the keys of what is in scope because of the rows of this kind."""
+        rows = sql.SQL("SELECT id FROM pg_temp.mirror_plan WHERE kind = {} AND moved")
+        if kind.label not in self.flow.shares:
+            rows = sql.SQL("SELECT id FROM pg_temp.mirror_keys WHERE kind = {}")
+        moved = rows.format(sql.Literal(kind.label))
+        for step in branches(kind.label):
+            if step.kind.label in self.flow.listens:
+                query = self._up if step.is_up else self._down
+                self.keys.add(
+                    step.kind.label, query(kind, step.kind, step.field, moved), ANYTHING | WITH_BRANCHES
+                )
+
+    def _down(self, _kind: Kind, child: Kind, field: str, rows: sql.Composable) -> sql.Composable:
+        """Return the children in the owner's schema and those that the receiver has of them."""
+        is_owners = self.flow.is_owners(child)
+        parts = {
+            "source": self.flow.source,
+            "target": self.flow.target,
+            "table": sql.Identifier(child.table),
+            "column": sql.Identifier(child.column(field)),
+            "rows": rows,
+            "owner": sql.Literal(self.flow.owner.pk),
+            "whose": sql.SQL("c.origin IS NULL")
+            if is_owners
+            else sql.SQL("c.origin = {}").format(sql.Literal(self.flow.receiver.pk)),
+        }
+        query = "SELECT c.id FROM {source}.{table} c WHERE c.{column} IN ({rows}) AND {whose}"
+        if is_owners:
+            query += (
+                " UNION ALL SELECT c.id FROM {target}.{table} c WHERE c.{column} IN ({rows}) AND c.origin = {owner}"
+            )
+        return sql.SQL(query).format(**parts)
+
+    def _up(self, kind: Kind, _above: Kind, field: str, rows: sql.Composable) -> sql.Composable:
+        """Return what the rows name, in the owner's schema now and at the receiver before."""
+        return sql.SQL(
+            "SELECT c.{column} AS id FROM {source}.{table} c WHERE c.id IN ({rows}) AND c.{column} IS NOT NULL"
+            " UNION SELECT c.{column} FROM {target}.{table} c WHERE c.id IN ({rows}) AND c.{column} IS NOT NULL"
+        ).format(
+            source=self.flow.source,
+            target=self.flow.target,
+            table=sql.Identifier(kind.table),
+            column=sql.Identifier(kind.column(field)),
+            rows=rows,
+        )
+
+
+def _differs(columns: list[str]) -> sql.Composable:
+    """Return the condition under which the receiver's row differs in one of these columns."""
+    if not columns:
+        return sql.SQL("false")
+    return sql.SQL("({theirs}) IS DISTINCT FROM ({ours})").format(
+        theirs=sql.SQL(", ").join(sql.Identifier("d", name) for name in columns),
+        ours=sql.SQL(", ").join(sql.Identifier("w", name) for name in columns),
+    )

@@ -1,0 +1,57 @@
+"""Keep the logs bounded: what all streams have read goes, and no pause holds more than a cap."""
+
+from django.db import connection, transaction
+from django.db.models import Q
+from psycopg import sql
+
+from federation.mirror.batch import refill
+from federation.mirror.keys import Snapshot
+from federation.models import Institution, Stream
+from federation.scope import schema_identifier
+
+# A stream that rests holds at most this many rows of the log; beyond, it is compared anew on return.
+LOG_CAP = 100_000
+
+
+def trim() -> int:
+    """Trim the log of every hosted institution; return the number of rows deleted."""
+    return sum(trim_log(institution) for institution in Institution.objects.all())
+
+
+def trim_log(institution: Institution) -> int:
+    """Delete the rows of one log that no stream will read again."""
+    log = sql.SQL("{}.mirror_log").format(schema_identifier(institution.schema_name))
+    with transaction.atomic(), connection.cursor() as cursor:
+        _let_go(institution, log)
+        cursors = [
+            Snapshot(text)
+            for text in Stream.objects.filter(owner=institution, cursor__isnull=False).values_list(
+                "cursor", flat=True
+            )
+        ]
+        if cursors:
+            # Below the oldest xmin nothing is unread, whatever was in progress.
+            oldest = min(cursor.xmin for cursor in cursors)
+        else:
+            cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
+            oldest = int(cursor.fetchone()[0])
+        cursor.execute(sql.SQL("DELETE FROM {} WHERE xid < {}::xid8").format(log, sql.Literal(str(oldest))))
+        return int(cursor.rowcount)
+
+
+def _let_go(institution: Institution, log: sql.Composed) -> None:
+    """Give up the place of streams that have more than the cap unread."""
+    with connection.cursor() as counting:
+        for stream in (
+            Stream.objects.select_for_update(skip_locked=True)
+            .filter(owner=institution, cursor__isnull=False)
+            .filter(Q(agreement__suspended_at__isnull=False) | Q(state=Stream.State.BROKEN))
+        ):
+            counting.execute(
+                sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} LIMIT {}) unread").format(
+                    log, Snapshot(str(stream.cursor)).is_past(), sql.Literal(LOG_CAP + 1)
+                )
+            )
+            if counting.fetchone()[0] > LOG_CAP:
+                refill(stream, "the log was trimmed during a long pause")
+                stream.save()

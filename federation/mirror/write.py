@@ -1,0 +1,437 @@
+"""Carry a plan out in the receiver's schema: delete, update, insert, and prove what foreign keys prove."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import psycopg
+from django.apps import apps
+from django.conf import settings
+from django.db import DataError, IntegrityError, connection, models, transaction
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from federation.mirror.failpoints import failpoint
+from federation.mirror.plan import DELETE, INSERT, REPLACE, RETIRE, UPDATE, Plan
+from federation.scope import ALWAYS, Flow, Kind, Share, by_label, in_foreign_key_order, kind_of
+
+_CURRENCIES_OF = {
+    "portfolios.Portfolio": "currency",
+    "portfolios.Holding": "currency",
+    "portfolios.Transaction": "currency",
+    "models_portfolio.ModelPortfolio": "currency",
+}
+_SECURITY = "portfolios.Security"
+
+
+class RowsRefused(Exception):
+    """Some rows cannot be written now: by (kind, key), the constraint or field that stands in the way."""
+
+    def __init__(self, rows: dict[tuple[str, Any], str]) -> None:
+        super().__init__(f"{len(rows)} rows")
+        self.rows = rows
+
+
+class OwnRowsAppeared(Exception):
+    """A row of the receiver's own, committed after the snapshot, names a row that was to go."""
+
+
+@dataclass
+class Written:
+    """What was written: rows by kind, and what they name."""
+
+    rows: int = 0
+    named: dict[tuple[str, str], set[Any]] = field(default_factory=dict)
+    securities: set[Any] = field(default_factory=set)
+    currencies: set[str] = field(default_factory=set)
+
+
+@cache
+def _references(label: str) -> tuple[tuple[str, str, str], ...]:
+    """Return (table, column, label) of every foreign key of an institution's tables that names this kind."""
+    model = by_label()[label].model
+    tenant_apps = {apps.get_app_config(name.rpartition(".")[2]).label for name in settings.TENANT_APPS}
+    found = []
+    for relation in model._meta.get_fields(include_hidden=True):
+        if not isinstance(relation, models.ManyToOneRel):
+            continue
+        child = relation.related_model._meta
+        if child.app_label in tenant_apps and not child.proxy and child.managed:
+            found.append((child.db_table, str(relation.field.column), child.label))
+    return tuple(found)
+
+
+def blank(of: models.Field) -> sql.Composable:
+    """Return what stands in a column that is not shared, or no longer: null, nothing, or the default."""
+    if of.null:
+        return sql.SQL("NULL")
+    if of.has_default():
+        value = of.get_default()
+    elif isinstance(of, models.BooleanField):
+        value = False
+    elif of.empty_strings_allowed:
+        value = ""
+    else:
+        raise ValueError(f"{of.model._meta.label}.{of.name} can not be left out")
+    prepared = of.get_db_prep_save(value, connection)
+    return sql.Literal(Jsonb(value) if isinstance(of, models.JSONField) else prepared)
+
+
+@cache
+def _unshared(share: Share) -> tuple[tuple[str, sql.Composable], ...]:
+    """Return the columns that have to be filled although they are not shared."""
+    columns = set(share.columns) | {"origin", "retired_at"}
+    return tuple(
+        (of.column, blank(of))
+        for of in share.kind.model._meta.concrete_fields
+        if of.column not in columns and not of.null
+    )
+
+
+class Writer:
+    """Writes the rows of a plan. ``careful`` isolates the rows that the database refuses, one by one."""
+
+    def __init__(self, cursor: Any, plan: Plan, *, careful: bool = False) -> None:
+        self._cursor = cursor
+        self.plan = plan
+        self.flow: Flow = plan.flow
+        self.careful = careful
+        self.written = Written()
+        self.refused: dict[tuple[str, Any], str] = {}
+        self.deleted: dict[str, list[Any]] = {}
+
+    def write(self) -> None:
+        """Delete what left, then update, then insert; raise RowsRefused for rows whose parents are missing."""
+        shares = list(self.flow.shares.values())
+        for share in reversed(shares):
+            self._delete(share)
+        failpoint("mid_write")
+        for share in shares:
+            if self.plan.actions(share.kind.label, UPDATE):
+                self._careful(share, [UPDATE], self._update)
+        for share in shares:
+            if self.plan.actions(share.kind.label, INSERT, REPLACE):
+                self._careful(share, [INSERT, REPLACE], self._insert)
+
+    def write_only(self, share: Share) -> None:
+        """Update and insert the rows of one kind."""
+        if self.plan.actions(share.kind.label, UPDATE):
+            self._careful(share, [UPDATE], self._update)
+        if self.plan.actions(share.kind.label, INSERT, REPLACE):
+            self._careful(share, [INSERT, REPLACE], self._insert)
+
+    def delete_only(self, labels: Iterable[str]) -> None:
+        """Delete or retire the rows of these kinds, also of kinds that are not shared any more."""
+        for label in labels:
+            kind = by_label()[label]
+            self._delete(self.flow.shares.get(label) or Share(kind, kind.shared_fields))
+
+    # Leaving
+
+    def _delete(self, share: Share) -> None:
+        label = share.kind.label
+        if not self.plan.actions(label, DELETE, REPLACE):
+            return
+        if self.plan.actions(label, DELETE):
+            self._keep_what_is_named(share)
+            leaving = self.plan.ids(label, DELETE)
+            if leaving:
+                self.deleted[label] = leaving
+            self._drop_grants(share.kind)
+        self._execute(
+            "DELETE FROM {target}.{table} d USING pg_temp.mirror_plan p"
+            " WHERE p.kind = {kind} AND p.action IN ('delete', 'replace') AND d.id = p.id AND d.origin = {owner}",
+            share.kind,
+        )
+        self.written.rows += self._cursor.rowcount
+
+    def _keep_what_is_named(self, share: Share) -> None:
+        """Retire the leaving rows that rows which stay still name, and blank what is personal in them."""
+        kind = share.kind
+        references = _references(kind.label)
+        if not references:
+            return
+        named = sql.SQL(" OR ").join(
+            sql.SQL("EXISTS (SELECT 1 FROM {target}.{table} c WHERE c.{column} = p.id{but})").format(
+                target=self.flow.target,
+                table=sql.Identifier(table),
+                column=sql.Identifier(column),
+                but=sql.SQL(
+                    " AND NOT EXISTS (SELECT 1 FROM pg_temp.mirror_plan o WHERE o.kind = {} AND o.id = c.id"
+                    " AND o.action = 'delete')"
+                ).format(sql.Literal(kind.label))
+                if label == kind.label
+                else sql.SQL(""),
+            )
+            for table, column, label in references
+        )
+        self._execute(
+            "UPDATE pg_temp.mirror_plan p SET action = 'retire' WHERE p.kind = {kind} AND p.action = 'delete' AND ("
+            "{named})",
+            kind,
+            named=named,
+        )
+        retired = self._cursor.rowcount
+        if not retired:
+            return
+        self.plan.counts[kind.label][DELETE] -= retired
+        self.plan.counts[kind.label][RETIRE] += retired
+        blanked = [
+            sql.SQL("{} = {}").format(sql.Identifier(kind.column(name)), blank(kind.field(name)))
+            for name in kind.personal_fields
+            if name in share.fields
+        ]
+        for key in share.foreign_keys:
+            target = kind_of(key.related_model)
+            if key.null and target is not None and key.name not in kind.personal_fields:
+                blanked.append(
+                    sql.SQL(
+                        "{column} = CASE WHEN EXISTS (SELECT 1 FROM pg_temp.mirror_plan o WHERE o.kind = {target}"
+                        " AND o.action = 'delete' AND o.id = d.{column}) THEN NULL ELSE d.{column} END"
+                    ).format(column=sql.Identifier(key.column), target=sql.Literal(target.label))
+                )
+        blanked.append(sql.SQL("retired_at = statement_timestamp()"))
+        self._execute(
+            "UPDATE {target}.{table} d SET {blanked} FROM pg_temp.mirror_plan p"
+            " WHERE p.kind = {kind} AND p.action = 'retire' AND d.id = p.id AND d.origin = {owner}",
+            kind,
+            blanked=sql.SQL(", ").join(blanked),
+        )
+        self.written.rows += self._cursor.rowcount
+
+    def _drop_grants(self, kind: Kind) -> None:
+        """Take back single grants on rows that leave."""
+        for table in ("guardian_userobjectpermission", "guardian_groupobjectpermission"):
+            self._execute(
+                "DELETE FROM {target}.{grants} g USING {target}.django_content_type c, pg_temp.mirror_plan p"
+                " WHERE c.id = g.content_type_id AND c.app_label = {app} AND c.model = {model}"
+                " AND p.kind = {kind} AND p.action IN ('delete', 'retire') AND g.object_pk = p.id::text",
+                kind,
+                grants=sql.Identifier(table),
+                app=sql.Literal(kind.model._meta.app_label),
+                model=sql.Literal(kind.model._meta.model_name),
+            )
+
+    # Coming and changing
+
+    def _update(self, share: Share, only: sql.Composable) -> None:
+        columns = [name for name in share.columns if name != "id"]
+        self._returning(
+            share,
+            "UPDATE {target}.{table} d SET {set}, retired_at = NULL"
+            " FROM pg_temp.mirror_plan p JOIN {source}.{table} s ON s.id = p.id"
+            " WHERE p.kind = {kind} AND p.action = 'update'{only} AND d.id = p.id AND d.origin = {owner}"
+            " AND (({theirs}) IS DISTINCT FROM ({ours}) OR d.retired_at IS NOT NULL)",
+            set=sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in columns),
+            theirs=sql.SQL(", ").join(sql.Identifier("d", name) for name in columns),
+            ours=sql.SQL(", ").join(sql.Identifier("s", name) for name in columns),
+            only=only,
+        )
+
+    def _insert(self, share: Share, only: sql.Composable) -> None:
+        unshared = _unshared(share)
+        self._returning(
+            share,
+            "INSERT INTO {target}.{table} AS d ({columns}, origin{more})"
+            " SELECT {values}, {owner}{defaults} FROM pg_temp.mirror_plan p JOIN {source}.{table} s ON s.id = p.id"
+            " WHERE p.kind = {kind} AND p.action IN ('insert', 'replace'){only}",
+            columns=sql.SQL(", ").join(map(sql.Identifier, share.columns)),
+            values=sql.SQL(", ").join(sql.Identifier("s", name) for name in share.columns),
+            more=sql.SQL("").join(sql.SQL(", ") + sql.Identifier(name) for name, _value in unshared),
+            defaults=sql.SQL("").join(sql.SQL(", ") + value for _name, value in unshared),
+            only=only,
+        )
+
+    def _returning(self, share: Share, statement: str, **parts: Any) -> None:
+        """Run a statement and note what the rows it wrote name."""
+        kind = share.kind
+        noted = {key.column: key for key in share.foreign_keys}
+        currency = _CURRENCIES_OF.get(kind.label)
+        columns = [*noted, *([currency] if currency else [])]
+        aggregates = sql.SQL("").join(
+            sql.SQL(", array_agg(DISTINCT {0}) FILTER (WHERE {0} IS NOT NULL)").format(sql.Identifier(name))
+            for name in columns
+        )
+        returning = sql.SQL(", ").join(sql.Identifier("d", name) for name in dict.fromkeys(["id", *columns]))
+        self._execute(
+            "WITH written AS ("
+            + statement
+            + " RETURNING {returning}) SELECT count(*){aggregates} FROM written",
+            kind,
+            returning=returning,
+            aggregates=aggregates,
+            **parts,
+        )
+        count, *values = self._cursor.fetchone()
+        self.written.rows += count
+        for name, found in zip(columns, values, strict=True):
+            if not found:
+                continue
+            if name == currency:
+                self.written.currencies |= set(found)
+                continue
+            self.written.named.setdefault((kind.label, noted[name].name), set()).update(found)
+            if noted[name].related_model._meta.label == _SECURITY:
+                self.written.securities |= set(found)
+
+    # Trouble
+
+    def _careful(
+        self, share: Share, actions: list[str], write: Callable[[Share, sql.Composable], None]
+    ) -> None:
+        if not self.careful:
+            write(share, sql.SQL(""))
+            return
+        for ids in self._halves(self.plan.ids(share.kind.label, *actions), share, write):
+            self.plan.drop(share.kind.label, ids, actions)
+            self.plan.counts[share.kind.label][actions[0]] -= len(ids)
+
+    def _halves(
+        self, ids: list[Any], share: Share, write: Callable[[Share, sql.Composable], None]
+    ) -> Iterator[list[Any]]:
+        """Write as many of the rows as the database takes; give those that it refuses."""
+        if not ids:
+            return
+        try:
+            with transaction.atomic():
+                write(share, sql.SQL(" AND p.id = ANY({})").format(sql.Literal(ids)))
+        except (DataError, IntegrityError) as error:
+            if len(ids) == 1:
+                self.refused[share.kind.label, ids[0]] = reason_of(error)
+                yield ids
+                return
+            middle = len(ids) // 2
+            yield from self._halves(ids[:middle], share, write)
+            yield from self._halves(ids[middle:], share, write)
+
+    # Proof
+
+    def check_parents(self) -> None:
+        """Raise RowsRefused for written rows that name what is not there, or is not theirs to name.
+
+        What the owner shares must have come from it; what belongs to the receiver must be its own and
+        stand under this agreement, and stays until this transaction ends.
+        """
+        checks, locks = [], []
+        for (label, name), ids in self.written.named.items():
+            target, condition, is_receivers = self._parent(by_label()[label], name)
+            parts = {
+                "what": sql.Literal(f"{label}.{name}"),
+                "ids": sql.Literal(list(ids)),
+                "target": self.flow.target,
+                "table": sql.Identifier(target._meta.db_table),
+                "condition": condition,
+            }
+            checks.append(
+                sql.SQL(
+                    "SELECT {what} AS what, named.id FROM unnest({ids}) AS named (id) WHERE NOT EXISTS"
+                    " (SELECT 1 FROM {target}.{table} t WHERE t.id = named.id AND {condition})"
+                ).format(**parts)
+            )
+            if is_receivers:
+                locks.append(
+                    sql.SQL("SELECT 1 FROM {target}.{table} WHERE id = ANY({ids}) FOR KEY SHARE").format(
+                        **parts
+                    )
+                )
+        for lock in locks:
+            self._cursor.execute(lock)
+        if not checks:
+            return
+        self._cursor.execute(sql.SQL(" UNION ALL ").join(checks))
+        missing: dict[str, list[Any]] = {}
+        for what, key in self._cursor.fetchall():
+            missing.setdefault(what, []).append(key)
+        if missing:
+            raise RowsRefused(dict(self._naming(missing)))
+
+    def _parent(self, kind: Kind, name: str) -> tuple[type[models.Model], sql.Composable, bool]:
+        target: type[models.Model] = kind.field(name).related_model  # type: ignore[assignment]
+        if target._meta.label == _SECURITY:
+            return target, sql.SQL("true"), False
+        named = kind_of(target)
+        if named is None:
+            raise ValueError(f"{kind.label}.{name} names what is never shared")
+        if self.flow.is_owners(named):
+            return target, sql.SQL("t.origin = {}").format(sql.Literal(self.flow.owner.pk)), False
+        return target, self.flow.belongs(named, "t"), True
+
+    def _naming(self, missing: dict[str, list[Any]]) -> Iterable[tuple[tuple[str, Any], str]]:
+        for what, keys in missing.items():
+            label, _, name = what.rpartition(".")
+            kind = by_label()[label]
+            self._execute(
+                "SELECT p.id FROM pg_temp.mirror_plan p JOIN {source}.{table} s ON s.id = p.id"
+                " WHERE p.kind = {kind} AND p.action IN ('insert', 'update', 'replace') AND s.{column} = ANY({keys})",
+                kind,
+                column=sql.Identifier(kind.column(name)),
+                keys=sql.Literal(keys),
+            )
+            for (key,) in self._cursor.fetchall():
+                yield (label, key), f"{name}: not there"
+
+    def look_again(self) -> None:
+        """Raise OwnRowsAppeared if a row committed since the snapshot names one that has been deleted.
+
+        Whoever comes after the deletion waits for it. Only a fresh snapshot, on a connection of its
+        own, sees who came between the snapshot and the deletion.
+        """
+        asked = [(label, reference) for label in self.deleted for reference in _references(label)]
+        if not asked:
+            return
+        parameters = connection.get_connection_params()
+        parameters.pop("cursor_factory", None)
+        parameters.pop("context", None)
+        with psycopg.connect(**parameters, autocommit=True) as fresh:
+            for label, (table, column, child) in asked:
+                # Received rows that name it are not new: they leave or stay in this transaction.
+                own = sql.SQL(" AND origin IS NULL") if _is_record(child) else sql.SQL("")
+                found = fresh.execute(
+                    sql.SQL("SELECT 1 FROM {}.{} WHERE {} = ANY({}){} LIMIT 1").format(
+                        self.flow.target,
+                        sql.Identifier(table),
+                        sql.Identifier(column),
+                        sql.Literal(self.deleted[label]),
+                        own,
+                    )
+                ).fetchone()
+                if found:
+                    raise OwnRowsAppeared(label)
+
+    def _execute(self, statement: str, kind: Kind, **parts: Any) -> None:
+        self._cursor.execute(
+            sql.SQL(statement).format(
+                source=self.flow.source,
+                target=self.flow.target,
+                table=sql.Identifier(kind.table),
+                kind=sql.Literal(kind.label),
+                owner=sql.Literal(self.flow.owner.pk),
+                **parts,
+            )
+        )
+
+
+@cache
+def _is_record(label: str) -> bool:
+    return any(of.column == "origin" for of in apps.get_model(label)._meta.concrete_fields)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what refused a row by name, never a value: PostgreSQL's details repeat the row."""
+    cause = error.__cause__
+    if not isinstance(cause, psycopg.Error):
+        return type(error).__name__
+    named = cause.diag.constraint_name or cause.diag.column_name
+    return named or f"SQLSTATE {cause.sqlstate}"
+
+
+__all__ = [
+    "ALWAYS",
+    "OwnRowsAppeared",
+    "RowsRefused",
+    "Writer",
+    "Written",
+    "in_foreign_key_order",
+    "reason_of",
+]
