@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.fields import CurrencyField, MoneyField
@@ -88,6 +89,11 @@ class Client(Record):
 
     def __str__(self) -> str:
         return self.name
+
+    def valid_profile(self) -> "RiskProfile | None":
+        """Return the newest risk profile if it may still be relied upon."""
+        newest = self.risk_profiles.order_by("-number").first()
+        return newest if newest is not None and newest.is_valid else None
 
 
 class ClientRecord(Record):
@@ -198,6 +204,12 @@ class KycStatus(ClientRecord):
     def __str__(self) -> str:
         return self.get_state_display()
 
+    @property
+    def is_valid(self) -> bool:
+        """Say whether the client was approved and the check has not expired."""
+        is_current = self.valid_until is None or self.valid_until >= timezone.localdate()
+        return self.state == self.State.APPROVED and is_current
+
 
 class KycEvidence(ClientRecord):
     """What a KYC check rested on; private to the institution that made it."""
@@ -251,6 +263,11 @@ class RiskProfile(ClientRecord):
 
     def __str__(self) -> str:
         return f"{self.level}/7"
+
+    @property
+    def is_valid(self) -> bool:
+        """Say whether the profile may be relied upon today."""
+        return self.valid_until >= timezone.localdate()
 
 
 class Note(ClientRecord):

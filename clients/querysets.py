@@ -120,6 +120,11 @@ class MandateQuerySet(RecordQuerySet):
         """Return the mandates that are in one of these states."""
         return self.with_state().filter(computed_state__in=states)
 
+    def editable_by(self, user: User) -> "MandateQuerySet":
+        """Return own drafts, and mandates that were returned, of clients that ``user`` may see."""
+        states = (MandateState.DRAFT, MandateState.SIGNED, MandateState.RETURNED)
+        return self.visible_to(user).own().in_state(*states)
+
     def managed_here(self) -> "MandateQuerySet":
         """Return the mandates that this institution manages, under agreements or for itself."""
         from clients.duties import Duty, performed_under
@@ -139,7 +144,7 @@ class MandateQuerySet(RecordQuerySet):
             value=Subquery(valuations.values("market_value")[:1]),
             value_currency=Subquery(valuations.values("currency")[:1]),
             value_date=Subquery(valuations.values("date")[:1]),
-            return_index=Subquery(valuations.values("return_index")[:1]),
+            since_start=Subquery(valuations.values(since_start=F("return_index") - 1)[:1]),
         )
 
 

@@ -56,9 +56,7 @@ def meaning(level: int) -> str:
 def why(profile: RiskProfile) -> str:
     """Say which answers decided on the level."""
     if profile.capacity < profile.tolerance:
-        return _(
-            "The answers show more appetite for risk than room for losses. The room for losses decides."
-        )
+        return _("The answers show more appetite for risk than room for losses. The room for losses decides.")
     if profile.tolerance < profile.capacity:
         return _("There is more room for losses than appetite for risk. The appetite decides.")
     return _("Room for losses and appetite for risk agree.")

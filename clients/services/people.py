@@ -246,6 +246,16 @@ def verify_payout_account(*, account: PayoutAccount, by: User) -> PayoutAccount:
 
 
 @transaction.atomic
+def plan_review(*, client: Client, day: datetime.date | None, by: User) -> Client:
+    """Set when a client is seen next."""
+    refuse_received(client)
+    client.next_review_date = day
+    client.save(update_fields=["next_review_date"])
+    audit("client.review_planned", client, by=by)
+    return client
+
+
+@transaction.atomic
 def write_note(*, client: Client, text: str, by: User) -> Note:
     """Keep a note about a client, for this institution alone."""
     refuse_received(client)

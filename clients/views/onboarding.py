@@ -17,12 +17,18 @@ from accounts.views_base import signed_in
 from clients import disclosure, services, words
 from clients.forms import KycForm, PartyFormSet, PlanForm, QuestionnaireForm, SubmitForm, WhoForm
 from clients.forms.who import stored, stored_parties
-from clients.models import Client, KycStatus, Mandate, RiskProfile
+from clients.models import Client, KycStatus, Mandate
+from clients.onboarding import next_url, steps
 from clients.partners import partners
-from clients.views.steps import draft_or_404, next_url, steps
 
 _PARTY_FIELDS = ("role", "name", "birth_date", "country", "national_id")
 _MOST_PARTIES = 50
+
+
+def _draft(request: HttpRequest, pk: uuid.UUID) -> Mandate:
+    mandates = Mandate.objects.editable_by(request.user).select_related("client", "risk_profile")
+    mandate: Mandate = get_object_or_404(mandates, pk=pk)
+    return mandate
 
 
 class WhoPage:
@@ -126,7 +132,7 @@ def client_create(request: HttpRequest) -> HttpResponse:
 @signed_in("client.edit")
 def who(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Step one again, for a draft."""
-    mandate = draft_or_404(request, pk)
+    mandate = _draft(request, pk)
     page = WhoPage(request, mandate.client)
     if page.is_sent and page.is_valid() and page.save():
         return redirect(next_url(mandate))
@@ -142,12 +148,6 @@ def mandate_start(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return redirect("clients:profile", mandate.pk)
 
 
-def current_profile(client: Client) -> RiskProfile | None:
-    """Return the client's newest risk profile if it may still be relied upon."""
-    newest: RiskProfile | None = client.risk_profiles.order_by("-number").first()
-    return newest if newest and newest.valid_until >= timezone.localdate() else None
-
-
 class ProfilePage:
     """Step two: identity, questionnaire and what is to be invested, in one form."""
 
@@ -157,7 +157,7 @@ class ProfilePage:
         self.request, self.mandate, self.client = request, mandate, client
         today = timezone.localdate()
         self.known_kyc = KycStatus.objects.filter(client=client).first()
-        self.known_profile = current_profile(client)
+        self.known_profile = client.valid_profile()
         again = request.GET.get("again", "")
         checked = self.known_kyc is not None and bool(
             self.known_kyc.checked_on and self.known_kyc.valid_until and self.known_kyc.valid_until >= today
@@ -171,7 +171,9 @@ class ProfilePage:
     def is_valid(self) -> bool:
         """Say whether all three parts are filled in."""
         forms = [form for form in (self.kyc, self.questions, self.plan) if form is not None]
-        return all([form.is_valid() for form in forms])
+        # Each is asked, so that all errors show at once.
+        valid = [form.is_valid() for form in forms]
+        return all(valid)
 
     @transaction.atomic
     def save(self) -> Mandate:
@@ -192,7 +194,7 @@ class ProfilePage:
 @signed_in("mandate.edit")
 def profile(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Step two: identity, risk profile, and what is to be invested."""
-    page = ProfilePage(request, draft_or_404(request, pk))
+    page = ProfilePage(request, _draft(request, pk))
     if request.method == "POST" and page.is_valid():
         try:
             mandate = page.save()
@@ -220,7 +222,7 @@ def profile(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("mandate.submit")
 def review(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Step four: look over everything, sign, authorise the disclosure, submit."""
-    mandate = draft_or_404(request, pk)
+    mandate = _draft(request, pk)
     if mandate.offer is None or mandate.client is None:
         return redirect(next_url(mandate))
     if mandate.submission:

@@ -1,14 +1,10 @@
-"""What the four steps of a new client have in common."""
+"""The four steps of a new client: which are done, and where to go on."""
 
-import uuid
 from dataclasses import dataclass
 
-from django.http import HttpRequest
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from clients.calculations.states import MandateState
 from clients.models import Mandate
 
 
@@ -36,7 +32,8 @@ def steps(here: int, mandate: Mandate | None) -> list[Step]:
         urls[2:] = [url if done[index] else "" for index, url in enumerate(urls[2:], start=1)]
     titles = (_("Who"), _("Profile"), _("Plan"), _("Review and sign"))
     return [
-        Step(index + 1, title, urls[index], done[index], index + 1 == here) for index, title in enumerate(titles)
+        Step(index + 1, title, urls[index], done[index], index + 1 == here)
+        for index, title in enumerate(titles)
     ]
 
 
@@ -44,13 +41,3 @@ def next_url(mandate: Mandate) -> str:
     """Return the URL of the first step that is not done."""
     waiting = next(step for step in steps(0, mandate) if not step.is_done)
     return waiting.url or reverse("clients:profile", args=[mandate.pk])
-
-
-def draft_or_404(request: HttpRequest, pk: uuid.UUID) -> Mandate:
-    """Return an own mandate that ``request.user`` may see and that is a draft or was returned, else 404."""
-    mandates = Mandate.objects.visible_to(request.user).own().select_related("client", "risk_profile")
-    mandate: Mandate = get_object_or_404(mandates.in_state(*EDITABLE), pk=pk)
-    return mandate
-
-
-EDITABLE = (MandateState.DRAFT, MandateState.SIGNED, MandateState.RETURNED)

@@ -1,0 +1,92 @@
+"""Filters of the lists of clients, mandates and instructions."""
+
+from typing import Any
+
+import django_filters
+from django.db.models import Q, QuerySet
+from django.forms import SearchInput
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from clients.day import AHEAD
+from clients.models import INSTRUCTION_STATES, MANDATE_STATES, Client, ClientInstruction, KycStatus, Mandate
+
+KYC_STATES = [*KycStatus.State.choices, ("expiring", _("Expires within 60 days"))]
+
+
+class ClientFilter(django_filters.FilterSet):
+    """Narrow clients down by words, kind, status and identity check."""
+
+    q = django_filters.CharFilter(label=_("Name or number"), method="by_words", widget=SearchInput)
+    kind = django_filters.ChoiceFilter(label=_("Kind"), choices=Client.Kind.choices)
+    status = django_filters.ChoiceFilter(label=_("Status"), choices=Client.Status.choices)
+    kyc = django_filters.ChoiceFilter(label=_("KYC"), choices=KYC_STATES, method="by_kyc")
+    mine = django_filters.BooleanFilter(label=_("Mine"), method="by_advisor")
+
+    class Meta:
+        model = Client
+        fields: tuple[str, ...] = ()
+
+    def by_words(self, queryset: QuerySet[Client], name: str, value: str) -> QuerySet[Client]:
+        """Return the clients whose name or number contains the words."""
+        return queryset.filter(Q(name__icontains=value) | Q(number__icontains=value))
+
+    def by_kyc(self, queryset: QuerySet[Client], name: str, value: str) -> QuerySet[Client]:
+        """Return the clients whose identity check stands so."""
+        if value == "expiring":
+            return queryset.filter(kyc__valid_until__lte=timezone.localdate() + AHEAD)
+        return queryset.filter(kyc__state=value)
+
+    def by_advisor(self, queryset: QuerySet[Client], name: str, value: bool) -> QuerySet[Client]:
+        """Return the clients of the person who looks, or of all others."""
+        mine = Q(advisor=self.request.user)
+        return queryset.filter(mine if value else ~mine)
+
+
+class MandateFilter(django_filters.FilterSet):
+    """Narrow mandates down by words, state and manager."""
+
+    q = django_filters.CharFilter(label=_("Client or number"), method="by_words", widget=SearchInput)
+    state = django_filters.ChoiceFilter(
+        label=_("State"),
+        field_name="computed_state",
+        choices=[(str(s), label) for s, label in MANDATE_STATES.items()],
+    )
+    manager = django_filters.CharFilter(
+        label=_("Manager"), field_name="manager_name", lookup_expr="icontains", widget=SearchInput
+    )
+
+    class Meta:
+        model = Mandate
+        fields: tuple[str, ...] = ()
+
+    def by_words(self, queryset: Any, name: str, value: str) -> Any:
+        """Return the mandates whose number or client contains the words."""
+        return queryset.filter(
+            Q(number__icontains=value) | Q(client__name__icontains=value) | Q(offer_name__icontains=value)
+        )
+
+
+class InstructionFilter(django_filters.FilterSet):
+    """Narrow instructions down by words, kind and where they stand."""
+
+    q = django_filters.CharFilter(label=_("Client or reference"), method="by_words", widget=SearchInput)
+    kind = django_filters.ChoiceFilter(label=_("Kind"), choices=ClientInstruction.Kind.choices)
+    state = django_filters.ChoiceFilter(
+        label=_("Stands"),
+        field_name="computed_state",
+        choices=[(str(s), label) for s, label in INSTRUCTION_STATES.items()],
+    )
+
+    class Meta:
+        model = ClientInstruction
+        fields: tuple[str, ...] = ()
+
+    def by_words(self, queryset: Any, name: str, value: str) -> Any:
+        """Return the instructions whose client, mandate or reference contains the words."""
+        reference = value.replace(" ", "")
+        return queryset.filter(
+            Q(mandate__client__name__icontains=value)
+            | Q(mandate__number__icontains=value)
+            | Q(reference__icontains=reference)
+        )

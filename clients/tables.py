@@ -1,0 +1,120 @@
+"""Lists of clients, mandates and instructions."""
+
+from typing import Any
+
+import django_tables2 as tables
+from django.utils.translation import gettext_lazy as _
+
+from accounts.columns import (
+    DateColumn,
+    LinkColumn,
+    MomentColumn,
+    MoneyColumn,
+    OriginColumn,
+    PercentColumn,
+    StateColumn,
+)
+from clients.models import INSTRUCTION_STATES, MANDATE_STATES, Client, ClientInstruction, KycStatus, Mandate
+
+_MANDATE_LABELS = {str(state): label for state, label in MANDATE_STATES.items()}
+_INSTRUCTION_LABELS = {str(state): label for state, label in INSTRUCTION_STATES.items()}
+
+
+class ClientTable(tables.Table):
+    """Clients with what matters before a call."""
+
+    name = LinkColumn(to="clients:client_detail", verbose_name=_("Name"))
+    number = tables.Column(verbose_name=_("Number"))
+    kind = tables.Column()
+    status = StateColumn()
+    total = MoneyColumn(verbose_name=_("Value"), currency_field="currency", places=0, total=True)
+    risk_level = tables.Column(
+        verbose_name=_("Risk"), attrs={"th": {"class": "figure"}, "td": {"class": "figure"}}
+    )
+    kyc_state = StateColumn(
+        verbose_name=_("KYC"), accessor="kyc__state", labels=dict(KycStatus.State.choices)
+    )
+    kyc_until = DateColumn(verbose_name=_("KYC until"), accessor="kyc__valid_until")
+    next_review_date = DateColumn()
+    advisor_name = tables.Column()
+    origin = OriginColumn()
+
+    class Meta:
+        model = Client
+        fields = ("name", "number", "kind", "status", "total", "risk_level", "kyc_state", "kyc_until")
+        sequence = (*fields, "next_review_date", "advisor_name", "origin")
+        order_by = "name"
+
+    def render_risk_level(self, value: int) -> str:
+        return f"{value}/7"
+
+
+class MandateTable(tables.Table):
+    """Mandates with where they stand."""
+
+    number = LinkColumn(to="clients:mandate_detail", verbose_name=_("Mandate"))
+    client = LinkColumn(
+        to="clients:client_detail", key="client_id", accessor="client__name", verbose_name=_("Client")
+    )
+    offer_name = tables.Column(verbose_name=_("Plan"))
+    manager_name = tables.Column(verbose_name=_("Manager"), empty_values=())
+    computed_state = StateColumn(verbose_name=_("State"), labels=_MANDATE_LABELS)
+    amount = MoneyColumn(currency_field="currency", places=0)
+    value = MoneyColumn(verbose_name=_("Value"), currency_field="value_currency", places=0, total=True)
+    since_start = PercentColumn(verbose_name=_("Since start"), signed=True)
+    submitted_at = MomentColumn()
+    origin = OriginColumn()
+
+    class Meta:
+        model = Mandate
+        fields = ("number", "client", "offer_name", "manager_name", "computed_state", "amount", "value")
+        sequence = (*fields, "since_start", "submitted_at", "origin")
+        order_by = "-submitted_at"
+
+    def render_manager_name(self, value: Any) -> str:
+        return str(value or _("In house"))
+
+    def value_manager_name(self, value: Any) -> str:
+        return str(value or _("In house"))
+
+
+class InstructionTable(tables.Table):
+    """Instructions with where they stand."""
+
+    kind = LinkColumn(
+        to="clients:instruction_detail",
+        accessor="get_kind_display",
+        order_by="kind",
+        verbose_name=_("Instruction"),
+    )
+    client = LinkColumn(
+        to="clients:client_detail",
+        key="mandate__client_id",
+        accessor="mandate__client__name",
+        verbose_name=_("Client"),
+    )
+    mandate = LinkColumn(
+        to="clients:mandate_detail", key="mandate_id", accessor="mandate__number", verbose_name=_("Mandate")
+    )
+    manager = tables.Column(accessor="mandate__manager_name", verbose_name=_("Manager"))
+    amount = MoneyColumn(currency_field="currency")
+    computed_state = StateColumn(verbose_name=_("Stands"), labels=_INSTRUCTION_LABELS)
+    wanted_date = DateColumn()
+    sent_at = MomentColumn()
+    sent_by_name = tables.Column(verbose_name=_("Sent by"))
+    origin = OriginColumn()
+
+    class Meta:
+        model = ClientInstruction
+        fields = (
+            "kind",
+            "client",
+            "mandate",
+            "manager",
+            "amount",
+            "computed_state",
+            "wanted_date",
+            "sent_at",
+        )
+        sequence = (*fields, "sent_by_name", "origin")
+        order_by = "-sent_at"

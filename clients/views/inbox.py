@@ -1,0 +1,124 @@
+"""The manager's inbox: mandates that wait for a decision."""
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+from accounts.models import Role, Unit, User
+from accounts.rights import reach
+from accounts.views_base import signed_in
+from clients import services, words
+from clients.calculations.states import MandateState
+from clients.checks import BAD, WARNING, checks_of
+from clients.forms import DecisionForm
+from clients.models import Mandate
+from clients.timeline import events_of
+from clients.views.live import live, mark_of
+
+
+def _inbox(user: User) -> "QuerySet[Mandate]":
+    return (
+        Mandate.objects.managed_by(user)
+        .filter(status="submitted")
+        .managed_here()
+        .select_related("client__kyc", "risk_profile")
+        .prefetch_related("decisions")
+    )
+
+
+@signed_in("mandate.decide")
+def mandate_inbox(request: HttpRequest) -> HttpResponse:
+    """Show what waits for a decision, oldest first, and what was returned; new rows appear by themselves."""
+    rows = list(
+        _inbox(request.user).in_state(MandateState.SUBMITTED, MandateState.RETURNED).order_by("submitted_at")
+    )
+    waiting = [each for each in rows if each.computed_state == MandateState.SUBMITTED]
+    returned = [each for each in rows if each.computed_state == MandateState.RETURNED]
+    mark = mark_of((each.pk, each.computed_state, each.submission) for each in rows)
+    return live(
+        request,
+        "clients/mandate_inbox.html",
+        "clients/_inbox_live.html",
+        mark,
+        {"waiting": waiting, "returned": returned, "newest": waiting[-1] if waiting else None},
+    )
+
+
+def _desks(user: User) -> "QuerySet[Unit]":
+    within = reach(user, [Role.PORTFOLIO_MANAGER])
+    if within.everything:
+        return Unit.objects.order_by("-kind", "name")
+    condition = Q(pk__in=[])
+    for path in within.paths:
+        condition |= Q(path__startswith=path)
+    return Unit.objects.filter(condition).order_by("-kind", "name")
+
+
+@signed_in("mandate.decide")
+def mandate_decide(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show one mandate with its checks, and decide on it."""
+    mandate = get_object_or_404(_inbox(request.user).prefetch_related("restrictions"), pk=pk)
+    data = request.POST if request.method == "POST" else None
+    form = DecisionForm(data, units=_desks(request.user), initial={"submission": mandate.submission})
+    decision = request.POST.get("decision", "")
+    if request.method == "POST" and form.is_valid():
+        try:
+            text = _decide(decision, mandate, form, request.user)
+        except (DomainError, ValidationError) as error:
+            form.refuse(error)
+        else:
+            messages.success(request, text)
+            return redirect("clients:mandate_inbox")
+    checks = checks_of(mandate)
+    profile = mandate.risk_profile
+    return render(
+        request,
+        "clients/mandate_decide.html",
+        {
+            "mandate": mandate,
+            "client": mandate.client,
+            "form": form,
+            "decision": decision,
+            "checks": checks,
+            "bad": sum(each.result == BAD for each in checks),
+            "warnings": sum(each.result == WARNING for each in checks),
+            "is_waiting": mandate.state == MandateState.SUBMITTED,
+            "state": mandate.state,
+            "events": events_of(mandate, []),
+            "profile": profile,
+            "profile_parts": words.parts(profile) if profile else [],
+            "level_name": words.level_name(profile.level) if profile else "",
+            "sustainability": words.SUSTAINABILITY.get(profile.sustainability, "") if profile else "",
+            "parties": mandate.client.parties.current() if mandate.client else [],
+            "contacts": mandate.client.contact_details.current() if mandate.client else [],
+            "others": _same_client(request.user, mandate),
+        },
+    )
+
+
+def _same_client(user: User, mandate: Mandate) -> Any:
+    return Mandate.objects.managed_by(user).filter(client=mandate.client_id).exclude(pk=mandate.pk)
+
+
+def _decide(decision: str, mandate: Mandate, form: DecisionForm, by: User) -> str:
+    data = form.cleaned_data
+    common: dict[str, Any] = {"mandate": mandate, "by": by, "submission": data["submission"]}
+    if decision == "accept":
+        if data["unit"] is None:
+            raise DomainError("desk_missing", _("Choose the desk that takes the mandate."), field="unit")
+        services.accept_mandate(unit=data["unit"], **common)
+        return _("Accepted. The portfolio is open.")
+    if decision == "return":
+        services.return_mandate(reason=data["reason"], missing=form.missing_labels(), **common)
+        return _("Returned. The advisor sees what is missing.")
+    if decision == "reject":
+        services.reject_mandate(reason=data["reason"], **common)
+        return _("Rejected. The advisor sees why; the client leaves your records.")
+    raise DomainError("decision_missing", _("Choose what to do: accept, return or reject."))

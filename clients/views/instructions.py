@@ -1,0 +1,175 @@
+"""What clients ask for: from the advisor's form to the outcome on the managing side."""
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+from stdnum import iso11649
+
+from accounts.errors import DomainError
+from accounts.lists import ListView
+from accounts.rights import can
+from accounts.views_base import signed_in
+from clients import services
+from clients.calculations.states import InstructionState, MandateState
+from clients.filters import InstructionFilter
+from clients.forms import InstructionForm, OutcomeForm
+from clients.models import ClientInstruction, InstructionOutcome, Mandate
+from clients.services.instructions import ENDED
+from clients.tables import InstructionTable
+from clients.timeline import instruction_events
+from clients.views.clients import READERS
+from clients.views.live import live, mark_of
+
+Kind = ClientInstruction.Kind
+Outcome = InstructionOutcome.Outcome
+# Cash is answered where it is booked: on the desk of whoever keeps the accounts.
+_BY_HAND = {Kind.MODEL_CHANGE, Kind.CLOSE}
+
+
+class InstructionList(ListView):
+    """All instructions that a person may see, and how many wait for an answer here."""
+
+    roles = READERS
+    table_class = InstructionTable
+    filterset_class = InstructionFilter
+    title = gettext_lazy("Instructions")
+    template_name = "clients/instruction_list.html"
+    empty_title = gettext_lazy("No instructions yet")
+    empty_text = gettext_lazy("Deposits, withdrawals and changes of plan appear here as soon as one is sent.")
+
+    def get_queryset(self) -> QuerySet[ClientInstruction]:
+        rows = ClientInstruction.objects.visible_to(self.request.user).with_state()
+        return rows.select_related("mandate__client")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        if can(self.request.user, "instruction.answer"):
+            waiting = ClientInstruction.objects.visible_to(self.request.user).to_answer()
+            context["to_answer"] = waiting.select_related("mandate__client").order_by("sent_at")[:10]
+        return context
+
+
+@signed_in("instruction.send")
+def instruction_create(request: HttpRequest, pk: uuid.UUID, kind: str) -> HttpResponse:
+    """Write down a deposit, a withdrawal or the end of a mandate, and send it."""
+    mandates = (
+        Mandate.objects.visible_to(request.user).own().in_state(MandateState.ACTIVE, MandateState.ACCEPTED)
+    )
+    mandate = get_object_or_404(mandates.select_related("client"), pk=pk)
+    if kind not in {Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.CLOSE}:
+        raise Http404
+    data = request.POST if request.method == "POST" else None
+    form = InstructionForm(data, kind=kind, mandate=mandate, initial={"currency": mandate.currency})
+    if request.method == "POST" and form.is_valid():
+        try:
+            instruction = _draft(request, mandate, kind, form)
+        except (DomainError, ValidationError) as error:
+            form.refuse(error)
+        else:
+            return redirect("clients:instruction_detail", instruction.pk)
+    return render(
+        request,
+        "clients/instruction_form.html",
+        {
+            "form": form,
+            "mandate": mandate,
+            "client": mandate.client,
+            "kind": kind,
+            "title": Kind(kind).label,
+            "lacks_account": kind == Kind.WITHDRAWAL and not form.fields["payout_account"].queryset.exists(),
+        },
+    )
+
+
+@transaction.atomic
+def _draft(request: HttpRequest, mandate: Mandate, kind: str, form: InstructionForm) -> ClientInstruction:
+    instruction = services.draft_instruction(mandate=mandate, kind=kind, by=request.user, **form.cleaned_data)
+    if "draft" in request.POST:
+        messages.success(request, _("Kept as a draft. Send it when the client agrees."))
+        return instruction
+    messages.success(request, _("Sent. You see here what becomes of it."))
+    return services.send_instruction(instruction=instruction, by=request.user)
+
+
+@signed_in(roles=READERS)
+def instruction_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show one instruction and where it stands; answers appear without a reload."""
+    rows = ClientInstruction.objects.visible_to(request.user)
+    rows = rows.select_related("mandate__client", "payout_account").prefetch_related("outcomes")
+    instruction = get_object_or_404(rows, pk=pk)
+    state = instruction.state
+    may_answer = (
+        can(request.user, "instruction.answer")
+        and ClientInstruction.objects.filter(pk=instruction.pk).to_answer().exists()
+    )
+    reference = instruction.reference
+    context = {
+        "instruction": instruction,
+        "mandate": instruction.mandate,
+        "client": instruction.mandate.client,
+        "state": state,
+        "events": sorted(instruction_events(instruction), key=lambda each: each["at"], reverse=True),
+        "reference": iso11649.format(reference) if iso11649.is_valid(reference) else reference,
+        "form": OutcomeForm(),
+        "may_send": not instruction.is_received
+        and state == InstructionState.DRAFT
+        and can(request.user, "instruction.send"),
+        "may_withdraw": not instruction.is_received
+        and state not in {*ENDED, InstructionState.IN_PROGRESS}
+        and can(request.user, "instruction.send"),
+        "may_answer": may_answer,
+        "may_finish": may_answer and instruction.kind in _BY_HAND,
+        "is_cash": instruction.kind not in _BY_HAND,
+        "is_new": state in {InstructionState.SENT, InstructionState.RECEIVED},
+    }
+    mark = mark_of([state, [each.pk for each in instruction.outcomes.all()], may_answer])
+    return live(request, "clients/instruction_detail.html", "clients/_instruction_live.html", mark, context)
+
+
+def _own_instruction(request: HttpRequest, pk: uuid.UUID) -> ClientInstruction:
+    rows = ClientInstruction.objects.visible_to(request.user).own()
+    instruction: ClientInstruction = get_object_or_404(rows, pk=pk)
+    return instruction
+
+
+@require_POST
+@signed_in("instruction.send")
+def instruction_send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Send a draft."""
+    instruction = services.send_instruction(instruction=_own_instruction(request, pk), by=request.user)
+    messages.success(request, _("Sent. You see here what becomes of it."))
+    return redirect("clients:instruction_detail", instruction.pk)
+
+
+@require_POST
+@signed_in("instruction.send")
+def instruction_withdraw(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Withdraw an instruction that is not being carried out yet."""
+    instruction = services.withdraw_instruction(instruction=_own_instruction(request, pk), by=request.user)
+    messages.success(request, _("Withdrawn."))
+    return redirect("clients:instruction_detail", instruction.pk)
+
+
+@require_POST
+@signed_in("instruction.answer")
+def instruction_answer(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Record what became of an instruction."""
+    instruction = get_object_or_404(ClientInstruction.objects.visible_to(request.user).to_answer(), pk=pk)
+    form = OutcomeForm(request.POST)
+    if not form.is_valid():
+        raise Http404
+    outcome, note = form.cleaned_data["outcome"], form.cleaned_data["note"]
+    if outcome == Outcome.DONE and instruction.kind not in _BY_HAND:
+        raise DomainError("booked_elsewhere", _("Cash is done when it is booked. Do that on the desk."))
+    services.record_outcome(instruction=instruction, outcome=outcome, note=note, by=request.user)
+    messages.success(request, _("Answered. The advisor sees it."))
+    return redirect("clients:instruction_detail", instruction.pk)

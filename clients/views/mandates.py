@@ -1,0 +1,200 @@
+"""The list of mandates, and one mandate with what both sides did."""
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from accounts.errors import DomainError
+from accounts.lists import ListView
+from accounts.rights import can
+from accounts.views_base import signed_in
+from clients import disclosure, services, wealth, words
+from clients.calculations.states import MandateState
+from clients.filters import MandateFilter
+from clients.forms import AnswerForm, RestrictionForm, WithdrawForm
+from clients.models import ClientInstruction, Mandate, MandateRestriction
+from clients.onboarding import next_url
+from clients.services.mandates import WITHDRAWABLE
+from clients.tables import MandateTable
+from clients.timeline import events_of
+from clients.views.clients import READERS
+from clients.views.live import live, mark_of
+
+_ENDED = {MandateState.REJECTED, MandateState.WITHDRAWN, MandateState.CLOSED}
+
+
+class MandateList(ListView):
+    """All mandates that a person may see, own and received."""
+
+    roles = READERS
+    table_class = MandateTable
+    filterset_class = MandateFilter
+    title = gettext_lazy("Mandates")
+    empty_title = gettext_lazy("No mandates yet")
+    empty_text = gettext_lazy(
+        "A mandate begins with a client: who it is, the risk profile, a plan, a signature."
+    )
+
+    def get_queryset(self) -> QuerySet[Mandate]:
+        rows = Mandate.objects.visible_to(self.request.user).with_state().with_book()
+        return rows.select_related("client")
+
+    def get_empty_action(self) -> tuple[Any, str] | None:
+        if can(self.request.user, "client.edit"):
+            return gettext_lazy("New client"), reverse("clients:client_create")
+        return None
+
+
+def _own_mandate(request: HttpRequest, pk: uuid.UUID) -> Mandate:
+    mandate: Mandate = get_object_or_404(Mandate.objects.visible_to(request.user).own(), pk=pk)
+    return mandate
+
+
+@signed_in(roles=READERS)
+def mandate_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show one mandate; what the other side does appears without a reload."""
+    mandates = Mandate.objects.visible_to(request.user).select_related("client", "risk_profile")
+    mandate = get_object_or_404(mandates.prefetch_related("decisions", "restrictions"), pk=pk)
+    rows = ClientInstruction.objects.current().filter(mandate=mandate)
+    instructions = list(rows.prefetch_related("outcomes").order_by("-created_at"))
+    state = mandate.state
+    position = next(iter(wealth.positions_of([mandate], timezone.localdate())), None)
+    mark = mark_of(
+        [
+            state,
+            mandate.history,
+            [each.pk for each in mandate.decisions.all()],
+            [each.pk for each in mandate.restrictions.all()],
+            [(each.pk, each.state, len(each.outcomes.all())) for each in instructions],
+            position and (position.value, position.as_of),
+        ]
+    )
+    return live(
+        request,
+        "clients/mandate_detail.html",
+        "clients/_mandate_live.html",
+        mark,
+        _context(request, mandate, instructions, position),
+    )
+
+
+def _context(request: HttpRequest, mandate: Mandate, instructions: Any, position: Any) -> dict[str, Any]:
+    state, is_own, user = mandate.state, not mandate.is_received, request.user
+    last = mandate.decisions.all()
+    profile = mandate.risk_profile
+    return {
+        "mandate": mandate,
+        "client": mandate.client,
+        "state": state,
+        "instructions": instructions,
+        "events": events_of(mandate, instructions),
+        "position": position,
+        "last_decision": next(
+            (each for each in reversed(last) if each.outcome in {"returned", "rejected"}), None
+        ),
+        "level_name": words.level_name(profile.level) if profile else "",
+        "authorisation": disclosure.text(mandate.disclosure_text, mandate.manager_name)
+        if mandate.agreement
+        else "",
+        "answer_form": AnswerForm(),
+        "withdraw_form": WithdrawForm(),
+        "restriction_form": RestrictionForm(),
+        "restrictions": mandate.restrictions.all(),
+        "is_returned": state == MandateState.RETURNED,
+        "is_draft": mandate.is_draft,
+        "may_answer": is_own and can(user, "mandate.submit") and state == MandateState.RETURNED,
+        "may_withdraw": is_own and can(user, "mandate.submit") and state in WITHDRAWABLE,
+        "may_restrict": is_own and can(user, "mandate.edit") and state not in _ENDED,
+        "may_instruct": is_own and can(user, "instruction.send") and state == MandateState.ACTIVE,
+        "may_decide": can(user, "mandate.decide") and state == MandateState.SUBMITTED,
+    }
+
+
+@signed_in("mandate.edit")
+def mandate_resume(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Go to the first step of a draft that is not done."""
+    return redirect(next_url(get_object_or_404(Mandate.objects.editable_by(request.user), pk=pk)))
+
+
+@require_POST
+@signed_in("mandate.submit")
+def mandate_answer(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Answer a manager who returned a mandate, and submit it again."""
+    mandate, form = _own_mandate(request, pk), AnswerForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Answer what the manager asked for, then submit again."))
+        return redirect("clients:mandate_detail", mandate.pk)
+    services.submit_mandate(
+        mandate=mandate,
+        by=request.user,
+        signed_on=mandate.signed_on or timezone.localdate(),
+        disclosure_authorised_on=mandate.disclosure_authorised_on,
+        answer=form.cleaned_data["answer"],
+    )
+    messages.success(request, _("Submitted again with your answer."))
+    return redirect("clients:mandate_detail", mandate.pk)
+
+
+@require_POST
+@signed_in("mandate.submit")
+def mandate_withdraw(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Withdraw a mandate that is not managed yet."""
+    form = WithdrawForm(request.POST)
+    reason = form.cleaned_data["reason"] if form.is_valid() else ""
+    mandate = services.withdraw_mandate(mandate=_own_mandate(request, pk), by=request.user, reason=reason)
+    messages.success(request, _("Withdrawn. The manager no longer sees it."))
+    return redirect("clients:mandate_detail", mandate.pk)
+
+
+@require_POST
+@signed_in("mandate.edit")
+def restriction_add(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Add a wish to a mandate; the list of wishes is drawn again."""
+    mandate, form = _own_mandate(request, pk), RestrictionForm(request.POST)
+    if form.is_valid():
+        try:
+            services.add_restriction(mandate=mandate, by=request.user, **form.cleaned_data)
+        except (DomainError, ValidationError) as error:
+            form.refuse(error)
+        else:
+            form = RestrictionForm()
+    return _restrictions(request, mandate, form)
+
+
+@require_POST
+@signed_in("mandate.edit")
+def restriction_remove(request: HttpRequest, pk: uuid.UUID, restriction_pk: uuid.UUID) -> HttpResponse:
+    """Remove a wish from a mandate; the list of wishes is drawn again."""
+    mandate = _own_mandate(request, pk)
+    restriction = get_object_or_404(
+        MandateRestriction.objects.own().filter(mandate=mandate), pk=restriction_pk
+    )
+    services.remove_restriction(restriction=restriction, by=request.user)
+    return _restrictions(request, mandate, RestrictionForm())
+
+
+def _restrictions(request: HttpRequest, mandate: Mandate, form: RestrictionForm) -> HttpResponse:
+    if not request.htmx:
+        if form.errors:
+            messages.error(request, _("Enter a valid ISIN, or the name of a sector."))
+        return redirect("clients:mandate_detail", mandate.pk)
+    return render(
+        request,
+        "clients/_restrictions.html",
+        {
+            "mandate": mandate,
+            "restrictions": mandate.restrictions.current(),
+            "restriction_form": form,
+            "may_restrict": True,
+        },
+    )

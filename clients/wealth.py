@@ -1,0 +1,265 @@
+"""What clients own under all their mandates, whoever manages them, in one currency.
+
+Portfolios, valuations and exchange rates are known by name only: they belong to another app.
+"""
+
+import datetime
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from django.apps import apps
+from django.db.models import (
+    Case,
+    DecimalField,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
+from django.utils.translation import gettext as _
+
+from clients.models import Client, Mandate
+
+EURO = "EUR"
+_MONEY = DecimalField(max_digits=24, decimal_places=4)
+_RATE = DecimalField(max_digits=24, decimal_places=10)
+
+
+def rates() -> dict[str, Decimal]:
+    """Return the latest units of each currency for one euro, in one query."""
+    found = (
+        apps.get_model("portfolios", "ExchangeRate")
+        .objects.order_by("currency", "-date")
+        .distinct("currency")
+        .values_list("currency", "rate")
+    )
+    return {EURO: Decimal(1), **dict(found)}
+
+
+def convert(
+    amount: Decimal | None, from_currency: str, to_currency: str, known: Mapping[str, Decimal]
+) -> Decimal | None:
+    """Return ``amount`` in another currency; None where a rate is not known."""
+    if amount is None or from_currency == to_currency:
+        return amount
+    if from_currency not in known or to_currency not in known:
+        return None
+    return amount / known[from_currency] * known[to_currency]
+
+
+def with_total(clients: "QuerySet[Client]", known: Mapping[str, Decimal]) -> "QuerySet[Client]":
+    """Annotate ``total``: the latest values of all of a client's portfolios, in the client's currency.
+
+    Null where there is no portfolio, or a rate is not known.
+    """
+
+    def rate_of(currency: str) -> Case:
+        cases = [
+            When(**{currency: code}, then=Value(rate, output_field=_RATE)) for code, rate in known.items()
+        ]
+        return Case(*cases, default=None, output_field=_RATE)
+
+    in_euro = (
+        apps.get_model("portfolios", "Valuation")
+        .objects.filter(portfolio__mandate__client=OuterRef("pk"), is_latest=True)
+        .order_by()
+        .values("portfolio__mandate__client")
+        .annotate(total=Sum(ExpressionWrapper(F("market_value") / rate_of("currency"), output_field=_MONEY)))
+        .values("total")
+    )
+    return clients.annotate(
+        total=ExpressionWrapper(Subquery(in_euro) * rate_of("currency"), output_field=_MONEY)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """One mandate's portfolio: its value, what was put in and taken out, and its return over a period.
+
+    ``value`` and ``gain`` are in ``currency``, ``share`` is of the total; None is not available, for
+    the reason in ``problem``. ``returned`` is a fraction, time-weighted and net of fees.
+    """
+
+    mandate: Mandate
+    portfolio: uuid.UUID
+    number: str
+    currency: str
+    opened_on: datetime.date
+    as_of: datetime.date | None
+    value: Decimal | None
+    converted: Decimal | None
+    paid_in: Decimal
+    gain: Decimal | None
+    returned: Decimal | None
+    since: datetime.date | None
+    problem: str
+    is_simulated: bool
+    share: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wealth:
+    """What a client owns over all managers; ``total`` is None where a value or rate is missing."""
+
+    currency: str
+    positions: tuple[Position, ...]
+    total: Decimal | None
+    paid_in: Decimal | None
+    gain: Decimal | None
+    as_of: datetime.date | None
+    problem: str
+
+
+def positions_of(
+    mandates: Iterable[Mandate],
+    since: datetime.date,
+    *,
+    currency: str = "",
+    known: Mapping[str, Decimal] | None = None,
+) -> list[Position]:
+    """Return the position of each mandate that has a portfolio; returns are measured from ``since``.
+
+    Values are converted with the rates ``known`` where a ``currency`` is given.
+    """
+    by_id = {mandate.pk: mandate for mandate in mandates}
+    valuations = apps.get_model("portfolios", "Valuation").objects
+    flows = {
+        row["portfolio"]: row
+        for row in valuations.filter(portfolio__mandate__in=by_id)
+        .order_by()
+        .values("portfolio")
+        .annotate(inflow=Sum("inflow"), outflow=Sum("outflow"))
+    }
+    starts = {
+        row.portfolio_id: row
+        for row in valuations.filter(portfolio__mandate__in=by_id, date__lte=since)
+        .order_by("portfolio", "-date")
+        .distinct("portfolio")
+    }
+    latest = {
+        row.portfolio_id: row for row in valuations.filter(portfolio__mandate__in=by_id, is_latest=True)
+    }
+    portfolios = apps.get_model("portfolios", "Portfolio").objects.current().filter(mandate__in=by_id)
+    return [
+        _position(
+            by_id[each.mandate_id], each, latest.get(each.pk), starts.get(each.pk), flows, currency, known
+        )
+        for each in portfolios.order_by("opened_on")
+    ]
+
+
+def _position(
+    mandate: Mandate,
+    portfolio: Any,
+    latest: Any,
+    start: Any,
+    flows: Mapping[Any, Any],
+    currency: str,
+    known: Any,
+) -> Position:
+    flow = flows.get(portfolio.pk, {"inflow": Decimal(0), "outflow": Decimal(0)})
+    paid_in = flow["inflow"] - flow["outflow"]
+    value = latest.market_value if latest else None
+    converted = convert(value, portfolio.currency, currency, known)
+    problem = latest.problem if latest else _("Not valued yet.")
+    if value is not None and converted is None:
+        problem = _("There is no exchange rate for %(currency)s.") % {"currency": portfolio.currency}
+    base = start.return_index if start else Decimal(1)
+    return Position(
+        mandate=mandate,
+        portfolio=portfolio.pk,
+        number=portfolio.number,
+        currency=portfolio.currency,
+        opened_on=portfolio.opened_on,
+        as_of=latest.date if latest else None,
+        value=value,
+        converted=converted,
+        paid_in=paid_in,
+        gain=value - paid_in if value is not None else None,
+        returned=latest.return_index / base - 1 if latest and value is not None and base else None,
+        since=start.date if start else portfolio.opened_on,
+        problem=problem,
+        is_simulated=bool(latest and latest.has_simulated_prices),
+    )
+
+
+def wealth_of(client: Client, mandates: Iterable[Mandate], since: datetime.date) -> Wealth:
+    """Return what a client owns under these mandates, in the client's currency, in a fixed number of queries."""
+    known = rates()
+    positions = positions_of(mandates, since, currency=client.currency, known=known)
+    values = [each.converted for each in positions]
+    total = sum((value for value in values if value is not None), Decimal(0))
+    missing = next((each for each in positions if each.converted is None), None)
+    paid = [convert(each.paid_in, each.currency, client.currency, known) for each in positions]
+    is_known = bool(positions) and missing is None
+    paid_in = sum((each for each in paid if each is not None), Decimal(0)) if is_known else None
+    shown = tuple(
+        _with_share(each, total) if is_known and total and each.converted is not None else each
+        for each in positions
+    )
+    return Wealth(
+        currency=client.currency,
+        positions=shown,
+        total=total if is_known else None,
+        paid_in=paid_in,
+        gain=total - paid_in if paid_in is not None else None,
+        as_of=min((each.as_of for each in positions if each.as_of), default=None),
+        problem=f"{missing.number}: {missing.problem}" if missing else "",
+    )
+
+
+def _with_share(position: Position, total: Decimal) -> Position:
+    assert position.converted is not None
+    return replace(position, share=position.converted / total)
+
+
+def allocation(mandates: Iterable[Mandate], currency: str) -> list[tuple[str, Decimal]]:
+    """Return what the portfolios hold by asset class, largest first, in ``currency``; cash by its own name."""
+    known = rates()
+    holding = apps.get_model("portfolios", "Holding")
+    security = apps.get_model("portfolios", "Security")
+    labels = dict(security._meta.get_field("asset_class").flatchoices)
+    rows = (
+        holding.objects.current()
+        .filter(portfolio__mandate__in=[mandate.pk for mandate in mandates], market_value__isnull=False)
+        .order_by()
+        .values_list("security__asset_class", "portfolio__currency")
+        .annotate(total=Sum("market_value"))
+    )
+    sums: dict[str, Decimal] = {}
+    for asset_class, of_currency, total in rows:
+        amount = convert(total, of_currency, currency, known)
+        if amount:
+            name = str(labels.get(asset_class, asset_class)) if asset_class else _("Cash")
+            sums[name] = sums.get(name, Decimal(0)) + amount
+    return sorted(sums.items(), key=lambda each: each[1], reverse=True)
+
+
+def return_lines(
+    mandates: Iterable[Mandate], since: datetime.date
+) -> list[tuple[Mandate, list[tuple[str, float]]]]:
+    """Return each mandate's return from ``since`` on as days and fractions, about 120 points a line."""
+    by_id = {mandate.pk: mandate for mandate in mandates}
+    rows: dict[Any, list[tuple[datetime.date, Decimal]]] = {}
+    found = (
+        apps.get_model("portfolios", "Valuation")
+        .objects.filter(portfolio__mandate__in=by_id, date__gte=since)
+        .order_by("date")
+        .values_list("portfolio__mandate", "date", "return_index")
+    )
+    for mandate, day, index in found:
+        rows.setdefault(mandate, []).append((day, index))
+    return [(by_id[mandate], _thinned(points)) for mandate, points in rows.items()]
+
+
+def _thinned(points: list[tuple[datetime.date, Decimal]]) -> list[tuple[str, float]]:
+    step, base = max(1, len(points) // 120), points[0][1]
+    kept = [*points[:-1:step], points[-1]]
+    return [(day.isoformat(), round(float(index / base - 1), 6)) for day, index in kept]
