@@ -23,7 +23,7 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def issue(*, user: User, by: User) -> tuple[Invitation, str]:
+def issue(*, user: User, by: User | None) -> tuple[Invitation, str]:
     """Create an invitation for ``user`` and end the earlier ones; return it with its secret.
 
     To be called inside the transaction of the change that it belongs to.

@@ -20,7 +20,7 @@ def invite_person(
     job_title: str = "",
     language: str = "en",
     assignments: Iterable[tuple[str, Unit | None]] = (),
-    by: User,
+    by: User | None,
 ) -> tuple[Invitation, str]:
     """Create a person who may come in by invitation; return the invitation and its secret.
 
