@@ -5,6 +5,7 @@ import uuid
 from celery import current_app, shared_task
 
 from federation.mirror import arrivals, dispatch, trimming
+from federation.mirror.batch import Outcome
 from federation.models import Institution
 
 # A task gives way after this long and asks for another one.
@@ -21,7 +22,7 @@ def in_every_institution(task_name: str) -> None:
 @shared_task(ignore_result=True)
 def apply_stream(stream_id: str) -> None:
     """Apply what a stream has to do; somebody else's lease, or nothing to do, is no trouble."""
-    if dispatch.apply(uuid.UUID(stream_id), seconds=APPLY_SECONDS) == dispatch.Outcome.DONE:
+    if dispatch.apply(uuid.UUID(stream_id), seconds=APPLY_SECONDS) == Outcome.DONE:
         arrivals.hint(uuid.UUID(stream_id))
 
 

@@ -6,6 +6,7 @@ import random
 import time
 import uuid
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -197,10 +198,10 @@ def _position(cursor: Any, batch: _Batch) -> Outcome | None:
         if moved:
             refill(stream, "the database is not the one that was followed")
     if stream.cursor is None:
-        if stream.wait_for is None:
-            # Every change from now on is logged; who wrote before that may still be running.
-            stream.wait_for = snapshot.xmax
-        if snapshot.xmin < stream.wait_for:
+        # Every change from now on is logged; who wrote before that may still be running.
+        wait_for = snapshot.xmax if stream.wait_for is None else int(stream.wait_for)
+        stream.wait_for = Decimal(wait_for)
+        if snapshot.xmin < wait_for:
             stream.state = Stream.State.WAITING
             return Outcome.WAITING
         stream.cursor, stream.identity, stream.wait_for = snapshot.text, batch.identity, None

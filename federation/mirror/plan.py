@@ -119,7 +119,7 @@ class Plan:
         """Look again at rows whose condition asks for what has changed."""
         for label in [label for label in self.keys.kinds if by_label()[label].wakes]:
             kind = by_label()[label]
-            woken = kind_of(kind.field(kind.wakes).related_model)
+            woken = kind_of(kind.named_by(kind.wakes))
             if woken is None or woken.label not in self.flow.listens:
                 continue
             self.keys.add(
@@ -229,9 +229,7 @@ class Plan:
         }
         query = "SELECT c.id FROM {source}.{table} c WHERE c.{column} IN ({rows}) AND {whose}"
         if is_owners:
-            query += (
-                " UNION ALL SELECT c.id FROM {target}.{table} c WHERE c.{column} IN ({rows}) AND c.origin = {owner}"
-            )
+            query += " UNION ALL SELECT c.id FROM {target}.{table} c WHERE c.{column} IN ({rows}) AND c.origin = {owner}"
         return sql.SQL(query).format(**parts)
 
     def _up(self, kind: Kind, _above: Kind, field: str, rows: sql.Composable) -> sql.Composable:

@@ -84,7 +84,7 @@ def _add_own(cursor: Any, flow: Flow, securities: list[Any]) -> None:
                 table=sql.Identifier(kind.table),
                 columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
                 values=sql.SQL(", ").join(sql.Identifier("s", name) for name in columns),
-                more=sql.SQL("").join(sql.SQL(", ") + sql.Identifier(of.column) for of in rest),
+                more=sql.SQL("").join(sql.SQL(", ") + sql.Identifier(str(of.column)) for of in rest),
                 defaults=sql.SQL("").join(sql.SQL(", ") + blank(of) for of in rest),
                 ids=sql.Literal(securities),
             )

@@ -23,12 +23,8 @@ def trim_log(institution: Institution) -> int:
     log = sql.SQL("{}.mirror_log").format(schema_identifier(institution.schema_name))
     with transaction.atomic(), connection.cursor() as cursor:
         _let_go(institution, log)
-        cursors = [
-            Snapshot(text)
-            for text in Stream.objects.filter(owner=institution, cursor__isnull=False).values_list(
-                "cursor", flat=True
-            )
-        ]
+        followed = Stream.objects.filter(owner=institution, cursor__isnull=False)
+        cursors = [Snapshot(str(text)) for text in followed.values_list("cursor", flat=True)]
         if cursors:
             # Below the oldest xmin nothing is unread, whatever was in progress.
             oldest = min(cursor.xmin for cursor in cursors)

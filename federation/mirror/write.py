@@ -62,7 +62,7 @@ def _references(label: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(found)
 
 
-def blank(of: models.Field) -> sql.Composable:
+def blank(of: Any) -> sql.Composable:
     """Return what stands in a column that is not shared, or no longer: null, nothing, or the default."""
     if of.null:
         return sql.SQL("NULL")
@@ -83,7 +83,7 @@ def _unshared(share: Share) -> tuple[tuple[str, sql.Composable], ...]:
     """Return the columns that have to be filled although they are not shared."""
     columns = set(share.columns) | {"origin", "retired_at"}
     return tuple(
-        (of.column, blank(of))
+        (str(of.column), blank(of))
         for of in share.kind.model._meta.concrete_fields
         if of.column not in columns and not of.null
     )
@@ -177,7 +177,7 @@ class Writer:
             return
         self.plan.counts[kind.label][DELETE] -= retired
         self.plan.counts[kind.label][RETIRE] += retired
-        blanked = [
+        blanked: list[sql.Composable] = [
             sql.SQL("{} = {}").format(sql.Identifier(kind.column(name)), blank(kind.field(name)))
             for name in kind.personal_fields
             if name in share.fields
@@ -347,7 +347,7 @@ class Writer:
             raise RowsRefused(dict(self._naming(missing)))
 
     def _parent(self, kind: Kind, name: str) -> tuple[type[models.Model], sql.Composable, bool]:
-        target: type[models.Model] = kind.field(name).related_model  # type: ignore[assignment]
+        target = kind.named_by(name)
         if target._meta.label == _SECURITY:
             return target, sql.SQL("true"), False
         named = kind_of(target)

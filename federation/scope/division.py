@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from django.db import models
 
@@ -58,7 +59,7 @@ class Share:
         return tuple(self.kind.column(name) for name in (*ALWAYS, *self.fields))
 
     @property
-    def foreign_keys(self) -> tuple[models.ForeignKey, ...]:
+    def foreign_keys(self) -> tuple[Any, ...]:
         """Return the shared foreign keys."""
         fields = (self.kind.field(name) for name in self.fields)
         return tuple(field for field in fields if isinstance(field, models.ForeignKey))
@@ -84,8 +85,8 @@ def in_foreign_key_order() -> tuple[Kind, ...]:
         if kind.label in done:
             return
         for name in kind.shared_fields:
-            field = kind.field(name)
-            target = kind_of(field.related_model) if isinstance(field, models.ForeignKey) else None
+            is_key = isinstance(kind.field(name), models.ForeignKey)
+            target = kind_of(kind.named_by(name)) if is_key else None
             if target is not None and target is not kind:
                 visit(target)
         done[kind.label] = kind
@@ -97,7 +98,7 @@ def in_foreign_key_order() -> tuple[Kind, ...]:
 
 def parent_of(kind: Kind) -> Kind | None:
     """Return the kind that ``kind`` hangs off; None for a root, and for what is in scope through others."""
-    return kind_of(kind.field(kind.via).related_model) if kind.via else None
+    return kind_of(kind.named_by(kind.via)) if kind.via else None
 
 
 def leads_to_root(kind: Kind) -> Kind | None:
@@ -205,7 +206,7 @@ def _names_securities(kind: Kind) -> bool:
     return any(getattr(kind.field(name), "attname", "") == "security_id" for name in kind.shared_fields)
 
 
-def _required(kind: Kind) -> Iterable[models.Field]:
+def _required(kind: Kind) -> Iterable[Any]:
     """Return the foreign keys without which a row of this kind cannot stand at the receiver."""
     for name in kind.shared_fields:
         field = kind.field(name)
@@ -213,7 +214,7 @@ def _required(kind: Kind) -> Iterable[models.Field]:
             yield field
 
 
-def _is_there(field: models.Field, there: set[str]) -> bool:
+def _is_there(field: Any, there: set[str]) -> bool:
     """Say whether what a foreign key names is known at the receiver; True for any other field."""
     if not isinstance(field, models.ForeignKey):
         return True

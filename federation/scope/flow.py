@@ -97,7 +97,7 @@ class Flow:
 
 
 def _woken(kind: Kind) -> str:
-    return str(kind.field(kind.wakes).related_model._meta.label)
+    return kind.named_by(kind.wakes)._meta.label
 
 
 class _Condition:

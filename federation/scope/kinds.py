@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from django.apps import apps
 from django.db import models
@@ -63,9 +64,13 @@ class Kind:
         """Return the names of the fields that say something of a person."""
         return tuple(self.personal.split())
 
-    def field(self, name: str) -> models.Field:
+    def field(self, name: str) -> Any:
         """Return one field of the model."""
-        return self.model._meta.get_field(name)  # type: ignore[return-value]
+        return self.model._meta.get_field(name)
+
+    def named_by(self, name: str) -> type[models.Model]:
+        """Return the model that a foreign key names."""
+        return self.field(name).related_model
 
     def column(self, name: str) -> str:
         """Return the column of a field."""
