@@ -1,5 +1,11 @@
 """Pages of the platform itself: its institutions and who works with whom."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from federation.views import public
+
+handler404 = public.not_found
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", public.front, name="front"),
+]

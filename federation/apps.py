@@ -19,6 +19,12 @@ class FederationConfig(AppConfig):
     def ready(self) -> None:
         from django_tenants.signals import schema_migrated
 
+        from clients.signals import mandate_submitting
+        from federation import receivers
+        from reporting.signals import letterhead_wanted
+
         # Ordinary triggers made after every migrate: frozen in a migration, they would break users'
         # writes after a column is renamed.
         schema_migrated.connect(_install_capture, dispatch_uid="federation_install_capture")
+        mandate_submitting.connect(receivers.gate_mandate, dispatch_uid="federation_gate_mandate")
+        letterhead_wanted.connect(receivers.answer_letterhead, dispatch_uid="federation_letterhead")

@@ -1,7 +1,7 @@
-"""Answer the domain apps who is on the other side of an agreement, and what a mandate discloses to it."""
+"""Tell the domain apps about the other sides of agreements: names, and whether they take mandates now."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.db import connection
 from django.utils.translation import gettext as _
@@ -9,52 +9,60 @@ from django.utils.translation import gettext as _
 from clients.partners import Partner, SharedKind
 from federation import scope
 from federation.agreements.sharing import field_name, kind_name
-from federation.models import Agreement, Function, Side
+from federation.models import Agreement, Function, Institution
 
 
-def partners(agreements: Iterable[uuid.UUID]) -> dict[uuid.UUID, Partner]:
-    """Return the partner of each agreement that the current institution is a party to, in one query."""
-    rows = Agreement.objects.filter(pk__in=list(agreements)).select_related("manager", "channel", "version")
-    found = {}
-    for agreement in rows:
-        parties = {Side.MANAGER: agreement.manager, Side.CHANNEL: agreement.channel}
-        here = next(
-            (side for side, party in parties.items() if party.schema_name == connection.schema_name), None
-        )
-        if here is not None:
-            there = Side.CHANNEL if here == Side.MANAGER else Side.MANAGER
-            found[agreement.pk] = _partner(agreement, parties[there].name, here, there)
-    return found
+def current_institution() -> Institution:
+    """Return the institution whose schema is current."""
+    institution: Institution = Institution.objects.get(schema_name=connection.schema_name)
+    return institution
 
 
-def _partner(agreement: Agreement, name: str, here: Side, there: Side) -> Partner:
-    version = agreement.version
-    shared = scope.shares(version, here) if version is not None else ()
-    relationship = tuple(
-        SharedKind(
-            name=kind_name(share.kind.label), fields=tuple(field_name(share.kind, each) for each in share.fields)
-        )
-        for share in shared
-        if share.kind.function == Function.RELATIONSHIP
-    )
-    manages = (
-        version is not None
-        and scope.performer(version, Function.MANAGEMENT) == there
-        and any(share.kind.label == "clients.Mandate" for share in shared)
-    )
-    why_not = _why_not(agreement)
-    return Partner(
-        name=name,
-        manages=manages,
-        takes_mandates=manages and not why_not,
-        why_not=why_not,
-        shared=relationship,
-    )
-
-
-def _why_not(agreement: Agreement) -> str:
+def why_not(agreement: Agreement) -> str:
+    """Return in a sentence why no new mandate can go to the partner now; "" where one can."""
+    if agreement.state == Agreement.State.WINDING_DOWN:
+        return _("The agreement with this manager is ending and takes no new mandates. Choose another plan.")
     if agreement.state != Agreement.State.ACTIVE:
-        return _("The agreement is not in force.")
-    if agreement.is_suspended or agreement.new_mandates_suspended_at is not None:
-        return _("New mandates are suspended. Ask your administrator when they go on.")
+        return _(
+            "The agreement with this manager is not in force. Ask your administrator, or choose another plan."
+        )
+    if agreement.is_suspended:
+        return _("The agreement with this manager is suspended. Try again once it is resumed.")
+    if agreement.new_mandates_suspended_at is not None:
+        return _("New mandates for this manager are suspended. Try again once they are resumed.")
     return ""
+
+
+def partners(agreements: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, Partner]:
+    """Return the partner of each of the current institution's agreements, in two queries."""
+    institution = current_institution()
+    rows = (
+        Agreement.objects.visible_to(institution)
+        .filter(pk__in=list(agreements), version__isnull=False)
+        .select_related("manager", "channel", "version")
+    )
+    return {agreement.pk: _partner(agreement, institution) for agreement in rows}
+
+
+def _partner(agreement: Agreement, institution: Institution) -> Partner:
+    version, side = agreement.version, agreement.side_of(institution)
+    assert version is not None
+    shared = scope.shares(version, side)
+    manages = version.division.get(Function.MANAGEMENT) != side and any(
+        share.kind.label == "clients.Mandate" for share in shared
+    )
+    reason = why_not(agreement)
+    return Partner(
+        name=agreement.partner_of(institution).name,
+        manages=manages,
+        takes_mandates=manages and not reason,
+        why_not=reason,
+        shared=tuple(
+            SharedKind(
+                name=kind_name(share.kind.label),
+                fields=tuple(field_name(share.kind, name) for name in share.fields),
+            )
+            for share in shared
+            if share.kind.function == Function.RELATIONSHIP
+        ),
+    )

@@ -17,6 +17,7 @@ from federation.agreements import timeline
 from federation.agreements.access import State, locked, require_state, save
 from federation.agreements.open_work import OpenWork, open_work
 from federation.mirror import control
+from federation.mirror.status import streams_of
 from federation.models import Agreement, Institution, Suspension
 
 EventKind = timeline.EventKind
@@ -125,6 +126,7 @@ def cut(agreement: Agreement, *, by: User, institution: Institution, reason: str
     agreement = locked(agreement, institution)
     require_state(agreement, State.ACTIVE, State.WINDING_DOWN)
     left = open_work(agreement).counts
+    undelivered = sum(each.pending for each in streams_of(institution) if each.agreement.pk == agreement.pk)
     _end(agreement)
     timeline.record(
         EventKind.CUT,
@@ -132,6 +134,7 @@ def cut(agreement: Agreement, *, by: User, institution: Institution, reason: str
         by=by,
         institution=institution,
         note=reason.strip(),
+        undelivered=undelivered,
         **left,
     )
     return agreement

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User, audit
+from federation.agreements.open_work import LABELS
 from federation.models import Agreement, AgreementEvent, Institution
 
 
@@ -61,3 +62,15 @@ def record(
         note=note,
         data=data,
     )
+
+
+def words(event: AgreementEvent) -> str:
+    """Return what a line of the timeline adds to its kind: the note, the version, what was left open."""
+    parts = [event.note] if event.note else []
+    if event.data.get("version"):
+        parts.append(_("Version %(number)s") % {"number": event.data["version"]})
+    parts += [f"{label}: {event.data[name]}" for name, label in LABELS.items() if event.data.get(name)]
+    if event.data.get("undelivered"):
+        parts.append(_("Records not delivered: %(count)s") % {"count": event.data["undelivered"]})
+    parts += [str(event.data[name]) for name in ("model", "token") if event.data.get(name)]
+    return "\n".join(str(part) for part in parts)

@@ -1,0 +1,69 @@
+"""What federation answers to the domain apps."""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+from clients.models import Mandate
+from federation.models import Agreement, Institution
+from federation.partners import current_institution, partners, why_not
+from models_portfolio.models import Offer
+from portfolios.models import Portfolio
+from reporting.letterhead import Letterhead
+
+
+def gate_mandate(sender: type[Mandate], *, mandate: Mandate, **_kwargs: Any) -> None:
+    """Refuse a mandate that its agreement does not let through: not in force, suspended, not on offer.
+
+    A mandate that was returned is no new one: it may be answered while only new ones are suspended.
+    """
+    if mandate.agreement is None:
+        return
+    partner = partners([mandate.agreement]).get(mandate.agreement)
+    if partner is None or not partner.manages:
+        raise DomainError(
+            "agreement_not_in_force",
+            _("There is no agreement under which this manager takes mandates. Choose another plan."),
+            field="offer",
+        )
+    agreement = Agreement.objects.get(pk=mandate.agreement)
+    is_new = mandate.submission <= 1
+    if not is_new and agreement.state == Agreement.State.ACTIVE and not agreement.is_suspended:
+        return
+    reason = why_not(agreement)
+    if reason:
+        raise DomainError("agreement_takes_none", reason, field="offer")
+    offer = (
+        Offer.objects.current()
+        .filter(pk=mandate.offer, agreement=mandate.agreement, origin__isnull=False)
+        .first()
+    )
+    if offer is None:
+        raise DomainError(
+            "not_offered",
+            _("%(name)s no longer offers this plan. Choose another one.") % {"name": partner.name},
+        )
+    if not offer.is_open:
+        raise DomainError(
+            "offer_closed",
+            _("%(name)s takes no new mandates for this plan. Choose another one.") % {"name": partner.name},
+        )
+
+
+def answer_letterhead(sender: type[Portfolio], *, portfolio: Portfolio, **_kwargs: Any) -> Letterhead:
+    """Return the letterhead of the institution that has the portfolio's client."""
+    mandate = portfolio.mandate
+    owner = None
+    if mandate is not None and mandate.origin is not None:
+        owner = Institution.everyone.filter(pk=mandate.origin).first()
+    institution = owner or current_institution()
+    return Letterhead(
+        name=institution.name,
+        address=institution.address,
+        contact=institution.contact,
+        colour=institution.colour,
+        footer=institution.footer,
+        language=institution.language,
+        is_demo=institution.is_demo,
+    )
