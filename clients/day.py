@@ -37,7 +37,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A kind of work: the first items and how many there are."""
+    """A kind of work: the first items, how many there are, and where all are seen (``url``)."""
 
     key: str
     title: str | Promise
@@ -45,6 +45,7 @@ class Work:
     action: str | Promise
     items: tuple[Item, ...]
     count: int
+    url: str = ""
 
     @property
     def more(self) -> int:

@@ -199,6 +199,7 @@ class KycStatus(ClientRecord):
     checked_by_name = models.CharField(max_length=150, blank=True)
 
     class Meta:
+        verbose_name = "KYC status"
         verbose_name_plural = "KYC statuses"
 
     def __str__(self) -> str:

@@ -140,8 +140,8 @@ def positions_of(
     starts = {
         row.portfolio_id: row
         for row in valuations.filter(portfolio__mandate__in=by_id, date__lte=since)
-        .order_by("portfolio", "-date")
-        .distinct("portfolio")
+        .order_by("portfolio_id", "-date")
+        .distinct("portfolio_id")
     }
     latest = {
         row.portfolio_id: row for row in valuations.filter(portfolio__mandate__in=by_id, is_latest=True)
