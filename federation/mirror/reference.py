@@ -39,7 +39,7 @@ def _newly_shared(cursor: Any, flow: Flow, what: str, values: set[Any]) -> list[
         sql.SQL(
             """
             WITH new AS (
-                SELECT value FROM unnest({values}) AS named (value)
+                SELECT value FROM unnest({values}::{type}[]) AS named (value)
                 WHERE NOT EXISTS (
                     SELECT 1 FROM public.{table} WHERE owner_id = {owner} AND receiver_id = {receiver} AND {what} = value
                 )
@@ -49,6 +49,7 @@ def _newly_shared(cursor: Any, flow: Flow, what: str, values: set[Any]) -> list[
             """
         ).format(
             values=sql.Literal(sorted(values)),
+            type=sql.SQL("uuid" if what == "security" else "text"),
             table=sql.Identifier(f"federation_shared{what}"),
             what=sql.Identifier(what),
             owner=sql.Literal(flow.owner.pk),
