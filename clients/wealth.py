@@ -149,7 +149,13 @@ def positions_of(
     portfolios = apps.get_model("portfolios", "Portfolio").objects.current().filter(mandate__in=by_id)
     return [
         _position(
-            by_id[each.mandate_id], each, latest.get(each.pk), starts.get(each.pk), flows, currency, known
+            by_id[each.mandate_id],
+            each,
+            latest.get(each.pk),
+            starts.get(each.pk),
+            flows,
+            currency or each.currency,
+            known or {},
         )
         for each in portfolios.order_by("opened_on")
     ]

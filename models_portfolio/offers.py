@@ -1,13 +1,15 @@
 """What a client can choose among: the offers of all managers, with cost, and why one does not suit."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from accounts import formatting
 from accounts.models import User
 from clients import wealth
 from clients.calculations.suitability import (
@@ -22,6 +24,45 @@ from clients.models import Client, Mandate, RiskProfile
 from clients.partners import Partner, partners
 from clients.services import Choice
 from models_portfolio.models import Offer
+
+_SENTENCES = {
+    UnsuitableCode.NO_PROFILE: gettext_lazy("There is no risk profile yet. Fill in the questionnaire first."),
+    UnsuitableCode.PROFILE_EXPIRED: gettext_lazy(
+        "The risk profile is out of date. Go through the questionnaire again."
+    ),
+    UnsuitableCode.RISK_TOO_HIGH: gettext_lazy(
+        "Its risk is %(offered)s of %(highest)s, the profile allows %(allowed)s."
+    ),
+    UnsuitableCode.AMOUNT_BELOW_MINIMUM: gettext_lazy("It starts at %(minimum)s; %(short)s more are needed."),
+    UnsuitableCode.AMOUNT_NOT_COMPARABLE: gettext_lazy(
+        "Its minimum is in %(currency)s, and there is no rate to compare. Give the amount in %(currency)s."
+    ),
+    UnsuitableCode.HORIZON_TOO_SHORT: gettext_lazy(
+        "It is meant for %(needed)s years or more, the client plans for %(planned)s."
+    ),
+    UnsuitableCode.KNOWLEDGE_TOO_LOW: gettext_lazy(
+        "It asks for more knowledge and experience (%(needed)s) than the client has (%(known)s)."
+    ),
+    UnsuitableCode.NOT_SUSTAINABLE_ENOUGH: gettext_lazy(
+        "It does not meet the client's wish for sustainable investments."
+    ),
+    UnsuitableCode.CLIENT_KIND_NOT_SERVED: gettext_lazy("It is not made for this kind of client."),
+    UnsuitableCode.COUNTRY_NOT_SERVED: gettext_lazy(
+        "It is not offered in the client's country (%(country)s)."
+    ),
+    UnsuitableCode.NOT_OPEN: gettext_lazy("It takes no new clients at present."),
+}
+_AMOUNTS = ("minimum", "short")
+
+
+def _in_words(reason: Unsuitable) -> Unsuitable:
+    """Return a reason whose sentence is in the reader's language, its amounts as the reader writes them."""
+    currency = str(reason.values.get("currency", ""))
+    values = {
+        name: formatting.whole(value, currency) if name in _AMOUNTS else value
+        for name, value in reason.values.items()
+    }
+    return replace(reason, message=str(_SENTENCES[reason.code]) % values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +146,7 @@ def _facts(
 
 def _card(offer: Offer, mandate: Mandate, facts: ClientFacts, known: Any) -> Card:
     partner: Partner | None = known.get(offer.agreement) if offer.agreement else None
-    reasons = unsuitable_reasons(
+    found = unsuitable_reasons(
         facts,
         OfferFacts(
             risk_level=offer.risk_level,
@@ -116,6 +157,7 @@ def _card(offer: Offer, mandate: Mandate, facts: ClientFacts, known: Any) -> Car
             target_market=TargetMarket.from_data(offer.target_market),
         ),
     )
+    reasons = tuple(_in_words(reason) for reason in found)
     if partner is not None and not partner.takes_mandates:
         closed = Unsuitable(code=UnsuitableCode.NOT_OPEN, message=partner.why_not, values={})
         reasons = (closed, *reasons)
