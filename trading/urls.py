@@ -1,4 +1,24 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
+
+from trading.views import desk, orders, proposals
 
 app_name = "trading"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("proposals/", proposals.ProposalList.as_view(), name="proposal_list"),
+    path("proposals/propose/", proposals.propose_for, name="propose"),
+    path("proposals/decide/", proposals.proposals_decide, name="proposals_decide"),
+    path("proposals/<uuid:pk>/", proposals.proposal_detail, name="proposal_detail"),
+    path("proposals/<uuid:pk>/edit/", proposals.proposal_edit, name="proposal_edit"),
+    path("proposals/<uuid:pk>/submit/", proposals.proposal_submit, name="proposal_submit"),
+    path("proposals/<uuid:pk>/approve/", proposals.proposal_approve, name="proposal_approve"),
+    path("proposals/<uuid:pk>/reject/", proposals.proposal_reject, name="proposal_reject"),
+    path("proposals/<uuid:pk>/discard/", proposals.proposal_discard, name="proposal_discard"),
+    path("model-versions/<uuid:pk>/rebalance/", proposals.adopt_and_rebalance, name="adopt_and_rebalance"),
+    path("orders/", orders.OrderList.as_view(), name="order_list"),
+    path("orders/send/", orders.orders_send, name="orders_send"),
+    path("orders/<uuid:pk>/", orders.order_detail, name="order_detail"),
+    path("orders/<uuid:pk>/cancel/", orders.order_cancel, name="order_cancel"),
+    path("desk/", desk.desk, name="desk"),
+    path("settlements/", desk.SettlementList.as_view(), name="settlement_list"),
+    path("settlements/<uuid:pk>/", desk.settlement_change, name="settlement_change"),
+]

@@ -1,0 +1,27 @@
+// Rows chosen for a form elsewhere on the page (id "bulk"): choose all, count, enable its buttons.
+(() => {
+  "use strict";
+  const boxes = () => [...document.querySelectorAll('input[name="choose"][form="bulk"]')];
+
+  function update() {
+    const form = document.querySelector("form[data-selection]");
+    if (!form) return;
+    const all = boxes();
+    const chosen = all.filter((box) => box.checked).length;
+    const count = form.querySelector("[data-selection-count]");
+    if (count) count.textContent = chosen ? `${chosen} ${count.dataset.some}` : count.dataset.none;
+    form.querySelectorAll("[data-needs-selection]").forEach((button) => { button.disabled = chosen === 0; });
+    document.querySelectorAll("[data-check-all]").forEach((box) => {
+      box.checked = all.length > 0 && chosen === all.length;
+      box.indeterminate = chosen > 0 && chosen < all.length;
+      box.disabled = all.length === 0;
+    });
+  }
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-check-all]")) boxes().forEach((box) => { box.checked = event.target.checked; });
+    if (event.target.matches('[data-check-all], input[name="choose"]')) update();
+  });
+  document.addEventListener("htmx:afterSwap", update);
+  document.addEventListener("DOMContentLoaded", update);
+})();

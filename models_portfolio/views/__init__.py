@@ -1,0 +1,1 @@
+"""Pages of models, drafts, views, offers and received models."""

@@ -1,0 +1,287 @@
+"""Edit the targets of a draft, add views to versions, publish."""
+
+import uuid
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from accounts.errors import DomainError
+from accounts.views_base import signed_in
+from models_portfolio.effective import ModelBook, today
+from models_portfolio.forms import PublishForm, ViewForm, shown_percent
+from models_portfolio.models import ModelPortfolio, ModelVersion, Target, View
+from models_portfolio.services import (
+    TargetLine,
+    discard_draft,
+    end_view,
+    publish,
+    publish_view,
+    save_draft,
+)
+from models_portfolio.services.versions import findings
+from models_portfolio.showing import view_rows, weights_or_problem
+from portfolios.models import Security
+
+RESULTS_SHOWN = 8
+
+
+def _draft(request: HttpRequest, pk: uuid.UUID) -> ModelVersion:
+    versions = (
+        ModelVersion.objects.visible_to(request.user).own().filter(state="draft").select_related("model")
+    )
+    return get_object_or_404(versions, pk=pk)
+
+
+@signed_in("model.edit")
+def draft_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Edit a draft's targets; the sum of the weights is shown while typing."""
+    draft = _draft(request, pk)
+    problem = ""
+    rows = [
+        _row(target) for target in draft.targets.select_related("security", "sub_model").order_by("-weight")
+    ]
+    if request.method == "POST":
+        rows, lines, problem = _read_rows(request.POST)
+        if not problem:
+            try:
+                save_draft(
+                    version=draft,
+                    lines=lines,
+                    comment=request.POST.get("comment", draft.comment),
+                    by=request.user,
+                )
+            except DomainError as error:
+                problem = str(error)
+            else:
+                messages.success(request, _("The draft is saved."))
+                return redirect("models_portfolio:draft_edit", draft.pk)
+    weights, _problem = weights_or_problem(
+        ModelBook(max(draft.effective_from, today()), trial={draft.model_id: draft}), draft.model_id
+    )
+    context = {
+        "draft": draft,
+        "model": draft.model,
+        "rows": rows,
+        "problem": problem,
+        "total": sum((Decimal(row["weight"]) for row in rows if _is_number(row["weight"])), Decimal(0)),
+        "findings": findings(draft),
+        "views": view_rows(draft, weights, today()),
+        "publish_form": PublishForm(version=draft),
+        "has_cash": any(row["key"] == "cash" for row in rows),
+    }
+    return render(request, "models_portfolio/draft_form.html", context, status=422 if problem else 200)
+
+
+def _row(target: Target) -> dict[str, Any]:
+    return {
+        "key": _key(target.security, target.sub_model),
+        "name": str(target),
+        "detail": _detail(target.security, target.sub_model),
+        "weight": shown_percent(target.weight),
+        "minimum": shown_percent(target.minimum_weight),
+        "maximum": shown_percent(target.maximum_weight),
+        "is_locked": target.is_locked,
+    }
+
+
+def _key(security: Security | None, sub_model: ModelPortfolio | None) -> str:
+    if security is not None:
+        return f"security:{security.pk}"
+    return f"model:{sub_model.pk}" if sub_model is not None else "cash"
+
+
+def _detail(security: Security | None, sub_model: ModelPortfolio | None) -> str:
+    if security is not None:
+        return " · ".join(
+            filter(None, [security.isin, security.get_asset_class_display(), security.currency])
+        )
+    return (
+        _("Sub-model %(code)s") % {"code": sub_model.code} if sub_model else _("In the portfolio's currency")
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return Decimal(text).is_finite()
+    except InvalidOperation:
+        return False
+
+
+def _read_rows(posted: QueryDict) -> tuple[list[dict[str, Any]], list[TargetLine], str]:
+    """Return the rows as typed, the lines they mean, and a sentence about the first that means none."""
+    keys = posted.getlist("key")
+    ids = [key.partition(":")[2] for key in keys if ":" in key]
+    securities = {f"security:{s.pk}": s for s in Security.objects.current().filter(pk__in=_uuids(ids))}
+    models = {f"model:{m.pk}": m for m in ModelPortfolio.objects.current().filter(pk__in=_uuids(ids))}
+    rows, lines, problem = [], [], ""
+    for key in dict.fromkeys(keys):
+        security, sub_model = securities.get(key), models.get(key)
+        if security is None and sub_model is None and key != "cash":
+            continue
+        row = {
+            "key": key,
+            "name": str(security or sub_model or _("Cash")),
+            "detail": _detail(security, sub_model),
+            "weight": _typed(posted.get(f"weight-{key}", "")),
+            "minimum": _typed(posted.get(f"minimum-{key}", "")) or "0",
+            "maximum": _typed(posted.get(f"maximum-{key}", "")) or "100",
+            "is_locked": f"locked-{key}" in posted,
+        }
+        rows.append(row)
+        if not all(_is_number(row[name]) for name in ("weight", "minimum", "maximum")):
+            problem = problem or _("%(name)s: enter weights as numbers in percent.") % {"name": row["name"]}
+            continue
+        lines.append(
+            TargetLine(
+                security=security,
+                sub_model=sub_model,
+                weight=Decimal(row["weight"]) / 100,
+                minimum_weight=Decimal(row["minimum"]) / 100,
+                maximum_weight=Decimal(row["maximum"]) / 100,
+                is_locked=row["is_locked"],
+            )
+        )
+    return rows, lines, problem
+
+
+def _typed(text: str) -> str:
+    return text.strip().replace(",", ".")
+
+
+def _uuids(texts: list[str]) -> list[uuid.UUID]:
+    found = []
+    for text in texts:
+        try:
+            found.append(uuid.UUID(text))
+        except ValueError:
+            continue
+    return found
+
+
+@signed_in("model.edit")
+def target_search(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Find securities and models to add to a draft."""
+    draft = _draft(request, pk)
+    words = request.GET.get("q", "").strip()
+    securities: Any = []
+    models: Any = []
+    if len(words) >= 2:
+        securities = (
+            Security.objects.visible_to(request.user)
+            .filter(is_active=True)
+            .filter(Q(name__icontains=words) | Q(isin__istartswith=words) | Q(ticker__istartswith=words))[
+                :RESULTS_SHOWN
+            ]
+        )
+        models = (
+            ModelPortfolio.objects.visible_to(request.user)
+            .exclude(pk=draft.model_id)
+            .filter(Q(name__icontains=words) | Q(code__istartswith=words), versions__state="published")
+            .distinct()[:RESULTS_SHOWN]
+        )
+    found = [
+        {"key": _key(security, None), "name": security.name, "detail": _detail(security, None)}
+        for security in securities
+    ]
+    found += [
+        {"key": _key(None, model), "name": model.name, "detail": _detail(None, model)} for model in models
+    ]
+    return render(
+        request, "models_portfolio/_target_results.html", {"draft": draft, "found": found, "words": words}
+    )
+
+
+@signed_in("model.edit")
+def target_row(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Return one more row of the editor."""
+    draft = _draft(request, pk)
+    query = QueryDict(mutable=True)
+    query["key"] = request.GET.get("key", "")
+    rows, _lines, _problem = _read_rows(query)
+    return render(
+        request, "models_portfolio/_target_row.html", {"draft": draft, "row": rows[0] if rows else None}
+    )
+
+
+@require_POST
+@signed_in("model.edit")
+def draft_publish(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Publish a draft."""
+    draft = _draft(request, pk)
+    form = PublishForm(request.POST, version=draft)
+    if not form.is_valid():
+        messages.error(request, _("Choose the day from which the version counts."))
+        return redirect("models_portfolio:draft_edit", draft.pk)
+    try:
+        publish(version=draft, by=request.user, **form.cleaned_data)
+    except DomainError as error:
+        messages.error(request, error.message)
+        return redirect("models_portfolio:draft_edit", draft.pk)
+    messages.success(request, _("Version %(number)s is published.") % {"number": draft.number})
+    return redirect("models_portfolio:model_detail", draft.model_id)
+
+
+@require_POST
+@signed_in("model.edit")
+def draft_discard(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Discard a draft."""
+    draft = _draft(request, pk)
+    has_others = draft.model.versions.exclude(pk=draft.pk).exists()
+    if not has_others:
+        messages.error(request, _("This is the model's only version. Edit it instead."))
+        return redirect("models_portfolio:draft_edit", draft.pk)
+    discard_draft(version=draft, by=request.user)
+    messages.success(request, _("The draft is discarded."))
+    return redirect("models_portfolio:model_detail", draft.model_id)
+
+
+@signed_in("model.edit")
+def view_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Add a view to a version."""
+    versions = ModelVersion.objects.visible_to(request.user).own().select_related("model")
+    version = get_object_or_404(versions, pk=pk)
+    book = ModelBook(max(version.effective_from, today()), trial={version.model_id: version})
+    weights, problem = weights_or_problem(book, version.model_id)
+    keys = [key for key in weights.baseline if key != "cash"] if weights else []
+    form = ViewForm(request.POST or None, securities=list(Security.objects.filter(pk__in=keys)))
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            publish_view(
+                version=version,
+                tilt=data["tilt"],
+                rationale=data["rationale"],
+                valid_from=data["valid_from"],
+                valid_to=data["valid_to"],
+                by=request.user,
+                **form.subject(),
+            )
+        except DomainError as error:
+            form.add_error(error.field if error.field in form.fields else None, str(error))
+        else:
+            if version.is_draft:
+                messages.success(request, _("The view is on the draft and is published with it."))
+                return redirect("models_portfolio:draft_edit", version.pk)
+            messages.success(request, _("The view is published."))
+            return redirect("models_portfolio:model_detail", version.model_id)
+    context = {"form": form, "version": version, "model": version.model, "problem": problem}
+    return render(request, "models_portfolio/view_form.html", context)
+
+
+@require_POST
+@signed_in("model.edit")
+def view_end(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """End a view today, or take it off a draft."""
+    view = get_object_or_404(View.objects.visible_to(request.user).own().select_related("version"), pk=pk)
+    is_draft = not view.is_published
+    end_view(view=view, by=request.user)
+    messages.success(request, _("The view is removed.") if is_draft else _("The view has ended."))
+    if is_draft:
+        return redirect("models_portfolio:draft_edit", view.version_id)
+    return redirect("models_portfolio:model_detail", view.version.model_id)

@@ -1,0 +1,154 @@
+"""Lists of proposals, orders and settlements."""
+
+from typing import Any
+
+import django_tables2 as tables
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.columns import (
+    DateColumn,
+    LinkColumn,
+    MomentColumn,
+    MoneyColumn,
+    NumberColumn,
+    OriginColumn,
+    PercentColumn,
+    PriceColumn,
+    QuantityColumn,
+    StateColumn,
+)
+from trading.models import Order, Proposal, Settlement
+
+
+class SelectColumn(tables.Column):
+    """A box to choose a row for a form elsewhere on the page (id ``bulk``)."""
+
+    def __init__(self, *, states: tuple[str, ...], what: Any, **kwargs: Any) -> None:
+        self.states, self.what = states, what
+        super().__init__(accessor="pk", orderable=False, exclude_from_export=True, **kwargs)
+
+    @property
+    def header(self) -> SafeString:
+        """Return the box that chooses all rows."""
+        return format_html(
+            '<input type="checkbox" class="form-check-input" data-check-all aria-label="{}">', _("Choose all")
+        )
+
+    def render(self, value: Any, record: Any) -> str | SafeString:
+        if record.state not in self.states or record.origin is not None:
+            return ""
+        return format_html(
+            '<input type="checkbox" class="form-check-input" name="choose" value="{}" form="bulk" aria-label="{}">',
+            value,
+            _("Choose %(what)s") % {"what": getattr(record, self.what)},
+        )
+
+
+class SideColumn(tables.Column):
+    """Buy or sell, by word and colour."""
+
+    def render(self, value: Any, record: Any) -> SafeString:
+        return format_html('<span class="side-{}">{}</span>', record.side, value)
+
+
+class ProposalTable(tables.Table):
+    """Proposals with what they would do."""
+
+    select = SelectColumn(states=("draft", "proposed"), what="portfolio")
+    portfolio = LinkColumn(
+        verbose_name=gettext_lazy("Portfolio"), accessor="portfolio.number", to="trading:proposal_detail"
+    )
+    client = tables.Column(
+        verbose_name=gettext_lazy("Client"), accessor="portfolio.mandate.client.name", default="—"
+    )
+    reason = tables.Column(verbose_name=gettext_lazy("Reason"))
+    mode = tables.Column(verbose_name=gettext_lazy("Mode"))
+    drift_before = PercentColumn(verbose_name=gettext_lazy("Drift before"))
+    drift_after = PercentColumn(verbose_name=gettext_lazy("Drift after"))
+    turnover = PercentColumn(verbose_name=gettext_lazy("Turnover"))
+    trades = NumberColumn(verbose_name=gettext_lazy("Trades"), accessor="trade_count")
+    made_by = tables.Column(
+        verbose_name=gettext_lazy("Proposed by"), accessor="made_by.full_name", default="—"
+    )
+    created_at = MomentColumn(verbose_name=gettext_lazy("Made"))
+    state = StateColumn(verbose_name=gettext_lazy("State"))
+
+    class Meta:
+        model = Proposal
+        fields = ("select", "portfolio", "client", "reason", "mode")
+        order_by = "-created_at"
+
+
+class OrderTable(tables.Table):
+    """Orders, own and received."""
+
+    select = SelectColumn(states=("approved",), what="number")
+    number = LinkColumn(verbose_name=gettext_lazy("Order"), to="trading:order_detail")
+    portfolio = LinkColumn(
+        verbose_name=gettext_lazy("Portfolio"),
+        accessor="portfolio.number",
+        to="portfolios:portfolio_detail",
+        key="portfolio_id",
+    )
+    side = SideColumn(verbose_name=gettext_lazy("Side"))
+    security = tables.Column(verbose_name=gettext_lazy("Security"), accessor="security.name")
+    quantity = QuantityColumn(verbose_name=gettext_lazy("Quantity"))
+    filled_quantity = QuantityColumn(verbose_name=gettext_lazy("Filled"))
+    average_price = PriceColumn(verbose_name=gettext_lazy("Average price"))
+    estimated_amount = MoneyColumn(
+        verbose_name=gettext_lazy("Estimate"), currency_field="currency", total=True
+    )
+    state = StateColumn(verbose_name=gettext_lazy("State"))
+    sent_at = MomentColumn(verbose_name=gettext_lazy("Sent"))
+    origin = OriginColumn()
+
+    class Meta:
+        model = Order
+        fields = ("select", "number", "portfolio", "side", "security", "quantity")
+        order_by = "-number"
+
+
+class SettlementTable(tables.Table):
+    """Settlements with what is to be delivered and paid."""
+
+    expected_date = DateColumn(verbose_name=gettext_lazy("Expected"))
+    state = StateColumn(verbose_name=gettext_lazy("State"))
+    portfolio = LinkColumn(
+        verbose_name=gettext_lazy("Portfolio"),
+        accessor="portfolio.number",
+        to="portfolios:portfolio_detail",
+        key="portfolio_id",
+    )
+    order = LinkColumn(
+        verbose_name=gettext_lazy("Order"),
+        accessor="allocation.order.number",
+        to="trading:order_detail",
+        key="allocation.order_id",
+    )
+    side = tables.Column(
+        verbose_name=gettext_lazy("Side"), accessor="allocation.order.get_side_display", orderable=False
+    )
+    security = tables.Column(verbose_name=gettext_lazy("Security"), accessor="allocation.order.security.name")
+    quantity = QuantityColumn(verbose_name=gettext_lazy("Quantity"), accessor="allocation.quantity")
+    amount = MoneyColumn(
+        verbose_name=gettext_lazy("Amount"),
+        accessor="allocation.net_amount",
+        currency_field="allocation.currency",
+    )
+    settled_on = DateColumn(verbose_name=gettext_lazy("Settled"))
+    failure_reason = tables.Column(verbose_name=gettext_lazy("Why it failed"), default="")
+    actions = tables.TemplateColumn(
+        template_name="trading/_settlement_actions.html",
+        verbose_name="",
+        orderable=False,
+        exclude_from_export=True,
+    )
+    origin = OriginColumn()
+
+    class Meta:
+        model = Settlement
+        fields = ("expected_date", "state", "portfolio", "order")
+        order_by = "expected_date"

@@ -1,0 +1,1 @@
+"""Pages of proposals, orders, settlements and the desk."""

@@ -1,0 +1,138 @@
+"""The desk of operations, and settlements."""
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from accounts.lists import ListView
+from accounts.models import Role, User
+from accounts.rights import can
+from accounts.views_base import signed_in
+from clients.duties import Duty, performs
+from clients.models import ClientInstruction
+from models_portfolio.effective import today
+from portfolios.models import BankEntry, Portfolio
+from portfolios.services.holdings import open_instructions
+from trading.filters import SettlementFilter
+from trading.models import Block, Order, Settlement
+from trading.services import record_failure, retry, settle
+from trading.services.fills import OPEN_BLOCK
+from trading.tables import SettlementTable
+
+DESK_ROLES = (Role.OPERATIONS, Role.PORTFOLIO_MANAGER, Role.COMPLIANCE)
+ROWS = 10
+
+
+@signed_in(roles=DESK_ROLES)
+def desk(request: HttpRequest) -> HttpResponse:
+    """Show what operations has to do today: cash, orders, settlements, instructions."""
+    template = "trading/_desk.html" if request.GET.get("part") == "live" else "trading/desk.html"
+    return render(request, template, _desk_context(request.user))
+
+
+def _desk_context(user: User) -> dict[str, Any]:
+    day = today()
+    own = Portfolio.objects.visible_to(user).own().values("pk")
+    settlements = (
+        Settlement.objects.own()
+        .filter(portfolio__in=own)
+        .select_related("portfolio", "allocation__order__security")
+    )
+    failed = settlements.filter(state=Settlement.State.FAILED).order_by("expected_date")
+    due = settlements.filter(state=Settlement.State.PENDING, expected_date__lte=day).order_by("expected_date")
+    pending = settlements.filter(state=Settlement.State.PENDING, expected_date__gt=day).order_by(
+        "expected_date"
+    )
+    in_market = (
+        Order.objects.own()
+        .filter(portfolio__in=own, state__in=["sent", "new", "partially_filled"])
+        .select_related("portfolio", "security")
+        .order_by("-sent_at")
+    )
+    waiting = Order.objects.own().filter(portfolio__in=own, state__in=["approved", "waiting"])
+    arrived = BankEntry.objects.filter(state=BankEntry.State.UNMATCHED).select_related("portfolio")
+    expected = [
+        each
+        for each in open_instructions(ClientInstruction.Kind.DEPOSIT)
+        .filter(mandate__portfolio__in=own)
+        .select_related("mandate__client", "mandate__portfolio")[: ROWS * 3]
+        if performs(Duty.SETTLEMENT, each.mandate)
+    ]
+    instructions = (
+        ClientInstruction.objects.visible_to(user)
+        .filter(status=ClientInstruction.Status.SENT, mandate__portfolio__in=own)
+        .exclude(kind=ClientInstruction.Kind.DEPOSIT)
+        .exclude(outcomes__outcome__in=["done", "rejected", "failed"])
+        .select_related("mandate__client", "mandate__portfolio")
+        .order_by("sent_at")
+    )
+    return {
+        "today": day,
+        "failed": failed[:ROWS],
+        "failed_count": failed.count(),
+        "due": due[:ROWS],
+        "due_count": due.count(),
+        "pending": pending[:ROWS],
+        "pending_count": pending.count(),
+        "in_market": in_market[:ROWS],
+        "in_market_count": in_market.count(),
+        "open_blocks": Block.objects.filter(state__in=OPEN_BLOCK).count(),
+        "waiting_count": waiting.count(),
+        "arrived": arrived.order_by("value_date")[:ROWS],
+        "arrived_count": arrived.count(),
+        "expected": expected[:ROWS],
+        "expected_count": len(expected),
+        "instructions": instructions[:ROWS],
+        "instruction_count": instructions.count(),
+        "can_settle": can(user, "settlement.edit"),
+        "can_match": can(user, "cash.match"),
+    }
+
+
+class SettlementList(ListView):
+    """Settlements of the portfolios that a person may see."""
+
+    roles = DESK_ROLES
+    table_class = SettlementTable
+    filterset_class = SettlementFilter
+    title = gettext_lazy("Settlements")
+    empty_title = gettext_lazy("No settlements yet")
+    empty_text = gettext_lazy("Each fill is delivered and paid for some days later; that is followed here.")
+
+    def get_queryset(self) -> QuerySet[Settlement]:
+        return Settlement.objects.visible_to(self.request.user).select_related(
+            "portfolio", "allocation__order__security"
+        )
+
+    def get_table_kwargs(self) -> dict[str, Any]:
+        may_edit = can(self.request.user, "settlement.edit")
+        return {} if may_edit else {"exclude": ("actions",)}
+
+
+@require_POST
+@signed_in("settlement.edit")
+def settlement_change(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """Confirm a settlement, record that it failed, or try it again."""
+    settlement = get_object_or_404(Settlement.objects.visible_to(request.user).own(), pk=pk)
+    action = request.POST.get("action")
+    if action == "fail":
+        record_failure(settlement=settlement, reason=request.POST.get("reason", ""), by=request.user)
+        messages.success(request, _("The failure is recorded."))
+    elif action == "retry":
+        again = retry(settlement=settlement, by=request.user)
+        messages.success(request, _("Expected again on %(day)s.") % {"day": again.expected_date.isoformat()})
+    else:
+        settle(settlement=settlement, by=request.user)
+        messages.success(request, _("Settled."))
+    back = request.META.get("HTTP_REFERER", "")
+    if url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
+        return redirect(back)
+    return redirect("trading:settlement_list")

@@ -1,0 +1,170 @@
+"""Orders: the list, one order with its fills, sending and cancelling."""
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST
+
+from accounts.lists import ListView
+from accounts.models import Role
+from accounts.rights import can
+from accounts.views_base import signed_in
+from models_portfolio.querysets import MODEL_ROLES
+from trading.calculations.orders import is_cancellable
+from trading.filters import OrderFilter
+from trading.forms import SendForm
+from trading.models import Order
+from trading.services import cancel, send
+from trading.services.orders import orders_to_send
+from trading.tables import OrderTable
+
+# Advisors follow the orders of their clients' portfolios.
+ORDER_ROLES = (*MODEL_ROLES, Role.ADVISOR)
+
+
+class OrderList(ListView):
+    """Orders of the portfolios that a person may see."""
+
+    roles = ORDER_ROLES
+    table_class = OrderTable
+    filterset_class = OrderFilter
+    template_name = "trading/order_list.html"
+    title = gettext_lazy("Orders")
+    empty_title = gettext_lazy("No orders yet")
+    empty_text = gettext_lazy("An approved proposal becomes orders, one for each portfolio and security.")
+
+    def get_queryset(self) -> QuerySet[Order]:
+        return Order.objects.visible_to(self.request.user).select_related("portfolio", "security")
+
+    def get_table_kwargs(self) -> dict[str, Any]:
+        return {} if can(self.request.user, "order.send") else {"exclude": ("select",)}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        may_send = can(self.request.user, "order.send")
+        return {
+            **super().get_context_data(**kwargs),
+            "can_send": may_send,
+            "to_send": orders_to_send(self.request.user) if may_send else 0,
+            "send_form": SendForm(),
+        }
+
+
+@require_POST
+@signed_in("order.send")
+def orders_send(request: HttpRequest) -> HttpResponseBase:
+    """Send the orders chosen, those in one security and side as one block."""
+    form = SendForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Choose between 1 and 10 parts."))
+        return redirect("trading:order_list")
+    visible = Order.objects.visible_to(request.user).own()
+    if request.POST.get("proposal"):
+        visible = visible.filter(proposal=request.POST["proposal"], state=Order.State.APPROVED)
+    else:
+        visible = visible.filter(pk__in=[pk for pk in request.POST.getlist("choose") if _is_uuid(pk)])
+    orders = list(visible)
+    blocks = send(
+        order_ids=[order.pk for order in orders], fill_parts=form.cleaned_data["fill_parts"], by=request.user
+    )
+    words = ngettext("%(n)d order sent", "%(n)d orders sent", len(orders)) % {"n": len(orders)}
+    blocks_words = ngettext("in %(n)d block.", "in %(n)d blocks.", len(blocks)) % {"n": len(blocks)}
+    messages.success(request, f"{words} {blocks_words}")
+    if request.POST.get("proposal"):
+        return redirect("trading:proposal_detail", orders[0].proposal_id)
+    return redirect("trading:order_list")
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _context(request: HttpRequest, pk: uuid.UUID) -> dict[str, Any]:
+    orders = Order.objects.visible_to(request.user).select_related(
+        "portfolio__mandate__client", "security", "block", "proposal"
+    )
+    order = get_object_or_404(orders, pk=pk)
+    allocations = list(
+        order.allocations.current()
+        .select_related("execution", "settlement")
+        .order_by("trade_date", "created_at")
+    )
+    for allocation in allocations:
+        # A one-to-one from the other side may not be there yet.
+        allocation.settled = getattr(allocation, "settlement", None)
+    is_own = not order.is_received
+    return {
+        "order": order,
+        "portfolio": order.portfolio,
+        "allocations": allocations,
+        "events": _events(order, allocations),
+        "share": order.filled_quantity / order.quantity if order.quantity else None,
+        "others": order.block.orders.count() - 1 if order.block else 0,
+        "can_cancel": is_own and can(request.user, "order.send") and is_cancellable(order.state),
+        "can_settle": is_own and can(request.user, "settlement.edit"),
+        "sees_proposal": is_own and can(request.user, "proposal.make"),
+        "is_live": order.state in (*Order.OPEN, Order.State.FILLED),
+    }
+
+
+def _events(order: Order, allocations: list[Any]) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = [{"at": order.created_at, "title": _("Approved"), "icon": "circle-check"}]
+    if order.state == Order.State.WAITING:
+        events.append(
+            {"at": order.created_at, "title": _("Waits"), "text": order.state_note, "icon": "clock-pause"}
+        )
+    if order.sent_at:
+        events.append({"at": order.sent_at, "title": _("Sent to the market"), "icon": "send"})
+    for allocation in allocations:
+        from accounts.formatting import price, quantity
+
+        events.append(
+            {
+                "at": allocation.created_at,
+                "title": _("Filled %(quantity)s at %(price)s")
+                % {
+                    "quantity": quantity(allocation.quantity),
+                    "price": price(allocation.price, allocation.currency),
+                },
+                "icon": "arrows-exchange",
+            }
+        )
+    if order.closed_at and order.state in (Order.State.CANCELLED, Order.State.REJECTED, Order.State.EXPIRED):
+        events.append(
+            {
+                "at": order.closed_at,
+                "title": order.get_state_display(),
+                "text": order.state_note,
+                "icon": "circle-x",
+                "tone": "bad",
+            }
+        )
+    elif order.closed_at:
+        events.append({"at": order.closed_at, "title": _("Filled"), "icon": "circle-check", "tone": "good"})
+    return events
+
+
+@signed_in(roles=ORDER_ROLES)
+def order_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show an order with its fills and their settlement; follows along while it is open."""
+    template = "trading/_order.html" if request.GET.get("part") == "live" else "trading/order_detail.html"
+    return render(request, template, _context(request, pk))
+
+
+@require_POST
+@signed_in("order.send")
+def order_cancel(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """Cancel what is left of an order."""
+    order = get_object_or_404(Order.objects.visible_to(request.user).own(), pk=pk)
+    cancel(order=order, note=request.POST.get("note", ""), by=request.user)
+    messages.success(request, _("Cancelled. What was filled stays."))
+    return redirect("trading:order_detail", order.pk)

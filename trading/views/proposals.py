@@ -1,0 +1,402 @@
+"""Propose for portfolios, show proposals, decide on them."""
+
+import uuid
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST
+
+from accounts.errors import DomainError
+from accounts.jobs import create_job
+from accounts.lists import ListView
+from accounts.models import Job, User
+from accounts.rights import can
+from accounts.views_base import signed_in
+from clients.duties import Duty, performs
+from models_portfolio.effective import today
+from models_portfolio.models import ModelAssignment, ModelVersion
+from models_portfolio.querysets import MODEL_ROLES
+from models_portfolio.services import accept
+from portfolios.models import Portfolio
+from trading.checks import check_proposal
+from trading.filters import ProposalFilter
+from trading.forms import ProposeForm, SendForm
+from trading.models import Order, Proposal, Side
+from trading.services import approve, discard, edit, propose, reject, send, submit
+from trading.services.proposals import moved_prices
+from trading.showing import line_rows
+from trading.tables import ProposalTable
+from trading.tasks import propose_for_job
+
+State = Proposal.State
+# Up to so many portfolios are worked out while one waits.
+AT_ONCE = 20
+
+
+class ProposalList(ListView):
+    """Proposals of the portfolios that a person may see."""
+
+    roles = MODEL_ROLES
+    table_class = ProposalTable
+    filterset_class = ProposalFilter
+    template_name = "trading/proposal_list.html"
+    title = gettext_lazy("Proposals")
+    empty_title = gettext_lazy("No proposals yet")
+    empty_text = gettext_lazy(
+        "Choose portfolios in the book and propose: their trades appear here, for somebody else to approve."
+    )
+
+    def get_queryset(self) -> QuerySet[Proposal]:
+        proposals = (
+            Proposal.objects.visible_to(self.request.user)
+            .select_related("portfolio__mandate__client", "made_by")
+            .annotate(trade_count=Count("lines", filter=~Q(lines__side="")))
+        )
+        return proposals if self.request.GET.get("state") else proposals.exclude(state=State.VOID)
+
+    def get_empty_action(self) -> tuple[Any, str] | None:
+        return (
+            (_("Open the book"), reverse("portfolios:book"))
+            if can(self.request.user, "proposal.make")
+            else None
+        )
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {
+            **super().get_context_data(**kwargs),
+            "can_make": can(self.request.user, "proposal.make"),
+            "can_approve": can(self.request.user, "proposal.approve"),
+        }
+
+
+def _managed(user: User, ids: list[str]) -> list[Portfolio]:
+    """Return the portfolios that the user asks to propose for, as far as they are visible and own."""
+    found = []
+    for text in ids:
+        try:
+            found.append(uuid.UUID(text))
+        except ValueError:
+            continue
+    visible = Portfolio.objects.visible_to(user).own().filter(pk__in=found, closed_on__isnull=True)
+    return list(visible.select_related("mandate").order_by("number"))
+
+
+@require_POST
+@signed_in("proposal.make")
+def propose_for(request: HttpRequest) -> HttpResponseBase:
+    """Propose for the portfolios chosen: one opens its proposal, many show how far the work is."""
+    form = ProposeForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(str(e) for errors in form.errors.values() for e in errors))
+        return redirect(request.META.get("HTTP_REFERER") or reverse("portfolios:book"))
+    portfolios = _managed(request.user, request.POST.getlist("portfolio"))
+    if not portfolios:
+        messages.error(request, _("Choose at least one own portfolio."))
+        return redirect("portfolios:book")
+    data = form.cleaned_data
+    if len(portfolios) == 1:
+        try:
+            proposal = propose(portfolio=portfolios[0], by=request.user, **data)
+        except DomainError as error:
+            if "proposal" not in error.data:
+                raise
+            messages.warning(request, error.message)
+            return redirect("trading:proposal_detail", error.data["proposal"])
+        return redirect("trading:proposal_detail", proposal.pk)
+    if data["mode"] in (Proposal.Mode.RAISE_CASH, Proposal.Mode.LIQUIDATE):
+        messages.error(request, _("Raise cash and liquidate for one portfolio at a time."))
+        return redirect("portfolios:book")
+    job = start_proposing(portfolios=portfolios, by=request.user, mode=data["mode"], reason=data["reason"])
+    return redirect("accounts:job", job.pk)
+
+
+def start_proposing(*, portfolios: list[Portfolio], by: User, mode: str, reason: str = "") -> Job:
+    """Propose for many portfolios: a few at once, many in a worker."""
+    count = len(portfolios)
+    job = create_job(
+        kind="trading.propose",
+        title=ngettext("Propose for %(n)d portfolio", "Propose for %(n)d portfolios", count) % {"n": count},
+        by=by,
+        total=count,
+        back_url=reverse("trading:proposal_list") + "?state=draft",
+        back_label=_("Show the drafts"),
+        data={
+            "portfolios": [str(portfolio.pk) for portfolio in portfolios],
+            "mode": str(mode),
+            "reason": reason,
+        },
+    )
+    if count <= AT_ONCE:
+        propose_for_job(str(job.pk))
+    else:
+        transaction.on_commit(lambda: propose_for_job.delay(str(job.pk)))
+    return job
+
+
+@require_POST
+@signed_in("proposal.make")
+def adopt_and_rebalance(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """Accept a received version with its views, and propose for all own portfolios that follow it."""
+    versions = ModelVersion.objects.visible_to(request.user).received()
+    version = get_object_or_404(versions.select_related("model"), pk=pk)
+    if not can(request.user, "model.edit"):
+        raise DomainError("not_yours", _("Somebody who decides on models has to accept this first."))
+    accept(version=version, by=request.user)
+    followers = (
+        ModelAssignment.objects.own()
+        .as_of(max(version.effective_from, today()))
+        .filter(model=version.model, portfolio__origin__isnull=True)
+        .values_list("portfolio", flat=True)
+    )
+    portfolios = [
+        portfolio
+        for portfolio in _managed(request.user, [str(key) for key in followers])
+        if performs(Duty.MANAGEMENT, portfolio.mandate)
+    ]
+    messages.success(request, _("Version %(number)s is accepted.") % {"number": version.number})
+    if not portfolios:
+        return redirect("models_portfolio:received_detail", version.model_id)
+    job = start_proposing(
+        portfolios=portfolios,
+        by=request.user,
+        mode=Proposal.Mode.TO_TARGET,
+        reason=Proposal.Reason.MODEL_CHANGE,
+    )
+    return redirect("accounts:job", job.pk)
+
+
+def _visible(request: HttpRequest, pk: uuid.UUID) -> Proposal:
+    proposals = Proposal.objects.visible_to(request.user).select_related(
+        "portfolio__mandate__client__kyc",
+        "portfolio__mandate__risk_profile",
+        "model_version__model",
+        "made_by",
+        "proposed_by",
+        "decided_by",
+    )
+    return get_object_or_404(proposals, pk=pk)
+
+
+@signed_in(roles=MODEL_ROLES)
+def proposal_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show current, target and proposed side by side, with reasons and checks."""
+    proposal = _visible(request, pk)
+    user = request.user
+    lines = line_rows(proposal)
+    is_open = proposal.state in (State.DRAFT, State.PROPOSED)
+    moved = moved_prices(proposal) if is_open else []
+    is_own_work = user.pk in (proposal.proposed_by_id, proposal.made_by_id)
+    can_make, can_approve = can(user, "proposal.make"), can(user, "proposal.approve")
+    orders = list(proposal.orders.select_related("security").order_by("number"))
+    context = {
+        "proposal": proposal,
+        "portfolio": proposal.portfolio,
+        "lines": lines,
+        "buys": sum(1 for row in lines if row.line.side == Side.BUY),
+        "sells": sum(1 for row in lines if row.line.side == Side.SELL),
+        "costs": sum((row.fees for row in lines), Decimal(0)),
+        "checks": check_proposal(proposal, [row.line for row in lines], moved, today()),
+        "moved": moved,
+        "orders": orders,
+        "currency": proposal.inputs.get("currency", proposal.portfolio.currency),
+        "is_editing": "edit" in request.GET
+        and proposal.state in (State.DRAFT, State.PROPOSED, State.APPROVED)
+        and can_make,
+        "can_edit": can_make and proposal.state in (State.DRAFT, State.PROPOSED, State.APPROVED),
+        "can_submit": can_make and proposal.state == State.DRAFT and any(row.line.side for row in lines),
+        "can_approve": can_approve and proposal.state == State.PROPOSED and not is_own_work,
+        "waits_for_other": proposal.state == State.PROPOSED and is_own_work,
+        "can_send": can(user, "order.send") and any(order.state == Order.State.APPROVED for order in orders),
+        "send_form": SendForm(),
+        "history": _history(proposal),
+        "steps": [State.DRAFT, State.PROPOSED, State.APPROVED, State.SENT],
+        "has_live_orders": any(order.state in Order.OPEN for order in orders),
+    }
+    return render(request, "trading/proposal_detail.html", context)
+
+
+def _history(proposal: Proposal) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = [
+        {
+            "at": proposal.created_at,
+            "who": _name(proposal.made_by),
+            "title": _("Worked out"),
+            "icon": "calculator",
+        }
+    ]
+    if proposal.proposed_at:
+        events.append(
+            {
+                "at": proposal.proposed_at,
+                "who": _name(proposal.proposed_by),
+                "title": _("Submitted for approval"),
+                "text": proposal.note,
+                "icon": "send",
+            }
+        )
+    if proposal.decided_at:
+        is_rejected = proposal.state == State.REJECTED
+        events.append(
+            {
+                "at": proposal.decided_at,
+                "who": _name(proposal.decided_by),
+                "title": _("Rejected") if is_rejected else _("Approved"),
+                "text": proposal.decision_note,
+                "tone": "bad" if is_rejected else "good",
+                "icon": "circle-x" if is_rejected else "circle-check",
+            }
+        )
+    return events
+
+
+def _name(user: User | None) -> str:
+    return user.full_name if user else ""
+
+
+@require_POST
+@signed_in("proposal.make")
+def proposal_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """Set quantities by hand; everything is worked out again."""
+    proposal = _visible(request, pk)
+    quantities: dict[uuid.UUID, Decimal] = {}
+    for line in proposal.lines.filter(security__isnull=False).select_related("security"):
+        typed = request.POST.get(f"quantity-{line.security_id}")
+        if typed is None or line.security_id is None:
+            continue
+        text = typed.strip().replace("−", "-").replace("'", "").replace("’", "").replace(" ", "")
+        try:
+            quantities[line.security_id] = Decimal(text or 0)
+        except InvalidOperation:
+            messages.error(request, _("%(name)s: enter a number of units.") % {"name": line.security})
+            return redirect(f"{reverse('trading:proposal_detail', args=[proposal.pk])}?edit")
+    try:
+        edit(proposal=proposal, quantities=quantities, by=request.user)
+    except DomainError as error:
+        messages.error(request, error.message)
+        return redirect(f"{reverse('trading:proposal_detail', args=[proposal.pk])}?edit")
+    messages.success(request, _("Worked out again. The proposal is a draft until it is submitted."))
+    return redirect("trading:proposal_detail", proposal.pk)
+
+
+@require_POST
+@signed_in("proposal.make")
+def proposal_submit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """Submit a draft for approval."""
+    proposal = _visible(request, pk)
+    submit(proposal=proposal, by=request.user, note=request.POST.get("note", ""))
+    messages.success(request, _("Submitted. Somebody else can approve it now."))
+    return redirect("trading:proposal_detail", proposal.pk)
+
+
+@require_POST
+@signed_in("proposal.approve")
+def proposal_approve(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """Approve a proposal, and send its orders where asked to."""
+    proposal = _visible(request, pk)
+    form = SendForm(request.POST)
+    parts = form.cleaned_data["fill_parts"] if form.is_valid() else 1
+    with transaction.atomic():
+        orders = approve(
+            proposal=proposal,
+            by=request.user,
+            note=request.POST.get("note", ""),
+            accepts_moved_prices="accept_moved" in request.POST,
+        )
+        ready = [order.pk for order in orders if order.state == Order.State.APPROVED]
+        sends = "send" in request.POST and bool(ready) and can(request.user, "order.send")
+        if sends:
+            send(order_ids=ready, fill_parts=parts, by=request.user)
+    messages.success(request, _approval_words(orders, sends))
+    return redirect("trading:proposal_detail", proposal.pk)
+
+
+def _approval_words(orders: list[Order], sends: bool) -> str:
+    waiting = sum(1 for order in orders if order.state == Order.State.WAITING)
+    if sends:
+        words = _("Approved and sent to the market.")
+    else:
+        words = ngettext(
+            "Approved: %(n)d order is ready to be sent.",
+            "Approved: %(n)d orders are ready to be sent.",
+            len(orders) - waiting,
+        ) % {"n": len(orders) - waiting}
+    if waiting:
+        words += " " + ngettext("%(n)d purchase waits for KYC.", "%(n)d purchases wait for KYC.", waiting) % {
+            "n": waiting
+        }
+    return words
+
+
+@require_POST
+@signed_in("proposal.approve")
+def proposal_reject(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """Reject a proposal with a reason."""
+    proposal = _visible(request, pk)
+    reject(proposal=proposal, reason=request.POST.get("reason", ""), by=request.user)
+    messages.success(request, _("Rejected."))
+    return redirect("trading:proposal_detail", proposal.pk)
+
+
+@require_POST
+@signed_in("proposal.make")
+def proposal_discard(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """Put a proposal aside."""
+    proposal = _visible(request, pk)
+    discard(proposal=proposal, by=request.user)
+    messages.success(request, _("Discarded."))
+    return redirect("trading:proposal_list")
+
+
+@require_POST
+@signed_in(("proposal.make", "proposal.approve"))
+def proposals_decide(request: HttpRequest) -> HttpResponseBase:
+    """Submit or approve many proposals; those that cannot be say why, the others go on."""
+    action = request.POST.get("action", "")
+    actions: dict[str, tuple[str, Callable[..., Any], str]] = {
+        "submit": ("proposal.make", submit, State.DRAFT),
+        "approve": ("proposal.approve", approve, State.PROPOSED),
+        "discard": ("proposal.make", discard, ""),
+    }
+    if action not in actions or not can(request.user, actions[action][0]):
+        messages.error(request, _("Choose what to do."))
+        return redirect("trading:proposal_list")
+    _right, service, wanted = actions[action]
+    chosen = [pk for pk in request.POST.getlist("choose") if _is_uuid(pk)]
+    proposals = Proposal.objects.visible_to(request.user).filter(pk__in=chosen).select_related("portfolio")
+    done, refused = 0, []
+    for proposal in proposals:
+        if wanted and proposal.state != wanted:
+            refused.append(f"{proposal.portfolio.number}: {proposal.get_state_display().lower()}")
+            continue
+        try:
+            service(proposal=proposal, by=request.user)
+        except DomainError as error:
+            refused.append(f"{proposal.portfolio.number}: {error}")
+        else:
+            done += 1
+    if done:
+        messages.success(
+            request, ngettext("%(n)d proposal done.", "%(n)d proposals done.", done) % {"n": done}
+        )
+    for sentence in refused[:10]:
+        messages.warning(request, sentence)
+    if not done and not refused:
+        messages.error(request, _("Choose at least one proposal."))
+    return redirect("trading:proposal_list")
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
