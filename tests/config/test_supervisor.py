@@ -112,7 +112,7 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing_running(
     assert _status(port) < 500
     assert {"web", "worker", "mirror", "beat"} <= set(read_state(data / "platform.json")["parts"])
     second = start(PORT=str(_free_port()))
-    assert f"runs already: http://localhost:{port}" in second.communicate(timeout=30)[0]
+    assert f"runs already: http://localhost:{port}" in second.communicate(timeout=60)[0]
     assert second.returncode == 1
     platform.send_signal(signal.SIGINT)
     assert "The data is kept" in platform.communicate(timeout=60)[0]
@@ -198,7 +198,7 @@ def test_a_busy_port_is_named_with_a_way_out(start: Callable[..., subprocess.Pop
         other.listen()
         port = other.getsockname()[1]
         refused = start(PORT=str(port))
-        said = refused.communicate(timeout=30)[0]
+        said = refused.communicate(timeout=60)[0]
     assert refused.returncode == 1
     assert f"Port {port} is in use" in said
     assert f"make run PORT={port + 1}" in said
@@ -209,7 +209,7 @@ def test_a_database_that_does_not_answer_is_named(
     start: Callable[..., subprocess.Popen[str]], data: Path
 ) -> None:
     refused = start(PORT=str(_free_port()), DATABASE_URL=f"postgresql://nobody@127.0.0.1:{_free_port()}/none")
-    said = refused.communicate(timeout=30)[0]
+    said = refused.communicate(timeout=60)[0]
     assert refused.returncode == 1
     assert "check DATABASE_URL" in said
     assert "Traceback" not in said
