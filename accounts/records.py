@@ -1,7 +1,7 @@
 """What every domain record carries: an id that is the same in every schema, and its owner."""
 
 import uuid
-from typing import Any
+from typing import Any, Self
 
 from django.db import models
 from django.dispatch import Signal
@@ -20,15 +20,15 @@ def new_id() -> uuid.UUID:
 class RecordQuerySet(models.QuerySet[Any]):
     """Questions that make sense for every kind of record."""
 
-    def own(self) -> "RecordQuerySet":
+    def own(self) -> Self:
         """Return the rows that this institution owns."""
         return self.filter(origin__isnull=True)
 
-    def received(self) -> "RecordQuerySet":
+    def received(self) -> Self:
         """Return the rows mirrored here from a partner."""
         return self.filter(origin__isnull=False)
 
-    def current(self) -> "RecordQuerySet":
+    def current(self) -> Self:
         """Return the rows that are not merely kept for history."""
         return self.filter(retired_at__isnull=True)
 

@@ -14,6 +14,13 @@ from accounts.rights import can, roles_of
 View = Callable[..., HttpResponseBase]
 
 
+class PersonRequest(HttpRequest):
+    """A request of somebody who is signed in: what a view behind ``signed_in`` gets."""
+
+    user: User
+    htmx: Any
+
+
 def _has(user: User, right: str | Iterable[str] | None, roles: Iterable[str]) -> bool:
     rights = [right] if isinstance(right, str) else list(right or [])
     wanted = set(roles)

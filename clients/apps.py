@@ -7,6 +7,9 @@ class ClientsConfig(AppConfig):
     verbose_name = _("Clients")
 
     def ready(self) -> None:
-        from clients import day
+        from accounts.search import register
+        from clients import day, finders
 
         day.register_own()
+        for finder in (finders.find_clients, finders.find_mandates, finders.find_instructions):
+            register(finder)

@@ -1,5 +1,6 @@
 """The relationship with clients: who they are, what they agreed to, and what they ask for."""
 
+import uuid
 from typing import ClassVar
 
 from django.conf import settings
@@ -393,6 +394,13 @@ class Mandate(Record):
     def state_label(self) -> str:
         """Return the state in words."""
         return str(MANDATE_STATES[self.state])
+
+    @property
+    def current_offer(self) -> uuid.UUID | None:
+        """Return the offer that the mandate follows now: the last change of model that was done, or as signed."""
+        done = self.instructions.filter(kind="model_change", outcomes__outcome="done")
+        last = done.order_by("-outcomes__at").values_list("offer", flat=True).first()
+        return last or self.offer
 
     def forget_decisions(self) -> None:
         """Forget decisions read before, so that ``state`` reads them again."""

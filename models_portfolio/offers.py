@@ -62,7 +62,7 @@ def _in_words(reason: Unsuitable) -> Unsuitable:
         name: formatting.whole(value, currency) if name in _AMOUNTS else value
         for name, value in reason.values.items()
     }
-    return replace(reason, message=str(_SENTENCES[reason.code]) % values)
+    return replace(reason, template=str(_SENTENCES[reason.code]) % values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +113,10 @@ def cards(
         offers = offers.filter(agreement=only_agreement)
     found = list(offers)
     known = partners({offer.agreement for offer in found if offer.agreement})
+    chosen = mandate.current_offer
     rates = wealth.rates()
     shown = [
-        _card(offer, mandate, _facts(mandate, profile, amount, offer.currency, rates), known)
+        _card(offer, chosen, _facts(mandate, profile, amount, offer.currency, rates), known)
         for offer in found
         if offer.agreement is None or (offer.agreement in known and known[offer.agreement].manages)
     ]
@@ -144,7 +145,7 @@ def _facts(
     )
 
 
-def _card(offer: Offer, mandate: Mandate, facts: ClientFacts, known: Any) -> Card:
+def _card(offer: Offer, chosen: uuid.UUID | None, facts: ClientFacts, known: Any) -> Card:
     partner: Partner | None = known.get(offer.agreement) if offer.agreement else None
     found = unsuitable_reasons(
         facts,
@@ -159,7 +160,7 @@ def _card(offer: Offer, mandate: Mandate, facts: ClientFacts, known: Any) -> Car
     )
     reasons = tuple(_in_words(reason) for reason in found)
     if partner is not None and not partner.takes_mandates:
-        closed = Unsuitable(code=UnsuitableCode.NOT_OPEN, message=partner.why_not, values={})
+        closed = Unsuitable(code=UnsuitableCode.NOT_OPEN, template=partner.why_not, values={})
         reasons = (closed, *reasons)
     total = offer.management_fee + offer.custody_fee + offer.product_cost
     return Card(
@@ -173,7 +174,7 @@ def _card(offer: Offer, mandate: Mandate, facts: ClientFacts, known: Any) -> Car
             (_("Funds"), offer.product_cost),
         ),
         reasons=reasons,
-        is_chosen=mandate.offer == offer.pk,
+        is_chosen=chosen == offer.pk,
     )
 
 

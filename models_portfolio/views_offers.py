@@ -6,13 +6,13 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.errors import DomainError
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from clients import services, words
 from clients.calculations.states import MandateState
 from clients.models import ClientInstruction, Mandate
@@ -33,7 +33,7 @@ class ChoiceForm(forms.Form):
     wanted_date = forms.DateField(required=False)
 
 
-def _chosen(request: HttpRequest, shown: list[Card]) -> tuple[ChoiceForm, Card]:
+def _chosen(request: PersonRequest, shown: list[Card]) -> tuple[ChoiceForm, Card]:
     form = ChoiceForm(request.POST)
     if not form.is_valid():
         raise DomainError("choice_invalid", _("Choose one of the plans."))
@@ -44,7 +44,7 @@ def _chosen(request: HttpRequest, shown: list[Card]) -> tuple[ChoiceForm, Card]:
 
 
 @signed_in("mandate.edit")
-def offer_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def offer_step(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Step three of a new client: choose a plan among what the managers offer."""
     mandates = Mandate.objects.editable_by(request.user).select_related("client", "risk_profile")
     mandate = get_object_or_404(mandates, pk=pk)
@@ -94,7 +94,7 @@ def offer_step(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @signed_in("instruction.send")
-def offer_change(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def offer_change(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Instruct the same manager to follow another plan."""
     mandates = Mandate.objects.visible_to(request.user).own().in_state(MandateState.ACTIVE)
     mandate = get_object_or_404(mandates.select_related("client"), pk=pk)
@@ -139,7 +139,7 @@ def offer_change(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @transaction.atomic
-def _instruct(request: HttpRequest, mandate: Mandate, card: Card, form: ChoiceForm) -> ClientInstruction:
+def _instruct(request: PersonRequest, mandate: Mandate, card: Card, form: ChoiceForm) -> ClientInstruction:
     reason = form.cleaned_data["override_reason"].strip()
     if not card.suits and not card.can_override:
         raise DomainError("offer_unsuitable", card.reasons[0].message)

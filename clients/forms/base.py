@@ -45,7 +45,7 @@ class AmountField(forms.DecimalField):
         if isinstance(value, Decimal) and value <= 0:
             raise ValidationError(_("Enter an amount above zero."))
 
-    def to_python(self, value: Any) -> Decimal | None:
+    def to_python(self, value: Any) -> Any:
         """Read "250000", "250 000", "250'000" and the thousands of the reader's language."""
         if isinstance(value, str):
             value = _SPACES.sub("", value)
@@ -107,8 +107,9 @@ class ConflictAware(DomainForm):
                 if name != "marker" and _text(self.initial.get(name)) != _text(self[name].value())
             ]
             # The next attempt is made in sight of both versions.
-            self.data = self.data.copy()
-            self.data[self.add_prefix("marker")] = self.initial["marker"]
+            given: Any = self.data
+            self.data = typed = given.copy()
+            typed[self.add_prefix("marker")] = self.initial["marker"]
             raise ValidationError(
                 _("Somebody changed this while you were editing. Compare both versions, then save again."),
                 code="conflict",

@@ -42,6 +42,12 @@ class InstructionForm(DomainForm):
         else:
             del self.fields["payout_account"]
 
+    @property
+    def has_account(self) -> bool:
+        """Say whether the client has a verified account to pay to."""
+        field = self.fields.get("payout_account")
+        return isinstance(field, forms.ModelChoiceField) and bool(field.queryset)
+
     def clean_wanted_date(self) -> Any:
         value = self.cleaned_data["wanted_date"]
         if value and value < timezone.localdate():

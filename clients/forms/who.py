@@ -177,7 +177,7 @@ class PartyForm(forms.Form):
         return data
 
 
-class _PartyFormSet(forms.BaseFormSet):  # type: ignore[type-arg]
+class _PartyFormSet(forms.BaseFormSet):
     """The people behind a company: at least one representative and one beneficial owner."""
 
     def clean(self) -> None:

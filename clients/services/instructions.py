@@ -82,7 +82,7 @@ def _check_content(instruction: ClientInstruction) -> None:
         raise DomainError("amount_missing", _("Enter an amount above zero."), field="amount")
     if kind == Kind.MODEL_CHANGE and instruction.offer is None:
         raise DomainError("plan_missing", _("Choose the new plan."), field="offer")
-    if kind == Kind.MODEL_CHANGE and instruction.offer == mandate.offer:
+    if kind == Kind.MODEL_CHANGE and instruction.offer == mandate.current_offer:
         raise DomainError("plan_unchanged", _("The mandate follows this plan already."), field="offer")
     if kind == Kind.WITHDRAWAL:
         account = instruction.payout_account

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -19,7 +19,7 @@ from accounts.lists import ListView
 from accounts.models import Role
 from accounts.period import parse_period
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from clients import wealth, words
 from clients.filters import ClientFilter
 from clients.forms import NoteForm, TaskForm
@@ -56,7 +56,7 @@ class ClientList(ListView):
 
 
 @signed_in(roles=READERS)
-def client_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def client_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show one client: what they own and how it went, what waits, and who they are."""
     client = get_object_or_404(Client.objects.visible_to(request.user), pk=pk)
     mandates = list(

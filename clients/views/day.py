@@ -1,16 +1,16 @@
 """The advisor's day."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 
 from accounts.models import Role
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from clients import day
 from clients.models import Client
 
 
 @signed_in(roles=[Role.ADVISOR])
-def my_day(request: HttpRequest) -> HttpResponse:
+def my_day(request: PersonRequest) -> HttpResponse:
     """Show what waits for the advisor's own clients, or for all of the unit with ``?of=unit``."""
     of_unit = request.GET.get("of") == "unit"
     clients = Client.objects.visible_to(request.user).own()

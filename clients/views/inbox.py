@@ -6,24 +6,25 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
 from accounts.models import Role, Unit, User
 from accounts.rights import reach
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from clients import services, words
 from clients.calculations.states import MandateState
 from clients.checks import BAD, WARNING, checks_of
 from clients.forms import DecisionForm
 from clients.models import Mandate
+from clients.querysets import MandateQuerySet
 from clients.timeline import events_of
 from clients.views.live import live, mark_of
 
 
-def _inbox(user: User) -> "QuerySet[Mandate]":
+def _inbox(user: User) -> MandateQuerySet:
     return (
         Mandate.objects.managed_by(user)
         .filter(status="submitted")
@@ -34,7 +35,7 @@ def _inbox(user: User) -> "QuerySet[Mandate]":
 
 
 @signed_in("mandate.decide")
-def mandate_inbox(request: HttpRequest) -> HttpResponse:
+def mandate_inbox(request: PersonRequest) -> HttpResponse:
     """Show what waits for a decision, oldest first, and what was returned; new rows appear by themselves."""
     rows = list(
         _inbox(request.user).in_state(MandateState.SUBMITTED, MandateState.RETURNED).order_by("submitted_at")
@@ -62,7 +63,7 @@ def _desks(user: User) -> "QuerySet[Unit]":
 
 
 @signed_in("mandate.decide")
-def mandate_decide(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def mandate_decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show one mandate with its checks, and decide on it."""
     mandate = get_object_or_404(_inbox(request.user).prefetch_related("restrictions"), pk=pk)
     data = request.POST if request.method == "POST" else None

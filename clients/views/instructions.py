@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -17,7 +17,7 @@ from stdnum import iso11649
 from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from clients import services
 from clients.calculations.states import InstructionState, MandateState
 from clients.filters import InstructionFilter
@@ -59,7 +59,7 @@ class InstructionList(ListView):
 
 
 @signed_in("instruction.send")
-def instruction_create(request: HttpRequest, pk: uuid.UUID, kind: str) -> HttpResponse:
+def instruction_create(request: PersonRequest, pk: uuid.UUID, kind: str) -> HttpResponse:
     """Write down a deposit, a withdrawal or the end of a mandate, and send it."""
     mandates = (
         Mandate.objects.visible_to(request.user).own().in_state(MandateState.ACTIVE, MandateState.ACCEPTED)
@@ -85,13 +85,13 @@ def instruction_create(request: HttpRequest, pk: uuid.UUID, kind: str) -> HttpRe
             "client": mandate.client,
             "kind": kind,
             "title": Kind(kind).label,
-            "lacks_account": kind == Kind.WITHDRAWAL and not form.fields["payout_account"].queryset.exists(),
+            "lacks_account": kind == Kind.WITHDRAWAL and not form.has_account,
         },
     )
 
 
 @transaction.atomic
-def _draft(request: HttpRequest, mandate: Mandate, kind: str, form: InstructionForm) -> ClientInstruction:
+def _draft(request: PersonRequest, mandate: Mandate, kind: str, form: InstructionForm) -> ClientInstruction:
     instruction = services.draft_instruction(mandate=mandate, kind=kind, by=request.user, **form.cleaned_data)
     if "draft" in request.POST:
         messages.success(request, _("Kept as a draft. Send it when the client agrees."))
@@ -101,7 +101,7 @@ def _draft(request: HttpRequest, mandate: Mandate, kind: str, form: InstructionF
 
 
 @signed_in(roles=READERS)
-def instruction_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show one instruction and where it stands; answers appear without a reload."""
     rows = ClientInstruction.objects.visible_to(request.user)
     rows = rows.select_related("mandate__client", "payout_account").prefetch_related("outcomes")
@@ -135,7 +135,7 @@ def instruction_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return live(request, "clients/instruction_detail.html", "clients/_instruction_live.html", mark, context)
 
 
-def _own_instruction(request: HttpRequest, pk: uuid.UUID) -> ClientInstruction:
+def _own_instruction(request: PersonRequest, pk: uuid.UUID) -> ClientInstruction:
     rows = ClientInstruction.objects.visible_to(request.user).own()
     instruction: ClientInstruction = get_object_or_404(rows, pk=pk)
     return instruction
@@ -143,7 +143,7 @@ def _own_instruction(request: HttpRequest, pk: uuid.UUID) -> ClientInstruction:
 
 @require_POST
 @signed_in("instruction.send")
-def instruction_send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def instruction_send(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Send a draft."""
     instruction = services.send_instruction(instruction=_own_instruction(request, pk), by=request.user)
     messages.success(request, _("Sent. You see here what becomes of it."))
@@ -152,7 +152,7 @@ def instruction_send(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("instruction.send")
-def instruction_withdraw(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def instruction_withdraw(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Withdraw an instruction that is not being carried out yet."""
     instruction = services.withdraw_instruction(instruction=_own_instruction(request, pk), by=request.user)
     messages.success(request, _("Withdrawn."))
@@ -161,7 +161,7 @@ def instruction_withdraw(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("instruction.answer")
-def instruction_answer(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def instruction_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Record what became of an instruction."""
     instruction = get_object_or_404(ClientInstruction.objects.visible_to(request.user).to_answer(), pk=pk)
     form = OutcomeForm(request.POST)

@@ -4,8 +4,10 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
+
+from accounts.views_base import PersonRequest
 
 
 def mark_of(parts: Iterable[Any]) -> str:
@@ -13,7 +15,7 @@ def mark_of(parts: Iterable[Any]) -> str:
     return hashlib.sha256(repr(list(parts)).encode()).hexdigest()[:16]
 
 
-def live(request: HttpRequest, page: str, part: str, mark: str, context: dict[str, Any]) -> HttpResponse:
+def live(request: PersonRequest, page: str, part: str, mark: str, context: dict[str, Any]) -> HttpResponse:
     """Answer with the page; to a part that asks again with the part, or with nothing if it is the same.
 
     What is being typed in a part stays, since an unchanged part is not drawn again.

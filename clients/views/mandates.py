@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from clients import disclosure, services, wealth, words
 from clients.calculations.states import MandateState
 from clients.filters import MandateFilter
@@ -55,13 +55,13 @@ class MandateList(ListView):
         return None
 
 
-def _own_mandate(request: HttpRequest, pk: uuid.UUID) -> Mandate:
+def _own_mandate(request: PersonRequest, pk: uuid.UUID) -> Mandate:
     mandate: Mandate = get_object_or_404(Mandate.objects.visible_to(request.user).own(), pk=pk)
     return mandate
 
 
 @signed_in(roles=READERS)
-def mandate_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def mandate_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show one mandate; what the other side does appears without a reload."""
     mandates = Mandate.objects.visible_to(request.user).select_related("client", "risk_profile")
     mandate = get_object_or_404(mandates.prefetch_related("decisions", "restrictions"), pk=pk)
@@ -88,7 +88,7 @@ def mandate_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     )
 
 
-def _context(request: HttpRequest, mandate: Mandate, instructions: Any, position: Any) -> dict[str, Any]:
+def _context(request: PersonRequest, mandate: Mandate, instructions: Any, position: Any) -> dict[str, Any]:
     state, is_own, user = mandate.state, not mandate.is_received, request.user
     last = mandate.decisions.all()
     profile = mandate.risk_profile
@@ -121,14 +121,14 @@ def _context(request: HttpRequest, mandate: Mandate, instructions: Any, position
 
 
 @signed_in("mandate.edit")
-def mandate_resume(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def mandate_resume(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Go to the first step of a draft that is not done."""
     return redirect(next_url(get_object_or_404(Mandate.objects.editable_by(request.user), pk=pk)))
 
 
 @require_POST
 @signed_in("mandate.submit")
-def mandate_answer(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def mandate_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Answer a manager who returned a mandate, and submit it again."""
     mandate, form = _own_mandate(request, pk), AnswerForm(request.POST)
     if not form.is_valid():
@@ -147,7 +147,7 @@ def mandate_answer(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("mandate.submit")
-def mandate_withdraw(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def mandate_withdraw(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Withdraw a mandate that is not managed yet."""
     form = WithdrawForm(request.POST)
     reason = form.cleaned_data["reason"] if form.is_valid() else ""
@@ -158,7 +158,7 @@ def mandate_withdraw(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("mandate.edit")
-def restriction_add(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def restriction_add(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Add a wish to a mandate; the list of wishes is drawn again."""
     mandate, form = _own_mandate(request, pk), RestrictionForm(request.POST)
     if form.is_valid():
@@ -173,7 +173,7 @@ def restriction_add(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("mandate.edit")
-def restriction_remove(request: HttpRequest, pk: uuid.UUID, restriction_pk: uuid.UUID) -> HttpResponse:
+def restriction_remove(request: PersonRequest, pk: uuid.UUID, restriction_pk: uuid.UUID) -> HttpResponse:
     """Remove a wish from a mandate; the list of wishes is drawn again."""
     mandate = _own_mandate(request, pk)
     restriction = get_object_or_404(
@@ -183,7 +183,7 @@ def restriction_remove(request: HttpRequest, pk: uuid.UUID, restriction_pk: uuid
     return _restrictions(request, mandate, RestrictionForm())
 
 
-def _restrictions(request: HttpRequest, mandate: Mandate, form: RestrictionForm) -> HttpResponse:
+def _restrictions(request: PersonRequest, mandate: Mandate, form: RestrictionForm) -> HttpResponse:
     if not request.htmx:
         if form.errors:
             messages.error(request, _("Enter a valid ISIN, or the name of a sector."))

@@ -6,14 +6,14 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from clients import disclosure, services, words
 from clients.forms import KycForm, PartyFormSet, PlanForm, QuestionnaireForm, SubmitForm, WhoForm
 from clients.forms.who import stored, stored_parties
@@ -25,7 +25,7 @@ _PARTY_FIELDS = ("role", "name", "birth_date", "country", "national_id")
 _MOST_PARTIES = 50
 
 
-def _draft(request: HttpRequest, pk: uuid.UUID) -> Mandate:
+def _draft(request: PersonRequest, pk: uuid.UUID) -> Mandate:
     mandates = Mandate.objects.editable_by(request.user).select_related("client", "risk_profile")
     mandate: Mandate = get_object_or_404(mandates, pk=pk)
     return mandate
@@ -34,7 +34,7 @@ def _draft(request: HttpRequest, pk: uuid.UUID) -> Mandate:
 class WhoPage:
     """The form of step one: a posted one, or one that only changes its kind or number of lines."""
 
-    def __init__(self, request: HttpRequest, client: Client | None) -> None:
+    def __init__(self, request: PersonRequest, client: Client | None) -> None:
         self.request, self.client = request, client
         self.is_redraw = "_switch" in request.POST or "_add" in request.POST
         self.is_sent = request.method == "POST" and not self.is_redraw
@@ -50,8 +50,8 @@ class WhoPage:
         if self.is_sent:
             return WhoForm(self.request.POST, kind=self.kind, initial=initial)
         form = WhoForm(kind=self.kind, initial=initial)
-        form.initial |= {name: value for name, value in self.request.POST.items() if name in form.fields}
-        form.initial["kind"] = self.kind
+        typed = {name: value for name, value in self.request.POST.items() if name in form.fields}
+        form.initial.update(typed, kind=self.kind)
         return form
 
     def _parties(self) -> Any:
@@ -117,7 +117,7 @@ class WhoPage:
 
 
 @signed_in("client.edit")
-def client_create(request: HttpRequest) -> HttpResponse:
+def client_create(request: PersonRequest) -> HttpResponse:
     """Step one for somebody new."""
     page = WhoPage(request, None)
     if page.is_sent and page.is_valid():
@@ -130,7 +130,7 @@ def client_create(request: HttpRequest) -> HttpResponse:
 
 
 @signed_in("client.edit")
-def who(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def who(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Step one again, for a draft."""
     mandate = _draft(request, pk)
     page = WhoPage(request, mandate.client)
@@ -141,7 +141,7 @@ def who(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("mandate.edit")
-def mandate_start(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def mandate_start(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Start a mandate for a client who is here already."""
     client = get_object_or_404(Client.objects.visible_to(request.user).own(), pk=pk)
     mandate = services.start_mandate(client=client, by=request.user)
@@ -151,7 +151,7 @@ def mandate_start(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 class ProfilePage:
     """Step two: identity, questionnaire and what is to be invested, in one form."""
 
-    def __init__(self, request: HttpRequest, mandate: Mandate) -> None:
+    def __init__(self, request: PersonRequest, mandate: Mandate) -> None:
         client = mandate.client
         assert client is not None
         self.request, self.mandate, self.client = request, mandate, client
@@ -192,7 +192,7 @@ class ProfilePage:
 
 
 @signed_in("mandate.edit")
-def profile(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def profile(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Step two: identity, risk profile, and what is to be invested."""
     page = ProfilePage(request, _draft(request, pk))
     if request.method == "POST" and page.is_valid():
@@ -220,7 +220,7 @@ def profile(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @signed_in("mandate.submit")
-def review(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def review(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Step four: look over everything, sign, authorise the disclosure, submit."""
     mandate = _draft(request, pk)
     if mandate.offer is None or mandate.client is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,14 +15,14 @@ from django.views.decorators.http import require_POST
 from accounts.errors import DomainError
 from accounts.models import AuditEntry, Role
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from clients import services, words
 from clients.forms import KycForm, NoteForm, PayoutAccountForm, QuestionnaireForm, ReviewForm, TaskForm
 from clients.models import Client, KycEvidence, KycStatus, PayoutAccount, Task
 from clients.views.onboarding import WhoPage
 
 
-def _own_client(request: HttpRequest, pk: uuid.UUID) -> Client:
+def _own_client(request: PersonRequest, pk: uuid.UUID) -> Client:
     client: Client = get_object_or_404(Client.objects.visible_to(request.user).own(), pk=pk)
     return client
 
@@ -32,7 +32,7 @@ def _changed_by(client: Client) -> AuditEntry | None:
 
 
 @signed_in("client.edit")
-def client_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def client_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Change who a client is; a conflicting change shows both versions."""
     client = _own_client(request, pk)
     page = WhoPage(request, client)
@@ -43,7 +43,7 @@ def client_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @signed_in(["client.edit", "kyc.edit"])
-def kyc(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def kyc(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Record that a client's identity was checked, or block the client."""
     client = _own_client(request, pk)
     known = KycStatus.objects.filter(client=client).first()
@@ -72,7 +72,7 @@ def kyc(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @signed_in("client.edit")
-def profile_renew(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def profile_renew(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Go through the questionnaire again; running mandates keep the profile they were signed on."""
     client = _own_client(request, pk)
     form = QuestionnaireForm(request.POST if request.method == "POST" else None)
@@ -89,7 +89,7 @@ def profile_renew(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @signed_in("client.edit")
-def review_plan(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def review_plan(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Set when the client is seen next."""
     client = _own_client(request, pk)
     data = request.POST if request.method == "POST" else None
@@ -102,7 +102,7 @@ def review_plan(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @signed_in("client.edit")
-def payout_account_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def payout_account_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Enter an account that money may be paid out to."""
     client = _own_client(request, pk)
     form = PayoutAccountForm(
@@ -121,7 +121,7 @@ def payout_account_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in(["client.edit", "payout.verify"])
-def payout_account_verify(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def payout_account_verify(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Verify an account that a colleague entered."""
     visible = Client.objects.visible_to(request.user).own()
     account = get_object_or_404(PayoutAccount.objects.own().filter(client__in=visible), pk=pk)
@@ -132,7 +132,7 @@ def payout_account_verify(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("note.edit")
-def note_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def note_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Keep a private note."""
     client, form = _own_client(request, pk), NoteForm(request.POST)
     if form.is_valid():
@@ -144,7 +144,7 @@ def note_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("note.edit")
-def task_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def task_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Promise something by a day."""
     client, form = _own_client(request, pk), TaskForm(request.POST)
     if form.is_valid():
@@ -156,7 +156,7 @@ def task_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("note.edit", roles=[Role.ADVISOR])
-def task_finish(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def task_finish(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Mark a task as done."""
     visible = Client.objects.visible_to(request.user).own()
     task = get_object_or_404(Task.objects.own().filter(client__in=visible), pk=pk)
