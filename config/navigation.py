@@ -77,7 +77,7 @@ NAVIGATION: dict[str, list[Section]] = {
                 Item(_("Desk"), "trading:desk", "", "layout-grid"),
                 Item(_("Orders"), "trading:order_list", "", "arrows-exchange"),
                 Item(_("Settlements"), "trading:settlement_list", "", "checklist"),
-                Item(_("Cash"), "trading:cash_list", "", "cash"),
+                Item(_("Cash"), "portfolios:cash", "cash.match", "cash"),
                 Item(_("Instructions"), "clients:instruction_list", "", "send"),
             ],
         ),
@@ -103,6 +103,7 @@ NAVIGATION: dict[str, list[Section]] = {
         Section(
             _("Institution"),
             [
+                Item(_("Letterhead"), "federation:institution", "institution.edit", "building-bank"),
                 Item(_("People"), "accounts:people", "people.edit", "users-group"),
                 Item(_("Units"), "accounts:units", "people.edit", "sitemap"),
                 Item(_("API tokens"), "accounts:tokens", "token.edit", "key"),

@@ -1,6 +1,6 @@
 """Questions about portfolios and what they hold."""
 
-from django.db.models import Q
+from django.db.models import FilteredRelation, Q
 
 from accounts.models import User
 from accounts.records import RecordQuerySet
@@ -17,6 +17,15 @@ class PortfolioQuerySet(RecordQuerySet):
         if reach(user, CLIENT_ROLES) or granted_ids(user, Client).exists():
             condition |= Q(mandate__client__in=Client.objects.visible_to(user).values("pk"))
         return self.current().filter(condition)
+
+    def in_book(self) -> "PortfolioQuerySet":
+        """Return portfolios with ``latest``, their last valuation, and ``assignment``, their open one to a model."""
+        return self.alias(
+            latest=FilteredRelation("valuations", condition=Q(valuations__is_latest=True)),
+            assignment=FilteredRelation(
+                "model_assignments", condition=Q(model_assignments__valid_to__isnull=True)
+            ),
+        )
 
 
 class PortfolioRecordQuerySet(RecordQuerySet):

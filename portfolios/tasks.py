@@ -4,9 +4,12 @@ import datetime
 import uuid
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
-from django.utils import timezone
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
+from accounts import jobs
 from accounts.errors import DomainError
 from accounts.models import Job, User
 from portfolios.models import ImportBatch, Portfolio
@@ -22,12 +25,24 @@ _LONG = {"soft_time_limit": 3500, "time_limit": 3600}
 def value_portfolios(from_date: str | None = None, job_id: str | None = None) -> None:
     """Value all own portfolios from their last valued day on, or from ``from_date``."""
     since = datetime.date.fromisoformat(from_date) if from_date else None
-    job = Job.objects.filter(pk=job_id).first() if job_id else None
-    if job is not None:
-        Job.objects.filter(pk=job.pk).update(state=Job.State.RUNNING)
-    valuations.value_portfolios(from_date=since, job=job)
-    if job is not None:
-        Job.objects.filter(pk=job.pk).update(state=Job.State.DONE, finished_at=timezone.now())
+    if job_id is None:
+        valuations.value_portfolios(from_date=since)
+        return
+    if jobs.start(job_id) is None:
+        return
+
+    def show(done: int, total: int) -> None:
+        Job.objects.filter(pk=job_id).update(done=done, total=total)
+
+    try:
+        valuations.value_portfolios(from_date=since, progress=show)
+    except SoftTimeLimitExceeded:
+        failure = jobs.Failure(
+            what="", why=_("It took too long."), remedy=_("Start it again; it goes on where it was.")
+        )
+        jobs.finish(job_id, failures=[failure], is_failed=True)
+        return
+    jobs.finish(job_id)
 
 
 @shared_task(**_LONG)
@@ -68,9 +83,15 @@ def revalue_after_undo(batch_id: str, since: str) -> None:
     revalue_after(batch, datetime.date.fromisoformat(since))
 
 
-@transaction.atomic
 def start_valuation(*, by: User) -> Job:
     """Have a worker value all portfolios now; return the job that says how far it is."""
-    job = Job.objects.create(kind="value_portfolios", title="Value all portfolios", created_by=by)
-    value_portfolios.delay_on_commit(None, str(job.pk))
+    with transaction.atomic():
+        job = jobs.create_job(
+            kind="value_portfolios",
+            title=_("Value all portfolios"),
+            by=by,
+            back_url=reverse("portfolios:book"),
+            back_label=_("Book"),
+        )
+        value_portfolios.delay_on_commit(None, str(job.pk))
     return job

@@ -284,6 +284,7 @@ class Migration(migrations.Migration):
                 ('payer', models.CharField(blank=True, max_length=200, verbose_name='payer')),
                 ('reference', models.CharField(blank=True, max_length=140, verbose_name='payment reference')),
                 ('state', models.CharField(choices=[('unmatched', 'Unmatched'), ('matched', 'Matched'), ('refused', 'Sent back')], default='unmatched', max_length=10, verbose_name='state')),
+                ('note', models.CharField(blank=True, max_length=200, verbose_name='note')),
                 ('matched_by_name', models.CharField(blank=True, max_length=150)),
                 ('matched_at', models.DateTimeField(blank=True, null=True)),
                 ('account', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='bank_entries', to='portfolios.account')),

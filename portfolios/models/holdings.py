@@ -35,7 +35,12 @@ class Portfolio(Record):
     manager_name = models.CharField(_("portfolio manager"), max_length=150, blank=True)
     # Private: units of the owner do not travel.
     unit = models.ForeignKey(
-        Unit, verbose_name=_("desk"), null=True, blank=True, on_delete=models.PROTECT, related_name="portfolios"
+        Unit,
+        verbose_name=_("desk"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="portfolios",
     )
 
     objects = PortfolioQuerySet.as_manager()
@@ -156,7 +161,8 @@ class Transaction(PortfolioRecord):
                 name="transaction_names_security",
             ),
             models.CheckConstraint(
-                condition=~Q(type="reversal") | Q(reverses__isnull=False), name="transaction_reversal_names_entry"
+                condition=~Q(type="reversal") | Q(reverses__isnull=False),
+                name="transaction_reversal_names_entry",
             ),
         ]
 
@@ -238,7 +244,9 @@ class Valuation(PortfolioRecord):
         ordering = ["-date"]
         indexes = [
             # The book of portfolios sorts by the latest value.
-            models.Index(fields=["market_value"], condition=Q(is_latest=True), name="valuation_latest_by_value"),
+            models.Index(
+                fields=["market_value"], condition=Q(is_latest=True), name="valuation_latest_by_value"
+            ),
             models.Index(fields=["drift"], condition=Q(is_latest=True), name="valuation_latest_by_drift"),
         ]
         constraints = [
@@ -284,7 +292,9 @@ class BankEntry(PortfolioRecord):
         MATCHED = "matched", _("Matched")
         REFUSED = "refused", _("Sent back")
 
-    account = models.ForeignKey(Account, null=True, blank=True, on_delete=models.PROTECT, related_name="bank_entries")
+    account = models.ForeignKey(
+        Account, null=True, blank=True, on_delete=models.PROTECT, related_name="bank_entries"
+    )
     portfolio = models.ForeignKey(
         Portfolio, null=True, blank=True, on_delete=models.PROTECT, related_name="bank_entries"
     )
@@ -295,11 +305,16 @@ class BankEntry(PortfolioRecord):
     reference = models.CharField(_("payment reference"), max_length=140, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.UNMATCHED)
     instruction = models.ForeignKey(
-        "clients.ClientInstruction", null=True, blank=True, on_delete=models.PROTECT, related_name="bank_entries"
+        "clients.ClientInstruction",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="bank_entries",
     )
     transaction = models.OneToOneField(
         Transaction, null=True, blank=True, on_delete=models.PROTECT, related_name="bank_entry"
     )
+    note = models.CharField(_("note"), max_length=200, blank=True)
     matched_by_name = models.CharField(max_length=150, blank=True)
     matched_at = models.DateTimeField(null=True, blank=True)
 
@@ -345,5 +360,3 @@ class BenchmarkValue(Record):
 
     def __str__(self) -> str:
         return f"{self.benchmark} {self.date}"
-
-

@@ -52,9 +52,7 @@ class Security(Record):
     sector = models.CharField(_("sector"), max_length=60, blank=True)
     country = models.CharField(_("country"), max_length=2, blank=True)
     currency = CurrencyField(_("currency"))
-    price_unit = models.CharField(
-        _("quoted"), max_length=10, choices=PriceUnit, default=PriceUnit.PER_UNIT
-    )
+    price_unit = models.CharField(_("quoted"), max_length=10, choices=PriceUnit, default=PriceUnit.PER_UNIT)
     lot_size = QuantityField(_("smallest tradable quantity"), default=1)
     quantity_decimals = models.PositiveSmallIntegerField(_("decimals of the quantity"), default=0)
     coupon_rate = models.DecimalField(
@@ -87,9 +85,7 @@ class Listing(Record):
 
     class Meta:
         ordering = ["mic"]
-        constraints = [
-            models.UniqueConstraint(fields=["security", "mic", "currency"], name="listing_unique")
-        ]
+        constraints = [models.UniqueConstraint(fields=["security", "mic", "currency"], name="listing_unique")]
 
     def __str__(self) -> str:
         return f"{self.ticker} {self.mic}"

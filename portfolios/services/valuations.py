@@ -3,7 +3,7 @@
 import bisect
 import datetime
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -11,7 +11,6 @@ from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from accounts.models import Job
 from accounts.records import new_id
 from portfolios.calculations.daily import DailyValues, Opening, scaled, value_days
 from portfolios.calculations.entries import Entry, external_flows, standing_entries
@@ -51,14 +50,15 @@ def value_portfolios(
     *,
     portfolio_ids: Iterable[uuid.UUID] | None = None,
     from_date: datetime.date | None = None,
-    job: Job | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ValuationRun:
     """Value own portfolios on every weekday up to the last day with prices, and on days with entries.
 
     Each goes on from its last valued day, or from ``from_date`` where something before it changed
     (``datetime.date.min``: from the opening). A price is carried forward; one older than five
     business days is flagged, a missing one makes the day's value null with its reason. Rows that
-    would not change are not written. Holdings are derived with them. ``job`` is told how far the work is.
+    would not change are not written. Holdings are derived with them. ``progress`` is told
+    how many portfolios are done, of how many.
     """
     wanted = Portfolio.objects.own().current().order_by("pk")
     if portfolio_ids is not None:
@@ -73,8 +73,8 @@ def value_portfolios(
             refresh_holdings(portfolio_ids=batch)
             written += _value_batch(batch, from_date, today, last_day)
             portfolios_valued.send(sender=Valuation, portfolio_ids=batch)
-        if job is not None:
-            Job.objects.filter(pk=job.pk).update(done=start + len(batch), total=len(ids))
+        if progress is not None:
+            progress(start + len(batch), len(ids))
     return ValuationRun(portfolios=len(ids), days_written=written)
 
 

@@ -142,7 +142,8 @@ def test_the_database_refuses_to_change_the_ledger(in_aurora: Cast, portfolio, c
 
 
 def test_nothing_is_booked_into_a_received_portfolio(in_aurora: Cast):
-    received = make.portfolio(number="P-9", origin=uuid.uuid4())
+    with make.as_mirror():
+        received = make.portfolio(number="P-9", origin=uuid.uuid4())
     with pytest.raises(DomainError) as refused:
         book(entries=[make.deposit(received, 5)], by=in_aurora.operations)
     assert refused.value.code == "received_portfolio"

@@ -157,7 +157,8 @@ def test_a_price_older_than_five_business_days_is_used_and_flagged(in_aurora: Ca
 
 def test_own_prices_come_first_by_preference_then_what_partners_sent(in_aurora: Cast):
     apple = make.security()
-    partner = PriceSource.objects.create(code="THEIRS", name="Theirs", preference=1, origin=uuid.uuid4())
+    with make.as_mirror():
+        partner = PriceSource.objects.create(code="THEIRS", name="Theirs", preference=1, origin=uuid.uuid4())
     make.prices(apple, {0: 30, 1: 30}, partner)
     second = PriceSource.objects.create(code="B", name="Second", preference=20)
     make.prices(apple, {0: 20}, second)

@@ -1,0 +1,174 @@
+"""Charts of portfolios and prices, with the same figures as tables."""
+
+import datetime
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from accounts import formatting
+from portfolios.models import Holding
+from portfolios.services.benchmarks import Comparison
+from portfolios.services.figures import Day
+
+# A table of a year's days by week end is long enough to read.
+_TABLE_ROWS = 60
+
+
+def _spread(rows: Sequence[Any]) -> list[Any]:
+    """Return about ``_TABLE_ROWS`` of the rows, the last one always among them."""
+    step = max(1, -(-len(rows) // _TABLE_ROWS))
+    return list(reversed(rows[::-1][::step]))
+
+
+def value_chart(days: Sequence[Day], currency: str) -> dict[str, Any]:
+    """Return the value by day, with what clients paid in and out as its table's columns."""
+    option = {
+        "roboblock": {"format": "money", "currency": currency},
+        "tooltip": {"trigger": "axis"},
+        "xAxis": {"type": "category", "data": [day.date for day in days], "boundaryGap": False},
+        "yAxis": {"type": "value", "scale": True},
+        "series": [
+            {
+                "name": _("Value"),
+                "type": "line",
+                "showSymbol": False,
+                "areaStyle": {"opacity": 0.12},
+                "data": [None if day.value is None else day.value for day in days],
+            }
+        ],
+    }
+    rows = [
+        (
+            formatting.day(day.date),
+            formatting.money(day.value),
+            formatting.money(day.inflow),
+            formatting.money(day.outflow),
+        )
+        for day in _spread(days)
+    ]
+    return {
+        "option": _plain(option),
+        "table": {"headers": [_("Date"), _("Value"), _("Inflow"), _("Outflow")], "rows": rows},
+    }
+
+
+def return_chart(days: Sequence[Day], benchmark: Comparison | None, since: datetime.date) -> dict[str, Any]:
+    """Return the linked net return since the period's start, the benchmark beside it as a dashed line."""
+    first = days[0].index if days and days[0].date <= since else Decimal(1)
+    growth = [(day.date, None if day.value is None else day.index / first - 1) for day in days]
+    series: list[dict[str, Any]] = [
+        {
+            "name": _("Portfolio, net"),
+            "type": "line",
+            "showSymbol": False,
+            "data": [value for _day, value in growth],
+        }
+    ]
+    beside: list[Decimal | None] = []
+    if benchmark is not None:
+        last: Decimal | None = None
+        for day in days:
+            last = benchmark.by_day.get(day.date, last)
+            beside.append(last)
+        series.append(
+            {
+                "name": benchmark.name,
+                "type": "line",
+                "showSymbol": False,
+                "lineStyle": {"type": "dashed"},
+                "data": beside,
+            }
+        )
+    option = {
+        "roboblock": {"format": "percent"},
+        "tooltip": {"trigger": "axis"},
+        "legend": {"show": benchmark is not None, "top": 0},
+        "xAxis": {"type": "category", "data": [day.date for day in days], "boundaryGap": False},
+        "yAxis": {"type": "value", "scale": True},
+        "series": series,
+    }
+    headers = [_("Date"), _("Portfolio, net"), *([benchmark.name] if benchmark else [])]
+    figures = [
+        (
+            formatting.day(day),
+            formatting.signed_percent(value),
+            *([formatting.signed_percent(beside[i])] if benchmark else []),
+        )
+        for i, (day, value) in enumerate(growth)
+    ]
+    return {"option": _plain(option), "table": {"headers": headers, "rows": _spread(figures)}}
+
+
+def allocation_chart(
+    holdings: Sequence[Holding], key: Callable[[Holding], str], heading: str
+) -> dict[str, Any]:
+    """Return the weights by class or currency as bars, the heaviest first; unknown values stay out."""
+    weights: dict[str, Decimal] = {}
+    values: dict[str, Decimal] = {}
+    for holding in holdings:
+        if holding.weight is None or holding.market_value is None:
+            continue
+        name = key(holding)
+        weights[name] = weights.get(name, Decimal(0)) + holding.weight
+        values[name] = values.get(name, Decimal(0)) + holding.market_value
+    listed = sorted(weights.items(), key=lambda item: item[1])
+    option = {
+        "roboblock": {"format": "percent"},
+        "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
+        "xAxis": {"type": "value", "min": 0},
+        "yAxis": {"type": "category", "data": [name for name, _weight in listed]},
+        "grid": {"left": 8, "right": 24, "top": 8, "bottom": 8, "containLabel": True},
+        "series": [
+            {
+                "name": _("Weight"),
+                "type": "bar",
+                "barMaxWidth": 18,
+                "data": [weight for _name, weight in listed],
+            }
+        ],
+    }
+    title = _("Asset class") if heading == "class" else _("Currency")
+    rows = [
+        (name, formatting.percent(weight, 1), formatting.money(values[name]))
+        for name, weight in reversed(listed)
+    ]
+    height = 40 + 34 * max(len(listed), 1)
+    return {
+        "option": _plain(option),
+        "table": {"headers": [title, _("Weight"), _("Value")], "rows": rows},
+        "height": height,
+        "is_empty": not listed,
+    }
+
+
+def price_chart(points: Sequence[tuple[datetime.date, Decimal]], currency: str) -> dict[str, Any]:
+    """Return closing prices by day."""
+    option = {
+        "roboblock": {"format": "money", "currency": currency},
+        "tooltip": {"trigger": "axis"},
+        "xAxis": {"type": "category", "data": [day for day, _close in points], "boundaryGap": False},
+        "yAxis": {"type": "value", "scale": True},
+        "series": [
+            {
+                "name": _("Close"),
+                "type": "line",
+                "showSymbol": False,
+                "data": [close for _day, close in points],
+            }
+        ],
+    }
+    rows = [(formatting.day(day), formatting.price(close)) for day, close in _spread(points)]
+    return {"option": _plain(option), "table": {"headers": [_("Date"), _("Close")], "rows": rows}}
+
+
+def _plain(value: Any) -> Any:
+    """Return an option whose figures and days are as JSON has them."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, Decimal):
+        return round(float(value), 8)
+    return value.isoformat() if isinstance(value, datetime.date) else value

@@ -1,0 +1,157 @@
+"""Filters of the lists of this app."""
+
+from typing import Any
+
+import django_filters as filters
+from django import forms
+from django.apps import apps
+from django.db.models import Q, QuerySet
+from django.forms import DateInput, SearchInput
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Unit
+from portfolios.attention import REASONS, any_reason
+from portfolios.models import BankEntry, Portfolio, PriceSource, Security, Transaction
+
+_DAY = {"widget": DateInput(attrs={"type": "date"})}
+
+
+def _currencies(_request: Any = None) -> list[tuple[str, str]]:
+    codes = Portfolio.objects.current().order_by("currency").values_list("currency", flat=True).distinct()
+    return [(code, code) for code in codes]
+
+
+def _managers() -> list[tuple[str, str]]:
+    names = Portfolio.objects.current().exclude(manager_name="").order_by("manager_name")
+    return [(name, name) for name in names.values_list("manager_name", flat=True).distinct()]
+
+
+def _reasons() -> list[tuple[str, Any]]:
+    return [("any", _("Any reason")), *((code, reason.label) for code, reason in REASONS.items())]
+
+
+class _ModelField(filters.ModelChoiceFilter):
+    """Choose among models, which stand to the left of this app and are therefore found by name."""
+
+    def get_queryset(self, request: Any) -> QuerySet[Any]:
+        if not apps.is_installed("models_portfolio"):
+            return Unit.objects.none()
+        return apps.get_model("models_portfolio", "ModelPortfolio").objects.visible_to(request.user)  # type: ignore[no-any-return]
+
+
+class BookFilter(filters.FilterSet):
+    """Narrow the book down."""
+
+    q = filters.CharFilter(label=_("Number, name or client"), method="by_words", widget=SearchInput)
+    attention = filters.ChoiceFilter(label=_("Attention"), choices=_reasons, method="by_attention")
+    unit = filters.ModelChoiceFilter(label=_("Desk"), queryset=Unit.objects.all(), method="by_unit")
+    model = _ModelField(label=_("Model"), field_name="assignment__model", queryset=Unit.objects.none())
+    currency = filters.ChoiceFilter(label=_("Currency"), choices=_currencies)
+    manager = filters.ChoiceFilter(label=_("Manager"), choices=_managers, field_name="manager_name")
+    closed = filters.BooleanFilter(
+        label=_("With closed ones"), method="with_closed", widget=forms.CheckboxInput, initial=False
+    )
+
+    class Meta:
+        model = Portfolio
+        fields: tuple[str, ...] = ()
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        queryset = super().filter_queryset(queryset)
+        return queryset if self.form.cleaned_data.get("closed") else queryset.filter(closed_on__isnull=True)
+
+    def by_words(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
+        """Return portfolios whose number, name or client contains the words."""
+        return queryset.filter(
+            Q(number__icontains=value) | Q(name__icontains=value) | Q(mandate__client__name__icontains=value)
+        )
+
+    def by_attention(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
+        """Return portfolios that need attention for a reason."""
+        return queryset.filter(any_reason() if value == "any" else REASONS[value].condition())
+
+    def by_unit(self, queryset: QuerySet[Any], _name: str, value: Unit) -> QuerySet[Any]:
+        """Return the portfolios of a desk and all below it."""
+        return queryset.filter(unit__path__startswith=value.path)
+
+    def with_closed(self, queryset: QuerySet[Any], _name: str, _value: bool) -> QuerySet[Any]:
+        """Leave the choice to ``filter_queryset``, which hides closed portfolios by default."""
+        return queryset
+
+
+class TransactionFilter(filters.FilterSet):
+    """Narrow a ledger down."""
+
+    type = filters.MultipleChoiceFilter(label=_("Type"), choices=Transaction.Type.choices)
+    q = filters.CharFilter(label=_("Security or text"), method="by_words", widget=SearchInput)
+    since = filters.DateFilter(label=_("From"), field_name="trade_date", lookup_expr="gte", **_DAY)
+    until = filters.DateFilter(label=_("To"), field_name="trade_date", lookup_expr="lte", **_DAY)
+
+    class Meta:
+        model = Transaction
+        fields: tuple[str, ...] = ()
+
+    def by_words(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
+        """Return the entries whose security or text contains the words."""
+        return queryset.filter(
+            Q(security__name__icontains=value) | Q(security__isin__iexact=value) | Q(text__icontains=value)
+        )
+
+
+class SecurityFilter(filters.FilterSet):
+    """Narrow the securities down."""
+
+    q = filters.CharFilter(label=_("Name, ISIN or ticker"), method="by_words", widget=SearchInput)
+    kind = filters.ChoiceFilter(label=_("Kind"), choices=Security.Kind.choices)
+    asset_class = filters.ChoiceFilter(label=_("Asset class"), choices=Security.AssetClass.choices)
+    is_active = filters.BooleanFilter(label=_("Active"))
+
+    class Meta:
+        model = Security
+        fields: tuple[str, ...] = ()
+
+    def by_words(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
+        """Return the securities whose name, ISIN or ticker contains the words."""
+        return queryset.filter(Q(name__icontains=value) | Q(isin__icontains=value) | Q(ticker__iexact=value))
+
+
+class PriceFilter(filters.FilterSet):
+    """Narrow prices down."""
+
+    q = filters.CharFilter(label=_("Security"), method="by_words", widget=SearchInput)
+    source = filters.ModelChoiceFilter(label=_("Source"), queryset=PriceSource.objects.current())
+    since = filters.DateFilter(label=_("From"), field_name="date", lookup_expr="gte", **_DAY)
+    until = filters.DateFilter(label=_("To"), field_name="date", lookup_expr="lte", **_DAY)
+
+    def by_words(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
+        """Return the prices of securities whose name, ISIN or ticker contains the words."""
+        found = Security.objects.filter(
+            Q(name__icontains=value) | Q(isin__iexact=value) | Q(ticker__iexact=value)
+        )
+        return queryset.filter(security__in=found.values("pk"))
+
+
+class RateFilter(filters.FilterSet):
+    """Narrow exchange rates down."""
+
+    currency = filters.CharFilter(
+        label=_("Currency"), lookup_expr="iexact", widget=SearchInput(attrs={"size": 4})
+    )
+    source = filters.ModelChoiceFilter(label=_("Source"), queryset=PriceSource.objects.current())
+    since = filters.DateFilter(label=_("From"), field_name="date", lookup_expr="gte", **_DAY)
+    until = filters.DateFilter(label=_("To"), field_name="date", lookup_expr="lte", **_DAY)
+
+
+class BankEntryFilter(filters.FilterSet):
+    """Narrow the arrived cash down."""
+
+    state = filters.ChoiceFilter(label=_("State"), choices=BankEntry.State.choices)
+    q = filters.CharFilter(label=_("Payer or reference"), method="by_words", widget=SearchInput)
+
+    class Meta:
+        model = BankEntry
+        fields: tuple[str, ...] = ()
+
+    def by_words(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
+        """Return the entries whose payer or reference contains the words."""
+        return queryset.filter(Q(payer__icontains=value) | Q(reference__icontains=value))

@@ -1,0 +1,152 @@
+"""Forms of this app."""
+
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portfolios.models import PriceSource, Security
+
+_DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+
+
+def _currency(**kwargs: Any) -> forms.CharField:
+    return forms.RegexField(
+        r"^[A-Za-z]{3}$",
+        max_length=3,
+        error_messages={"invalid": _("Use the three letters of ISO 4217, such as USD.")},
+        widget=forms.TextInput(attrs={"size": 4, "autocapitalize": "characters"}),
+        **kwargs,
+    )
+
+
+class SecurityForm(forms.ModelForm):
+    """A security; its ISIN is fixed once it exists."""
+
+    isin = forms.CharField(
+        label=_("ISIN"),
+        max_length=14,
+        required=False,
+        help_text=_("Twelve characters. Leave it empty where there is none; it cannot be added later."),
+    )
+
+    class Meta:
+        model = Security
+        fields = (
+            "isin", "name", "ticker", "kind", "asset_class", "sector", "country", "currency", "price_unit",
+            "lot_size", "quantity_decimals", "coupon_rate", "maturity_date", "is_active",
+        )  # fmt: skip
+        widgets = {"maturity_date": _DAY}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            self.fields["isin"].disabled = True
+            self.fields["isin"].help_text = _(
+                "An ISIN is not edited. A correction is a new security that replaces this one."
+            )
+
+    def clean_currency(self) -> str:
+        return str(self.cleaned_data["currency"]).upper()
+
+    def clean_isin(self) -> str:
+        return (self.cleaned_data["isin"] or "").strip().upper()
+
+    def validate_unique(self) -> None:
+        """Leave a taken ISIN to the service, which says what to do."""
+
+
+class SourceForm(forms.ModelForm):
+    """Where prices come from, and which of several counts."""
+
+    class Meta:
+        model = PriceSource
+        fields = ("code", "name", "preference", "is_redistributable", "is_simulated")
+        help_texts = {
+            "preference": _("Where several sources know a price of one day, the lowest number counts."),
+            "is_redistributable": _(
+                "Partners get the prices of this source with the securities they follow."
+            ),
+            "is_simulated": _("Each price of this source is marked as simulated wherever it is shown."),
+        }
+
+    def clean_code(self) -> str:
+        return str(self.cleaned_data["code"]).strip().upper()
+
+
+class ImportForm(forms.Form):
+    """A file to import, and where it comes from."""
+
+    kind = forms.ChoiceField(
+        label=_("What is in it"),
+        choices=[("prices", _("Closing prices")), ("rates", _("Exchange rates of the ECB"))],
+        widget=forms.RadioSelect,
+        initial="prices",
+    )
+    file = forms.FileField(
+        label=_("File"),
+        help_text=_(
+            "CSV with date, isin or ticker, close, currency; or the date and one column per ticker. "
+            "Or the ECB's eurofxref-hist.zip or eurofxref-daily.xml. Packed files too, up to 30 MB."
+        ),
+        error_messages={"empty": _("The file is empty. Choose the one with the figures.")},
+    )
+    source = forms.ModelChoiceField(
+        label=_("Source"),
+        queryset=PriceSource.objects.none(),
+        required=False,
+        empty_label=_("A new source"),
+        help_text=_("For exchange rates the source is the European Central Bank."),
+    )
+    new_source = forms.CharField(label=_("Code of a new source"), max_length=30, required=False)
+    is_redistributable = forms.BooleanField(
+        label=_("The new source may be passed on to partners"), required=False
+    )
+    is_simulated = forms.BooleanField(label=_("The prices of the new source are simulated"), required=False)
+    currency = _currency(
+        label=_("Currency of new securities"),
+        required=False,
+        help_text=_("For tickers that are not known yet and whose rows name no currency."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["source"].queryset = PriceSource.objects.own().current()  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("kind") == "prices" and not cleaned.get("source") and not cleaned.get("new_source"):
+            self.add_error("source", _("Choose the source, or enter a code for a new one."))
+        return cleaned
+
+
+class BankEntryForm(forms.Form):
+    """Cash that arrived, as the bank's statement has it."""
+
+    value_date = forms.DateField(label=_("Value date"), widget=_DAY)
+    amount = forms.DecimalField(label=_("Amount"), max_digits=20, decimal_places=4, min_value=0.01)
+    currency = _currency(label=_("Currency"))
+    payer = forms.CharField(label=_("Payer"), max_length=200, required=False)
+    reference = forms.CharField(label=_("Payment reference"), max_length=140, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["value_date"].initial = timezone.now().date()
+
+
+class BankFileForm(forms.Form):
+    """A statement with arrived cash."""
+
+    file = forms.FileField(
+        label=_("File"),
+        help_text=_(
+            "CSV with the columns value_date, amount, currency, payer, reference. Entries already here are left out."
+        ),
+    )
+
+
+class ReasonForm(forms.Form):
+    """Why something is done."""
+
+    reason = forms.CharField(label=_("Why"), max_length=200, error_messages={"required": _("Say why.")})

@@ -1,0 +1,325 @@
+"""The lists of this app."""
+
+from decimal import Decimal
+from typing import Any
+
+import django_tables2 as tables
+from django.db.models import F, QuerySet
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from accounts import formatting
+from accounts.columns import (
+    DateColumn,
+    LinkColumn,
+    MomentColumn,
+    MoneyColumn,
+    NumberColumn,
+    OriginColumn,
+    PercentColumn,
+    PriceColumn,
+    QuantityColumn,
+    StateColumn,
+)
+from portfolios.models import (
+    BankEntry,
+    ExchangeRate,
+    Holding,
+    ImportBatch,
+    Portfolio,
+    Price,
+    Security,
+    Transaction,
+)
+
+Ordered = tuple[QuerySet[Any], bool]
+
+
+def nulls_last(queryset: QuerySet[Any], name: str, is_descending: bool) -> Ordered:
+    """Order by a column with the unknown at the end, and by number among equals."""
+    order = F(name).desc(nulls_last=True) if is_descending else F(name).asc(nulls_last=True)
+    return queryset.order_by(order, "number"), True
+
+
+class ChooseColumn(tables.CheckBoxColumn):
+    """A box to choose a row for what is done to many at once."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            accessor="pk",
+            orderable=False,
+            exclude_from_export=True,
+            attrs={
+                "th__input": {
+                    "class": "form-check-input",
+                    "aria-label": _("Choose all on this page"),
+                    "data-choose-all": "portfolio",
+                },
+                "td__input": {"class": "form-check-input"},
+            },
+            **kwargs,
+        )
+
+    def render(self, value: Any, bound_column: Any, record: Any) -> SafeString:
+        if record.origin is not None:
+            return SafeString("")
+        return format_html(
+            '<input type="checkbox" class="form-check-input" name="portfolio" value="{}" form="propose" aria-label="{}">',
+            value,
+            _("Choose %(number)s") % {"number": record.number},
+        )
+
+
+class BookTable(tables.Table):
+    """Portfolios of the book; ``period_return`` and ``reasons`` are added to the rows of a page."""
+
+    choose = ChooseColumn()
+    number = LinkColumn(to="portfolios:portfolio_detail", verbose_name=_("Portfolio"))
+    client_name = tables.Column(accessor="mandate__client__name", verbose_name=_("Client"), default="—")
+    model_name = tables.Column(verbose_name=_("Model"), default="—")
+    value = MoneyColumn(currency_field="currency", places=0, verbose_name=_("Value"))
+    period_return = PercentColumn(signed=True, verbose_name=_("Return"))
+    drift = PercentColumn(verbose_name=_("Drift"), places=1)
+    cash_weight = PercentColumn(verbose_name=_("Cash"), places=1)
+    reasons = tables.Column(verbose_name=_("Attention"), orderable=False, empty_values=())
+    manager_name = tables.Column(verbose_name=_("Manager"), default="—")
+    origin = OriginColumn(orderable=False)
+
+    class Meta:
+        order_by = "-value"
+
+    def order_value(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
+        return nulls_last(queryset, "value", is_descending)
+
+    def order_drift(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
+        return nulls_last(queryset, "drift", is_descending)
+
+    def order_cash_weight(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
+        return nulls_last(queryset, "cash_weight", is_descending)
+
+    def order_model_name(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
+        return nulls_last(queryset, "model_name", is_descending)
+
+    def order_period_return(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
+        return nulls_last(queryset, "growth", is_descending)
+
+    def order_client_name(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
+        return nulls_last(queryset, "mandate__client__name", is_descending)
+
+    def render_value(self, value: Any, record: Any, bound_column: Any, table: Any) -> Any:
+        text = bound_column.column.render(value, record, bound_column, table)
+        return format_html('<span title="{}">{}</span>', formatting.day(record.value_date), text)
+
+    def render_reasons(self, record: Portfolio) -> Any:
+        chips = [
+            (formatting.state_badge(reason.tone, reason.label),) for reason in getattr(record, "reasons", [])
+        ]
+        return format_html_join(" ", "{}", chips)
+
+    def value_reasons(self, record: Portfolio) -> str:
+        return ", ".join(str(reason.label) for reason in getattr(record, "reasons", []))
+
+
+class HoldingTable(tables.Table):
+    """What one portfolio holds; rows carry ``price_gain`` and ``currency_gain``."""
+
+    security = tables.Column(verbose_name=_("Holding"), empty_values=(), order_by=("name",))
+    asset_class = tables.Column(
+        verbose_name=_("Class"), accessor="security__get_asset_class_display", default="—"
+    )
+    quantity = QuantityColumn(verbose_name=_("Quantity"))
+    price = PriceColumn(verbose_name=_("Price"))
+    currency = tables.Column(verbose_name=_("Cur."))
+    market_value = MoneyColumn(verbose_name=_("Value"), total=True)
+    weight = PercentColumn(verbose_name=_("Weight"), total=True, places=1)
+    book_cost = MoneyColumn(verbose_name=_("Book cost"), total=True)
+    unrealised_gain = MoneyColumn(verbose_name=_("Gain"), signed=True, total=True)
+    price_gain = MoneyColumn(verbose_name=_("of it price"), signed=True)
+    currency_gain = MoneyColumn(verbose_name=_("of it currency"), signed=True)
+
+    class Meta:
+        orderable = False
+
+    def __init__(self, *args: Any, currency: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("market_value", "book_cost", "unrealised_gain", "price_gain", "currency_gain"):
+            self.columns[name].column.currency = currency
+
+    def render_security(self, record: Holding) -> SafeString:
+        if record.security is None:
+            return format_html(
+                '<span class="fw-medium">{}</span>', _("Cash %(currency)s") % {"currency": record.currency}
+            )
+        return format_html(
+            '<a href="{}">{}</a><div class="text-secondary small">{}</div>',
+            reverse("portfolios:security_detail", args=[record.security_id]),
+            record.security.name,
+            record.security.isin or record.security.ticker,
+        )
+
+    def value_security(self, record: Holding) -> str:
+        return (
+            record.security.name
+            if record.security
+            else str(_("Cash %(currency)s") % {"currency": record.currency})
+        )
+
+    def render_price(self, value: Decimal, record: Holding) -> SafeString:
+        simulated = _mark_simulated() if record.is_price_simulated else ""
+        stale = formatting.state_badge("stale", record.problem) if record.problem else ""
+        return format_html(
+            '{} {}<div class="text-secondary small" title="{}">{}</div>{}',
+            formatting.price(value),
+            simulated,
+            record.price_source_name,
+            formatting.day(record.price_date),
+            stale,
+        )
+
+    def render_market_value(self, value: Any, record: Holding) -> Any:
+        return formatting.money(value)
+
+
+def _mark_simulated() -> SafeString:
+    return format_html(
+        '<abbr class="mark-simulated" title="{}">{}</abbr>',
+        _("Simulated price, not a market price"),
+        _("sim."),
+    )
+
+
+class TransactionTable(tables.Table):
+    """Entries of the ledger."""
+
+    trade_date = DateColumn(verbose_name=_("Trade date"))
+    type = tables.Column(verbose_name=_("Type"))
+    portfolio = LinkColumn(accessor="portfolio__number", to="portfolios:portfolio_detail", key="portfolio_id")
+    security = tables.Column(accessor="security__name", verbose_name=_("Security"), default="—")
+    quantity = QuantityColumn(verbose_name=_("Quantity"))
+    price = PriceColumn(verbose_name=_("Price"))
+    currency = tables.Column(verbose_name=_("Cur."))
+    gross_amount = MoneyColumn(currency_field="currency", verbose_name=_("Gross"))
+    fees = MoneyColumn(currency_field="currency", verbose_name=_("Fees"))
+    taxes = MoneyColumn(currency_field="currency", verbose_name=_("Taxes"))
+    net_amount = MoneyColumn(currency_field="currency", verbose_name=_("Net"), signed=True)
+    settlement_date = DateColumn(verbose_name=_("Settlement"))
+
+    class Meta:
+        order_by = "-trade_date"
+
+    def order_trade_date(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
+        names = ("-trade_date", "-created_at", "-pk") if is_descending else ("trade_date", "created_at", "pk")
+        return queryset.order_by(*names), True
+
+    def render_type(self, value: str, record: Transaction) -> SafeString:
+        link = format_html(
+            '<a href="{}">{}</a>', reverse("portfolios:transaction_detail", args=[record.pk]), value
+        )
+        if getattr(record, "is_reversed", False):
+            return format_html('{} <span class="badge">{}</span>', link, _("reversed"))
+        return link
+
+    def render_quantity(self, value: Decimal) -> str:
+        return formatting.quantity(value) if value else formatting.UNKNOWN
+
+
+class SecurityTable(tables.Table):
+    """Securities with their last price."""
+
+    name = LinkColumn(to="portfolios:security_detail", verbose_name=_("Security"))
+    isin = tables.Column(verbose_name=_("ISIN"), default="—")
+    ticker = tables.Column(verbose_name=_("Ticker"), default="—")
+    kind = tables.Column(verbose_name=_("Kind"))
+    asset_class = tables.Column(verbose_name=_("Asset class"))
+    currency = tables.Column(verbose_name=_("Cur."))
+    last_price = PriceColumn(verbose_name=_("Last price"), orderable=False)
+    price_date = DateColumn(verbose_name=_("as of"), orderable=False)
+    source = tables.Column(verbose_name=_("Source"), orderable=False, empty_values=())
+    is_active = tables.BooleanColumn(verbose_name=_("Active"), yesno=(_("yes"), _("no")))
+
+    class Meta:
+        order_by = "name"
+
+    def render_source(self, record: Security) -> Any:
+        name = getattr(record, "price_source", "")
+        if not name:
+            return formatting.UNKNOWN
+        return format_html("{} {}", name, _mark_simulated() if getattr(record, "is_simulated", False) else "")
+
+    def value_source(self, record: Security) -> str:
+        return getattr(record, "price_source", "")
+
+
+class PriceTable(tables.Table):
+    """Closing prices."""
+
+    date = DateColumn(verbose_name=_("Date"))
+    security = LinkColumn(accessor="security__name", to="portfolios:security_detail", key="security_id")
+    close = PriceColumn(verbose_name=_("Close"))
+    currency = tables.Column(verbose_name=_("Cur."))
+    source = tables.Column(accessor="source__name", verbose_name=_("Source"))
+    origin = OriginColumn()
+
+    def render_source(self, value: str, record: Price) -> Any:
+        return format_html("{} {}", value, _mark_simulated() if record.source.is_simulated else "")
+
+    def value_source(self, value: str) -> str:
+        return value
+
+
+class RateTable(tables.Table):
+    """Exchange rates as the ECB quotes them."""
+
+    date = DateColumn(verbose_name=_("Date"))
+    currency = tables.Column(verbose_name=_("Currency"))
+    rate = NumberColumn(verbose_name=_("Units for one euro"), places=6)
+    source = tables.Column(accessor="source__name", verbose_name=_("Source"))
+    origin = OriginColumn()
+
+    class Meta:
+        model = ExchangeRate
+        fields = ("date", "currency", "rate", "source", "origin")
+
+    def render_rate(self, value: Decimal) -> str:
+        return formatting.rate(value)
+
+
+class ImportTable(tables.Table):
+    """Imports of files."""
+
+    file_name = LinkColumn(to="portfolios:import_detail", verbose_name=_("File"))
+    kind = tables.Column(verbose_name=_("Kind"))
+    source = tables.Column(accessor="source__name", verbose_name=_("Source"))
+    rows_total = NumberColumn(verbose_name=_("Figures"))
+    state = StateColumn(verbose_name=_("State"))
+    created_by_name = tables.Column(verbose_name=_("By"), default="—")
+    created_at = MomentColumn(verbose_name=_("At"))
+
+    class Meta:
+        model = ImportBatch
+        fields = ("file_name", "kind", "source", "rows_total", "state", "created_by_name", "created_at")
+
+    def render_kind(self, value: str) -> str:
+        return str({"prices": _("Prices"), "rates": _("Exchange rates")}.get(value, value))
+
+
+class BankEntryTable(tables.Table):
+    """Cash that arrived."""
+
+    value_date = DateColumn(verbose_name=_("Value date"))
+    payer = LinkColumn(to="portfolios:bank_entry_detail", verbose_name=_("Payer"), empty_values=())
+    amount = MoneyColumn(currency_field="currency", verbose_name=_("Amount"))
+    currency = tables.Column(verbose_name=_("Cur."))
+    reference = tables.Column(verbose_name=_("Reference"), default="—")
+    portfolio = LinkColumn(accessor="portfolio__number", to="portfolios:portfolio_detail", key="portfolio_id")
+    state = StateColumn(verbose_name=_("State"))
+
+    class Meta:
+        model = BankEntry
+        fields = ("value_date", "payer", "amount", "currency", "reference", "portfolio", "state")
+
+    def render_payer(self, value: str, record: BankEntry) -> SafeString:
+        url = reverse("portfolios:bank_entry_detail", args=[record.pk])
+        return format_html('<a href="{}">{}</a>', url, value or _("Unknown payer"))

@@ -1,0 +1,1 @@
+"""Pages of portfolios, securities, prices and arrived cash."""

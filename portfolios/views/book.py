@@ -1,0 +1,165 @@
+"""The book of portfolios: what a portfolio manager starts the day with."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Case, Count, DecimalField, F, OuterRef, QuerySet, Subquery, Sum, When
+from django.db.models.functions import Coalesce, NullIf
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts import formatting
+from accounts.lists import ListView
+from accounts.models import User
+from accounts.period import Period, parse_period
+from accounts.rights import can
+from accounts.views_base import signed_in
+from portfolios.attention import reasons_of
+from portfolios.calculations.valuation import cross_rate
+from portfolios.filters import BookFilter
+from portfolios.models import Portfolio, Valuation
+from portfolios.services.figures import period_returns
+from portfolios.services.market import rates_as_of
+from portfolios.tables import BookTable
+from portfolios.tasks import start_valuation
+
+_FRACTION = DecimalField(max_digits=24, decimal_places=10)
+
+
+class BookView(ListView):
+    """List the portfolios that a person may see, with what needs attention.
+
+    Queries do not grow with the book: the list itself reads only latest valuations, and what costs
+    more is read for the rows of the page alone.
+    """
+
+    table_class = BookTable
+    filterset_class = BookFilter
+    template_name = "portfolios/book.html"
+    title = _("Book")
+    empty_title = _("No portfolios yet")
+    empty_text = _("A portfolio opens here when a mandate is accepted.")
+
+    @property
+    def period(self) -> Period:
+        """Return the period that the URL asks for."""
+        return parse_period(self.request.GET, today=timezone.now().date(), default="ytd")
+
+    def get_queryset(self) -> QuerySet[Portfolio]:
+        queryset = (
+            Portfolio.objects.visible_to(self.request.user)
+            .in_book()
+            .select_related("mandate__client")
+            .annotate(
+                value=F("latest__market_value"),
+                cash_value=F("latest__cash_value"),
+                cash_weight=_share(F("latest__cash_value"), F("latest__market_value")),
+                drift=F("latest__drift"),
+                value_date=F("latest__date"),
+                problem=F("latest__problem"),
+                model_name=F("assignment__model__name"),
+            )
+        )
+        if "period_return" in self.request.GET.get("sort", ""):
+            queryset = queryset.annotate(growth=_growth(self.period))
+        return queryset
+
+    def get_table(self, **kwargs: Any) -> BookTable:
+        table: BookTable = super().get_table(**kwargs)
+        self._complete(self._rows(table))
+        return table
+
+    def _rows(self, table: BookTable) -> list[Portfolio]:
+        if "_export" in self.request.GET:
+            return list(table.data.data)
+        return [row.record for row in table.paginated_rows]
+
+    def _complete(self, portfolios: Iterable[Portfolio]) -> None:
+        rows = list(portfolios)
+        ids = [portfolio.pk for portfolio in rows]
+        returns = period_returns(ids, self.period.from_date, self.period.to_date)
+        reasons = reasons_of(ids)
+        for portfolio in rows:
+            portfolio.period_return = returns[portfolio.pk].net
+            portfolio.reasons = reasons.get(portfolio.pk, [])
+
+    def get_empty_action(self) -> tuple[Any, str] | None:
+        return None
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        return {
+            **context,
+            "period": self.period,
+            "totals": self._totals(),
+            "may_propose": can(self.request.user, "proposal.make"),
+            "may_value": can(self.request.user, "portfolio.manage"),
+        }
+
+    def _totals(self) -> dict[str, Any]:
+        """Sum all filtered portfolios in the institution's currency; None where a rate or value is missing."""
+        currency = getattr(getattr(self.request, "tenant", None), "currency", "EUR")
+        rows = list(
+            self.get_table_data()
+            .order_by()
+            .values("currency")
+            .annotate(count=Count("pk"), known=Count("value"), total=Sum("value"), cash=Sum("cash_value"))
+            .values_list("currency", "count", "known", "total", "cash")
+        )
+        today = timezone.now().date()
+        quotes = rates_as_of({currency, *(row[0] for row in rows)}, today)
+        per_euro = {code: quote.per_euro for code, quote in quotes.items()}
+        value: Decimal | None = Decimal(0)
+        cash: Decimal | None = Decimal(0)
+        for code, _count, _known, total, cash_total in rows:
+            rate = cross_rate(per_euro, from_currency=code, to_currency=currency)
+            if rate is None or value is None or cash is None:
+                value = cash = None
+                continue
+            value += (total or 0) * rate
+            cash += (cash_total or 0) * rate
+        return {
+            "currency": currency,
+            "count": sum(row[1] for row in rows),
+            "unknown": sum(row[1] - row[2] for row in rows),
+            "value": value,
+            "cash": cash,
+            "cash_share": cash / value if cash is not None and value else None,
+            "inputs": [(f"EUR/{code}", formatting.rate(quotes[code].per_euro)) for code in sorted(quotes)],
+        }
+
+
+def _share(part: Any, whole: Any) -> Case:
+    return Case(
+        When(latest__market_value__gt=0, then=part / NullIf(whole, Decimal(0))), output_field=_FRACTION
+    )
+
+
+def _growth(period: Period) -> Any:
+    """Return the expression of a portfolio's return over the period, to sort by."""
+    of_portfolio = Valuation.objects.filter(portfolio=OuterRef("pk"), date__lte=period.from_date)
+    opening = Subquery(of_portfolio.order_by("-date").values("return_index")[:1])
+    closing: Any = F("latest__return_index")
+    if period.is_custom:
+        last = Valuation.objects.filter(portfolio=OuterRef("pk"), date__lte=period.to_date).order_by("-date")
+        closing = Subquery(last.values("return_index")[:1])
+    return Case(
+        When(latest__market_value__isnull=False, then=closing / _or_one(opening)), output_field=_FRACTION
+    )
+
+
+def _or_one(expression: Any) -> Any:
+    return Coalesce(expression, Decimal(1), output_field=_FRACTION)
+
+
+@signed_in("portfolio.manage")
+def value_now(request: HttpRequest) -> HttpResponseBase:
+    """Have all portfolios valued now and show how far it is."""
+    if request.method != "POST":
+        return redirect("portfolios:book")
+    assert isinstance(request.user, User)
+    job = start_valuation(by=request.user)
+    return redirect("accounts:job", job.pk)

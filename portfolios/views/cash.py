@@ -1,0 +1,221 @@
+"""Cash that is expected, that arrived, and that is to be paid out."""
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from accounts.errors import DomainError
+from accounts.lists import ListView
+from accounts.models import Role, User
+from accounts.rights import can
+from accounts.views_base import signed_in
+from clients.models import ClientInstruction
+from portfolios.filters import BankEntryFilter
+from portfolios.forms import BankEntryForm, BankFileForm
+from portfolios.models import BankEntry, Portfolio
+from portfolios.services.cash_matching import (
+    enter_cash,
+    expected,
+    import_cash,
+    match_cash,
+    pay_withdrawal,
+    send_back,
+    suggest,
+    visible_entries,
+)
+from portfolios.tables import BankEntryTable
+
+_RIGHT = "cash.match"
+_READERS = (Role.COMPLIANCE,)
+_SHOWN = 100
+Kind = ClientInstruction.Kind
+
+
+@signed_in(_RIGHT, roles=_READERS)
+def cash(request: HttpRequest) -> HttpResponse:
+    """Show arrived cash with what it most likely answers, what is expected, and what is to be paid."""
+    assert isinstance(request.user, User)
+    deposits = list(expected(request.user, Kind.DEPOSIT)[:_SHOWN])
+    entries = list(visible_entries(request.user).filter(state=BankEntry.State.UNMATCHED)[:_SHOWN])
+    context = {
+        "arrived": [
+            {"entry": entry, "best": next(iter(suggest(entry, deposits)), None)} for entry in entries
+        ],
+        "deposits": deposits,
+        "withdrawals": list(expected(request.user, Kind.WITHDRAWAL)[:_SHOWN]),
+        "may_match": can(request.user, _RIGHT),
+    }
+    is_part = bool(getattr(request, "htmx", False))
+    return render(request, "portfolios/_cash_lists.html" if is_part else "portfolios/cash.html", context)
+
+
+class EntryList(ListView):
+    """List all arrived cash."""
+
+    right = _RIGHT
+    roles = _READERS
+    table_class = BankEntryTable
+    filterset_class = BankEntryFilter
+    template_name = "portfolios/bank_entry_list.html"
+    title = gettext_lazy("Arrived cash")
+    empty_title = gettext_lazy("No cash has arrived yet")
+    empty_text = gettext_lazy("Enter what the bank reports, or import its statement.")
+
+    def get_queryset(self) -> QuerySet[BankEntry]:
+        return visible_entries(self.request.user).select_related("portfolio").order_by("-value_date", "-pk")
+
+
+@signed_in(_RIGHT, roles=_READERS)
+def entry_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show arrived cash with the instructions that it may answer."""
+    assert isinstance(request.user, User)
+    return _entry_page(request, _entry(request.user, pk))
+
+
+def _entry(user: User, pk: uuid.UUID) -> BankEntry:
+    return get_object_or_404(
+        visible_entries(user).select_related("portfolio", "instruction", "transaction"), pk=pk
+    )
+
+
+def _entry_page(request: HttpRequest, entry: BankEntry, error: DomainError | None = None) -> HttpResponse:
+    assert isinstance(request.user, User)
+    is_open = entry.state == BankEntry.State.UNMATCHED
+    deposits = list(expected(request.user, Kind.DEPOSIT)) if is_open else []
+    suggestions = suggest(entry, deposits)
+    suggested = {each.instruction.pk for each in suggestions}
+    return render(
+        request,
+        "portfolios/bank_entry_detail.html",
+        {
+            "entry": entry,
+            "is_open": is_open,
+            "suggestions": suggestions,
+            "others": [instruction for instruction in deposits if instruction.pk not in suggested],
+            "may_match": is_open and can(request.user, _RIGHT),
+            "error": error,
+            "chosen": request.POST.get("instruction", ""),
+            "typed": request.POST,
+        },
+        status=200 if error is None else 409,
+    )
+
+
+@require_POST
+@signed_in(_RIGHT)
+def entry_match(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Confirm which instruction, or which portfolio, arrived cash belongs to."""
+    assert isinstance(request.user, User)
+    entry = _entry(request.user, pk)
+    try:
+        matched = match_cash(
+            entry=entry,
+            instruction=_instruction(request),
+            portfolio=_portfolio(request),
+            accepts_difference="accepts_difference" in request.POST,
+            more_to_come="more_to_come" in request.POST,
+            by=request.user,
+        )
+    except DomainError as error:
+        return _entry_page(request, entry, error)
+    messages.success(request, _("Booked into %(number)s.") % {"number": matched.portfolio})
+    return redirect("portfolios:cash")
+
+
+def _instruction(request: HttpRequest) -> ClientInstruction | None:
+    wanted = request.POST.get("instruction", "")
+    if not wanted:
+        return None
+    assert isinstance(request.user, User)
+    try:
+        key = uuid.UUID(wanted)
+    except ValueError as error:
+        raise DomainError(
+            "instruction_gone", _("This instruction is no longer open. Reload the page.")
+        ) from error
+    found = expected(request.user, Kind.DEPOSIT).filter(pk=key).first()
+    if found is None:
+        raise DomainError("instruction_gone", _("This instruction is no longer open. Reload the page."))
+    return found
+
+
+def _portfolio(request: HttpRequest) -> Portfolio | None:
+    number = request.POST.get("number", "").strip()
+    if not number:
+        return None
+    assert isinstance(request.user, User)
+    found: Portfolio | None = (
+        Portfolio.objects.visible_to(request.user).own().filter(number__iexact=number, closed_on=None).first()
+    )
+    if found is None:
+        raise DomainError(
+            "unknown_portfolio",
+            _("There is no open portfolio %(number)s here.") % {"number": number},
+            field="number",
+        )
+    return found
+
+
+@require_POST
+@signed_in(_RIGHT)
+def entry_send_back(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Send arrived cash back to its payer."""
+    assert isinstance(request.user, User)
+    entry = _entry(request.user, pk)
+    try:
+        send_back(entry=entry, reason=request.POST.get("reason", ""), by=request.user)
+    except DomainError as error:
+        return _entry_page(request, entry, error)
+    messages.success(request, _("Marked as sent back."))
+    return redirect("portfolios:cash")
+
+
+@signed_in(_RIGHT)
+def entry_create(request: HttpRequest) -> HttpResponse:
+    """Enter cash that arrived by hand, or take it from a file."""
+    assert isinstance(request.user, User)
+    is_file = "from_file" in request.POST
+    form = BankEntryForm(request.POST if request.method == "POST" and not is_file else None)
+    file_form = BankFileForm(*((request.POST, request.FILES) if is_file else ()))
+    errors: list[Any] = []
+    try:
+        if is_file and file_form.is_valid():
+            upload = file_form.cleaned_data["file"]
+            added, known, errors = import_cash(content=upload.read(), file_name=upload.name, by=request.user)
+            if not errors:
+                messages.success(
+                    request, _("%(added)s new, %(known)s known already.") % {"added": added, "known": known}
+                )
+                return redirect("portfolios:cash")
+        elif form.is_bound and form.is_valid():
+            entry = enter_cash(by=request.user, **form.cleaned_data)
+            messages.success(request, _("Entered."))
+            return redirect("portfolios:bank_entry_detail", entry.pk)
+    except DomainError as error:
+        target = file_form if is_file else form
+        target.add_error(error.field if error.field in target.fields else None, str(error.message))
+    return render(
+        request, "portfolios/bank_entry_form.html", {"form": form, "file_form": file_form, "errors": errors}
+    )
+
+
+@require_POST
+@signed_in(_RIGHT)
+def withdrawal_pay(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Pay an open withdrawal."""
+    assert isinstance(request.user, User)
+    instruction = get_object_or_404(expected(request.user, Kind.WITHDRAWAL), pk=pk)
+    try:
+        pay_withdrawal(instruction=instruction, by=request.user)
+    except DomainError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, _("Paid and booked."))
+    return redirect("portfolios:cash")
