@@ -221,6 +221,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": crontab(hour=0, minute=20),
         "args": ["portfolios.tasks.value_portfolios"],
     },
+    "resume-reports": {
+        "task": "federation.tasks.in_every_institution",
+        "schedule": 120.0,
+        "args": ["reporting.tasks.resume_reports"],
+    },
 }
 
 # REST API

@@ -5,7 +5,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.records import Record
 from portfolios.models import Portfolio
-from portfolios.querysets import PortfolioRecordQuerySet
+from reporting.querysets import ReleaseQuerySet, ReportQuerySet
+
+RELEASED = "released"
 
 
 class Report(Record):
@@ -34,7 +36,7 @@ class Report(Record):
     made_at = models.DateTimeField(_("made"), null=True, blank=True)
     made_by_name = models.CharField(max_length=150, blank=True)
 
-    objects = PortfolioRecordQuerySet.as_manager()
+    objects = ReportQuerySet.as_manager()
 
     class Meta:
         ordering = ["-period_to", "-created_at"]
@@ -52,6 +54,22 @@ class Report(Record):
     def __str__(self) -> str:
         return self.title
 
+    @property
+    def is_released(self) -> bool:
+        """Say whether the channel has released the report to the client."""
+        release = getattr(self, "release", None)
+        return release is not None and release.retired_at is None
+
+    @property
+    def status(self) -> str:
+        """Return the state that people see: a ready report that was released is "released"."""
+        return RELEASED if self.is_released else self.state
+
+    @property
+    def status_label(self) -> str:
+        """Return that state in words."""
+        return str(_("Released")) if self.is_released else self.get_state_display()
+
 
 class ReportRelease(Record):
     """The channel's word that a report may go to the client."""
@@ -60,6 +78,8 @@ class ReportRelease(Record):
     released_at = models.DateTimeField(_("released"))
     released_by_name = models.CharField(max_length=150, blank=True)
     note = models.TextField(_("note"), blank=True)
+
+    objects = ReleaseQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.report} {self.released_at:%Y-%m-%d}"

@@ -1,0 +1,1 @@
+"""Pure arithmetic of reports: values in, frozen dataclasses out."""
