@@ -25,6 +25,7 @@ from federation.demo.market import (
 )
 from federation.demo.reference import create_reference_data
 from federation.demo.relationships import DemoMandate, Relationships
+from federation.mirror.control import agreement_changed
 from federation.models import Agreement, Institution
 from models_portfolio.models import ModelPortfolio, Offer
 from portfolios.models import Security
@@ -82,7 +83,7 @@ def manager_of(units: Sequence[Unit]) -> User:
 
 
 def create_managers(stage: Stage) -> None:
-    """Create reference data, models and views of those who manage."""
+    """Create reference data of those who manage, and the models and views of those who publish."""
     for schema, demos in DEMOS.items():
         with stage.inside(schema):
             securities = stage.securities[schema] = create_reference_data(stage.market)
@@ -93,6 +94,8 @@ def create_managers(stage: Stage) -> None:
             )
             if schema == "aurora":
                 plans.create_views(stage.models[schema]["AUR-BAL"], author, stage.today)
+    with stage.inside("meadow"):
+        stage.securities["meadow"] = create_reference_data(stage.market)
 
 
 def create_agreements(stage: Stage) -> None:
@@ -112,6 +115,7 @@ def create_agreements(stage: Stage) -> None:
                 stage.offers[manager, channel, code] = plans.offer(
                     BY_CODE[code], stage.models[manager][code], agreement.pk
                 )
+            agreement_changed(agreement)
         stage.agreements[manager, channel] = agreement
 
 
@@ -122,7 +126,7 @@ def create_clients(stage: Stage) -> None:
         ("lakeside", "DE", (("aurora", 55),)),
     ):
         with stage.inside(channel):
-            book = Relationships(stage.today, country, _advisors(), seed=len(channel))
+            book = Relationships(stage.today, country, advisors(), seed=len(channel))
             shared = None
             for manager, count in groups:
                 agreement = stage.agreements[manager, channel]
@@ -152,7 +156,8 @@ def create_clients(stage: Stage) -> None:
             book.write()
 
 
-def _advisors() -> list[User]:
+def advisors() -> list[User]:
+    """Return the advisors with their units, in the order they joined."""
     return list(
         User.objects.filter(role_assignments__role=Role.ADVISOR)
         .prefetch_related("role_assignments__unit")
@@ -183,10 +188,10 @@ def create_managed_books(stage: Stage) -> None:
 def create_meadow(stage: Stage) -> None:
     """Create the bank that manages its clients itself, by models it receives."""
     with stage.inside("meadow"):
-        securities = stage.securities["meadow"] = create_reference_data(stage.market)
+        securities = stage.securities["meadow"]
         units = list(Unit.objects.order_by("pk"))
         received = {model.code: model for model in ModelPortfolio.objects.received()}
-        book = Relationships(stage.today, "AT", _advisors(), seed=77)
+        book = Relationships(stage.today, "AT", advisors(), seed=77)
         offers = {code: plans.offer(BY_CODE[code], model, None) for code, model in received.items()}
         mandates = []
         for number in range(60):

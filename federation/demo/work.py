@@ -1,0 +1,183 @@
+"""What is to be done today: the demonstration's work lists, made through the services themselves."""
+
+import datetime
+from decimal import Decimal
+
+from accounts.models import Role, User
+from clients.models import ClientInstruction, KycStatus, Mandate, Task
+from clients.services import (
+    draft_instruction,
+    record_outcome,
+    reject_mandate,
+    return_mandate,
+    send_instruction,
+)
+from federation.demo.build import BY_CODE, Stage, advisors
+from federation.demo.relationships import Relationships
+from portfolios.models import BankEntry, Portfolio
+from trading.models import Block, Settlement
+from trading.services import approve, propose, record_execution, record_failure, send, submit
+from trading.services.fills import acknowledge
+
+# Channel, manager, model, days since it was submitted; what the manager does follows below.
+NEW_MANDATES = (
+    ("harbour", "aurora", "AUR-BAL", 0, "waits"),
+    ("harbour", "aurora", "AUR-GRO", 1, "waits"),
+    ("harbour", "aurora", "AUR-DEF", 2, "waits"),
+    ("harbour", "aurora", "AUR-BAL", 4, "returned"),
+    ("harbour", "aurora", "AUR-GRO", 6, "rejected"),
+    ("harbour", "borealis", "BOR-INC", 1, "waits"),
+    ("lakeside", "aurora", "AUR-DEF", 1, "waits"),
+)
+
+
+def submit_new_mandates(stage: Stage) -> dict[Mandate, str]:
+    """Submit fresh mandates; returns what is to become of each."""
+    fates = {}
+    for channel, country, seed in (("harbour", "CH", 91), ("lakeside", "DE", 92)):
+        with stage.inside(channel):
+            book = Relationships(stage.today, country, advisors(), seed=seed)
+            for at, manager, code, days, fate in NEW_MANDATES:
+                if at != channel:
+                    continue
+                demo = BY_CODE[code]
+                since = stage.today - datetime.timedelta(days)
+                client = book.client(since=since, level=demo.risk_level)
+                item = book.mandate(
+                    client,
+                    stage.offers[manager, channel, code],
+                    demo,
+                    stage.institutions[manager].name,
+                    opened=since + datetime.timedelta(5),
+                    amount=max(book.amount(), Decimal(demo.minimum)),
+                    agreement=stage.agreements[manager, channel].pk,
+                )
+                fates[item.mandate] = fate
+            book.write()
+    return fates
+
+
+def fill_channel_lists(stage: Stage) -> None:
+    """Let KYC run out, plan tasks and ask for deposits and withdrawals at the channels."""
+    for channel in ("harbour", "lakeside", "meadow"):
+        with stage.inside(channel):
+            own = KycStatus.objects.own().order_by("pk")
+            for days, kyc in zip((-3, 6, 12, 20, 27, 41), own[10:16], strict=False):
+                kyc.valid_until = stage.today + datetime.timedelta(days)
+                kyc.save(update_fields=["valid_until"])
+            for number, advisor in enumerate(advisors()):
+                client = advisor.clients.own().order_by("pk")[3]
+                Task.objects.create(
+                    client=client,
+                    title="Call about the yearly review",
+                    due_date=stage.today + datetime.timedelta(number),
+                    assignee=advisor,
+                )
+
+
+def ask_for_cash(stage: Stage) -> list[ClientInstruction]:
+    """Send instructions for deposits and a withdrawal from Harbour to Aurora."""
+    instructions = []
+    with stage.inside("harbour"):
+        agreement = stage.agreements["aurora", "harbour"].pk
+        mandates = (
+            Mandate.objects.own()
+            .filter(agreement=agreement, portfolio__isnull=False)
+            .order_by("submitted_at")
+        )
+        for mandate, kind, amount in zip(
+            mandates[5:9],
+            ("deposit", "deposit", "deposit", "withdrawal"),
+            (25_000, 40_000, 15_000, 5_000),
+            strict=True,
+        ):
+            instruction = draft_instruction(
+                mandate=mandate,
+                kind=kind,
+                by=mandate.client.advisor,
+                amount=Decimal(amount),
+                currency=mandate.currency,
+                payout_account=mandate.client.payout_accounts.first() if kind == "withdrawal" else None,
+            )
+            instructions.append(send_instruction(instruction=instruction, by=mandate.client.advisor))
+    return instructions
+
+
+def decide(stage: Stage, fates: dict[Mandate, str]) -> None:
+    """Return one mandate and reject another."""
+    with stage.inside("aurora"):
+        manager = people(Role.PORTFOLIO_MANAGER)[0]
+        for mandate, fate in fates.items():
+            if fate == "waits":
+                continue
+            received = Mandate.objects.get(pk=mandate.pk)
+            if fate == "returned":
+                return_mandate(
+                    mandate=received,
+                    by=manager,
+                    reason="Please add a proof of where the money comes from.",
+                    missing=["Proof of origin of funds"],
+                )
+            else:
+                reject_mandate(
+                    mandate=received,
+                    by=manager,
+                    reason="The amount in this currency is below what this plan can hold in whole units.",
+                )
+
+
+def fill_manager_lists(stage: Stage, instructions: list[ClientInstruction]) -> None:
+    """Let cash arrive at Aurora, propose, trade, and let a settlement fail."""
+    with stage.inside("aurora"):
+        operations = people(Role.OPERATIONS)[0]
+        first, second = people(Role.PORTFOLIO_MANAGER)[:2]
+        received = ClientInstruction.objects.get(pk=instructions[0].pk)
+        record_outcome(instruction=received, outcome="received", by=operations)
+        portfolio = received.mandate.portfolio
+        # One that fits an instruction, and one that nobody can place.
+        BankEntry.objects.create(
+            account=portfolio.accounts.get(kind="cash"),
+            portfolio=portfolio,
+            amount=received.amount,
+            currency=received.currency,
+            value_date=stage.today - datetime.timedelta(1),
+            payer="Fictional payer",
+            reference=received.reference,
+        )
+        BankEntry.objects.create(
+            amount=Decimal("12345.67"),
+            currency="EUR",
+            value_date=stage.today - datetime.timedelta(2),
+            payer="Unknown sample payer",
+            reference="savings",
+        )
+        drifted = list(
+            Portfolio.objects.own()
+            .filter(valuations__is_latest=True)
+            .order_by("-valuations__drift", "pk")[:8]
+        )
+        proposals = [propose(portfolio=portfolio, by=first) for portfolio in drifted[:6]]
+        for proposal in proposals[:5]:
+            submit(proposal=proposal, by=first)
+        orders = [order for proposal in proposals[:3] for order in approve(proposal=proposal, by=second)]
+        blocks = send(order_ids=[order.pk for order in orders], by=second)
+        for number, block in enumerate(blocks):
+            _fill(block, number, whole=number % 4 != 3)
+        late = Settlement.objects.own().filter(state=Settlement.State.PENDING).order_by("pk").first()
+        if late is not None:
+            record_failure(settlement=late, reason="The counterparty did not deliver in time.", by=operations)
+
+
+def _fill(block: Block, number: int, *, whole: bool) -> None:
+    acknowledge(block_id=block.pk)
+    price = block.orders.first().proposal.lines.get(security=block.security).price
+    quantity = block.quantity if whole else (block.quantity / 2).quantize(block.security.lot_size)
+    if quantity:
+        record_execution(
+            block_id=block.pk, quantity=quantity, price=price, reference=f"DEMO-{block.pk.hex[-12:]}-{number}"
+        )
+
+
+def people(role: str) -> list[User]:
+    """Return the people of a role, in the order they joined."""
+    return list(User.objects.filter(role_assignments__role=role).order_by("joined_at"))
