@@ -264,7 +264,7 @@ class StateColumn(tables.Column):
     def _label(self, value: Any, record: Any, bound_column: Any) -> str:
         if value in self.labels:
             return str(self.labels[value])
-        owner, _dot, name = str(bound_column.accessor).replace("__", ".").rpartition(".")
+        owner, _separator, name = str(bound_column.accessor).replace(".", "__").rpartition("__")
         holder = Accessor(owner).resolve(record, quiet=True) if owner else record
         display = getattr(holder, f"get_{name}_display", None)
         return str(display()) if callable(display) else ""

@@ -116,6 +116,7 @@ class PersonForm(forms.ModelForm):
 class RoleForm(forms.ModelForm):
     """A role for a person."""
 
+    role = forms.ChoiceField(label=_("Role"), choices=[("", _("Choose a role")), *Role.choices])
     unit = UnitChoiceField(label=_("Unit"), empty_label=WHOLE)
 
     class Meta:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone, translation
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts import formatting
 from accounts.errors import DomainError
@@ -46,5 +47,10 @@ class DomainErrorMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, DomainError):
             return None
-        messages.error(request, exception.message)
-        return render(request, "409.html", {"error": exception}, status=409)
+        back_url = request.headers.get("referer", "")
+        if not url_has_allowed_host_and_scheme(back_url, allowed_hosts={request.get_host()}):
+            back_url = "/"
+        if request.method == "POST" and not getattr(request, "htmx", False) and back_url != "/":
+            messages.error(request, str(exception.message))
+            return redirect(back_url)
+        return render(request, "409.html", {"error": exception, "back_url": back_url}, status=409)

@@ -74,7 +74,7 @@ def grant(*, user: User, kind: str, record_id: object, by: User) -> None:
     if record is None:
         raise DomainError("record_unknown", _("There is no such record. Search again."), field="record")
     assign_perm(f"view_{kind}", user, record)
-    audit("grant.added", user, by=by, kind=kind, record=str(record.pk))
+    audit("grant.added", user, by=by, kind=kind, granted=str(record.pk))
 
 
 @transaction.atomic
@@ -89,4 +89,4 @@ def revoke_grant(*, user: User, grant_id: int, by: User) -> None:
         row.delete()
     else:
         remove_perm(row.permission.codename, user, record)
-    audit("grant.removed", user, by=by, kind=kind, record=str(row.object_pk))
+    audit("grant.removed", user, by=by, kind=kind, granted=str(row.object_pk))

@@ -1,0 +1,127 @@
+"""Invitations by e-mail."""
+
+import datetime
+import re
+import smtplib
+
+import pytest
+from django.contrib.auth.hashers import check_password
+from django.core import mail
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import services
+from accounts.errors import DomainError
+from accounts.models import Invitation, Role, User
+
+PASSWORD = "correct horse battery"
+
+
+def invite(by: User, **fields: object) -> tuple[Invitation, str]:
+    fields = {"email": "nora@example.test", "full_name": "Nora Beispiel", **fields}
+    return services.invite_person(assignments=[(Role.ADVISOR, None)], by=by, **fields)
+
+
+def test_an_invitation_keeps_a_hash_and_not_its_secret(in_aurora):
+    invitation, secret = invite(in_aurora.administrator)
+    assert len(secret) >= 43
+    assert secret not in str(Invitation.objects.filter(pk=invitation.pk).values())
+    assert services.find_invitation(secret) == invitation
+
+
+def test_an_invitation_works_once(in_aurora):
+    _invitation, secret = invite(in_aurora.administrator)
+    user = services.accept_invitation(secret=secret, full_name="Nora B.", password=PASSWORD)
+    assert user.is_active
+    assert check_password(PASSWORD, user.password)
+    with pytest.raises(DomainError) as error:
+        services.accept_invitation(secret=secret, full_name="Somebody Else", password="another password")
+    assert error.value.code == "invitation_over"
+    assert check_password(PASSWORD, User.objects.get(pk=user.pk).password)
+
+
+def test_an_invitation_expires(in_aurora):
+    invitation, secret = invite(in_aurora.administrator)
+    Invitation.objects.filter(pk=invitation.pk).update(
+        expires_at=timezone.now() - datetime.timedelta(seconds=1)
+    )
+    assert services.find_invitation(secret) is None
+    with pytest.raises(DomainError):
+        services.accept_invitation(secret=secret, full_name="Nora", password=PASSWORD)
+
+
+def test_a_new_invitation_ends_the_earlier_one(in_aurora):
+    invitation, first = invite(in_aurora.administrator)
+    _again, second = services.renew_invitation(user=invitation.user, by=in_aurora.administrator)
+    assert services.find_invitation(first) is None
+    assert services.find_invitation(second) is not None
+
+
+def test_deactivating_ends_an_open_invitation(in_aurora):
+    invitation, secret = invite(in_aurora.administrator)
+    services.deactivate_person(user=invitation.user, by=in_aurora.administrator)
+    assert services.find_invitation(secret) is None
+
+
+def test_a_person_who_came_is_not_invited_again(in_aurora):
+    with pytest.raises(DomainError, match="no open invitation"):
+        services.renew_invitation(user=in_aurora.advisor, by=in_aurora.administrator)
+
+
+def test_an_e_mail_address_is_invited_once_whatever_its_case(in_aurora):
+    invite(in_aurora.administrator)
+    with pytest.raises(DomainError) as error:
+        invite(in_aurora.administrator, email="NORA@example.test")
+    assert error.value.field == "email"
+
+
+def test_a_person_comes_in_by_the_link_of_the_mail(aurora, in_aurora, browse):
+    answer = browse(aurora, in_aurora.administrator).post(
+        reverse("accounts:person_invite"),
+        {
+            "email": "nora@example.test",
+            "full_name": "Nora Beispiel",
+            "language": "en",
+            "role": Role.ADVISOR,
+            "unit": in_aurora.unit.pk,
+        },
+    )
+    assert answer.status_code == 302
+    (message,) = mail.outbox
+    assert message.to == ["nora@example.test"]
+    link = re.search(r"http://aurora\.localhost(/invitation/\S+)", message.body)[1]
+    visitor = browse(aurora)
+    assert visitor.get(link).status_code == 200
+    data = {"full_name": "Nora Beispiel", "password": PASSWORD, "password_again": PASSWORD}
+    assert visitor.post(link, data).url == "/"
+    assert visitor.get("/profile/").context["user"].email == "nora@example.test"
+    assert browse(aurora).get(link).status_code == 404
+
+
+def test_a_weak_or_mistyped_password_is_refused_with_what_was_typed_kept(aurora, in_aurora, browse):
+    _invitation, secret = invite(in_aurora.administrator)
+    visitor = browse(aurora)
+    url = reverse("accounts:invitation", args=[secret])
+    weak = visitor.post(url, {"full_name": "Nora B.", "password": "short", "password_again": "short"})
+    assert "at least 12 characters" in weak.content.decode()
+    assert 'value="Nora B."' in weak.content.decode()
+    differs = visitor.post(url, {"full_name": "N", "password": PASSWORD, "password_again": "x"})
+    assert "differ" in differs.content.decode()
+    assert not User.objects.get(email="nora@example.test").is_active
+
+
+def test_a_mail_that_cannot_leave_is_told_and_the_invitation_stays(aurora, in_aurora, browse, monkeypatch):
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise smtplib.SMTPException
+
+    monkeypatch.setattr("accounts.services.invitations.send_mail", refuse)
+    data = {"email": "nora@example.test", "full_name": "Nora", "language": "en", "role": Role.ADVISOR}
+    page = browse(aurora, in_aurora.administrator).post(reverse("accounts:person_invite"), data, follow=True)
+    assert "could not be sent" in page.content.decode()
+    assert "Invite again" in page.content.decode()
+
+
+def test_nobody_signs_in_before_accepting(aurora, in_aurora, browse):
+    invite(in_aurora.administrator)
+    answer = browse(aurora).post("/accounts/login/", {"login": "nora@example.test", "password": ""})
+    assert answer.status_code == 200

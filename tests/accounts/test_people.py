@@ -1,0 +1,192 @@
+"""People, their roles and grants."""
+
+import uuid
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from guardian.shortcuts import get_perms
+
+from accounts import services
+from accounts.errors import DomainError
+from accounts.models import AuditEntry, Role, RoleAssignment, User
+from accounts.rights import can
+from accounts.services import grants
+from clients.models import Client
+
+
+def assignment(user: User) -> RoleAssignment:
+    return user.role_assignments.get()
+
+
+def test_the_last_administrator_keeps_the_role(in_aurora):
+    with pytest.raises(DomainError) as error:
+        services.remove_role(assignment=assignment(in_aurora.administrator), by=in_aurora.administrator)
+    assert error.value.code == "last_administrator"
+    assert can(User.objects.get(pk=in_aurora.administrator.pk), "people.edit")
+
+
+def test_the_last_administrator_cannot_be_deactivated(in_aurora):
+    with pytest.raises(DomainError, match="last administrator"):
+        services.deactivate_person(user=in_aurora.administrator, by=in_aurora.administrator)
+
+
+def test_an_inactive_administrator_does_not_count(in_aurora):
+    other = services.assign_role(
+        user=in_aurora.stranger, role=Role.ADMINISTRATOR, unit=None, by=in_aurora.administrator
+    )
+    services.deactivate_person(user=in_aurora.stranger, by=in_aurora.administrator)
+    with pytest.raises(DomainError, match="last administrator"):
+        services.remove_role(assignment=assignment(in_aurora.administrator), by=in_aurora.administrator)
+    services.remove_role(assignment=other, by=in_aurora.administrator)
+
+
+def test_one_of_two_administrators_can_leave(in_aurora):
+    services.assign_role(
+        user=in_aurora.stranger, role=Role.ADMINISTRATOR, unit=None, by=in_aurora.administrator
+    )
+    services.remove_role(assignment=assignment(in_aurora.administrator), by=in_aurora.stranger)
+    assert not can(User.objects.get(pk=in_aurora.administrator.pk), "people.edit")
+
+
+def test_a_role_is_held_once_in_a_place(in_aurora):
+    with pytest.raises(DomainError, match="already has this role"):
+        services.assign_role(
+            user=in_aurora.advisor, role=Role.ADVISOR, unit=in_aurora.unit, by=in_aurora.administrator
+        )
+
+
+def test_each_change_of_rights_is_audited(in_aurora):
+    held = services.assign_role(
+        user=in_aurora.stranger, role=Role.ADVISOR, unit=in_aurora.unit, by=in_aurora.administrator
+    )
+    services.remove_role(assignment=held, by=in_aurora.administrator)
+    entries = AuditEntry.objects.filter(record_id=in_aurora.stranger.pk).order_by("at")
+    assert [(entry.action, entry.actor, entry.data["role"]) for entry in entries] == [
+        ("role.assigned", in_aurora.administrator, "advisor"),
+        ("role.removed", in_aurora.administrator, "advisor"),
+    ]
+
+
+def test_a_person_who_is_deactivated_is_out_at_once(aurora, in_aurora, browse):
+    page = browse(aurora, in_aurora.advisor)
+    assert page.get(reverse("accounts:profile")).status_code == 200
+    services.deactivate_person(user=in_aurora.advisor, by=in_aurora.administrator)
+    assert page.get(reverse("accounts:profile")).status_code == 302
+
+
+def test_a_grant_shows_one_client(in_aurora):
+    granted = Client.objects.create(name="Nora Beispiel", unit=in_aurora.other_unit)
+    other = Client.objects.create(name="Otto Beispiel", unit=in_aurora.other_unit)
+    assert not Client.objects.visible_to(in_aurora.advisor).filter(pk=granted.pk).exists()
+    services.grant(user=in_aurora.advisor, kind="client", record_id=granted.pk, by=in_aurora.administrator)
+    assert set(Client.objects.visible_to(in_aurora.advisor)) & {granted, other} == {granted}
+    (grant,) = grants.grants_of(in_aurora.advisor)
+    services.revoke_grant(user=in_aurora.advisor, grant_id=grant.pk, by=in_aurora.administrator)
+    assert get_perms(in_aurora.advisor, granted) == []
+
+
+def test_only_clients_and_portfolios_can_be_granted(in_aurora):
+    with pytest.raises(DomainError) as error:
+        services.grant(
+            user=in_aurora.advisor, kind="user", record_id=uuid.uuid4(), by=in_aurora.administrator
+        )
+    assert error.value.code == "not_grantable"
+
+
+PAGES = [
+    ("accounts:people", False),
+    ("accounts:units", False),
+    ("accounts:person_invite", False),
+    ("accounts:person_detail", True),
+    ("accounts:person_edit", True),
+    ("accounts:unit_create", False),
+    ("accounts:tokens", False),
+    ("accounts:token_create", False),
+    ("accounts:audit", False),
+]
+READ_BY_COMPLIANCE = {"accounts:people", "accounts:units", "accounts:person_detail", "accounts:audit"}
+
+
+@pytest.mark.parametrize(("name", "is_about_person"), PAGES)
+def test_pages_of_people_exist_only_for_those_who_have_the_right(
+    aurora, in_aurora, browse, name, is_about_person
+):
+    url = reverse(name, args=[in_aurora.advisor.pk] if is_about_person else [])
+    answers = {
+        who: browse(aurora, getattr(in_aurora, who)).get(url).status_code
+        for who in ("administrator", "compliance", "manager", "advisor", "operations", "stranger")
+    }
+    expected = {"administrator": 200, "compliance": 200 if name in READ_BY_COMPLIANCE else 404}
+    assert answers == {who: expected.get(who, 404) for who in answers}
+
+
+CHANGES = ["role_add", "grant_add", "person_deactivate", "person_reactivate", "person_invite_again"]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("who", ["compliance", "manager", "advisor", "operations", "stranger"])
+def test_changes_to_people_do_not_exist_for_others(aurora, in_aurora, browse, name, who):
+    url = reverse(f"accounts:{name}", args=[in_aurora.advisor.pk])
+    answer = browse(aurora, getattr(in_aurora, who)).post(url, {"role": Role.ADMINISTRATOR})
+    assert answer.status_code == 404
+    assert RoleAssignment.objects.filter(role=Role.ADMINISTRATOR).count() == 1
+    assert User.objects.get(pk=in_aurora.advisor.pk).is_active
+
+
+def test_a_page_asks_those_who_are_not_signed_in_to_sign_in(aurora, browse):
+    answer = browse(aurora).get("/people/")
+    assert answer.status_code == 302
+    assert answer.url == "/accounts/login/?next=/people/"
+
+
+def test_compliance_sees_no_button_that_changes_people(aurora, in_aurora, browse):
+    page = browse(aurora, in_aurora.compliance).get(
+        reverse("accounts:person_detail", args=[in_aurora.advisor.pk])
+    )
+    assert b"<button" in page.content  # of the shell
+    assert b"Deactivate" not in page.content
+    assert b"Add role" not in page.content
+
+
+def test_a_refused_change_is_told_on_the_page(aurora, in_aurora, browse):
+    page = browse(aurora, in_aurora.administrator)
+    held = assignment(in_aurora.administrator)
+    url = reverse("accounts:role_remove", args=[in_aurora.administrator.pk, held.pk])
+    answer = page.post(url, follow=True)
+    assert "last administrator" in answer.content.decode()
+    assert RoleAssignment.objects.filter(pk=held.pk).exists()
+
+
+def test_an_administrator_finds_a_client_to_grant_by_number_or_name(aurora, in_aurora, browse):
+    client = Client.objects.create(name="Nora Beispiel", number="C-77", unit=in_aurora.unit)
+    page = browse(aurora, in_aurora.administrator)
+    url = reverse("accounts:person_detail", args=[in_aurora.advisor.pk])
+    assert "C-77 · Nora Beispiel" in page.get(url, {"kind": "client", "q": "beisp"}).content.decode()
+    page.post(
+        reverse("accounts:grant_add", args=[in_aurora.advisor.pk]), {"kind": "client", "record": client.pk}
+    )
+    assert grants.grants_of(in_aurora.advisor)[0].label == "C-77 · Nora Beispiel"
+
+
+def test_the_list_of_people_takes_the_same_queries_for_many(aurora, in_aurora, browse):
+    page = browse(aurora, in_aurora.administrator)
+    page.get("/people/")
+    counts = []
+    for count in (1, 60):
+        for number in range(count):
+            email = f"p{count}-{number}@example.test"
+            person = User.objects.create(email=email, full_name=f"Person {number}", password="!")
+            RoleAssignment.objects.create(user=person, role=Role.ADVISOR, unit=in_aurora.unit)
+        with CaptureQueriesContext(connection) as queries:
+            answer = page.get("/people/", {"per_page": 100})
+        # Every query of a tenant is preceded by one that sets its schema.
+        counts.append(sum("search_path" not in query["sql"] for query in queries))
+    assert counts[0] == counts[1] <= 9
+    assert "1–68 of 68" in answer.content.decode()
+
+
+def test_a_person_of_one_institution_does_not_exist_in_another(aurora, in_harbour, in_aurora, browse):
+    url = reverse("accounts:person_detail", args=[in_harbour.advisor.pk])
+    assert browse(aurora, in_aurora.administrator).get(url).status_code == 404

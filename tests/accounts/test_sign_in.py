@@ -1,0 +1,174 @@
+"""Signing in, and the pages that everybody has."""
+
+import pytest
+from django.core import mail
+from django.core.cache import cache
+from django.urls import reverse
+
+from accounts.models import Role, RoleAssignment, User
+from federation.models import Institution
+
+DEMO_URL = "/demo/sign-in/"
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_limits():
+    """Rate limits count in the cache, which outlives a test."""
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def demo(aurora, settings):
+    """Aurora as a demo institution in demo mode."""
+    settings.DEMO = True
+    Institution.objects.filter(pk=aurora.pk).update(is_demo=True)
+    return aurora
+
+
+@pytest.fixture
+def nora(in_aurora):
+    """A person with a password."""
+    user = User.objects.create_user("nora@example.test", PASSWORD, full_name="Nora Beispiel")
+    RoleAssignment.objects.create(user=user, role=Role.ADMINISTRATOR)
+    return user
+
+
+def test_a_demo_person_signs_in_by_one_click(demo, in_aurora, browse):
+    page = browse(demo)
+    assert "Advisor" in page.get("/accounts/login/").content.decode()
+    answer = page.post(DEMO_URL, {"user": in_aurora.advisor.pk})
+    assert (answer.status_code, answer.url) == (302, "/")
+    assert page.get("/profile/").context["user"] == in_aurora.advisor
+
+
+def test_without_demo_mode_there_is_no_such_page_and_no_list_of_people(demo, in_aurora, browse, settings):
+    settings.DEMO = False
+    page = browse(demo)
+    assert page.post(DEMO_URL, {"user": in_aurora.advisor.pk}).status_code == 404
+    shown = page.get("/accounts/login/").content.decode()
+    assert "advisor@example.test" not in shown
+    assert "demo people" not in shown
+
+
+def test_demo_mode_does_not_open_an_institution_that_is_no_demo(aurora, in_aurora, browse, settings):
+    settings.DEMO = True
+    page = browse(aurora)
+    assert page.post(DEMO_URL, {"user": in_aurora.advisor.pk}).status_code == 404
+    assert "advisor@example.test" not in page.get("/accounts/login/").content.decode()
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": True}, {"is_superuser": True}])
+def test_one_click_opens_nobody_who_is_shut_out_or_runs_the_platform(demo, in_aurora, browse, change):
+    User.objects.filter(pk=in_aurora.advisor.pk).update(**change)
+    assert browse(demo).post(DEMO_URL, {"user": in_aurora.advisor.pk}).status_code == 404
+
+
+@pytest.mark.parametrize("user", ["", "nobody", "00000000-0000-0000-0000-000000000000"])
+def test_one_click_for_nobody_is_no_page(demo, in_aurora, browse, user):
+    assert browse(demo).post(DEMO_URL, {"user": user}).status_code == 404
+
+
+def test_one_click_is_a_post(demo, in_aurora, browse):
+    assert browse(demo).get(DEMO_URL, {"user": in_aurora.advisor.pk}).status_code == 405
+
+
+def test_a_person_signs_in_by_e_mail_and_password(aurora, nora, browse):
+    page = browse(aurora)
+    answer = page.post("/accounts/login/", {"login": "nora@example.test", "password": PASSWORD})
+    assert (answer.status_code, answer.url) == (302, "/")
+
+
+def test_many_wrong_passwords_pause_the_sign_in(aurora, nora, browse):
+    page = browse(aurora)
+    for _attempt in range(5):
+        page.post("/accounts/login/", {"login": "nora@example.test", "password": "wrong"})
+    answer = page.post("/accounts/login/", {"login": "nora@example.test", "password": PASSWORD})
+    assert answer.status_code == 200
+    assert not answer.wsgi_request.user.is_authenticated
+
+
+def test_the_reset_of_a_password_does_not_tell_who_has_an_account(aurora, nora, browse):
+    page = browse(aurora)
+    for email in ("nora@example.test", "nobody@example.test"):
+        answer = page.post("/accounts/password/reset/", {"email": email})
+        assert answer.url == "/accounts/password/reset/done/"
+    assert [message.to for message in mail.outbox if "/password/reset/key/" in message.body] == [
+        ["nora@example.test"]
+    ]
+
+
+def test_nobody_signs_up_without_an_invitation(aurora, browse):
+    assert "by invitation" in browse(aurora).get("/accounts/signup/").content.decode()
+
+
+@pytest.mark.parametrize("name", ["account_login", "account_reset_password", "account_reset_password_done"])
+def test_pages_before_the_sign_in_look_like_the_institution(aurora, in_aurora, browse, name):
+    assert "Aurora Asset Management" in browse(aurora).get(reverse(name)).content.decode()
+
+
+@pytest.mark.parametrize("name", ["mfa_index", "account_change_password", "account_logout"])
+def test_pages_of_ones_own_account_are_there(aurora, nora, browse, name):
+    assert browse(aurora, nora).get(reverse(name)).status_code == 200
+
+
+def test_setting_up_the_second_factor_asks_for_the_password_again(aurora, nora, browse):
+    answer = browse(aurora, nora).get(reverse("mfa_activate_totp"))
+    assert answer.status_code == 302
+    assert "reauthenticate" in answer.url
+
+
+def test_preferences_change_and_lead_back(aurora, in_aurora, browse):
+    page = browse(aurora, in_aurora.advisor)
+    answer = page.post("/preferences/", {"theme": "dark", "next": "/profile/?x=1"})
+    assert answer.url == "/profile/?x=1"
+    assert 'data-bs-theme="dark"' in page.get("/profile/").content.decode()
+    page.post("/preferences/", {"hides_amounts": "1"})
+    page.post("/preferences/", {"language": "de"})
+    page.post("/preferences/", {"language": "tlh", "theme": "neon", "hides_amounts": "maybe"})
+    in_aurora.advisor.refresh_from_db()
+    user = in_aurora.advisor
+    assert (user.theme, user.language, user.hides_amounts) == ("dark", "de", True)
+    assert '<html lang="de"' in page.get("/profile/").content.decode()
+
+
+@pytest.mark.parametrize("elsewhere", ["https://example.test/", "//example.test", "javascript:alert(1)", ""])
+def test_preferences_never_lead_elsewhere(aurora, in_aurora, browse, elsewhere):
+    answer = browse(aurora, in_aurora.advisor).post("/preferences/", {"theme": "dark", "next": elsewhere})
+    assert answer.url == "/"
+
+
+def test_a_profile_is_saved_and_a_time_zone_is_one_of_the_list(aurora, in_aurora, browse):
+    page = browse(aurora, in_aurora.advisor)
+    data = {
+        "full_name": "Alma Advisor",
+        "job_title": "",
+        "language": "en",
+        "time_zone": "Asia/Tokyo",
+        "theme": "auto",
+    }
+    assert page.post("/profile/", data).status_code == 302
+    refused = page.post("/profile/", {**data, "time_zone": "Moon/Sea"})
+    assert "time_zone" in refused.context["form"].errors
+    in_aurora.advisor.refresh_from_db()
+    assert (in_aurora.advisor.full_name, in_aurora.advisor.time_zone) == ("Alma Advisor", "Asia/Tokyo")
+
+
+def test_a_page_that_does_not_exist_keeps_the_navigation(aurora, in_aurora, browse, settings):
+    settings.DEBUG = False
+    answer = browse(aurora, in_aurora.administrator).get("/no/such/page/")
+    assert answer.status_code == 404
+    assert "Nothing is here for you" in answer.content.decode()
+    assert "/people/" in answer.content.decode()
+
+
+def test_a_demo_says_so_on_every_page(demo, in_aurora, browse):
+    page = browse(demo, in_aurora.administrator)
+    for url in ("/profile/", "/people/", "/search/"):
+        assert "Demo data – fictitious" in page.get(url).content.decode()
+
+
+def test_an_institution_that_is_no_demo_does_not(aurora, in_aurora, browse):
+    assert "Demo data" not in browse(aurora, in_aurora.administrator).get("/profile/").content.decode()

@@ -1,0 +1,98 @@
+"""API tokens of users."""
+
+import datetime
+import hashlib
+
+import pytest
+from django.utils import timezone
+
+from accounts import services
+from accounts.errors import DomainError
+from accounts.models import ApiToken, AuditEntry
+
+
+def create(cast, **fields: object) -> tuple[ApiToken, str]:
+    values = {
+        "user": cast.advisor,
+        "name": "Data warehouse",
+        "expires_at": timezone.now() + datetime.timedelta(days=30),
+        "may_write": False,
+        "by": cast.administrator,
+    }
+    return services.create_token(**{**values, **fields})
+
+
+def test_a_token_is_256_bits_and_kept_as_a_hash(in_aurora):
+    token, text = create(in_aurora)
+    mark, prefix, secret = text.split("_", 2)
+    assert (mark, prefix) == ("rbu", token.prefix)
+    assert len(secret) == 43  # 32 bytes in base64
+    assert token.secret_hash == hashlib.sha256(secret.encode()).hexdigest()
+    assert secret not in str(ApiToken.objects.filter(pk=token.pk).values())
+    assert secret not in str(list(AuditEntry.objects.values()))
+
+
+def test_a_token_proves_its_user(in_aurora):
+    token, text = create(in_aurora)
+    assert services.find_token(text) == token
+    token.refresh_from_db()
+    assert token.last_used_at is not None
+
+
+@pytest.mark.parametrize("change", ["x", "", "rbu_", "rbu_abc_def"])
+def test_a_text_that_is_not_the_token_proves_nothing(in_aurora, change):
+    _token, text = create(in_aurora)
+    assert services.find_token(text + "x") is None
+    assert services.find_token(text.replace("rbu", "rba")) is None
+    assert services.find_token(change) is None
+
+
+def test_a_revoked_or_expired_token_or_that_of_somebody_gone_proves_nothing(in_aurora):
+    token, text = create(in_aurora)
+    services.revoke_token(token=token, by=in_aurora.administrator)
+    assert services.find_token(text) is None
+    token, text = create(in_aurora)
+    ApiToken.objects.filter(pk=token.pk).update(expires_at=timezone.now())
+    assert services.find_token(text) is None
+    token, text = create(in_aurora)
+    services.deactivate_person(user=in_aurora.advisor, by=in_aurora.administrator)
+    assert services.find_token(text) is None
+    in_aurora.advisor.set_password("correct horse battery")
+    in_aurora.advisor.save()
+    services.reactivate_person(user=in_aurora.advisor, by=in_aurora.administrator)
+    assert services.find_token(text) is None
+
+
+@pytest.mark.parametrize("days", [-1, 0, 400])
+def test_a_token_ends_within_a_year(in_aurora, days):
+    with pytest.raises(DomainError) as error:
+        create(in_aurora, expires_at=timezone.now() + datetime.timedelta(days=days))
+    assert error.value.field == "expires_on"
+
+
+def test_the_page_shows_a_token_once(aurora, in_aurora, browse):
+    page = browse(aurora, in_aurora.administrator)
+    day = timezone.localdate() + datetime.timedelta(days=10)
+    answer = page.post("/tokens/new/", {"name": "Robot", "user": in_aurora.advisor.pk, "expires_on": day})
+    text = answer.context["text"]
+    assert text in answer.content.decode()
+    assert "no-store" in answer["Cache-Control"]
+    assert services.find_token(text).user == in_aurora.advisor
+    listed = page.get("/tokens/").content.decode()
+    assert "Robot" in listed
+    assert text not in listed
+
+
+def test_a_token_is_revoked_in_the_browser(aurora, in_aurora, browse):
+    token, text = create(in_aurora)
+    browse(aurora, in_aurora.administrator).post(f"/tokens/{token.pk}/revoke/")
+    assert services.find_token(text) is None
+    assert browse(aurora, in_aurora.manager).post(f"/tokens/{token.pk}/revoke/").status_code == 404
+
+
+def test_a_token_of_one_institution_proves_nothing_in_another(in_aurora, harbour):
+    from django_tenants.utils import tenant_context
+
+    _token, text = create(in_aurora)
+    with tenant_context(harbour):
+        assert services.find_token(text) is None
