@@ -132,6 +132,11 @@ def _tables(cursor: Any, schema: str) -> set[str]:
     return {row[0] for row in cursor.fetchall()}
 
 
+def _mark(schema: str) -> str:
+    """Return what a current function says of itself; a copy from another schema still says the other's name."""
+    return f"{_VERSION} of {schema}"
+
+
 def _version(cursor: Any, schema: str) -> str | None:
     cursor.execute(
         """
@@ -151,7 +156,7 @@ def differences(schema: str) -> list[Difference]:
         expected, existing = _expected(), _existing(cursor, schema)
         version = _version(cursor, schema)
     found = []
-    if version != _VERSION:
+    if version != _mark(schema):
         found.append(
             Difference(schema, "*", "mirror_capture", "missing" if version is None else "out of date")
         )
@@ -177,9 +182,11 @@ def install(schema: str) -> None:
     with connection.cursor() as cursor:
         tables = _tables(cursor, schema)
         statements = []
-        if _version(cursor, schema) != _VERSION or "mirror_log" not in tables:
+        if _version(cursor, schema) != _mark(schema) or "mirror_log" not in tables:
             statements.append(
-                sql.SQL(_OBJECTS).format(schema=name, name=sql.Literal(schema), version=sql.Literal(_VERSION))
+                sql.SQL(_OBJECTS).format(
+                    schema=name, name=sql.Literal(schema), version=sql.Literal(_mark(schema))
+                )
             )
         expected, existing = _expected(), _existing(cursor, schema)
         for table, trigger in existing:

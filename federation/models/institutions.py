@@ -83,6 +83,14 @@ class Institution(TenantMixin):
         """Say whether this institution's schema is on this platform."""
         return self.schema_name is not None
 
+    def create_schema(
+        self, check_if_exists: bool = False, sync_schema: bool = True, verbosity: int = 1
+    ) -> None:
+        """Create this institution's schema as a copy of the blank one."""
+        from federation import schemas
+
+        schemas.create(str(self.schema_name))
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.is_hosted:
             super().save(*args, **kwargs)
