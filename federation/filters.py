@@ -14,7 +14,7 @@ class AgreementFilter(django_filters.FilterSet):
 
     q = django_filters.CharFilter(label=_("Name or partner"), method="by_words", widget=SearchInput)
     state = django_filters.ChoiceFilter(label=_("State"), choices=Agreement.State.choices)
-    side = django_filters.ChoiceFilter(label=_("We are"), choices=Side.choices, method="by_side")
+    side = django_filters.ChoiceFilter(label=_("Our side"), choices=Side.choices, method="by_side")
     preset = django_filters.ChoiceFilter(label=_("Way of working"), choices=Agreement.Preset.choices)
 
     class Meta:

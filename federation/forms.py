@@ -51,7 +51,7 @@ class PartnerForm(forms.Form):
             (Side.CHANNEL, _("the sales channel: the clients are ours")),
             (Side.MANAGER, _("the manager: we manage or advise, the clients are the partner's")),
         ],
-        widget=forms.RadioSelect,
+        widget=forms.RadioSelect(attrs={"class": "form-check-input"}),
     )
     partner = PartnerField(
         label=_("Partner"), queryset=Institution.everyone.none(), required=False, empty_label=_("Choose…")
@@ -250,7 +250,7 @@ class InstitutionForm(forms.ModelForm):
         widgets = {
             "address": forms.Textarea(attrs={"rows": 3}),
             "footer": forms.Textarea(attrs={"rows": 2}),
-            "colour": forms.TextInput(attrs={"type": "color"}),
+            "colour": forms.TextInput(attrs={"type": "color", "class": "form-control-color"}),
         }
         help_texts = {
             "description": _("Shown on the platform's front page."),

@@ -3,14 +3,15 @@
 from typing import Any
 
 import django_tables2 as tables
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts import formatting
 from accounts.columns import DateColumn, LinkColumn, MomentColumn, StateColumn
 from federation.agreements.timeline import EventKind, words
+from federation.disclosure import Disclosure
 from federation.models import Agreement, AgreementEvent
 from federation.wording import UNTIL
 
@@ -22,7 +23,7 @@ class AgreementTable(tables.Table):
         verbose_name=gettext_lazy("Partner"), order_by="partner_name", accessor="partner_name"
     )
     name = LinkColumn(to="federation:agreement_detail", verbose_name=gettext_lazy("Agreement"))
-    side = tables.Column(verbose_name=gettext_lazy("We are"), accessor="is_manager", order_by="is_manager")
+    side = tables.Column(verbose_name=gettext_lazy("Our side"), accessor="is_manager", order_by="is_manager")
     preset = tables.Column(verbose_name=gettext_lazy("Way of working"))
     state = StateColumn()
     started_at = MomentColumn(verbose_name=gettext_lazy("In force since"))
@@ -55,7 +56,7 @@ class TimelineTable(tables.Table):
     """What happened to one agreement, on whose side."""
 
     at = MomentColumn(verbose_name=gettext_lazy("When"))
-    institution = tables.Column(verbose_name=gettext_lazy("On the side of"), accessor="institution.name")
+    institution = tables.Column(verbose_name=gettext_lazy("On the side of"), accessor="institution__name")
     by_name = tables.Column(verbose_name=gettext_lazy("Who"), default="—")
     kind = tables.Column(verbose_name=gettext_lazy("What"))
     note = tables.Column(verbose_name=gettext_lazy("Details"), orderable=False, empty_values=())
@@ -79,51 +80,79 @@ class TimelineTable(tables.Table):
 
 
 class DisclosureTable(tables.Table):
-    """What partners received of clients, and on whose authority."""
+    """What partners received of clients, and on whose authority; exports write each fact in a column of its own."""
 
     client_name = tables.Column(verbose_name=gettext_lazy("Client"))
     mandate_number = LinkColumn(
-        to="clients:mandate_detail", key="mandate", verbose_name=gettext_lazy("Mandate")
+        to="clients:mandate_detail",
+        key="mandate",
+        verbose_name=gettext_lazy("Mandate"),
+        attrs={"td": {"class": "text-nowrap"}},
     )
     partner = tables.Column(verbose_name=gettext_lazy("To whom"))
     shared = tables.Column(verbose_name=gettext_lazy("What"), orderable=False)
     since = MomentColumn(verbose_name=gettext_lazy("Since"))
-    until = MomentColumn(verbose_name=gettext_lazy("Until"))
-    why = tables.Column(verbose_name=gettext_lazy("Because"), orderable=False)
-    text_version = tables.Column(verbose_name=gettext_lazy("Client's authorisation"))
-    authorised_on = DateColumn(verbose_name=gettext_lazy("Given on"))
-    version = tables.Column(verbose_name=gettext_lazy("Agreement"), orderable=False)
-    kept_until = DateColumn(verbose_name=gettext_lazy("Kept there until"))
+    until = MomentColumn(verbose_name=gettext_lazy("Until"), empty_values=())
+    authority = tables.Column(
+        verbose_name=gettext_lazy("On whose authority"),
+        accessor="version",
+        orderable=False,
+        exclude_from_export=True,
+    )
+    why = tables.Column(verbose_name=gettext_lazy("Because"), visible=False)
+    text_version = tables.Column(
+        verbose_name=gettext_lazy("Text of the client's authorisation"), visible=False
+    )
+    authorised_on = DateColumn(verbose_name=gettext_lazy("Client authorised on"), visible=False)
+    version = tables.Column(verbose_name=gettext_lazy("Agreement and acceptances"), visible=False)
+    kept_until = DateColumn(verbose_name=gettext_lazy("Kept there until"), visible=False)
 
     class Meta:
         order_by = ("-since",)
 
     def render_shared(self, value: Any) -> SafeString:
+        items = format_html_join(
+            "", "<li><b>{}</b> {}</li>", ((each.kind, ", ".join(each.fields)) for each in value)
+        )
+        more = ngettext("and %(n)d more kind", "and %(n)d more kinds", len(value) - 1) % {"n": len(value) - 1}
+        summary = f"{value[0].kind} {more}" if len(value) > 1 else value[0].kind
         return format_html(
-            "<details><summary>{}</summary><ul class='disclosed'>{}</ul></details>",
-            ", ".join(each.kind for each in value[:3]) + (" …" if len(value) > 3 else ""),
-            format_html(
-                "{}" * len(value),
-                *(format_html("<li><b>{}</b> {}</li>", e.kind, ", ".join(e.fields)) for e in value),
-            ),
+            "<details><summary>{}</summary><ul class='disclosed'>{}</ul></details>", summary, items
         )
 
     def value_shared(self, value: Any) -> str:
         return "; ".join(f"{each.kind} ({', '.join(each.fields)})" for each in value)
 
-    def render_why(self, value: Any) -> str:
-        return str(UNTIL[value])
+    def render_until(self, value: Any, record: Disclosure) -> SafeString:
+        if value is None:
+            return formatting.state_badge("running", UNTIL[record.why])
+        kept = ""
+        if record.kept_until:
+            kept = _("kept there until %(day)s") % {"day": formatting.day(record.kept_until)}
+        return format_html(
+            "{}<div class='small text-secondary text-wrap'>{}{}{}</div>",
+            formatting.moment(value),
+            UNTIL[record.why],
+            " · " if kept else "",
+            kept,
+        )
+
+    def render_authority(self, record: Disclosure) -> SafeString:
+        return format_html(
+            "{}<div class='small text-secondary'>{}</div>",
+            _("Client, %(day)s (text %(text)s)")
+            % {
+                "day": formatting.day(record.authorised_on),
+                "text": record.text_version or formatting.UNKNOWN,
+            },
+            f"{record.agreement_name} v{record.version}: "
+            + ", ".join(f"{each.name} {formatting.day(each.at)}" for each in record.consents),
+        )
 
     def value_why(self, value: Any) -> str:
         return str(UNTIL[value])
 
-    def render_version(self, record: Any) -> SafeString:
-        consents = "; ".join(
-            f"{each.institution}: {each.name}, {formatting.day(each.at)}" for each in record.consents
-        )
-        return format_html("<span title='{}'>{} v{}</span>", consents, record.agreement_name, record.version)
-
-    def value_version(self, record: Any) -> str:
+    def value_version(self, record: Disclosure) -> str:
         consents = "; ".join(
             f"{each.institution}: {each.name} {each.at.date().isoformat()}" for each in record.consents
         )

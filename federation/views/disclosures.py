@@ -80,6 +80,7 @@ class DisclosureLog(ListView):
         "What partners received of clients, worked out from mandates, decisions, agreements and suspensions"
     )
     table_class = DisclosureTable
+    template_name = "federation/disclosure_list.html"
     empty_title = _("Nothing has been disclosed")
     empty_text = _("A client's records reach a partner once a mandate is submitted under an agreement.")
 

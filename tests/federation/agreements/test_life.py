@@ -77,9 +77,15 @@ def test_a_withdrawn_proposal_is_a_draft_that_only_its_drafter_sees(aurora, harb
 
 def test_an_external_partners_answer_is_recorded_by_the_hosted_party(aurora):
     with tenant_context(aurora):
-        external = drafting.register_external(by=make.administrator(aurora), institution=aurora, name="Fernab Bank")
+        external = drafting.register_external(
+            by=make.administrator(aurora), institution=aurora, name="Fernab Bank"
+        )
         agreement = drafting.draft(
-            by=make.administrator(aurora), institution=aurora, partner=external, side=Side.MANAGER, preset="advice"
+            by=make.administrator(aurora),
+            institution=aurora,
+            partner=external,
+            side=Side.MANAGER,
+            preset="advice",
         )
     version = make.act(proposals.propose, agreement.versions.get(), aurora)
     with pytest.raises(DomainError) as refused:
@@ -95,7 +101,9 @@ def test_an_external_institution_is_known_only_to_who_entered_it(aurora, boreali
     from federation.forms import partners_for
 
     with tenant_context(aurora):
-        external = drafting.register_external(by=make.administrator(aurora), institution=aurora, name="Fernab Bank")
+        external = drafting.register_external(
+            by=make.administrator(aurora), institution=aurora, name="Fernab Bank"
+        )
         with pytest.raises(DomainError) as refused:
             drafting.register_external(by=make.administrator(aurora), institution=aurora, name="harbour bank")
     assert refused.value.code == "institution_hosted"
@@ -204,7 +212,11 @@ def test_the_mirror_hears_of_each_change_in_the_same_transaction(aurora, harbour
 
 def test_a_proposed_version_can_no_longer_be_edited(aurora, harbour):
     version = make.proposed(aurora, harbour)
-    for service, extra in ((drafting.word, {"terms": "x"}), (drafting.divide, {"preset": "advice"}), (drafting.discard, {})):
+    for service, extra in (
+        (drafting.word, {"terms": "x"}),
+        (drafting.divide, {"preset": "advice"}),
+        (drafting.discard, {}),
+    ):
         with pytest.raises(DomainError) as refused:
             make.act(service, version, aurora, **extra)
         assert refused.value.code == "version_fixed"

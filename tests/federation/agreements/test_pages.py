@@ -1,0 +1,331 @@
+"""Pages of agreements: who sees them, what they say, and the wizard from a partner to a proposal."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django_tenants.utils import tenant_context
+
+from accounts.models import AuditEntry
+from federation.models import Agreement, AgreementToken
+from tests import factories
+from tests.clients import make as clients_make
+from tests.federation.agreements import make
+from tests.models_portfolio import make as models_make
+
+
+def url(name: str, *args) -> str:
+    return reverse(f"federation:{name}", args=args, urlconf="config.urls")
+
+
+def people(institution):
+    with tenant_context(institution):
+        return factories.cast()
+
+
+def page(browse, institution, path, who="administrator", **kwargs):
+    return browse(institution, getattr(people(institution), who)).get(path, **kwargs)
+
+
+def pages_of(agreement) -> list[str]:
+    version = agreement.version or agreement.versions.first()
+    return [
+        url("agreement_detail", agreement.pk),
+        url("timeline", agreement.pk),
+        url("version_detail", agreement.pk, version.pk),
+        url("version_preview", agreement.pk, version.pk),
+        url("wind_down", agreement.pk),
+        url("terminate", agreement.pk),
+        url("offer_add", agreement.pk),
+        url("draft_step", agreement.pk, "sharing"),
+    ]
+
+
+def posts_of(agreement) -> list[str]:
+    version = agreement.version or agreement.versions.first()
+    some = agreement.pk
+    return [
+        url("accept", agreement.pk, version.pk),
+        url("decline", agreement.pk, version.pk),
+        url("withdraw", agreement.pk, version.pk),
+        url("revise", agreement.pk),
+        url("draft_discard", agreement.pk),
+        url("switch", agreement.pk, "everything", "suspend"),
+        url("switch", agreement.pk, "new_mandates", "resume"),
+        url("wind_down", agreement.pk),
+        url("terminate", agreement.pk),
+        url("cut", agreement.pk),
+        url("listing", agreement.pk),
+        url("offer_add", agreement.pk),
+        url("offer_switch", agreement.pk, some),
+        url("token_make", agreement.pk),
+        url("token_revoke", agreement.pk, some),
+    ]
+
+
+def test_to_a_third_party_an_agreement_does_not_exist(aurora, harbour, lakeside, browse):
+    agreement = make.active(aurora, harbour)
+    client = browse(lakeside, people(lakeside).administrator)
+    for path in pages_of(agreement):
+        assert client.get(path).status_code == 404, path
+    for path in posts_of(agreement):
+        assert (
+            client.post(path, {"reason": "x", "name": "x", "expires_on": "2030-01-01"}).status_code == 404
+        ), path
+    assert b"Aurora" not in client.get(url("agreements")).content
+    assert Agreement.objects.get(pk=agreement.pk).state == "active"
+
+
+@pytest.mark.parametrize("who", ["manager", "advisor", "operations", "stranger"])
+def test_agreements_are_for_administrators_and_compliance(aurora, harbour, browse, who):
+    agreement = make.active(aurora, harbour)
+    client = browse(harbour, getattr(people(harbour), who))
+    for path in [url("agreements"), url("agreement_new"), url("mirrors"), *pages_of(agreement)]:
+        assert client.get(path).status_code == 404, path
+    for path in posts_of(agreement):
+        assert client.post(path).status_code == 404, path
+
+
+def test_compliance_reads_and_changes_nothing(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    client = browse(harbour, people(harbour).compliance)
+    assert client.get(url("agreements")).status_code == 200
+    shown = client.get(url("agreement_detail", agreement.pk)).content.decode()
+    assert "Suspend" not in shown.replace("Suspended", "")
+    for path in posts_of(agreement):
+        assert client.post(path).status_code == 404, path
+
+
+def test_a_draft_exists_for_its_drafter_alone(aurora, harbour, browse):
+    agreement = make.draft(aurora, harbour).agreement
+    assert page(browse, aurora, url("agreement_detail", agreement.pk)).status_code == 200
+    assert page(browse, harbour, url("agreement_detail", agreement.pk)).status_code == 404
+    assert b"Aurora" not in page(browse, harbour, url("agreements")).content
+
+
+def test_the_partner_is_told_that_it_has_to_answer(aurora, harbour, browse):
+    version = make.proposed(aurora, harbour)
+    assert b"Waits for your answer" in page(browse, harbour, url("agreements")).content
+    assert b"Waits for the partner" in page(browse, aurora, url("agreements")).content
+    client = browse(harbour, people(harbour).administrator)
+    assert b"See and answer" in client.get(url("agreement_detail", version.agreement_id)).content
+    client.post(url("accept", version.agreement_id, version.pk))
+    assert Agreement.objects.get(pk=version.agreement_id).state == "active"
+    assert version.acceptances.get(institution=harbour).by_name == "Administrator"
+
+
+def test_the_wizard_leads_from_a_partner_to_a_proposal(aurora, harbour, browse):
+    client = browse(harbour, people(harbour).administrator)
+    started = client.post(url("agreement_new"), {"side": "channel", "partner": str(aurora.pk)})
+    agreement = Agreement.objects.get()
+    assert started.url == url("draft_step", agreement.pk, "work")
+    step = {
+        name: url("draft_step", agreement.pk, name)
+        for name in ("work", "sharing", "offers", "preview", "propose")
+    }
+    assert client.post(step["work"], {"preset": "closed"}).url == step["sharing"]
+    shown = client.get(step["sharing"]).context["form"]
+    ticked = {entry: "on" for entry in shown.entries if entry != "clients.Party"}
+    assert client.post(step["sharing"], ticked).url == step["offers"]
+    assert client.post(step["offers"]).url == step["preview"]
+    assert b"Clients" in client.get(step["preview"]).content
+    assert client.post(step["preview"]).url == step["propose"]
+    done = client.post(step["propose"], {"terms": "As discussed.", "retention_years": "7"})
+    assert done.url == url("agreement_detail", agreement.pk)
+    version = agreement.versions.get()
+    assert (version.number, version.withheld, version.retention_years) == (1, ["clients.Party"], 7)
+    assert page(browse, aurora, url("agreement_detail", agreement.pk)).status_code == 200
+
+
+def test_the_wizard_goes_on_where_it_was_left(aurora, harbour, browse):
+    client = browse(harbour, people(harbour).administrator)
+    client.post(url("agreement_new"), {"side": "channel", "partner": str(aurora.pk)})
+    agreement = Agreement.objects.get()
+    client.post(url("draft_step", agreement.pk, "work"), {"preset": "advice"})
+    client.post(
+        url("draft_step", agreement.pk, "propose"), {"terms": "Half", "retention_years": "6", "save": "1"}
+    )
+    assert agreement.versions.get().number is None
+    assert b"Half" in client.get(url("draft_step", agreement.pk, "propose")).content
+    assert client.get(url("agreement_detail", agreement.pk)).content.count(b"Continue the draft") == 1
+
+
+def test_the_wizard_keeps_what_was_typed_and_says_what_is_missing(harbour, browse):
+    client = browse(harbour, people(harbour).administrator)
+    answer = client.post(
+        url("agreement_new"), {"side": "manager", "name": "Our plan", "external_lei": "wrong"}
+    )
+    text = answer.content.decode()
+    assert "Choose a partner from the list" in text
+    assert "no valid LEI" in text
+    assert 'value="Our plan"' in text
+
+
+def test_an_external_partner_is_entered_in_the_wizard(harbour, browse):
+    client = browse(harbour, people(harbour).administrator)
+    client.post(
+        url("agreement_new"), {"side": "manager", "external_name": "Fernab Bank", "external_country": "at"}
+    )
+    agreement = Agreement.objects.get()
+    assert (agreement.channel.name, agreement.channel.country, agreement.channel.is_hosted) == (
+        "Fernab Bank",
+        "AT",
+        False,
+    )
+    client.post(url("draft_step", agreement.pk, "work"), {"preset": "advice"})
+    client.post(url("draft_step", agreement.pk, "propose"), {"terms": "", "retention_years": "5"})
+    version = agreement.versions.get()
+    assert b"Record acceptance" in client.get(url("version_detail", agreement.pk, version.pk)).content
+    refused = client.post(url("accept", agreement.pk, version.pk), {"answered_on": "2026-01-05"})
+    assert b"This field is required" in refused.content
+    client.post(
+        url("accept", agreement.pk, version.pk), {"partner_name": "Frida Fern", "answered_on": "2026-01-05"}
+    )
+    answer = version.acceptances.get(institution=agreement.channel)
+    assert (answer.by_name, answer.at.date().isoformat()) == ("Frida Fern", "2026-01-05")
+    assert client.get(url("agreement_detail", agreement.pk)).status_code == 200
+
+
+def test_the_preview_counts_what_the_partner_will_see_and_hides_samples_until_asked(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    advisor = people(harbour).advisor
+    with tenant_context(harbour):
+        plan = clients_make.offer(agreement=agreement.pk, origin=aurora.pk)
+        clients_make.submitted(advisor, plan, clients_make.client(advisor, "Nora", "Beispiel"))
+        clients_make.client(advisor, "Petra", "Prospect")
+    path = url("version_preview", agreement.pk, agreement.version_id)
+    client = browse(harbour, people(harbour).administrator)
+    plain = client.get(path)
+    counts = {kind.title: kind.count for kind in plain.context["kinds"]}
+    assert (counts["Clients"], counts["Mandates"], counts["Parties"]) == (1, 1, 0)
+    assert b"Beispiel" not in plain.content
+    samples = client.get(path, {"samples": "1"}).content.decode()
+    assert "Beispiel" in samples
+    assert "Prospect" not in samples
+    with tenant_context(harbour):
+        assert AuditEntry.objects.filter(action="agreement.samples_seen", record_id=agreement.pk).count() == 1
+
+
+def test_the_preview_never_shows_what_the_partner_has(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    advisor = people(harbour).advisor
+    with tenant_context(harbour):
+        plan = clients_make.offer(agreement=agreement.pk, origin=aurora.pk)
+        clients_make.submitted(advisor, plan, clients_make.client(advisor, "Nora", "Beispiel"))
+    path = url("version_preview", agreement.pk, agreement.version_id)
+    shown = page(browse, aurora, path, data={"samples": "1"})
+    assert "Clients" not in {kind.title for kind in shown.context["kinds"]}
+    assert b"Beispiel" not in shown.content
+
+
+def test_under_advice_the_channel_shares_nothing(aurora, meadow, browse):
+    agreement = make.active(aurora, meadow, "advice")
+    shown = page(browse, meadow, url("version_preview", agreement.pk, agreement.version_id))
+    assert shown.context["kinds"] == []
+    assert b"Nothing of yours" in shown.content
+
+
+def test_suspending_takes_one_click(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    client = browse(harbour, people(harbour).administrator)
+    client.post(url("switch", agreement.pk, "everything", "suspend"))
+    assert Agreement.objects.get(pk=agreement.pk).is_suspended
+    assert b"nothing new crosses" in page(browse, aurora, url("agreement_detail", agreement.pk)).content
+    client.post(url("switch", agreement.pk, "everything", "resume"), {"next": url("mirrors")})
+    assert not Agreement.objects.get(pk=agreement.pk).is_suspended
+
+
+def test_the_page_says_what_a_suspension_would_strand(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    advisor = people(harbour).advisor
+    with tenant_context(harbour):
+        clients_make.submitted(advisor, clients_make.offer(agreement=agreement.pk, origin=aurora.pk))
+    text = page(browse, harbour, url("agreement_detail", agreement.pk)).content.decode()
+    assert "Mandates that wait for a decision" in text
+    blocked = page(browse, harbour, url("terminate", agreement.pk)).content.decode()
+    assert "Something is still open" in blocked
+
+
+def test_a_manager_offers_a_model_from_the_agreements_page(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    with tenant_context(aurora):
+        model = models_make.published(
+            factories.cast().manager, {models_make.security("Apple"): "0.9", None: "0.1"}
+        )
+    form = {
+        "model": str(model.pk), "name": "Calm", "minimum_amount": "50000", "management_fee": "0.80",
+        "custody_fee": "0.15", "product_cost": "0.20", "horizon_years": "5",
+    }  # fmt: skip
+    client = browse(aurora, people(aurora).administrator)
+    client.post(url("offer_add", agreement.pk), form)
+    with tenant_context(aurora):
+        offer = model.offers.get()
+    assert (offer.agreement, str(offer.management_fee)) == (agreement.pk, "0.0080000000")
+    assert agreement.events.get(kind="offered").data["model"] == "Calm"
+    client.post(url("offer_switch", agreement.pk, offer.pk))
+    with tenant_context(aurora):
+        offer.refresh_from_db()
+    assert not offer.is_open
+    assert page(browse, harbour, url("offer_add", agreement.pk)).status_code == 404
+
+
+def test_a_token_is_shown_once_and_revoked(aurora, meadow, browse):
+    agreement = make.active(aurora, meadow, "advice")
+    client = browse(aurora, people(aurora).administrator)
+    made = client.post(url("token_make", agreement.pk), {"name": "Their system", "expires_on": "2027-01-31"})
+    token = AgreementToken.objects.get()
+    assert made.context["text"].startswith(f"rba_{token.prefix}_")
+    assert made["Cache-Control"] == "no-store"
+    shown = client.get(url("agreement_detail", agreement.pk)).content.decode()
+    assert token.prefix in shown
+    assert made.context["text"] not in shown
+    client.post(url("token_revoke", agreement.pk, token.pk))
+    token.refresh_from_db()
+    assert token.revoked_at is not None
+    assert page(browse, meadow, url("token_revoke", agreement.pk, token.pk)).status_code == 405
+
+
+def test_the_timeline_is_exported(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    answer = page(browse, harbour, url("timeline", agreement.pk), data={"_export": "csv"})
+    assert "text/csv" in answer["Content-Type"]
+    lines = answer.content.decode().splitlines()
+    assert len(lines) == 1 + agreement.events.count()
+    assert any("Accepted" in line and "Harbour Bank" in line for line in lines)
+
+
+def queries(client, path: str) -> int:
+    client.get(path)
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        assert client.get(path).status_code == 200
+    return len(captured)
+
+
+def test_the_number_of_queries_does_not_grow_with_agreements(
+    aurora, borealis, harbour, lakeside, meadow, browse
+):
+    client = browse(aurora, people(aurora).administrator)
+    first = make.active(aurora, harbour)
+    few = queries(client, url("agreements")), queries(client, url("agreement_detail", first.pk))
+    make.active(aurora, lakeside)
+    make.proposed(aurora, meadow, "advice")
+    many = queries(client, url("agreements")), queries(client, url("agreement_detail", first.pk))
+    assert many[0] == few[0] <= 20
+    # The state of each stream is read from its owner's log: a fixed number a stream.
+    assert many[1] <= 60
+    assert isinstance(borealis.pk, type(aurora.pk))
+
+
+def test_the_institutions_letterhead_is_its_administrators_to_change(harbour, browse):
+    client = browse(harbour, people(harbour).administrator)
+    form = {
+        "short_name": "Harbour", "address": "Musterquai 7", "contact": "hello@harbour.example", "colour": "#123456",
+        "language": "de", "footer": "", "description": "A bank by the sea", "is_channel": "on",
+    }  # fmt: skip
+    assert client.post(url("institution"), form).status_code == 302
+    harbour.refresh_from_db()
+    assert (harbour.colour, harbour.language, harbour.is_channel) == ("#123456", "de", True)
+    assert b"Enter a colour" in client.post(url("institution"), {**form, "colour": "red"}).content
+    assert page(browse, harbour, url("institution"), "compliance").status_code == 404
