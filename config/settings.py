@@ -221,6 +221,21 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": crontab(hour=0, minute=20),
         "args": ["portfolios.tasks.value_portfolios"],
     },
+    "settle-due": {
+        "task": "federation.tasks.in_every_institution",
+        "schedule": 600.0,
+        "args": ["trading.tasks.settle_due_settlements"],
+    },
+    "release-waiting-orders": {
+        "task": "federation.tasks.in_every_institution",
+        "schedule": 300.0,
+        "args": ["trading.tasks.release_waiting_orders"],
+    },
+    "resume-blocks": {
+        "task": "federation.tasks.in_every_institution",
+        "schedule": 120.0,
+        "args": ["trading.tasks.resume_blocks"],
+    },
     "resume-reports": {
         "task": "federation.tasks.in_every_institution",
         "schedule": 120.0,

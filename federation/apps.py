@@ -21,6 +21,7 @@ class FederationConfig(AppConfig):
 
         from clients.signals import mandate_submitting
         from federation import receivers
+        from models_portfolio.signals import followers_wanted
         from reporting.signals import letterhead_wanted
 
         # Ordinary triggers made after every migrate: frozen in a migration, they would break users'
@@ -28,3 +29,4 @@ class FederationConfig(AppConfig):
         schema_migrated.connect(_install_capture, dispatch_uid="federation_install_capture")
         mandate_submitting.connect(receivers.gate_mandate, dispatch_uid="federation_gate_mandate")
         letterhead_wanted.connect(receivers.answer_letterhead, dispatch_uid="federation_letterhead")
+        followers_wanted.connect(receivers.answer_followers, dispatch_uid="federation_followers")

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
 from clients.models import Mandate
 from federation.models import Agreement, Institution
 from federation.partners import current_institution, partners, why_not
-from models_portfolio.models import Offer
+from models_portfolio.models import ModelPortfolio, Offer
+from models_portfolio.signals import Follower
 from portfolios.models import Portfolio
 from reporting.letterhead import Letterhead
 
@@ -67,3 +69,25 @@ def answer_letterhead(sender: type[Portfolio], *, portfolio: Portfolio, **_kwarg
         language=institution.language,
         is_demo=institution.is_demo,
     )
+
+
+def answer_followers(
+    sender: type[ModelPortfolio], *, model: ModelPortfolio, **_kwargs: Any
+) -> list[Follower]:
+    """Return the institutions that an own model is offered to, with the state of their agreement."""
+    offered = Offer.objects.current().own().filter(model=model, agreement__isnull=False).values("agreement")
+    institution = current_institution()
+    agreements = (
+        Agreement.objects.visible_to(institution)
+        .filter(pk__in=list(offered.values_list("agreement", flat=True)))
+        .select_related("manager", "channel", "version")
+    )
+    return [
+        Follower(
+            name=agreement.partner_of(institution).name,
+            state=agreement.state,
+            label=agreement.get_state_display(),
+            url=reverse("federation:agreement_detail", args=[agreement.pk]),
+        )
+        for agreement in agreements
+    ]

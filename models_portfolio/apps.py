@@ -7,4 +7,14 @@ class ModelPortfoliosConfig(AppConfig):
     verbose_name = _("Model portfolios")
 
     def ready(self) -> None:
-        from models_portfolio import receivers  # noqa: F401
+        from accounts.search import register as register_finder
+        from models_portfolio import (
+            attention,
+            receivers,  # noqa: F401
+        )
+        from models_portfolio.search import find_models
+        from portfolios.attention import register as register_reason
+
+        register_finder(find_models)
+        for reason in attention.REASONS:
+            register_reason(reason)

@@ -178,6 +178,10 @@ def _card(offer: Offer, chosen: uuid.UUID | None, facts: ClientFacts, known: Any
     )
 
 
+def _plain(value: Decimal) -> str:
+    return format(value.normalize(), "f")
+
+
 def choice_of(card: Card) -> Choice:
     """Return an offer as a choice, with its terms as they are kept with the signature."""
     offer = card.offer
@@ -191,11 +195,11 @@ def choice_of(card: Card) -> Choice:
             "model": offer.model.name,
             "risk_level": offer.risk_level,
             "currency": offer.currency,
-            "minimum_amount": str(offer.minimum_amount),
-            "management_fee": str(offer.management_fee),
-            "custody_fee": str(offer.custody_fee),
-            "product_cost": str(offer.product_cost),
-            "total_cost": str(card.total_cost),
+            "minimum_amount": _plain(offer.minimum_amount),
+            "management_fee": _plain(offer.management_fee),
+            "custody_fee": _plain(offer.custody_fee),
+            "product_cost": _plain(offer.product_cost),
+            "total_cost": _plain(card.total_cost),
             "horizon_years": offer.horizon_years,
             "documents": offer.documents,
             "summary": offer.summary,

@@ -217,12 +217,11 @@ def asset_class_chart(rows: list[WeightRow]) -> tuple[dict[str, Any], dict[str, 
     option = {
         "roboblock": {"format": "percent"},
         "tooltip": {"trigger": "item"},
-        "legend": {"bottom": 0, "type": "scroll"},
         "series": [
             {
                 "type": "pie",
-                "radius": ["52%", "78%"],
-                "center": ["50%", "44%"],
+                "radius": ["45%", "70%"],
+                "center": ["50%", "56%"],
                 "label": {"show": False},
                 "data": [{"name": name, "value": weight} for name, weight in ordered],
             }

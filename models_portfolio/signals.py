@@ -15,8 +15,8 @@ class Follower:
 
     name: str
     state: str
+    label: str
     url: str
-    division: str = ""
 
 
 followers_wanted = Signal()

@@ -5,3 +5,13 @@ from django.utils.translation import gettext_lazy as _
 class TradingConfig(AppConfig):
     name = "trading"
     verbose_name = _("Trading")
+
+    def ready(self) -> None:
+        from accounts.search import register as register_finder
+        from portfolios.attention import register as register_reason
+        from trading import attention
+        from trading.search import find_orders
+
+        register_finder(find_orders)
+        for reason in attention.REASONS:
+            register_reason(reason)

@@ -33,9 +33,11 @@ def publish_view(
     ``tilt`` is a fraction: 0.05 is five percentage points over. Raises DomainError where the view
     names nothing in the version, or the neutral lines have no room for it.
     """
+    # Locked and read anew: the version may have been published meanwhile.
+    version = ModelVersion.objects.select_for_update(of=("self",)).select_related("model").get(pk=version.pk)
     model = version.model
     require_own(model)
-    newest = model.versions.select_for_update().order_by("-number").first()
+    newest = model.versions.order_by("-number").first()
     published = model.versions.filter(state=ModelVersion.State.PUBLISHED).order_by("-number").first()
     if version not in (newest, published):
         raise DomainError("old_version", _("Views belong to the newest version. Open it and try again."))

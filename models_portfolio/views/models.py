@@ -121,6 +121,7 @@ def model_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "drifted": drifted,
         "average_drift": _average([row.drift for row in followers if row.drift is not None]),
         "institutions": institutions_following(model),
+        "sees_agreements": can(request.user, "agreement.edit") or can(request.user, "agreement.read"),
         "offers": model.offers.current().filter(agreement__isnull=True),
         "part_of": ModelPortfolio.objects.current().filter(
             pk__in=Target.objects.filter(sub_model=model).values("version__model")

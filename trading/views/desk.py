@@ -113,8 +113,10 @@ class SettlementList(ListView):
         )
 
     def get_table_kwargs(self) -> dict[str, Any]:
-        may_edit = can(self.request.user, "settlement.edit")
-        return {} if may_edit else {"exclude": ("actions",)}
+        left_out = [] if can(self.request.user, "settlement.edit") else ["actions"]
+        if not Settlement.objects.current().received().exists():
+            left_out.append("origin")
+        return {"exclude": left_out}
 
 
 @require_POST

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
+from accounts.formatting import price, quantity
 from accounts.lists import ListView
 from accounts.models import Role
 from accounts.rights import can
@@ -43,7 +44,10 @@ class OrderList(ListView):
         return Order.objects.visible_to(self.request.user).select_related("portfolio", "security")
 
     def get_table_kwargs(self) -> dict[str, Any]:
-        return {} if can(self.request.user, "order.send") else {"exclude": ("select",)}
+        left_out = [] if can(self.request.user, "order.send") else ["select"]
+        if not Order.objects.current().received().exists():
+            left_out.append("origin")
+        return {"exclude": left_out}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         may_send = can(self.request.user, "order.send")
@@ -125,8 +129,6 @@ def _events(order: Order, allocations: list[Any]) -> list[dict[str, Any]]:
     if order.sent_at:
         events.append({"at": order.sent_at, "title": _("Sent to the market"), "icon": "send"})
     for allocation in allocations:
-        from accounts.formatting import price, quantity
-
         events.append(
             {
                 "at": allocation.created_at,

@@ -1,0 +1,81 @@
+"""Django's admin for those who run the platform: models and what follows from them are read there."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from models_portfolio.models import (
+    Adoption,
+    ModelAssignment,
+    ModelPortfolio,
+    ModelVersion,
+    Offer,
+    Target,
+    View,
+)
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows that services write, with checks that a form here would go around."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class TargetInline(admin.TabularInline):
+    model = Target
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(ModelPortfolio)
+class ModelPortfolioAdmin(ReadOnlyAdmin):
+    list_display = ("name", "code", "currency", "risk_level", "origin")
+    list_filter = ("risk_level", ("origin", admin.EmptyFieldListFilter))
+    search_fields = ("name", "code")
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(ReadOnlyAdmin):
+    list_display = ("model", "number", "state", "effective_from", "published_by_name", "origin")
+    list_filter = ("state", ("origin", admin.EmptyFieldListFilter))
+    list_select_related = ("model",)
+    inlines = (TargetInline,)
+
+
+@admin.register(View)
+class ViewAdmin(ReadOnlyAdmin):
+    list_display = ("version", "security", "asset_class", "tilt", "valid_from", "valid_to", "origin")
+    list_select_related = ("version__model", "security")
+
+
+@admin.register(Offer)
+class OfferAdmin(ReadOnlyAdmin):
+    list_display = ("name", "model", "agreement", "is_open", "origin")
+    list_filter = ("is_open", ("origin", admin.EmptyFieldListFilter))
+    list_select_related = ("model",)
+
+
+@admin.register(ModelAssignment)
+class ModelAssignmentAdmin(ReadOnlyAdmin):
+    list_display = ("portfolio", "model", "valid_from", "valid_to", "origin")
+    list_select_related = ("portfolio", "model")
+
+
+@admin.register(Adoption)
+class AdoptionAdmin(ReadOnlyAdmin):
+    list_display = ("version", "view", "decision", "decided_at", "decided_by_name")
+    list_select_related = ("version__model", "view")

@@ -1,0 +1,100 @@
+"""Django's admin for those who run the platform: trading is read there, the restricted list is kept."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from trading.models import (
+    Allocation,
+    Block,
+    Execution,
+    Order,
+    Proposal,
+    ProposalLine,
+    RestrictedSecurity,
+    Settlement,
+)
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows that services write, with checks that a form here would go around."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class LineInline(admin.TabularInline):
+    model = ProposalLine
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(RestrictedSecurity)
+class RestrictedSecurityAdmin(admin.ModelAdmin):
+    list_display = ("security", "rule", "reason", "valid_from", "valid_to")
+    list_filter = ("rule",)
+    raw_id_fields = ("security",)
+
+
+@admin.register(Proposal)
+class ProposalAdmin(ReadOnlyAdmin):
+    list_display = ("portfolio", "reason", "mode", "state", "made_by", "decided_by", "created_at")
+    list_filter = ("state", "reason")
+    list_select_related = ("portfolio", "made_by", "decided_by")
+    inlines = (LineInline,)
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin):
+    list_display = (
+        "number",
+        "portfolio",
+        "side",
+        "security",
+        "quantity",
+        "filled_quantity",
+        "state",
+        "origin",
+    )
+    list_filter = ("state", "side", ("origin", admin.EmptyFieldListFilter))
+    list_select_related = ("portfolio", "security")
+    search_fields = ("number",)
+
+
+@admin.register(Block)
+class BlockAdmin(ReadOnlyAdmin):
+    list_display = ("security", "side", "quantity", "filled_quantity", "state", "sent_at")
+    list_filter = ("state",)
+    list_select_related = ("security",)
+
+
+@admin.register(Execution)
+class ExecutionAdmin(ReadOnlyAdmin):
+    list_display = ("block", "quantity", "price", "executed_at", "reference")
+    list_select_related = ("block__security",)
+
+
+@admin.register(Allocation)
+class AllocationAdmin(ReadOnlyAdmin):
+    list_display = ("order", "portfolio", "quantity", "price", "net_amount", "settlement_date", "origin")
+    list_select_related = ("order", "portfolio")
+
+
+@admin.register(Settlement)
+class SettlementAdmin(ReadOnlyAdmin):
+    list_display = ("allocation", "portfolio", "state", "expected_date", "settled_on", "origin")
+    list_filter = ("state",)
+    list_select_related = ("allocation__order", "portfolio")
