@@ -8,6 +8,7 @@
 ``--as`` signs in as a demo person by the one-click button of the sign-in page (demo mode only), or with
 ``--password`` by the form. Every page is also searched for errors of its scripts, failed requests and
 contents wider than the window; what is found is printed. Files are named <host>-<path>-<width>-<theme>.png.
+``--axe`` also checks each page against WCAG 2.2 AA with axe-core and prints what it finds.
 ``--click SELECTOR`` clicks before the picture is taken, ``--viewport`` pictures the window instead of the page.
 """
 
@@ -19,8 +20,10 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -52,6 +55,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--themes", default="light,dark")
     parser.add_argument("--click", action="append", default=[])
     parser.add_argument("--viewport", action="store_true")
+    parser.add_argument("--axe", action="store_true")
     return parser.parse_args()
 
 
@@ -102,6 +106,8 @@ def _picture(context: BrowserContext, url: str, options: argparse.Namespace, wid
     # Wait for what swaps and draws itself in.
     page.wait_for_timeout(400)
     _check_width(page, found)
+    if options.axe:
+        found += violations(page)
     parts = urlsplit(url)
     name = re.sub(r"[^a-z0-9]+", "-", f"{parts.hostname}{parts.path}?{parts.query}".lower()).strip("-")[:90]
     file = options.out / f"{name}-{width}-{theme}.png"
@@ -109,6 +115,15 @@ def _picture(context: BrowserContext, url: str, options: argparse.Namespace, wid
     sys.stdout.write(f"{file}\n" + "".join(f"  ! {line}\n" for line in found))
     page.close()
     return len(found)
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core finds against WCAG 2.2 AA: rule, help, and the first elements."""
+    result = Axe().run(page, options={"runOnly": WCAG, "resultTypes": ["violations"]})
+    return [
+        f"axe {each['id']}: {each['help']}: " + "; ".join(str(node["html"])[:160] for node in each["nodes"][:3])
+        for each in result.response["violations"]
+    ]
 
 
 def _check_width(page: Page, found: list[str]) -> None:
