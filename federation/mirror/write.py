@@ -423,6 +423,9 @@ def reason_of(error: BaseException) -> str:
     if not isinstance(cause, psycopg.Error):
         return type(error).__name__
     named = cause.diag.constraint_name or cause.diag.column_name
+    if not named and (cause.sqlstate or "").startswith("42"):
+        # Errors of this class are about names in a statement, not about values.
+        named = cause.diag.message_primary
     return named or f"SQLSTATE {cause.sqlstate}"
 
 
