@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from federation import scope
 from federation.agreements.tokens import MARK, find_token
 from federation.models import AgreementToken
+from federation.views.base import institution_of
 from models_portfolio.models import ModelPortfolio, ModelVersion, Target, View
 
 
@@ -44,7 +45,7 @@ class AgreementTokenAuthentication(authentication.BaseAuthentication):
         keyword, _space, text = request.headers.get("Authorization", "").partition(" ")
         if keyword.lower() != self.keyword.lower() or not text.startswith(f"{MARK}_"):
             return None
-        token = find_token(text.strip(), institution=request.tenant)
+        token = find_token(text.strip(), institution=institution_of(request._request))
         if token is None:
             raise exceptions.AuthenticationFailed(
                 _("This token is unknown, expired or revoked, or its agreement is not in force.")
@@ -85,17 +86,17 @@ class ById(pagination.CursorPagination):
     max_page_size = 500
 
 
-class SharedSerializer(serializers.ModelSerializer):
+class SharedSerializer(serializers.ModelSerializer[Any]):
     """Show only the fields that the version in force shares."""
 
     always = frozenset({"id"})
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        shared = self.always | set(self.context["flow"].shares[self.Meta.model._meta.label].fields)
+        shared = self.always | set(self.context["flow"].shares[instance._meta.label].fields)
         return {name: value for name, value in super().to_representation(instance).items() if name in shared}
 
 
-class SecurityNamed(serializers.Serializer):
+class SecurityNamed(serializers.Serializer[Any]):
     """A security as both parties know it."""
 
     id = serializers.UUIDField()
@@ -155,7 +156,7 @@ class ViewSerializer(SharedSerializer):
         ]  # fmt: skip
 
 
-class SharedList(generics.ListAPIView):
+class SharedList(generics.ListAPIView[Any]):
     """A list of one kind of record, exactly as the agreement shares it."""
 
     authentication_classes = [AgreementTokenAuthentication]
@@ -165,11 +166,12 @@ class SharedList(generics.ListAPIView):
     @cached_property
     def flow(self) -> scope.Flow:
         """Return the direction from the token's issuer to its partner."""
-        token: AgreementToken = self.request.auth
+        token = self.request.auth
+        assert isinstance(token, AgreementToken)
         return scope.Flow.of(token.agreement, token.agreement.side_of(token.issuer))
 
     def get_serializer_context(self) -> dict[str, Any]:
-        context = super().get_serializer_context()
+        context = dict(super().get_serializer_context())
         return context if getattr(self, "swagger_fake_view", False) else {**context, "flow": self.flow}
 
     def shared(self, model: type[Any]) -> QuerySet[Any]:

@@ -27,7 +27,7 @@ class AgreementFilter(django_filters.FilterSet):
 
     def by_side(self, queryset: QuerySet[Agreement], name: str, value: str) -> QuerySet[Agreement]:
         """Return the agreements in which this institution is on that side."""
-        return queryset.filter(is_manager=value == Side.MANAGER)
+        return queryset.filter(Q(("is_manager", value == Side.MANAGER)))
 
 
 class TimelineFilter(django_filters.FilterSet):

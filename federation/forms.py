@@ -7,7 +7,6 @@ from django import forms
 from django.core.validators import RegexValidator
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from stdnum import lei
 
@@ -33,7 +32,7 @@ def partners_for(institution: Institution) -> QuerySet[Institution]:
     )
 
 
-class PartnerField(forms.ModelChoiceField):
+class PartnerField(forms.ModelChoiceField):  # type: ignore[type-arg]
     """Institutions, the external ones marked."""
 
     def label_from_instance(self, obj: Any) -> str:
@@ -117,9 +116,7 @@ class WorkForm(forms.Form):
 class WithholdForm(forms.Form):
     """Which kinds and fields of one's own functions are shared; what is not ticked is left out."""
 
-    def __init__(
-        self, *args: Any, entries: dict[str, str | Promise], shared: set[str], **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, entries: dict[str, str], shared: set[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.entries = entries
         for entry, label in entries.items():
@@ -131,7 +128,7 @@ class WithholdForm(forms.Form):
         return [entry for entry in self.entries if not self.cleaned_data[entry]]
 
 
-class TermsForm(forms.ModelForm):
+class TermsForm(forms.ModelForm):  # type: ignore[type-arg]
     """What both parties sign, and how long records are kept after the end."""
 
     class Meta:
@@ -238,7 +235,7 @@ class TokenForm(forms.Form):
         return datetime.datetime.combine(day, datetime.time(23, 59, 59), tzinfo=datetime.UTC)
 
 
-class InstitutionForm(forms.ModelForm):
+class InstitutionForm(forms.ModelForm):  # type: ignore[type-arg]
     """The institution as its clients and the platform's visitors see it."""
 
     class Meta:

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable, Mapping
 
-from django.db import connection
+from django.db import connection, models
 from django.utils.translation import gettext as _
 
 from clients.partners import Partner, SharedKind
@@ -14,7 +14,7 @@ from federation.models import Agreement, Function, Institution
 
 def current_institution() -> Institution:
     """Return the institution whose schema is current."""
-    institution: Institution = Institution.objects.get(schema_name=connection.schema_name)
+    institution: Institution = Institution.objects.get(schema_name=getattr(connection, "schema_name", ""))
     return institution
 
 
@@ -60,7 +60,12 @@ def _partner(agreement: Agreement, institution: Institution) -> Partner:
         shared=tuple(
             SharedKind(
                 name=kind_name(share.kind.label),
-                fields=tuple(field_name(share.kind, name) for name in share.fields),
+                # What a record belongs to, and opaque ids, say nothing to a client.
+                fields=tuple(
+                    field_name(share.kind, name)
+                    for name in share.fields
+                    if not isinstance(share.kind.field(name), models.ForeignKey | models.UUIDField)
+                ),
             )
             for share in shared
             if share.kind.function == Function.RELATIONSHIP

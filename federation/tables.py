@@ -36,7 +36,7 @@ class AgreementTable(tables.Table):
     def render_side(self, value: bool) -> str:
         return _("Manager") if value else _("Sales channel")
 
-    def render_state(self, value: Any, record: Agreement, bound_column: Any) -> SafeString:
+    def render_state(self, value: Any, record: Any, bound_column: Any) -> SafeString:
         badges = [formatting.state_badge(record.state, record.get_state_display())]
         if record.suspended_at:
             badges.append(formatting.state_badge("suspended", _("Suspended")))

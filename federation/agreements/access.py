@@ -16,10 +16,9 @@ def locked(agreement: Agreement, institution: Institution) -> Agreement:
     DomainError where ``institution`` is no party, ValueError outside its schema (its audit trail
     would go astray).
     """
-    if connection.schema_name != institution.schema_name:
-        raise ValueError(
-            f"act for {institution.schema_name} in its own schema, not in {connection.schema_name}"
-        )
+    current = getattr(connection, "schema_name", "")
+    if current != institution.schema_name:
+        raise ValueError(f"act for {institution.schema_name} in its own schema, not in {current}")
     row: Agreement | None = (
         Agreement.objects.visible_to(institution)
         .select_for_update(of=("self",))

@@ -1,6 +1,7 @@
 """What is still going on under an agreement, counted in the current institution's own schema."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -42,7 +43,7 @@ class OpenWork:
         return [(LABELS[name], count) for name, count in asdict(self).items()]
 
     @property
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, Any]:
         """Return the counts by name, for the timeline."""
         return dict(asdict(self))
 

@@ -100,6 +100,7 @@ def _answerable(version: AgreementVersion, institution: Institution) -> tuple[Ag
         )
     row.agreement = agreement
     proposer = row.proposed_by
+    assert proposer is not None, "what was proposed was proposed by somebody"
     answering = agreement.partner_of(proposer)
     if answering.pk == institution.pk:
         return row, answering

@@ -43,7 +43,7 @@ def record(
     agreement: Agreement,
     *,
     by: User | None,
-    institution: Institution,
+    institution: Institution | None,
     by_name: str = "",
     note: str = "",
     **data: Any,

@@ -22,7 +22,15 @@ from federation.agreements.sharing import division_shown
 from federation.filters import AgreementFilter, TimelineFilter
 from federation.forms import PartnerAnswerForm, ReasonForm, TokenForm
 from federation.mirror.status import streams_of
-from federation.models import Agreement, AgreementEvent, AgreementVersion, Side, Suspension, VersionState
+from federation.models import (
+    Agreement,
+    AgreementEvent,
+    AgreementVersion,
+    Institution,
+    Side,
+    Suspension,
+    VersionState,
+)
 from federation.tables import AgreementTable, TimelineTable
 from federation.views.base import (
     EDIT,
@@ -112,11 +120,19 @@ def _version_rows(request: HttpRequest, agreement: Agreement) -> list[dict[str, 
 
 def _against(version: AgreementVersion, versions: list[AgreementVersion]) -> Difference | None:
     """Compare with what was in force when this version came, or is in force now where it has not."""
-    before = [each for each in versions if each.in_force_from is not None and each.pk != version.pk]
+    before = [
+        (each.in_force_from, each)
+        for each in versions
+        if each.in_force_from is not None and each.pk != version.pk
+    ]
     if version.in_force_from is not None:
-        before = [each for each in before if each.in_force_from < version.in_force_from]
-    latest = max(before, key=lambda each: each.in_force_from, default=None)
-    return None if latest is None else difference(latest, version)
+        before = [(since, each) for since, each in before if since < version.in_force_from]
+    latest = max(before, key=lambda pair: pair[0], default=None)
+    return None if latest is None else difference(latest[1], version)
+
+
+def _short(institution: Institution | None) -> str:
+    return institution.short_name if institution else ""
 
 
 def timeline_of(agreement: Agreement, limit: int | None = None) -> list[dict[str, Any]]:
@@ -125,7 +141,7 @@ def timeline_of(agreement: Agreement, limit: int | None = None) -> list[dict[str
     return [
         {
             "at": event.at,
-            "who": " · ".join(part for part in (event.by_name, event.institution.short_name) if part),
+            "who": " · ".join(part for part in (event.by_name, _short(event.institution)) if part),
             "side": "left" if event.institution_id == agreement.manager_id else "right",
             "title": timeline.EventKind(event.kind).label
             if event.kind in timeline.EventKind.values

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_email
 from django.db import transaction
 from django.urls import reverse
-from django_tenants.utils import schema_exists, tenant_context
+from django_tenants.utils import get_public_schema_name, schema_context, schema_exists, tenant_context
 
 from accounts.models import Role
 from accounts.services import invite_person
@@ -61,7 +61,9 @@ class Command(BaseCommand):
             currency=options["currency"].upper(),
             language=options["language"],
         )
-        institution.save(verbosity=0)
+        # A schema is created from the public one, wherever this is called.
+        with schema_context(get_public_schema_name()):
+            institution.save(verbosity=0)
         with transaction.atomic():
             Domain.objects.create(domain=domain, tenant=institution, is_primary=True)
             with tenant_context(institution):
