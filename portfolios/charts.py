@@ -29,6 +29,7 @@ def value_chart(days: Sequence[Day], currency: str) -> dict[str, Any]:
         "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "category", "data": [day.date for day in days], "boundaryGap": False},
         "yAxis": {"type": "value", "scale": True},
+        "grid": {"left": 8, "right": 28, "top": 32, "bottom": 8, "containLabel": True},
         "series": [
             {
                 "name": _("Value"),
@@ -49,6 +50,7 @@ def value_chart(days: Sequence[Day], currency: str) -> dict[str, Any]:
         for day in _spread(days)
     ]
     return {
+        "title": f"{_('Value')} ({currency})",
         "option": _plain(option),
         "table": {"headers": [_("Date"), _("Value"), _("Inflow"), _("Outflow")], "rows": rows},
     }
@@ -87,6 +89,7 @@ def return_chart(days: Sequence[Day], benchmark: Comparison | None, since: datet
         "legend": {"show": benchmark is not None, "top": 0},
         "xAxis": {"type": "category", "data": [day.date for day in days], "boundaryGap": False},
         "yAxis": {"type": "value", "scale": True},
+        "grid": {"left": 8, "right": 28, "top": 32, "bottom": 8, "containLabel": True},
         "series": series,
     }
     headers = [_("Date"), _("Portfolio, net"), *([benchmark.name] if benchmark else [])]
@@ -150,6 +153,7 @@ def price_chart(points: Sequence[tuple[datetime.date, Decimal]], currency: str) 
         "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "category", "data": [day for day, _close in points], "boundaryGap": False},
         "yAxis": {"type": "value", "scale": True},
+        "grid": {"left": 8, "right": 28, "top": 32, "bottom": 8, "containLabel": True},
         "series": [
             {
                 "name": _("Close"),
@@ -160,7 +164,11 @@ def price_chart(points: Sequence[tuple[datetime.date, Decimal]], currency: str) 
         ],
     }
     rows = [(formatting.day(day), formatting.price(close)) for day, close in _spread(points)]
-    return {"option": _plain(option), "table": {"headers": [_("Date"), _("Close")], "rows": rows}}
+    return {
+        "title": f"{_('Closing price')} ({currency})",
+        "option": _plain(option),
+        "table": {"headers": [_("Date"), _("Close")], "rows": rows},
+    }
 
 
 def _plain(value: Any) -> Any:

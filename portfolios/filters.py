@@ -16,16 +16,6 @@ from portfolios.models import BankEntry, Portfolio, PriceSource, Security, Trans
 _DAY = {"widget": DateInput(attrs={"type": "date"})}
 
 
-def _currencies(_request: Any = None) -> list[tuple[str, str]]:
-    codes = Portfolio.objects.current().order_by("currency").values_list("currency", flat=True).distinct()
-    return [(code, code) for code in codes]
-
-
-def _managers() -> list[tuple[str, str]]:
-    names = Portfolio.objects.current().exclude(manager_name="").order_by("manager_name")
-    return [(name, name) for name in names.values_list("manager_name", flat=True).distinct()]
-
-
 def _reasons() -> list[tuple[str, Any]]:
     return [("any", _("Any reason")), *((code, reason.label) for code, reason in REASONS.items())]
 
@@ -43,11 +33,17 @@ class BookFilter(filters.FilterSet):
     """Narrow the book down."""
 
     q = filters.CharFilter(label=_("Number, name or client"), method="by_words", widget=SearchInput)
-    attention = filters.ChoiceFilter(label=_("Attention"), choices=_reasons, method="by_attention")
-    unit = filters.ModelChoiceFilter(label=_("Desk"), queryset=Unit.objects.all(), method="by_unit")
-    model = _ModelField(label=_("Model"), field_name="assignment__model", queryset=Unit.objects.none())
-    currency = filters.ChoiceFilter(label=_("Currency"), choices=_currencies)
-    manager = filters.ChoiceFilter(label=_("Manager"), choices=_managers, field_name="manager_name")
+    attention = filters.ChoiceFilter(
+        label=_("Attention"), empty_label=_("All"), choices=_reasons, method="by_attention"
+    )
+    unit = filters.ModelChoiceFilter(
+        label=_("Desk"), empty_label=_("All"), queryset=Unit.objects.all(), method="by_unit"
+    )
+    model = _ModelField(
+        label=_("Model"), empty_label=_("All"), field_name="assignment__model", queryset=Unit.objects.none()
+    )
+    currency = filters.ChoiceFilter(label=_("Currency"), empty_label=_("All"))
+    manager = filters.ChoiceFilter(label=_("Manager"), empty_label=_("All"), field_name="manager_name")
     closed = filters.BooleanFilter(
         label=_("With closed ones"), method="with_closed", widget=forms.CheckboxInput, initial=False
     )
@@ -55,6 +51,18 @@ class BookFilter(filters.FilterSet):
     class Meta:
         model = Portfolio
         fields: tuple[str, ...] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Offered is what occurs among the portfolios that the person may see.
+        visible = Portfolio.objects.visible_to(self.request.user).order_by()
+        found = set(visible.values_list("currency", "manager_name").distinct())
+        self.filters["currency"].extra["choices"] = [
+            (code, code) for code in sorted({code for code, _name in found})
+        ]
+        self.filters["manager"].extra["choices"] = [
+            (name, name) for name in sorted({name for _code, name in found if name})
+        ]
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         queryset = super().filter_queryset(queryset)
@@ -102,8 +110,10 @@ class SecurityFilter(filters.FilterSet):
     """Narrow the securities down."""
 
     q = filters.CharFilter(label=_("Name, ISIN or ticker"), method="by_words", widget=SearchInput)
-    kind = filters.ChoiceFilter(label=_("Kind"), choices=Security.Kind.choices)
-    asset_class = filters.ChoiceFilter(label=_("Asset class"), choices=Security.AssetClass.choices)
+    kind = filters.ChoiceFilter(label=_("Kind"), empty_label=_("All"), choices=Security.Kind.choices)
+    asset_class = filters.ChoiceFilter(
+        label=_("Asset class"), empty_label=_("All"), choices=Security.AssetClass.choices
+    )
     is_active = filters.BooleanFilter(label=_("Active"))
 
     class Meta:
@@ -119,7 +129,9 @@ class PriceFilter(filters.FilterSet):
     """Narrow prices down."""
 
     q = filters.CharFilter(label=_("Security"), method="by_words", widget=SearchInput)
-    source = filters.ModelChoiceFilter(label=_("Source"), queryset=PriceSource.objects.current())
+    source = filters.ModelChoiceFilter(
+        label=_("Source"), empty_label=_("All"), queryset=PriceSource.objects.current()
+    )
     since = filters.DateFilter(label=_("From"), field_name="date", lookup_expr="gte", **_DAY)
     until = filters.DateFilter(label=_("To"), field_name="date", lookup_expr="lte", **_DAY)
 
@@ -137,7 +149,9 @@ class RateFilter(filters.FilterSet):
     currency = filters.CharFilter(
         label=_("Currency"), lookup_expr="iexact", widget=SearchInput(attrs={"size": 4})
     )
-    source = filters.ModelChoiceFilter(label=_("Source"), queryset=PriceSource.objects.current())
+    source = filters.ModelChoiceFilter(
+        label=_("Source"), empty_label=_("All"), queryset=PriceSource.objects.current()
+    )
     since = filters.DateFilter(label=_("From"), field_name="date", lookup_expr="gte", **_DAY)
     until = filters.DateFilter(label=_("To"), field_name="date", lookup_expr="lte", **_DAY)
 
@@ -145,7 +159,7 @@ class RateFilter(filters.FilterSet):
 class BankEntryFilter(filters.FilterSet):
     """Narrow the arrived cash down."""
 
-    state = filters.ChoiceFilter(label=_("State"), choices=BankEntry.State.choices)
+    state = filters.ChoiceFilter(label=_("State"), empty_label=_("All"), choices=BankEntry.State.choices)
     q = filters.CharFilter(label=_("Payer or reference"), method="by_words", widget=SearchInput)
 
     class Meta:

@@ -81,7 +81,6 @@ class ImportForm(forms.Form):
     kind = forms.ChoiceField(
         label=_("What is in it"),
         choices=[("prices", _("Closing prices")), ("rates", _("Exchange rates of the ECB"))],
-        widget=forms.RadioSelect,
         initial="prices",
     )
     file = forms.FileField(

@@ -22,6 +22,7 @@ from accounts.columns import (
     PriceColumn,
     QuantityColumn,
     StateColumn,
+    Summary,
 )
 from portfolios.models import (
     BankEntry,
@@ -77,18 +78,33 @@ class BookTable(tables.Table):
 
     choose = ChooseColumn()
     number = LinkColumn(to="portfolios:portfolio_detail", verbose_name=_("Portfolio"))
-    client_name = tables.Column(accessor="mandate__client__name", verbose_name=_("Client"), default="—")
-    model_name = tables.Column(verbose_name=_("Model"), default="—")
+    client_name = tables.Column(
+        accessor="mandate__client__name",
+        verbose_name=_("Client"),
+        default="—",
+        attrs={"td": {"class": "text-nowrap"}},
+    )
+    model_name = tables.Column(verbose_name=_("Model"), default="—", attrs={"td": {"class": "text-nowrap"}})
     value = MoneyColumn(currency_field="currency", places=0, verbose_name=_("Value"))
     period_return = PercentColumn(signed=True, verbose_name=_("Return"))
     drift = PercentColumn(verbose_name=_("Drift"), places=1)
     cash_weight = PercentColumn(verbose_name=_("Cash"), places=1)
     reasons = tables.Column(verbose_name=_("Attention"), orderable=False, empty_values=())
-    manager_name = tables.Column(verbose_name=_("Manager"), default="—")
-    origin = OriginColumn(orderable=False)
+    manager_name = tables.Column(
+        verbose_name=_("Manager"), default="—", attrs={"td": {"class": "text-secondary small"}}
+    )
+    origin = OriginColumn(orderable=False, attrs={"td": {"class": "text-nowrap"}})
 
     class Meta:
         order_by = "-value"
+
+    def __init__(self, *args: Any, count: int, currencies: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The page has summed all portfolios already: no second and third query to count them.
+        self.data._length = count
+        self.__dict__["_summary"] = Summary(
+            currencies={"value": currencies[0] if len(currencies) == 1 else None}
+        )
 
     def order_value(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
         return nulls_last(queryset, "value", is_descending)
@@ -126,9 +142,6 @@ class HoldingTable(tables.Table):
     """What one portfolio holds; rows carry ``price_gain`` and ``currency_gain``."""
 
     security = tables.Column(verbose_name=_("Holding"), empty_values=(), order_by=("name",))
-    asset_class = tables.Column(
-        verbose_name=_("Class"), accessor="security__get_asset_class_display", default="—"
-    )
     quantity = QuantityColumn(verbose_name=_("Quantity"))
     price = PriceColumn(verbose_name=_("Price"))
     currency = tables.Column(verbose_name=_("Cur."))
@@ -153,10 +166,11 @@ class HoldingTable(tables.Table):
                 '<span class="fw-medium">{}</span>', _("Cash %(currency)s") % {"currency": record.currency}
             )
         return format_html(
-            '<a href="{}">{}</a><div class="text-secondary small">{}</div>',
+            '<a href="{}">{}</a><div class="text-secondary small">{} · {}</div>',
             reverse("portfolios:security_detail", args=[record.security_id]),
             record.security.name,
             record.security.isin or record.security.ticker,
+            record.security.get_asset_class_display(),
         )
 
     def value_security(self, record: Holding) -> str:

@@ -67,9 +67,16 @@ class BookView(ListView):
             queryset = queryset.annotate(growth=_growth(self.period))
         return queryset
 
+    def get_table_kwargs(self) -> dict[str, Any]:
+        self.totals = self._totals()
+        return {"count": self.totals["count"], "currencies": self.totals["currencies"]}
+
     def get_table(self, **kwargs: Any) -> BookTable:
         table: BookTable = super().get_table(**kwargs)
-        self._complete(self._rows(table))
+        rows = self._rows(table)
+        self._complete(rows)
+        if not any(portfolio.origin for portfolio in rows):
+            table.columns.hide("origin")
         return table
 
     def _rows(self, table: BookTable) -> list[Portfolio]:
@@ -94,7 +101,7 @@ class BookView(ListView):
         return {
             **context,
             "period": self.period,
-            "totals": self._totals(),
+            "totals": self.totals,
             "may_propose": can(self.request.user, "proposal.make"),
             "may_value": can(self.request.user, "portfolio.manage"),
         }
@@ -123,6 +130,7 @@ class BookView(ListView):
             cash += (cash_total or 0) * rate
         return {
             "currency": currency,
+            "currencies": [row[0] for row in rows],
             "count": sum(row[1] for row in rows),
             "unknown": sum(row[1] - row[2] for row in rows),
             "value": value,

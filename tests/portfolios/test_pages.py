@@ -28,7 +28,7 @@ def filled(in_aurora: Cast) -> Portfolio:
     portfolio = make.portfolio(in_aurora.unit, mandate=mandate)
     euros, dollars = make.security(), make.security("US5949181045", "Microsoft", "USD")
     make.prices(euros, {o: 10 + o for o in range(5)}, make.source("SIM", is_simulated=True))
-    make.prices(dollars, {o: 100 for o in range(5)})
+    make.prices(dollars, dict.fromkeys(range(5), 100))
     make.rates("USD", {0: "1.25", 3: "1.10"})
     book(entries=[make.deposit(portfolio, 10_000), make.buy(portfolio, euros, 100, 10), make.buy(portfolio, dollars, 10, 100),
                   make.sell(portfolio, euros, 40, 12, 2, fees=3), make.fee(portfolio, 25, 3)], by=in_aurora.manager)  # fmt: skip
@@ -56,7 +56,19 @@ def test_the_book_lists_value_return_and_attention(as_manager, filled):
     assert row.period_return is not None
 
 
-@pytest.mark.parametrize("sort", ["number", "-value", "drift", "-cash_weight", "-period_return", "client_name", "model_name", "manager_name"])
+@pytest.mark.parametrize(
+    "sort",
+    [
+        "number",
+        "-value",
+        "drift",
+        "-cash_weight",
+        "-period_return",
+        "client_name",
+        "model_name",
+        "manager_name",
+    ],
+)
 def test_the_book_sorts_by_every_column(as_manager, filled, sort):
     assert _get(as_manager, "book", sort=sort).status_code == 200
 
@@ -90,7 +102,7 @@ def test_the_book_takes_as_many_queries_for_many_as_for_few(as_manager, in_auror
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             assert _get(as_manager, "book").status_code == 200
-        return len(captured)
+        return len([query for query in captured if not query["sql"].startswith("SET search_path")])
 
     queries()
     few = queries()
@@ -98,7 +110,7 @@ def test_the_book_takes_as_many_queries_for_many_as_for_few(as_manager, in_auror
         extra = make.portfolio(in_aurora.unit, f"P-X{number}")
         book(entries=[make.deposit(extra, 100)], by=None)
     assert queries() == few
-    assert few <= 25
+    assert few <= 20
 
 
 @pytest.mark.parametrize("tab", TABS)
@@ -129,7 +141,10 @@ def test_the_tiles_show_returns_over_the_period(as_manager, filled):
 
 
 def test_holdings_are_shown_as_of_an_earlier_day(as_manager, filled):
-    now = {row.security.name if row.security else "cash": row for row in _get(as_manager, "portfolio_holdings", filled.pk).context["rows"]}
+    now = {
+        row.security.name if row.security else "cash": row
+        for row in _get(as_manager, "portfolio_holdings", filled.pk).context["rows"]
+    }
     then = {
         row.security.name if row.security else "cash": row
         for row in _get(as_manager, "portfolio_holdings", filled.pk, as_of="2026-03-03").context["rows"]
@@ -146,7 +161,9 @@ def test_a_simulated_price_says_so(as_manager, filled):
 
 
 def test_holdings_are_exported(as_manager, filled):
-    assert "Apple" in _get(as_manager, "portfolio_holdings", filled.pk, _export="csv").content.decode("utf-8-sig")
+    assert "Apple" in _get(as_manager, "portfolio_holdings", filled.pk, _export="csv").content.decode(
+        "utf-8-sig"
+    )
 
 
 def test_a_sale_is_explained_by_its_lots(as_manager, filled):
@@ -187,7 +204,9 @@ def test_an_advisor_sees_the_same_page_without_what_only_managers_do(aurora, bro
     assert "Propose" not in page.content.decode()
 
 
-def test_a_received_portfolio_shows_whose_it_is_and_no_button_that_cannot_work(aurora, browse, in_aurora: Cast):
+def test_a_received_portfolio_shows_whose_it_is_and_no_button_that_cannot_work(
+    aurora, browse, in_aurora: Cast
+):
     with make.as_mirror():
         received = make.portfolio(in_aurora.unit, "P-9", origin=uuid.uuid4())
         entry = make.deposit(received, 100, origin=received.origin)
@@ -202,12 +221,25 @@ def test_a_received_portfolio_shows_whose_it_is_and_no_button_that_cannot_work(a
     assert refused.status_code == 404
 
 
-@pytest.mark.parametrize("name", ["security_list", "price_list", "rate_list", "source_list", "import_list", "import_create", "security_create"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "security_list",
+        "price_list",
+        "rate_list",
+        "source_list",
+        "import_list",
+        "import_create",
+        "security_create",
+    ],
+)
 def test_reference_pages_open_with_and_without_data(as_manager, filled, name):
     assert _get(as_manager, name).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["source_list", "import_list", "import_create", "security_create", "cash", "bank_entry_create"])
+@pytest.mark.parametrize(
+    "name", ["source_list", "import_list", "import_create", "security_create", "cash", "bank_entry_create"]
+)
 def test_a_page_without_the_right_does_not_exist(aurora, browse, in_aurora: Cast, name):
     assert _get(browse(aurora, in_aurora.advisor), name).status_code == 404
 
@@ -215,15 +247,23 @@ def test_a_page_without_the_right_does_not_exist(aurora, browse, in_aurora: Cast
 def test_a_security_is_created_and_its_isin_stays(as_manager, in_aurora: Cast):
     form = {"isin": "ch0038863350", "name": "Nestlé", "kind": "share", "asset_class": "equity", "currency": "chf",
             "price_unit": "per_unit", "lot_size": "1", "quantity_decimals": "0", "is_active": "on"}  # fmt: skip
-    assert as_manager.post(reverse("portfolios:security_create"), {**form, "isin": "CH0038863351"}).status_code == 200
+    assert (
+        as_manager.post(reverse("portfolios:security_create"), {**form, "isin": "CH0038863351"}).status_code
+        == 200
+    )
     made = as_manager.post(reverse("portfolios:security_create"), form)
     assert made.status_code == 302
-    assert "already a security" in as_manager.post(reverse("portfolios:security_create"), form).content.decode()
+    assert (
+        "already a security" in as_manager.post(reverse("portfolios:security_create"), form).content.decode()
+    )
     from portfolios.models import Security, security_id
 
     security = Security.objects.get()
     assert (security.pk, security.currency) == (security_id("CH0038863350"), "CHF")
-    as_manager.post(reverse("portfolios:security_edit", args=[security.pk]), {**form, "isin": "US0378331005", "name": "Nestle"})
+    as_manager.post(
+        reverse("portfolios:security_edit", args=[security.pk]),
+        {**form, "isin": "US0378331005", "name": "Nestle"},
+    )
     security.refresh_from_db()
     assert (security.isin, security.name) == ("CH0038863350", "Nestle")
     assert _get(as_manager, "security_detail", security.pk).status_code == 200
@@ -238,7 +278,9 @@ def test_a_security_page_lists_only_visible_holders(as_manager, in_aurora: Cast,
     assert page.context["last"].close == 14
 
 
-def test_a_file_is_previewed_confirmed_and_undone_in_the_browser(as_manager, in_aurora: Cast, filled, django_capture_on_commit_callbacks, monkeypatch):
+def test_a_file_is_previewed_confirmed_and_undone_in_the_browser(
+    as_manager, in_aurora: Cast, filled, django_capture_on_commit_callbacks, monkeypatch
+):
     from django.core.files.uploadedfile import SimpleUploadedFile
 
     from portfolios import tasks
@@ -248,14 +290,20 @@ def test_a_file_is_previewed_confirmed_and_undone_in_the_browser(as_manager, in_
     monkeypatch.setattr(tasks.run_import, "delay_on_commit", lambda pk: sent.append(pk))
     monkeypatch.setattr(tasks.revalue_after_undo, "delay_on_commit", lambda *args: sent.append(args))
     upload = SimpleUploadedFile("closes.csv", b"Date,US0378331005,NEW\n2026-03-09,20,7\n2026-03-10,x,7\n")
-    page = as_manager.post(reverse("portfolios:import_create"), {"kind": "prices", "file": upload, "new_source": "vendor", "currency": "EUR"})
+    page = as_manager.post(
+        reverse("portfolios:import_create"),
+        {"kind": "prices", "file": upload, "new_source": "vendor", "currency": "EUR"},
+    )
     batch = ImportBatch.objects.get()
     assert page.headers["Location"] == reverse("portfolios:import_detail", args=[batch.pk])
     preview = _get(as_manager, "import_detail", batch.pk).content.decode()
     assert "“x” is not a number." in preview
     assert 'name="name-NEW"' in preview
     before = Price.objects.count()
-    as_manager.post(reverse("portfolios:import_confirm", args=[batch.pk]), {"create": "NEW", "name-NEW": "Newcomer", "currency-NEW": "EUR"})
+    as_manager.post(
+        reverse("portfolios:import_confirm", args=[batch.pk]),
+        {"create": "NEW", "name-NEW": "Newcomer", "currency-NEW": "EUR"},
+    )
     assert sent == [str(batch.pk)]
     tasks.run_import(str(batch.pk))
     assert Price.objects.count() == before + 3

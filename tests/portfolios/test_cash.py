@@ -1,0 +1,204 @@
+"""Arrived cash: what it answers, booking it, sending it back, and paying withdrawals."""
+
+from decimal import Decimal as D
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.errors import DomainError
+from clients.models import Client, ClientInstruction, InstructionOutcome, Mandate, PayoutAccount
+from portfolios.models import BankEntry, Holding, Portfolio, Transaction
+from portfolios.services import book
+from portfolios.services.cash_matching import (
+    enter_cash,
+    expected,
+    import_cash,
+    match_cash,
+    pay_withdrawal,
+    send_back,
+    suggest,
+)
+from tests.factories import Cast
+from tests.portfolios import make
+
+
+def _portfolio(cast: Cast, number: str, name: str) -> Portfolio:
+    client = Client.objects.create(name=name, unit=cast.unit)
+    mandate = Mandate.objects.create(number=f"M-{number}", client=client, currency="EUR", status="submitted",
+                                     submission=1, submitted_at=timezone.now(), signed_on=make.day(0),
+                                     disclosure_authorised_on=make.day(0))  # fmt: skip
+    return make.portfolio(cast.unit, number, mandate=mandate)
+
+
+def _deposit(
+    portfolio: Portfolio, amount: int, reference: str = "", kind: str = "deposit", **fields
+) -> ClientInstruction:
+    return ClientInstruction.objects.create(
+        mandate=portfolio.mandate, kind=kind, status="sent", amount=amount, currency="EUR", reference=reference,
+        sent_at=timezone.now(), **fields,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def ada(in_aurora: Cast) -> Portfolio:
+    return _portfolio(in_aurora, "P-1", "Ada Example")
+
+
+@pytest.fixture
+def bob(in_aurora: Cast) -> Portfolio:
+    return _portfolio(in_aurora, "P-2", "Bob Sample")
+
+
+def _arrived(amount: int, reference: str = "", payer: str = "", currency: str = "EUR") -> BankEntry:
+    return enter_cash(
+        value_date=make.day(1), amount=D(amount), currency=currency, reference=reference, payer=payer, by=None
+    )
+
+
+def test_the_reference_amount_and_payer_say_which_instruction_is_meant(in_aurora: Cast, ada, bob):
+    right, _other = _deposit(ada, 5000, "RF18539007547034"), _deposit(bob, 5000, "RF712348231")
+    found = suggest(
+        _arrived(5000, "rf18 5390 0754 7034", "EXAMPLE ADA"), expected(in_aurora.operations, "deposit")
+    )
+    assert found[0].instruction == right
+    assert found[0].score == 100
+    assert found[0].is_sure
+    assert found[1].score == 25
+
+
+def test_cash_that_fits_nothing_gets_no_suggestion(in_aurora: Cast, ada):
+    _deposit(ada, 5000, "RF18539007547034")
+    assert suggest(_arrived(123, "savings", "Somebody"), expected(in_aurora.operations, "deposit")) == []
+
+
+def test_a_confirmed_match_books_the_deposit_and_answers_the_instruction(in_aurora: Cast, ada):
+    instruction, entry = _deposit(ada, 5000, "RF1"), _arrived(5000, "RF1")
+    matched = match_cash(entry=entry, instruction=instruction, by=in_aurora.operations)
+    deposit = Transaction.objects.get()
+    assert (deposit.type, deposit.net_amount, deposit.reference) == ("deposit", D(5000), instruction.pk)
+    assert (matched.state, matched.transaction, matched.account.currency) == ("matched", deposit, "EUR")
+    outcome = InstructionOutcome.objects.get()
+    assert (outcome.outcome, outcome.amount) == ("done", D(5000))
+    assert Holding.objects.get(portfolio=ada).settled_quantity == 5000
+    assert not expected(in_aurora.operations, "deposit").exists()
+    with pytest.raises(DomainError) as again:
+        match_cash(entry=entry, instruction=instruction, by=in_aurora.operations)
+    assert again.value.code == "entry_not_open"
+
+
+def test_another_amount_has_to_be_accepted(in_aurora: Cast, ada):
+    instruction, entry = _deposit(ada, 5000, "RF1"), _arrived(4000, "RF1")
+    with pytest.raises(DomainError) as refused:
+        match_cash(entry=entry, instruction=instruction, by=in_aurora.operations)
+    assert refused.value.code == "amount_differs"
+    assert not Transaction.objects.exists()
+    match_cash(
+        entry=entry,
+        instruction=instruction,
+        accepts_difference=True,
+        more_to_come=True,
+        by=in_aurora.operations,
+    )
+    assert InstructionOutcome.objects.get().outcome == "in_progress"
+    rest = _arrived(1000, "RF1")
+    match_cash(entry=rest, instruction=instruction, accepts_difference=True, by=in_aurora.operations)
+    assert Holding.objects.get(portfolio=ada).quantity == 5000
+
+
+def test_cash_may_go_into_a_portfolio_without_an_instruction(in_aurora: Cast, ada):
+    match_cash(entry=_arrived(700), portfolio=ada, by=in_aurora.operations)
+    assert Transaction.objects.get().net_amount == 700
+    assert not InstructionOutcome.objects.exists()
+
+
+def test_cash_is_sent_back_with_a_reason(in_aurora: Cast):
+    entry = _arrived(700)
+    with pytest.raises(DomainError):
+        send_back(entry=entry, reason=" ", by=in_aurora.operations)
+    assert send_back(entry=entry, reason="Unknown payer", by=in_aurora.operations).state == "refused"
+
+
+def test_the_same_entry_is_recognised(in_aurora: Cast):
+    _arrived(700, "a")
+    with pytest.raises(DomainError, match="here already"):
+        _arrived(700, "a")
+
+
+def test_a_statement_is_taken_whole_or_not_at_all(in_aurora: Cast):
+    head = b"value_date;amount;currency;payer;reference\n"
+    wrong = head + b"02.03.2026;1.000,50;EUR;Ada;RF1\nnever;5,00;EUR;;\n"
+    added, _known, errors = import_cash(content=wrong, file_name="a.csv", by=None)
+    assert (added, [error.row for error in errors], BankEntry.objects.count()) == (0, [3], 0)
+    right = head + b"02.03.2026;1.000,50;EUR;Ada;RF1\n"
+    assert import_cash(content=right, file_name="a.csv", by=None)[:2] == (1, 0)
+    assert import_cash(content=right, file_name="a.csv", by=None)[:2] == (0, 1)
+    assert BankEntry.objects.get().amount == D("1000.5")
+
+
+def _payable(portfolio: Portfolio, cast: Cast, amount: int) -> ClientInstruction:
+    account = PayoutAccount.objects.create(
+        client=portfolio.mandate.client, iban="CH9300762011623852957", holder="Ada"
+    )
+    account.entered_by, account.verified_by, account.verified_at = (
+        cast.advisor,
+        cast.operations,
+        timezone.now(),
+    )
+    account.save()
+    return _deposit(portfolio, amount, kind="withdrawal", payout_account=account)
+
+
+def test_a_withdrawal_is_paid_once_the_cash_is_settled(in_aurora: Cast, ada):
+    instruction = _payable(ada, in_aurora, 300)
+    with pytest.raises(DomainError) as refused:
+        pay_withdrawal(instruction=instruction, by=in_aurora.operations)
+    assert refused.value.code == "cash_short"
+    book(entries=[make.deposit(ada, 1000)], by=None)
+    assert Holding.objects.get(portfolio=ada).available_quantity == 700
+    paid = pay_withdrawal(instruction=instruction, by=in_aurora.operations)
+    assert paid.net_amount == -300
+    assert InstructionOutcome.objects.get().outcome == "done"
+
+
+def test_nothing_goes_to_an_account_that_two_people_have_not_verified(in_aurora: Cast, ada):
+    book(entries=[make.deposit(ada, 1000)], by=None)
+    instruction = _deposit(ada, 300, kind="withdrawal")
+    with pytest.raises(DomainError) as refused:
+        pay_withdrawal(instruction=instruction, by=in_aurora.operations)
+    assert refused.value.code == "payout_account_unverified"
+
+
+def test_operations_match_cash_in_the_browser(aurora, browse, in_aurora: Cast, ada):
+    client = browse(aurora, in_aurora.operations)
+    instruction = _deposit(ada, 5000, "RF1")
+    client.post(reverse("portfolios:bank_entry_create"),
+                {"value_date": "2026-03-03", "amount": "4900", "currency": "eur", "payer": "Ada Example", "reference": "RF1"})  # fmt: skip
+    entry = BankEntry.objects.get()
+    assert "Ada Example" in client.get(reverse("portfolios:cash")).content.decode()
+    url = reverse("portfolios:bank_entry_match", args=[entry.pk])
+    refused = client.post(url, {"instruction": str(instruction.pk), "number": ""})
+    assert "was announced" in refused.content.decode()
+    client.post(url, {"instruction": str(instruction.pk), "accepts_difference": "on"})
+    entry.refresh_from_db()
+    assert entry.state == "matched"
+    assert client.get(reverse("portfolios:bank_entry_detail", args=[entry.pk])).status_code == 200
+    assert client.get(reverse("portfolios:bank_entry_list")).status_code == 200
+
+
+def test_a_wrong_statement_is_shown_row_by_row(aurora, browse, in_aurora: Cast):
+    client = browse(aurora, in_aurora.operations)
+    upload = SimpleUploadedFile("a.csv", b"value_date,amount,currency\nnever,5,EUR\n")
+    page = client.post(reverse("portfolios:bank_entry_create"), {"from_file": "1", "file": upload})
+    assert "“never” is not a date." in page.content.decode()
+
+
+def test_a_portfolio_manager_matches_no_cash(aurora, browse, in_aurora: Cast, ada):
+    entry = _arrived(5)
+    client = browse(aurora, in_aurora.manager)
+    assert (
+        client.post(reverse("portfolios:bank_entry_match", args=[entry.pk]), {"number": "P-1"}).status_code
+        == 404
+    )
+    assert client.get(reverse("portfolios:cash")).status_code == 404
