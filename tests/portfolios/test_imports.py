@@ -34,12 +34,18 @@ def apple(source: PriceSource) -> Security:
     return make.security(name="Apple", currency="USD", ticker="AAPL")
 
 
-def _preview(content: bytes, source: PriceSource, kind: str = PRICES, name: str = "closes.csv", **more) -> ImportBatch:
+def _preview(
+    content: bytes, source: PriceSource, kind: str = PRICES, name: str = "closes.csv", **more
+) -> ImportBatch:
     return preview_import(kind=kind, file_name=name, content=content, source=source, by=None, **more)
 
 
-def _import(content: bytes, source: PriceSource, kind: str = PRICES, name: str = "closes.csv", create=None, **more) -> ImportBatch:
-    return run_import(batch=confirm_import(batch=_preview(content, source, kind, name, **more), by=None, create=create))
+def _import(
+    content: bytes, source: PriceSource, kind: str = PRICES, name: str = "closes.csv", create=None, **more
+) -> ImportBatch:
+    return run_import(
+        batch=confirm_import(batch=_preview(content, source, kind, name, **more), by=None, create=create)
+    )
 
 
 def _zip(content: bytes, *names: str) -> bytes:
@@ -72,7 +78,12 @@ def test_a_preview_writes_nothing(source, apple):
 def test_closes_are_read_as_people_send_them(source, apple, content):
     _import(content, source)
     price = Price.objects.get()
-    assert (price.security, price.date, price.close, price.currency) == (apple, make.day(0), D("181.5"), "USD")
+    assert (price.security, price.date, price.close, price.currency) == (
+        apple,
+        make.day(0),
+        D("181.5"),
+        "USD",
+    )
 
 
 def test_pence_are_kept_in_pounds(source):
@@ -156,7 +167,10 @@ def test_an_interrupted_import_goes_on_where_it_was(source, apple):
     [
         (ECB_CSV, "eurofxref-hist.csv"),
         (_zip(ECB_CSV, "eurofxref-hist.csv"), "eurofxref-hist.zip"),
-        (b"Date, USD, JPY, CYP, \n03 March 2026, 1.08, 161.5, N/A, \n02 March 2026, 1.07, 160.25, 0.58, \n", "eurofxref.csv"),
+        (
+            b"Date, USD, JPY, CYP, \n03 March 2026, 1.08, 161.5, N/A, \n02 March 2026, 1.07, 160.25, 0.58, \n",
+            "eurofxref.csv",
+        ),
     ],
 )
 def test_the_ecbs_tables_are_read(source, content, name):
@@ -212,4 +226,8 @@ def test_the_shared_data_has_the_formats_that_are_read(source):
     """A few real lines of the ECB's file, as it is delivered: newest first, with a trailing comma."""
     head = b"Date,USD,JPY,BGN,CYP,\n2026-10-30,1.1172,175.68,N/A,N/A,\n2026-10-29,1.113,175.92,N/A,N/A,\n"
     batch = _preview(head, source, RATES)
-    assert (batch.summary["rows"], batch.summary["from"], batch.summary["until"]) == (4, "2026-10-29", "2026-10-30")
+    assert (batch.summary["rows"], batch.summary["from"], batch.summary["until"]) == (
+        4,
+        "2026-10-29",
+        "2026-10-30",
+    )
