@@ -108,6 +108,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "accounts.middleware.ContentSecurityPolicyMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "accounts.middleware.PreferencesMiddleware",
@@ -161,6 +162,8 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_PREVENT_ENUMERATION = True
+# Whoever is not known here gets no mail from here.
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 # Addresses come from administrators and are proven by the invitation's link.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_ISSUER = "Roboblock"
@@ -210,6 +213,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300}
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Seconds between the parts of a fill by the paper broker, so that people can watch it.
+PAPER_BROKER_DELAY = env.int("PAPER_BROKER_DELAY", default=2)
 CELERY_BEAT_SCHEDULE_FILENAME = str(embedded.data_folder() / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     # A second net below the dispatcher's own sweep.
@@ -246,16 +251,50 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
 # REST API
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "config.api.authentication.UserTokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["config.api.authentication.IsUser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "config.api.pagination.KeysetPagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "config.api.schema.Schema",
+    "DEFAULT_THROTTLE_CLASSES": [
+        "rest_framework.throttling.AnonRateThrottle",
+        "rest_framework.throttling.UserRateThrottle",
+    ],
+    "DEFAULT_THROTTLE_RATES": {
+        "anon": env("API_RATE_ANONYMOUS", default="60/min"),
+        "user": env("API_RATE_USER", default="1200/min"),
+    },
+    "EXCEPTION_HANDLER": "config.api.problems.handle",
     "COERCE_DECIMAL_TO_STRING": True,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Roboblock",
+    "DESCRIPTION": "One institution's records, with the rights of the user whose token is sent. Amounts are strings.",
     "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_URLCONF": "config.urls",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SORT_OPERATION_PARAMETERS": False,
+    "ENUM_NAME_OVERRIDES": {
+        "ClientKind": "clients.models.Client.Kind",
+        "ClientStatus": "clients.models.Client.Status",
+        "ContactKind": "clients.models.ContactDetail.Kind",
+        "InstructionKind": "clients.models.ClientInstruction.Kind",
+        "InstructionStatus": "clients.models.ClientInstruction.Status",
+        "MandateStatus": "clients.models.Mandate.Status",
+        "RestrictionKind": "clients.models.MandateRestriction.Kind",
+        "AccountKind": "portfolios.models.Account.Kind",
+        "SecurityKind": "portfolios.models.Security.Kind",
+        "ReportKind": "reporting.models.Report.Kind",
+        "ReportStatus": "config.api.reports.STATUSES",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

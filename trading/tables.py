@@ -59,10 +59,10 @@ class ProposalTable(tables.Table):
 
     select = SelectColumn(states=("draft", "proposed"), what="portfolio")
     portfolio = LinkColumn(
-        verbose_name=gettext_lazy("Portfolio"), accessor="portfolio.number", to="trading:proposal_detail"
+        verbose_name=gettext_lazy("Portfolio"), accessor="portfolio__number", to="trading:proposal_detail"
     )
     client = tables.Column(
-        verbose_name=gettext_lazy("Client"), accessor="portfolio.mandate.client.name", default="—"
+        verbose_name=gettext_lazy("Client"), accessor="portfolio__mandate__client__name", default="—"
     )
     reason = tables.Column(verbose_name=gettext_lazy("Reason"))
     mode = tables.Column(verbose_name=gettext_lazy("Mode"))
@@ -71,7 +71,7 @@ class ProposalTable(tables.Table):
     turnover = PercentColumn(verbose_name=gettext_lazy("Turnover"))
     trades = NumberColumn(verbose_name=gettext_lazy("Trades"), accessor="trade_count")
     made_by = tables.Column(
-        verbose_name=gettext_lazy("Proposed by"), accessor="made_by.full_name", default="—"
+        verbose_name=gettext_lazy("Proposed by"), accessor="made_by__full_name", default="—"
     )
     created_at = MomentColumn(verbose_name=gettext_lazy("Made"))
     state = StateColumn(verbose_name=gettext_lazy("State"))
@@ -89,12 +89,12 @@ class OrderTable(tables.Table):
     number = LinkColumn(verbose_name=gettext_lazy("Order"), to="trading:order_detail")
     portfolio = LinkColumn(
         verbose_name=gettext_lazy("Portfolio"),
-        accessor="portfolio.number",
+        accessor="portfolio__number",
         to="portfolios:portfolio_detail",
         key="portfolio_id",
     )
     side = SideColumn(verbose_name=gettext_lazy("Side"))
-    security = tables.Column(verbose_name=gettext_lazy("Security"), accessor="security.name")
+    security = tables.Column(verbose_name=gettext_lazy("Security"), accessor="security__name")
     quantity = QuantityColumn(verbose_name=gettext_lazy("Quantity"))
     filled_quantity = QuantityColumn(verbose_name=gettext_lazy("Filled"))
     average_price = PriceColumn(verbose_name=gettext_lazy("Average price"))
@@ -118,25 +118,25 @@ class SettlementTable(tables.Table):
     state = StateColumn(verbose_name=gettext_lazy("State"))
     portfolio = LinkColumn(
         verbose_name=gettext_lazy("Portfolio"),
-        accessor="portfolio.number",
+        accessor="portfolio__number",
         to="portfolios:portfolio_detail",
         key="portfolio_id",
     )
     order = LinkColumn(
         verbose_name=gettext_lazy("Order"),
-        accessor="allocation.order.number",
+        accessor="allocation__order__number",
         to="trading:order_detail",
-        key="allocation.order_id",
+        key="allocation__order_id",
     )
     side = tables.Column(
-        verbose_name=gettext_lazy("Side"), accessor="allocation.order.get_side_display", orderable=False
+        verbose_name=gettext_lazy("Side"), accessor="allocation__order__get_side_display", orderable=False
     )
-    security = tables.Column(verbose_name=gettext_lazy("Security"), accessor="allocation.order.security.name")
-    quantity = QuantityColumn(verbose_name=gettext_lazy("Quantity"), accessor="allocation.quantity")
+    security = tables.Column(verbose_name=gettext_lazy("Security"), accessor="allocation__order__security__name")
+    quantity = QuantityColumn(verbose_name=gettext_lazy("Quantity"), accessor="allocation__quantity")
     amount = MoneyColumn(
         verbose_name=gettext_lazy("Amount"),
-        accessor="allocation.net_amount",
-        currency_field="allocation.currency",
+        accessor="allocation__net_amount",
+        currency_field="allocation__currency",
     )
     settled_on = DateColumn(verbose_name=gettext_lazy("Settled"))
     failure_reason = tables.Column(verbose_name=gettext_lazy("Why it failed"), default="")

@@ -21,8 +21,6 @@ from trading.services.proposing import Outcome, propose_each
 from trading.services.settlements import settle_due
 
 PORTFOLIOS_AT_ONCE = 50
-# Seconds between the parts of a fill, so that people can watch it.
-PAPER_BROKER_DELAY = getattr(settings, "PAPER_BROKER_DELAY", 2)
 _FORGOTTEN_AFTER = datetime.timedelta(minutes=2)
 
 
@@ -81,7 +79,7 @@ def submit_block(block_id: str) -> None:
     """Take a block to the paper market; its next fill follows shortly after."""
     if acknowledge(block_id=uuid.UUID(block_id)):
         part = Execution.objects.filter(block=block_id).count() + 1
-        fill_block.apply_async(args=[block_id, part], countdown=PAPER_BROKER_DELAY)
+        fill_block.apply_async(args=[block_id, part], countdown=settings.PAPER_BROKER_DELAY)
 
 
 @shared_task
@@ -105,7 +103,7 @@ def fill_block(block_id: str, part: int) -> None:
         )
         block.refresh_from_db()
     if block.state in OPEN_BLOCK:
-        fill_block.apply_async(args=[block_id, part + 1], countdown=PAPER_BROKER_DELAY)
+        fill_block.apply_async(args=[block_id, part + 1], countdown=settings.PAPER_BROKER_DELAY)
 
 
 def _part_of(block: Block, part: int) -> Decimal:

@@ -28,7 +28,7 @@ def test_a_draft_whose_weights_do_not_sum_to_one_exactly_cannot_be_published(in_
     draft = model.versions.get()
     save_draft(version=draft, lines=[make.line(make.security("Apple"), "0.9999999999")], by=in_aurora.manager)
 
-    with pytest.raises(DomainError, match="99.99999999"):
+    with pytest.raises(DomainError, match=r"99\.99999999"):
         publish(version=draft, by=in_aurora.manager)
     draft.refresh_from_db()
     assert draft.is_draft

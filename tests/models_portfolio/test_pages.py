@@ -1,0 +1,276 @@
+import datetime
+import re
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from models_portfolio.effective import current_targets, today
+from models_portfolio.models import Adoption, Offer
+from models_portfolio.services import accept, new_draft, offer_model, publish_view
+from tests.factories import Cast
+from tests.models_portfolio import make
+from tests.trading import make as trading
+from trading.models import Proposal
+
+D = Decimal
+
+
+def text_of(response) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
+
+
+def balanced(cast: Cast):
+    return make.published(
+        cast.manager,
+        {
+            make.security("Apple"): "0.50",
+            make.security("Bund", asset_class="fixed_income"): "0.40",
+            make.security("Nestlé"): "0.05",
+            None: "0.05",
+        },
+    )
+
+
+def test_the_arithmetic_of_views_stands_on_the_page(in_aurora: Cast, aurora, browse):
+    model = balanced(in_aurora)
+    version = model.versions.get()
+    publish_view(
+        version=version,
+        security=make.security("Apple"),
+        tilt=D("0.05"),
+        rationale="Strong orders",
+        by=in_aurora.manager,
+        valid_to=today() + datetime.timedelta(days=5),
+    )
+    publish_view(
+        version=version, asset_class="fixed_income", tilt=D("-0.03"), rationale="Yields", by=in_aurora.manager
+    )
+
+    shown = text_of(
+        browse(aurora, in_aurora.manager).get(reverse("models_portfolio:model_detail", args=[model.pk]))
+    )
+
+    assert "Apple Equities 50.00% +5.00 pp +5.00 pp 55.00%" in shown
+    assert "Bund Fixed income 40.00% −3.00 pp −3.00 pp 37.00%" in shown
+    assert "Nestlé Equities 5.00% neutral −1.00 pp 4.00%" in shown
+    assert "Cash Cash 5.00% neutral −1.00 pp 4.00%" in shown
+    assert "ends in 5 days" in shown
+    assert "Strong orders" in shown
+
+
+def test_a_view_that_is_not_applied_says_why(in_aurora: Cast, aurora, browse):
+    model = balanced(in_aurora)
+    view = publish_view(
+        version=model.versions.get(),
+        security=make.security("Apple"),
+        tilt=D("0.05"),
+        rationale="Later",
+        valid_from=today() + datetime.timedelta(days=3),
+        by=in_aurora.manager,
+    )
+    shown = text_of(
+        browse(aurora, in_aurora.manager).get(reverse("models_portfolio:model_detail", args=[model.pk]))
+    )
+    assert view.tilt == D("0.05")
+    assert "not begun yet" in shown
+    assert "Apple Equities 50.00% neutral 0.00 pp 50.00%" in shown
+
+
+def test_a_draft_is_edited_searched_and_published(in_aurora: Cast, aurora, browse):
+    model = balanced(in_aurora)
+    apple, microsoft = make.security("Apple"), make.security("Microsoft")
+    page = browse(aurora, in_aurora.manager)
+    editor = page.post(reverse("models_portfolio:draft_create", args=[model.pk]), follow=True)
+    draft = model.versions.get(number=2)
+    url = reverse("models_portfolio:draft_edit", args=[draft.pk])
+    assert "Publish version" in text_of(editor)
+
+    found = page.get(reverse("models_portfolio:target_search", args=[draft.pk]) + "?q=micro")
+    assert "Microsoft" in text_of(found)
+    row = page.get(reverse("models_portfolio:target_row", args=[draft.pk]) + f"?key=security:{microsoft.pk}")
+    assert f'name="weight-security:{microsoft.pk}"'.encode() in row.content
+
+    keys = [f"security:{apple.pk}", f"security:{microsoft.pk}", "cash"]
+    data = {"key": keys, f"weight-{keys[0]}": "60", f"weight-{keys[1]}": "30,5", "weight-cash": "9"}
+    short = text_of(page.post(url, data, follow=True))
+    assert "The weights sum to 99.5 %, not to 100 %." in short
+    assert "Publish version" not in short
+    refused = page.post(
+        reverse("models_portfolio:draft_publish", args=[draft.pk]), {"effective_from": today()}, follow=True
+    )
+    assert "not to 100" in text_of(refused)
+    page.post(url, {**data, "weight-cash": "9.5"})
+    page.post(
+        reverse("models_portfolio:draft_publish", args=[draft.pk]),
+        {"effective_from": today(), "comment": "More"},
+    )
+
+    assert current_targets(model)[microsoft.pk] == D("0.305")
+    shown = text_of(page.get(reverse("models_portfolio:model_detail", args=[model.pk])))
+    assert "What changed from version 1 to 2" in shown
+    assert "Microsoft Added none 30.50% +30.50 pp" in shown
+    assert "One-way turnover 45.00%" in shown
+
+
+def test_what_was_typed_stays_when_it_cannot_be_saved(in_aurora: Cast, aurora, browse):
+    model = make.model(in_aurora.manager)
+    url = reverse("models_portfolio:draft_edit", args=[model.versions.get().pk])
+    response = browse(aurora, in_aurora.manager).post(url, {"key": ["cash"], "weight-cash": "a lot"})
+    assert response.status_code == 422
+    assert 'value="a lot"' in response.content.decode()
+    assert "enter weights as numbers" in text_of(response)
+
+
+def test_a_new_model_asks_for_its_targets_next(in_aurora: Cast, aurora, browse):
+    page = browse(aurora, in_aurora.manager)
+    data = {"code": "NEW", "name": "New model", "currency": "EUR", "risk_level": "3", "drift_tolerance": "5"}
+    response = page.post(reverse("models_portfolio:model_create"), data, follow=True)
+    assert "No targets yet" in text_of(response)
+    again = page.post(reverse("models_portfolio:model_create"), data)
+    assert "This model code is taken" in text_of(again)
+
+
+def test_a_view_without_room_keeps_the_form_and_says_why(in_aurora: Cast, aurora, browse):
+    apple = make.security("Apple")
+    model = make.model(in_aurora.manager)
+    draft = model.versions.get()
+    lines = [
+        make.line(apple, "0.5"),
+        make.line(make.security("Bund"), "0.4", is_locked=True),
+        make.line(make.security("Nestlé"), "0.1"),
+    ]
+    make.save_draft(version=draft, lines=lines, by=in_aurora.manager)
+    page = browse(aurora, in_aurora.manager)
+    url = reverse("models_portfolio:view_create", args=[draft.pk])
+    data = {"about": str(apple.pk), "tilt": "20", "rationale": "All in", "valid_from": today()}
+
+    response = page.post(url, data)
+
+    assert "There is no room for this tilt: Nestlé cannot move further." in text_of(response)
+    assert "All in" in response.content.decode()
+    assert page.post(url, {**data, "tilt": "-2"}).status_code == 302
+
+
+def test_an_offer_to_own_clients_opens_and_closes(in_aurora: Cast, aurora, browse):
+    model = balanced(in_aurora)
+    page = browse(aurora, in_aurora.manager)
+    data = {
+        "name": "Balanced",
+        "minimum_amount": "50000",
+        "management_fee": "0.9",
+        "custody_fee": "0.1",
+        "product_cost": "0",
+        "horizon_years": "6",
+    }
+    page.post(reverse("models_portfolio:offer_create", args=[model.pk]), data)
+    offer = Offer.objects.get()
+    assert (offer.agreement, offer.total_cost) == (None, D("0.01"))
+    page.post(reverse("models_portfolio:offer_switch", args=[offer.pk]))
+    offer.refresh_from_db()
+    assert not offer.is_open
+
+
+def test_a_received_version_shows_changes_and_effect_and_is_accepted_with_proposals(
+    in_meadow: Cast, meadow, browse
+):
+    apple, bund = make.security("Apple"), make.security("Bund")
+    model = make.received({apple: "0.50", bund: "0.45", None: "0.05"})
+    accept(version=model.versions.get(), by=in_meadow.manager)
+    portfolio = trading.portfolio(in_meadow, model)
+    second = make.received_version(model, {apple: "0.70", bund: "0.25", None: "0.05"}, 2)
+    make.received_view(second, apple, "0.05")
+    page = browse(meadow, in_meadow.manager)
+    url = reverse("models_portfolio:received_detail", args=[model.pk])
+
+    listed = text_of(page.get(reverse("models_portfolio:received_list")))
+    assert "Waits for you" in listed
+    shown = text_of(page.get(url))
+    assert "Apple Changed 50.00% 75.00% +25.00 pp" in shown
+    assert "P-1 Client C-P-1" in shown
+    assert current_targets(model)[apple.pk] == D("0.50")
+    response = page.post(reverse("trading:adopt_and_rebalance", args=[second.pk]), follow=True)
+
+    assert "1 of 1" in text_of(response)
+    assert current_targets(model)[apple.pk] == D("0.75")
+    proposal = Proposal.objects.get(portfolio=portfolio)
+    assert (proposal.reason, proposal.model_version) == ("model_change", second)
+    assert "Followed version" in text_of(page.get(reverse("models_portfolio:received_list")))
+
+
+def test_declining_needs_a_reason_and_a_later_view_is_decided_by_itself(in_meadow: Cast, meadow, browse):
+    apple = make.security("Apple")
+    model = make.received({apple: "0.50", make.security("Bund"): "0.50"})
+    trading.portfolio(in_meadow, model)
+    first = model.versions.get()
+    view = make.received_view(first, apple, "0.10")
+    page = browse(meadow, in_meadow.manager)
+    shown = text_of(page.get(reverse("models_portfolio:received_detail", args=[model.pk])))
+    assert "A new view waits" in shown
+    assert "waits for your decision" in shown or "Accept view" in shown
+
+    page.post(reverse("models_portfolio:view_decide", args=[view.pk]), {"decision": "accept"})
+    assert current_targets(model)[apple.pk] == D("0.60")
+    second = make.received_version(model, {apple: "1"}, 2)
+    refused = page.post(reverse("models_portfolio:version_decline", args=[second.pk]), {"reason": ""})
+    assert refused.status_code == 409
+    page.post(reverse("models_portfolio:version_decline", args=[second.pk]), {"reason": "Too narrow"})
+    assert Adoption.objects.get(version=second).decision == "declined"
+    assert "Too narrow" in text_of(page.get(reverse("models_portfolio:received_detail", args=[model.pk])))
+
+
+def test_a_received_model_has_no_button_that_cannot_work(in_meadow: Cast, meadow, browse):
+    model = make.received({make.security("Apple"): "1"})
+    page = browse(meadow, in_meadow.manager)
+    shown = text_of(page.get(reverse("models_portfolio:model_detail", args=[model.pk])))
+    assert "Received from" in shown
+    for words in ("New version", "New view", "Edit"):
+        assert words not in shown
+    for name in ("draft_create", "model_edit"):
+        assert page.post(reverse(f"models_portfolio:{name}", args=[model.pk])).status_code == 404
+
+
+@pytest.mark.parametrize("person", ["stranger", "administrator", "advisor"])
+def test_models_do_not_exist_for_whom_they_are_not(in_aurora: Cast, aurora, browse, person: str):
+    model = balanced(in_aurora)
+    page = browse(aurora, getattr(in_aurora, person))
+    assert page.get(reverse("models_portfolio:model_list")).status_code == 404
+    assert page.get(reverse("models_portfolio:model_detail", args=[model.pk])).status_code == 404
+    assert page.post(reverse("models_portfolio:draft_create", args=[model.pk])).status_code == 404
+
+
+def test_compliance_reads_models_and_changes_nothing(in_aurora: Cast, aurora, browse):
+    model = balanced(in_aurora)
+    draft = new_draft(model=model, by=in_aurora.manager)
+    page = browse(aurora, in_aurora.compliance)
+    shown = text_of(page.get(reverse("models_portfolio:model_detail", args=[model.pk])))
+    assert "Weights of version 1" in shown
+    assert "Continue draft" not in shown
+    for name in ("draft_edit", "draft_publish", "view_create"):
+        assert page.post(reverse(f"models_portfolio:{name}", args=[draft.pk])).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["models_portfolio:model_list", "models_portfolio:received_list"])
+def test_a_list_without_models_says_what_to_do(in_aurora: Cast, aurora, browse, name: str):
+    response = browse(aurora, in_aurora.manager).get(reverse(name))
+    assert "No models yet" in text_of(response) or "No partner shares models" in text_of(response)
+
+
+def test_the_page_of_a_model_takes_as_many_queries_for_many_followers_as_for_few(
+    in_aurora: Cast, aurora, browse
+):
+    model = balanced(in_aurora)
+    offer_model(model=model, by=in_aurora.manager)
+    page = browse(aurora, in_aurora.manager)
+    url = reverse("models_portfolio:model_detail", args=[model.pk])
+    counts = []
+    for numbers in (["P-1"], ["P-2", "P-3", "P-4", "P-5"]):
+        for number in numbers:
+            trading.portfolio(in_aurora, model, number)
+        page.get(url)
+        with CaptureQueriesContext(connection) as queries:
+            assert "Following portfolios" in text_of(page.get(url))
+        counts.append(len(queries))
+    assert counts[0] == counts[1]

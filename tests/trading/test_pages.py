@@ -1,0 +1,311 @@
+import datetime
+import re
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django_tenants.utils import tenant_context
+
+from models_portfolio.effective import today
+from portfolios.models import BankEntry, Portfolio
+from tests.factories import Cast
+from tests.models_portfolio import make as models
+from tests.models_portfolio.make import as_mirror
+from tests.trading import make
+from trading.models import Block, Order, Proposal, Settlement
+from trading.services import propose, record_execution
+from trading.tasks import submit_block
+
+D = Decimal
+
+
+@pytest.fixture(autouse=True)
+def unsent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submit_block, "delay", lambda *args: None)
+
+
+def text_of(response) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
+
+
+def test_a_manager_proposes_from_the_book_and_sees_reasons_and_checks(in_aurora: Cast, aurora, browse):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    page = browse(aurora, in_aurora.manager)
+
+    response = page.post(reverse("trading:propose"), {"portfolio": str(portfolio.pk)}, follow=True)
+
+    shown = text_of(response)
+    assert response.status_code == 200
+    assert "In the model, not held yet" in shown
+    assert "KYC is in order" in shown
+    assert "Submit for approval" in shown
+    assert Proposal.objects.get().made_by == in_aurora.manager
+
+
+def test_the_proposer_sees_no_approve_button_and_cannot_post_it(in_aurora: Cast, aurora, browse):
+    proposal = make.submitted(make.portfolio(in_aurora, make.balanced(in_aurora.manager)), in_aurora.manager)
+    url = reverse("trading:proposal_detail", args=[proposal.pk])
+    own, other = browse(aurora, in_aurora.manager), browse(aurora, in_aurora.second_manager)
+
+    assert "Approve and send" not in text_of(own.get(url))
+    assert "somebody else has to approve" in text_of(own.get(url))
+    refused = own.post(reverse("trading:proposal_approve", args=[proposal.pk]))
+    assert refused.status_code == 409
+    assert "Approve and send" in text_of(other.get(url))
+    other.post(reverse("trading:proposal_approve", args=[proposal.pk]), {"send": "1", "fill_parts": "2"})
+
+    proposal.refresh_from_db()
+    assert proposal.state == Proposal.State.SENT
+    assert set(Order.objects.values_list("state", "block__fill_parts")) == {("sent", 2)}
+
+
+def test_many_portfolios_are_proposed_for_at_once_and_failures_are_listed(in_aurora: Cast, aurora, browse):
+    model = make.balanced(in_aurora.manager)
+    good = make.portfolio(in_aurora, model, "P-1")
+    without = make.portfolio(in_aurora, None, "P-2")
+    page = browse(aurora, in_aurora.manager)
+
+    response = page.post(
+        reverse("trading:propose"), {"portfolio": [str(good.pk), str(without.pk)]}, follow=True
+    )
+
+    shown = text_of(response)
+    assert "2 of 2" in shown
+    assert "P-2 follows no model" in shown
+    assert Proposal.objects.get().portfolio == good
+
+
+def test_many_proposals_are_approved_together_but_never_ones_own(in_aurora: Cast, aurora, browse):
+    model = make.balanced(in_aurora.manager)
+    first = make.submitted(make.portfolio(in_aurora, model, "P-1"), in_aurora.manager)
+    second = make.submitted(make.portfolio(in_aurora, model, "P-2"), in_aurora.second_manager)
+    page = browse(aurora, in_aurora.second_manager)
+
+    response = page.post(
+        reverse("trading:proposals_decide"),
+        {"action": "approve", "choose": [str(first.pk), str(second.pk)]},
+        follow=True,
+    )
+
+    assert "1 proposal done." in text_of(response)
+    assert "P-2: Somebody else has to approve" in text_of(response)
+    assert set(Proposal.objects.values_list("portfolio__number", "state")) == {
+        ("P-1", "approved"),
+        ("P-2", "proposed"),
+    }
+
+
+def test_an_edit_that_cannot_be_traded_says_so_and_changes_nothing(in_aurora: Cast, aurora, browse):
+    proposal = propose(
+        portfolio=make.portfolio(in_aurora, make.balanced(in_aurora.manager)), by=in_aurora.manager
+    )
+    apple = models.security("Apple")
+    page = browse(aurora, in_aurora.manager)
+    url = reverse("trading:proposal_edit", args=[proposal.pk])
+
+    refused = page.post(url, {f"quantity-{apple.pk}": "99999"}, follow=True)
+    assert "more than there is" in text_of(refused)
+    done = page.post(url, {f"quantity-{apple.pk}": "10"}, follow=True)
+
+    assert "Worked out again" in text_of(done)
+    assert "Changed by hand" in text_of(done)
+
+
+def test_a_price_that_moved_is_shown_and_has_to_be_ticked(in_aurora: Cast, aurora, browse):
+    proposal = make.submitted(make.portfolio(in_aurora, make.balanced(in_aurora.manager)), in_aurora.manager)
+    models.price_of(models.security("Apple"), 200, days_ago=0)
+    page = browse(aurora, in_aurora.second_manager)
+
+    shown = text_of(page.get(reverse("trading:proposal_detail", args=[proposal.pk])))
+    assert "Apple has moved by 11.11% since" in shown
+    url = reverse("trading:proposal_approve", args=[proposal.pk])
+    assert page.post(url).status_code == 409
+    assert page.post(url, {"accept_moved": "on"}).status_code == 302
+
+
+def test_orders_are_chosen_in_the_list_and_sent_as_blocks(in_aurora: Cast, aurora, browse):
+    model = make.balanced(in_aurora.manager)
+    orders = [
+        order
+        for number in ("P-1", "P-2")
+        for order in make.approved(make.portfolio(in_aurora, model, number), in_aurora)
+    ]
+    page = browse(aurora, in_aurora.manager)
+    assert "6 approved orders to send" in text_of(page.get(reverse("trading:order_list")))
+
+    response = page.post(
+        reverse("trading:orders_send"),
+        {"choose": [str(order.pk) for order in orders], "fill_parts": "3"},
+        follow=True,
+    )
+
+    assert "6 orders sent in 3 blocks." in text_of(response)
+
+
+def test_an_order_page_follows_its_fills_and_settlement(in_aurora: Cast, aurora, browse):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    make.sent(portfolio, in_aurora)
+    order = Order.objects.get(security__name="Apple")
+    record_execution(block_id=order.block_id, quantity=D(100), price=D(180), reference="R-1")
+    page = browse(aurora, in_aurora.operations)
+    url = reverse("trading:order_detail", args=[order.pk])
+
+    live = page.get(url + "?part=live")
+
+    assert "Filled 100 at EUR 180.00" in text_of(live)
+    assert "Settle now" in text_of(live)
+    assert b"hx-trigger" in live.content
+    assert b"<html" not in live.content
+
+
+def test_operations_records_a_failure_and_tries_again(in_aurora: Cast, aurora, browse):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    make.sent(portfolio, in_aurora)
+    order = Order.objects.get(security__name="Apple")
+    record_execution(block_id=order.block_id, quantity=order.quantity, price=D(180), reference="R-1")
+    settlement = Settlement.objects.get()
+    page = browse(aurora, in_aurora.operations)
+    url = reverse("trading:settlement_change", args=[settlement.pk])
+
+    page.post(url, {"action": "fail", "reason": "Short of units"})
+    assert "Short of units" in text_of(page.get(reverse("trading:desk")))
+    page.post(url, {"action": "retry"})
+    page.post(url, {"action": "settle"})
+
+    order.refresh_from_db()
+    assert order.state == Order.State.SETTLED
+
+
+def test_the_desk_counts_what_waits(in_aurora: Cast, aurora, browse):
+    page = browse(aurora, in_aurora.operations)
+    empty = text_of(page.get(reverse("trading:desk")))
+    assert "Nothing has failed." in empty
+    assert "All arrived cash is matched." in empty
+
+    BankEntry.objects.create(amount=500, currency="EUR", value_date=today(), payer="Ada Example")
+    make.sent(make.portfolio(in_aurora, make.balanced(in_aurora.manager)), in_aurora)
+    shown = text_of(page.get(reverse("trading:desk") + "?part=live"))
+
+    assert "Ada Example" in shown
+    assert "Orders in the market 3" in shown
+
+
+PAGES = ["trading:proposal_list", "trading:order_list", "trading:settlement_list", "trading:desk"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_without_rows_says_why(in_aurora: Cast, aurora, browse, name: str):
+    response = browse(aurora, in_aurora.compliance).get(reverse(name))
+    assert response.status_code == 200
+    assert "No " in text_of(response) or "Nothing" in text_of(response)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("person", ["stranger", "administrator"])
+def test_a_page_does_not_exist_for_whom_it_is_not(in_aurora: Cast, aurora, browse, name: str, person: str):
+    assert browse(aurora, getattr(in_aurora, person)).get(reverse(name)).status_code == 404
+
+
+def test_what_a_person_may_not_see_or_do_does_not_exist(in_aurora: Cast, aurora, browse):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    proposal = make.submitted(portfolio, in_aurora.manager)
+    Portfolio.objects.filter(pk=portfolio.pk).update(unit=in_aurora.other_unit)
+    elsewhere = browse(aurora, in_aurora.second_manager)
+    watching = browse(aurora, in_aurora.compliance)
+    url = reverse("trading:proposal_detail", args=[proposal.pk])
+
+    assert elsewhere.get(url).status_code == 404
+    assert elsewhere.post(reverse("trading:proposal_approve", args=[proposal.pk])).status_code == 404
+    assert watching.get(url).status_code == 200
+    for name in ("proposal_approve", "proposal_submit", "proposal_discard", "proposal_edit"):
+        assert watching.post(reverse(f"trading:{name}", args=[proposal.pk])).status_code == 404
+    response = elsewhere.post(reverse("trading:propose"), {"portfolio": str(portfolio.pk)}, follow=True)
+    assert "Choose at least one own portfolio." in text_of(response)
+
+
+def test_a_received_order_shows_whose_it_is_and_no_button(in_harbour: Cast, harbour, browse):
+    apple = models.security("Apple")
+    origin = models.uuid.uuid4()
+    client = make.client("C-1", advisor=in_harbour.advisor)
+    with as_mirror():
+        portfolio = Portfolio.objects.create(
+            number="P-9",
+            name="Theirs",
+            currency="EUR",
+            opened_on=today(),
+            origin=origin,
+            mandate=make.Mandate.objects.create(number="M-1", client=client),
+        )
+        order = Order.objects.create(
+            portfolio=portfolio,
+            security=apple,
+            number="O-7",
+            side="buy",
+            quantity=10,
+            currency="EUR",
+            reason="manual",
+            state="new",
+            origin=origin,
+        )
+    page = browse(harbour, in_harbour.advisor)
+
+    shown = text_of(page.get(reverse("trading:order_detail", args=[order.pk])))
+    assert "Received from" in shown
+    assert "Cancel what is left" not in shown
+    assert page.post(reverse("trading:order_cancel", args=[order.pk])).status_code == 404
+    assert (
+        browse(harbour, in_harbour.manager).post(reverse("trading:order_cancel", args=[order.pk])).status_code
+        == 404
+    )
+
+
+@pytest.mark.parametrize("name", ["trading:proposal_list", "trading:order_list", "trading:settlement_list"])
+def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(in_aurora: Cast, aurora, browse, name: str):
+    model = make.balanced(in_aurora.manager)
+    page = browse(aurora, in_aurora.operations)
+    counts = []
+    for numbers in (["P-1"], ["P-2", "P-3", "P-4"]):
+        for number in numbers:
+            make.sent(make.portfolio(in_aurora, model, number), in_aurora)
+        for block in Block.objects.filter(state="sent"):
+            record_execution(block_id=block.pk, quantity=block.quantity, price=D(10), reference=block.pk.hex)
+        page.get(reverse(name))
+        with CaptureQueriesContext(connection) as queries:
+            page.get(reverse(name))
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+def test_the_orders_list_filters_and_exports(in_aurora: Cast, aurora, browse):
+    make.sent(make.portfolio(in_aurora, make.balanced(in_aurora.manager)), in_aurora)
+    page = browse(aurora, in_aurora.operations)
+
+    found = text_of(page.get(reverse("trading:order_list") + "?q=apple&state=open"))
+    assert "1–1 of 1" in found
+    exported = page.get(reverse("trading:order_list") + "?_export=csv").content.decode()
+    assert exported.count("O-") == 3
+    assert "form-check-input" not in exported
+
+
+def test_an_institution_sees_nothing_of_anothers_orders(in_aurora: Cast, aurora, borealis, browse):
+    order = make.approved(make.portfolio(in_aurora, make.balanced(in_aurora.manager)), in_aurora)[0]
+    with tenant_context(borealis):
+        from tests.factories import cast
+
+        stranger = cast().manager
+    assert browse(borealis, stranger).get(reverse("trading:order_detail", args=[order.pk])).status_code == 404
+
+
+def test_a_day_later_prices_are_named_old(in_aurora: Cast, aurora, browse):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    for security in ("Apple", "Nestlé", "Bund"):
+        price = models.security(security).prices.get()
+        price.date = today() - datetime.timedelta(days=20)
+        price.save()
+    proposal = propose(portfolio=portfolio, by=in_aurora.manager)
+    shown = text_of(
+        browse(aurora, in_aurora.manager).get(reverse("trading:proposal_detail", args=[proposal.pk]))
+    )
+    assert "Old prices: " in shown
