@@ -16,7 +16,7 @@ from psycopg import sql
 from clients.models import Client, ContactDetail, Mandate, MandateDecision, RiskProfile
 from federation.mirror import control
 from federation.mirror.batch import Outcome, run_batch
-from federation.models import Agreement, AgreementVersion, Institution, Side, Stream
+from federation.models import Agreement, AgreementVersion, Institution, Stream
 from federation.scope import PRESETS, Flow, Share
 from portfolios.models import Portfolio, Security, Transaction, security_id
 
