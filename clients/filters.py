@@ -18,10 +18,16 @@ class ClientFilter(django_filters.FilterSet):
     """Narrow clients down by words, kind, status and identity check."""
 
     q = django_filters.CharFilter(label=_("Name or number"), method="by_words", widget=SearchInput)
-    kind = django_filters.ChoiceFilter(label=_("Kind"), choices=Client.Kind.choices)
-    status = django_filters.ChoiceFilter(label=_("Status"), choices=Client.Status.choices)
-    kyc = django_filters.ChoiceFilter(label=_("KYC"), choices=KYC_STATES, method="by_kyc")
-    mine = django_filters.BooleanFilter(label=_("Mine"), method="by_advisor")
+    kind = django_filters.ChoiceFilter(label=_("Kind"), empty_label=_("Any"), choices=Client.Kind.choices)
+    status = django_filters.ChoiceFilter(
+        label=_("Status"), empty_label=_("Any"), choices=Client.Status.choices
+    )
+    kyc = django_filters.ChoiceFilter(
+        label=_("KYC"), empty_label=_("Any"), choices=KYC_STATES, method="by_kyc"
+    )
+    mine = django_filters.ChoiceFilter(
+        label=_("Advisor"), empty_label=_("Any"), choices=[("yes", _("Me"))], method="by_advisor"
+    )
 
     class Meta:
         model = Client
@@ -37,10 +43,9 @@ class ClientFilter(django_filters.FilterSet):
             return queryset.filter(kyc__valid_until__lte=timezone.localdate() + AHEAD)
         return queryset.filter(kyc__state=value)
 
-    def by_advisor(self, queryset: QuerySet[Client], name: str, value: bool) -> QuerySet[Client]:
-        """Return the clients of the person who looks, or of all others."""
-        mine = Q(advisor=self.request.user)
-        return queryset.filter(mine if value else ~mine)
+    def by_advisor(self, queryset: QuerySet[Client], name: str, value: str) -> QuerySet[Client]:
+        """Return the clients of the person who looks."""
+        return queryset.filter(advisor=self.request.user)
 
 
 class MandateFilter(django_filters.FilterSet):
@@ -49,6 +54,7 @@ class MandateFilter(django_filters.FilterSet):
     q = django_filters.CharFilter(label=_("Client or number"), method="by_words", widget=SearchInput)
     state = django_filters.ChoiceFilter(
         label=_("State"),
+        empty_label=_("Any"),
         field_name="computed_state",
         choices=[(str(s), label) for s, label in MANDATE_STATES.items()],
     )
@@ -71,9 +77,12 @@ class InstructionFilter(django_filters.FilterSet):
     """Narrow instructions down by words, kind and where they stand."""
 
     q = django_filters.CharFilter(label=_("Client or reference"), method="by_words", widget=SearchInput)
-    kind = django_filters.ChoiceFilter(label=_("Kind"), choices=ClientInstruction.Kind.choices)
+    kind = django_filters.ChoiceFilter(
+        label=_("Kind"), empty_label=_("Any"), choices=ClientInstruction.Kind.choices
+    )
     state = django_filters.ChoiceFilter(
         label=_("Stands"),
+        empty_label=_("Any"),
         field_name="computed_state",
         choices=[(str(s), label) for s, label in INSTRUCTION_STATES.items()],
     )

@@ -1,7 +1,5 @@
 """Lists of clients, mandates and instructions."""
 
-from typing import Any
-
 import django_tables2 as tables
 from django.utils.translation import gettext_lazy as _
 
@@ -14,10 +12,15 @@ from accounts.columns import (
     PercentColumn,
     StateColumn,
 )
+from accounts.formatting import UNKNOWN
 from clients.models import INSTRUCTION_STATES, MANDATE_STATES, Client, ClientInstruction, KycStatus, Mandate
 
 _MANDATE_LABELS = {str(state): label for state, label in MANDATE_STATES.items()}
 _INSTRUCTION_LABELS = {str(state): label for state, label in INSTRUCTION_STATES.items()}
+
+
+def _manager(name: str, *, is_chosen: bool = True) -> str:
+    return name or (str(_("In house")) if is_chosen else UNKNOWN)
 
 
 class ClientTable(tables.Table):
@@ -71,11 +74,11 @@ class MandateTable(tables.Table):
         sequence = (*fields, "since_start", "submitted_at", "origin")
         order_by = "-submitted_at"
 
-    def render_manager_name(self, value: Any) -> str:
-        return str(value or _("In house"))
+    def render_manager_name(self, value: str, record: Mandate) -> str:
+        return _manager(value, is_chosen=record.offer is not None)
 
-    def value_manager_name(self, value: Any) -> str:
-        return str(value or _("In house"))
+    def value_manager_name(self, value: str, record: Mandate) -> str:
+        return _manager(value, is_chosen=record.offer is not None)
 
 
 class InstructionTable(tables.Table):
@@ -96,7 +99,7 @@ class InstructionTable(tables.Table):
     mandate = LinkColumn(
         to="clients:mandate_detail", key="mandate_id", accessor="mandate__number", verbose_name=_("Mandate")
     )
-    manager = tables.Column(accessor="mandate__manager_name", verbose_name=_("Manager"))
+    manager = tables.Column(accessor="mandate__manager_name", verbose_name=_("Manager"), empty_values=())
     amount = MoneyColumn(currency_field="currency")
     computed_state = StateColumn(verbose_name=_("Stands"), labels=_INSTRUCTION_LABELS)
     wanted_date = DateColumn()
@@ -118,3 +121,9 @@ class InstructionTable(tables.Table):
         )
         sequence = (*fields, "sent_by_name", "origin")
         order_by = "-sent_at"
+
+    def render_manager(self, value: str) -> str:
+        return _manager(value)
+
+    def value_manager(self, value: str) -> str:
+        return _manager(value)

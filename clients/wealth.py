@@ -196,9 +196,10 @@ def _position(
     )
 
 
-def wealth_of(client: Client, mandates: Iterable[Mandate], since: datetime.date) -> Wealth:
+def wealth_of(
+    client: Client, mandates: Iterable[Mandate], since: datetime.date, known: Mapping[str, Decimal]
+) -> Wealth:
     """Return what a client owns under these mandates, in the client's currency, in a fixed number of queries."""
-    known = rates()
     positions = positions_of(mandates, since, currency=client.currency, known=known)
     values = [each.converted for each in positions]
     total = sum((value for value in values if value is not None), Decimal(0))
@@ -226,9 +227,10 @@ def _with_share(position: Position, total: Decimal) -> Position:
     return replace(position, share=position.converted / total)
 
 
-def allocation(mandates: Iterable[Mandate], currency: str) -> list[tuple[str, Decimal]]:
+def allocation(
+    mandates: Iterable[Mandate], currency: str, known: Mapping[str, Decimal]
+) -> list[tuple[str, Decimal]]:
     """Return what the portfolios hold by asset class, largest first, in ``currency``; cash by its own name."""
-    known = rates()
     holding = apps.get_model("portfolios", "Holding")
     security = apps.get_model("portfolios", "Security")
     labels = dict(security._meta.get_field("asset_class").flatchoices)

@@ -37,7 +37,8 @@ class AmountField(forms.DecimalField):
     """An amount above zero."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_digits=16, decimal_places=2, **kwargs)
+        # A number input would refuse the spaces and separators that people write.
+        super().__init__(max_digits=16, decimal_places=2, widget=forms.TextInput, **kwargs)
         self.widget.attrs.update({"inputmode": "decimal", "autocomplete": "off"})
 
     def validate(self, value: Any) -> None:

@@ -105,7 +105,10 @@ class DecisionForm(DomainForm):
     submission = forms.IntegerField(widget=forms.HiddenInput)
     unit = forms.ModelChoiceField(label=_("Desk"), queryset=Unit.objects.none(), required=False)
     missing = forms.MultipleChoiceField(
-        label=_("What is missing?"), choices=MISSING, widget=forms.CheckboxSelectMultiple, required=False
+        label=_("What is missing?"),
+        choices=MISSING,
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
+        required=False,
     )
     reason = forms.CharField(
         label=_("To the advisor"), widget=forms.Textarea(attrs={"rows": 3}), max_length=4000, required=False

@@ -65,8 +65,9 @@ def client_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     today = timezone.localdate()
     first = _first_day(mandates)
     period = parse_period(request.GET, today=today, first=first, default="1y")
-    owned = wealth.wealth_of(client, mandates, period.from_date)
-    slices = wealth.allocation(mandates, client.currency)
+    known = wealth.rates()
+    owned = wealth.wealth_of(client, mandates, period.from_date, known)
+    slices = wealth.allocation(mandates, client.currency, known)
     lines = wealth.return_lines(mandates, period.from_date)
     profile = client.risk_profiles.order_by("-number").first()
     is_own = not client.is_received

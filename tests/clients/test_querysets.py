@@ -29,7 +29,7 @@ def test_the_state_of_a_mandate_is_the_same_in_sql(
     origin = new_id()
     with make.as_mirror():
         mandate = Mandate.objects.create(
-            number=str(origin), origin=origin, status=status, submission=submission, currency="EUR"
+            number=origin.hex[:30], origin=origin, status=status, submission=submission, currency="EUR"
         )
         for index, (number, outcome) in enumerate(decisions):
             MandateDecision.objects.create(
@@ -49,7 +49,7 @@ def test_where_an_instruction_stands_is_the_same_in_sql(
 ) -> None:
     origin = new_id()
     with make.as_mirror():
-        mandate = Mandate.objects.create(number=str(origin), origin=origin, currency="EUR")
+        mandate = Mandate.objects.create(number=origin.hex[:30], origin=origin, currency="EUR")
         instruction = ClientInstruction.objects.create(mandate=mandate, kind="deposit", status=status)
         for outcome in outcomes:
             InstructionOutcome.objects.create(instruction=instruction, outcome=outcome, at=NOON)
