@@ -205,6 +205,7 @@ def _check_complete(
         raise DomainError(
             "profile_expired", _("The risk profile is out of date. Go through the questionnaire again.")
         )
+    _check_still_suits(mandate, profile)
     if signed_on > today:
         raise DomainError("signed_in_future", _("The signature lies in the future."), field="signed_on")
     if mandate.agreement is not None and disclosure_authorised_on is None:
@@ -213,6 +214,21 @@ def _check_complete(
             _("Record the client's authorisation: %(manager)s sees the client from then on.")
             % {"manager": mandate.manager_name},
             field="disclosure_authorised",
+        )
+
+
+def _check_still_suits(mandate: Mandate, profile: RiskProfile) -> None:
+    """Raise DomainError where profile or amount changed since the plan was chosen, and it suits no longer."""
+    level, minimum = mandate.terms.get("risk_level"), mandate.terms.get("minimum_amount")
+    if isinstance(level, int) and level > profile.level and not mandate.override_reason:
+        raise DomainError(
+            "plan_beyond_profile",
+            _("The plan is riskier than the profile allows now. Choose the plan again, or record a reason."),
+        )
+    is_comparable = minimum is not None and mandate.terms.get("currency") == mandate.currency
+    if is_comparable and mandate.amount is not None and mandate.amount < Decimal(str(minimum)):
+        raise DomainError(
+            "amount_below_minimum", _("The plan starts at a higher amount. Change the amount or the plan.")
         )
 
 

@@ -161,6 +161,24 @@ def test_a_returned_mandate_is_answered_and_submitted_again(in_meadow: Cast) -> 
     assert [each["event"] for each in mandate.history] == ["submitted", "resubmitted"]
 
 
+def test_a_returned_mandate_is_not_submitted_again_with_a_plan_that_suits_no_longer(in_meadow: Cast) -> None:
+    advisor = in_meadow.advisor
+    mandate = make.submitted(advisor)
+    services.return_mandate(mandate=mandate, by=in_meadow.manager, reason="Ask about losses again.")
+    careful = make.profile(mandate.client, advisor, capacity_loss="none")
+    plan = {"mandate": mandate, "currency": "EUR", "by": advisor}
+    services.plan_mandate(amount=make.D(100_000), risk_profile=careful, **plan)
+    again = {"mandate": mandate, "by": advisor, "signed_on": make.today(), "answer": "Done."}
+    with pytest.raises(DomainError) as refused:
+        services.submit_mandate(**again)
+    assert refused.value.code == "plan_beyond_profile"
+    usual = make.profile(mandate.client, advisor)
+    services.plan_mandate(amount=make.D(100), risk_profile=usual, **plan)
+    with pytest.raises(DomainError) as refused:
+        services.submit_mandate(**again)
+    assert refused.value.code == "amount_below_minimum"
+
+
 def test_a_decision_counts_for_the_submission_that_was_looked_at(in_meadow: Cast) -> None:
     mandate = make.submitted(in_meadow.advisor)
     with pytest.raises(DomainError) as refused:
