@@ -150,8 +150,9 @@ def job(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 def job_state(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Answer a poll with how far the job is; the last answer ends the polling."""
     found = get_object_or_404(_jobs(request.user), pk=pk)
-    response = render(request, "components/job.html", {"job": found})
-    if found.is_over and request.GET.get("page"):
+    is_job_page = "page" in request.GET
+    response = render(request, "components/job.html", {"job": found, "is_job_page": is_job_page})
+    if found.is_over and is_job_page:
         # The page around it shows more once the work is done.
         response["HX-Refresh"] = "true"
     elif found.is_over:

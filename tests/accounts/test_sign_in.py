@@ -1,6 +1,10 @@
 """Signing in, and the pages that everybody has."""
 
+import re
+
 import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.core import mail
 from django.core.cache import cache
 from django.urls import reverse
@@ -95,9 +99,13 @@ def test_the_reset_of_a_password_does_not_tell_who_has_an_account(aurora, nora, 
     for email in ("nora@example.test", "nobody@example.test"):
         answer = page.post("/accounts/password/reset/", {"email": email})
         assert answer.url == "/accounts/password/reset/done/"
-    assert [message.to for message in mail.outbox if "/password/reset/key/" in message.body] == [
-        ["nora@example.test"]
-    ]
+    (message,) = mail.outbox
+    assert message.to == ["nora@example.test"]
+    link = re.search(r"http://aurora\.localhost(/accounts/password/reset/key/\S+)", message.body)[1]
+    form = page.get(link, follow=True)
+    new = "staple battery horse correct"
+    page.post(form.request["PATH_INFO"], {"password1": new, "password2": new})
+    assert page.post("/accounts/login/", {"login": "nora@example.test", "password": new}).url == "/"
 
 
 def test_nobody_signs_up_without_an_invitation(aurora, browse):
@@ -114,10 +122,36 @@ def test_pages_of_ones_own_account_are_there(aurora, nora, browse, name):
     assert browse(aurora, nora).get(reverse(name)).status_code == 200
 
 
-def test_setting_up_the_second_factor_asks_for_the_password_again(aurora, nora, browse):
-    answer = browse(aurora, nora).get(reverse("mfa_activate_totp"))
-    assert answer.status_code == 302
-    assert "reauthenticate" in answer.url
+def test_nobody_changes_the_address_by_which_administrators_know_them(aurora, nora, browse):
+    answer = browse(aurora, nora).post("/accounts/email/", {"action_add": "", "email": "other@example.test"})
+    assert (answer.status_code, answer.url) == (302, "/profile/")
+    assert not EmailAddress.objects.filter(email="other@example.test").exists()
+
+
+def test_the_second_factor_is_set_up_after_the_password(aurora, nora, browse):
+    page = browse(aurora)
+    page.post("/accounts/login/", {"login": "nora@example.test", "password": PASSWORD})
+    asked = page.get(reverse("mfa_activate_totp"))
+    assert asked.url.startswith(reverse("account_reauthenticate"))
+    page.post(asked.url, {"password": PASSWORD})
+    shown = page.get(reverse("mfa_activate_totp"))
+    secret = shown.context["form"].secret
+    assert "data:image/svg+xml" in shown.content.decode()
+    code = format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))
+    answer = page.post(reverse("mfa_activate_totp"), {"code": code})
+    assert answer.url == reverse("mfa_view_recovery_codes")
+    page.post(reverse("account_logout"))
+    asked = page.post("/accounts/login/", {"login": "nora@example.test", "password": PASSWORD})
+    assert asked.url == reverse("mfa_authenticate")
+    assert not asked.wsgi_request.user.is_authenticated
+
+
+def test_pages_run_no_script_but_the_platforms_files(aurora, in_aurora, browse):
+    answer = browse(aurora, in_aurora.advisor).get("/profile/")
+    assert "script-src 'self';" in answer["Content-Security-Policy"]
+    scripts = re.findall(r"<script(?![^>]*application/json)([^>]*)>", answer.content.decode())
+    assert scripts
+    assert all(" src=" in attributes for attributes in scripts)
 
 
 def test_preferences_change_and_lead_back(aurora, in_aurora, browse):
