@@ -1,6 +1,8 @@
 """Securities, prices and rates of the demonstration, for the institution whose schema is current."""
 
+import datetime
 from collections.abc import Mapping
+from decimal import Decimal
 
 from federation.demo.bulk import copy_rows
 from federation.demo.history import Market
@@ -63,21 +65,23 @@ def create_reference_data(market: Market) -> Mapping[str, Security]:
         code=ECB, name="ECB euro reference rates", is_redistributable=True, preference=10
     )
     copy_rows(
-        Price(
-            security=securities[ticker],
-            source=simulated,
-            date=day,
-            close=close,
-            currency=securities[ticker].currency,
-        )
-        for ticker, series in market.closes.items()
-        for day, close in series.items()
+        Price,
+        ["security", "source", "date", "close", "currency"],
+        (
+            (securities[ticker].pk, simulated.pk, day, close, securities[ticker].currency)
+            for ticker, series in market.closes.items()
+            for day, close in series.items()
+        ),
     )
     copy_rows(
-        ExchangeRate(source=source, date=day, currency=currency, rate=rate)
-        for source, rates in ((ecb, market.rates), (simulated, market.simulated_rates))
-        for currency, series in rates.items()
-        for day, rate in series.items()
+        ExchangeRate,
+        ["source", "date", "currency", "rate"],
+        (
+            (source.pk, day, currency, rate)
+            for source, rates in ((ecb, market.rates), (simulated, market.simulated_rates))
+            for currency, series in rates.items()
+            for day, rate in series.items()
+        ),
     )
     return securities
 
@@ -88,17 +92,18 @@ def create_benchmark(code: str, name: str, mix: Mapping[str, float], market: Mar
     days = sorted(next(iter(market.closes.values())))
     start = {ticker: market.unit_value(ticker, "EUR", days[0]) for ticker in mix}
     copy_rows(
-        BenchmarkValue(
-            benchmark=benchmark,
-            date=day,
-            level=round(
-                sum(
-                    100 * weight * float(market.unit_value(ticker, "EUR", day) / start[ticker])
-                    for ticker, weight in mix.items()
-                ),
-                6,
-            ),
-        )
-        for day in days
+        BenchmarkValue,
+        ["benchmark", "date", "level"],
+        ((benchmark.pk, day, _level(mix, start, market, day)) for day in days),
     )
     return benchmark
+
+
+def _level(
+    mix: Mapping[str, float], start: Mapping[str, Decimal], market: Market, day: datetime.date
+) -> Decimal:
+    grown = (
+        Decimal(str(weight)) * market.unit_value(ticker, "EUR", day) / start[ticker]
+        for ticker, weight in mix.items()
+    )
+    return round(100 * sum(grown, Decimal(0)), 6)
