@@ -83,6 +83,7 @@
   }
 
   const shown = new Map();
+  let onPaper = false;
   function draw(element) {
     const source = document.getElementById(element.dataset.chart);
     if (!source) return;
@@ -92,7 +93,10 @@
     if (existing) existing.dispose();
     element.style.height = `${element.dataset.height || 280}px`;
     const instance = window.echarts.init(element, null, { renderer: "svg" });
-    instance.setOption(style(option, option.roboblock, hides));
+    const dressed = style(option, option.roboblock, hides);
+    // A page is printed as it stands: an animation would be caught at its beginning.
+    if (onPaper) dressed.animation = false;
+    instance.setOption(dressed);
     shown.set(element, instance);
     resized.observe(element);
   }
@@ -125,10 +129,16 @@
   window.addEventListener("beforeprint", () => {
     document.documentElement.dataset.printTheme = document.documentElement.dataset.bsTheme;
     document.documentElement.dataset.bsTheme = "light";
+    onPaper = true;
     redraw();
+    // Scale with the paper, which is narrower than the window.
+    document.querySelectorAll(".chart svg").forEach((svg) => {
+      svg.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${svg.getAttribute("height")}`);
+    });
   });
   window.addEventListener("afterprint", () => {
     document.documentElement.dataset.bsTheme = document.documentElement.dataset.printTheme;
+    onPaper = false;
     redraw();
   });
 })();
