@@ -96,7 +96,7 @@ class SharedSerializer(serializers.ModelSerializer[Any]):
         return {name: value for name, value in super().to_representation(instance).items() if name in shared}
 
 
-class SecurityNamed(serializers.Serializer[Any]):
+class SharedSecuritySerializer(serializers.Serializer[Any]):
     """A security as both parties know it."""
 
     id = serializers.UUIDField()
@@ -105,7 +105,7 @@ class SecurityNamed(serializers.Serializer[Any]):
     currency = serializers.CharField()
 
 
-class ModelSerializer(SharedSerializer):
+class SharedModelSerializer(SharedSerializer):
     """A model on offer under the agreement."""
 
     class Meta:
@@ -113,21 +113,21 @@ class ModelSerializer(SharedSerializer):
         fields = ["id", "code", "name", "description", "currency", "risk_level", "drift_tolerance"]
 
 
-class TargetSerializer(SharedSerializer):
+class SharedTargetSerializer(SharedSerializer):
     """A line of a version: a security, another model, or cash where both are null. Weights are fractions."""
 
-    security = SecurityNamed(allow_null=True)
+    security = SharedSecuritySerializer(allow_null=True)
 
     class Meta:
         model = Target
         fields = ["id", "security", "sub_model", "weight", "minimum_weight", "maximum_weight", "is_locked"]
 
 
-class VersionSerializer(SharedSerializer):
+class SharedVersionSerializer(SharedSerializer):
     """A published version of a model with its targets; it never changes."""
 
     always = frozenset({"id", "targets"})
-    targets = TargetSerializer(many=True)
+    targets = SharedTargetSerializer(many=True)
 
     class Meta:
         model = ModelVersion
@@ -143,10 +143,10 @@ class VersionSerializer(SharedSerializer):
         ]
 
 
-class ViewSerializer(SharedSerializer):
+class SharedViewSerializer(SharedSerializer):
     """A published view: over- or underweight a security or an asset class, in percentage points as a fraction."""
 
-    security = SecurityNamed(allow_null=True)
+    security = SharedSecuritySerializer(allow_null=True)
 
     class Meta:
         model = View
@@ -194,7 +194,7 @@ class SharedList(generics.ListAPIView[Any]):
 class Models(SharedList):
     """The models offered under the agreement."""
 
-    serializer_class = ModelSerializer
+    serializer_class = SharedModelSerializer
 
     def get_queryset(self) -> QuerySet[ModelPortfolio]:
         return self.shared(ModelPortfolio)
@@ -203,7 +203,7 @@ class Models(SharedList):
 class Versions(SharedList):
     """The published versions of these models, with their targets."""
 
-    serializer_class = VersionSerializer
+    serializer_class = SharedVersionSerializer
 
     def get_queryset(self) -> QuerySet[ModelVersion]:
         targets = self.shared(Target).select_related("security").order_by("-weight", "id")
@@ -213,7 +213,7 @@ class Versions(SharedList):
 class Views(SharedList):
     """The published views on these models."""
 
-    serializer_class = ViewSerializer
+    serializer_class = SharedViewSerializer
 
     def get_queryset(self) -> QuerySet[View]:
         return self.shared(View).select_related("security")

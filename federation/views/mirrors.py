@@ -21,6 +21,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         .filter(state__in=["active", "winding_down"])
         .select_related("manager", "channel")
         .prefetch_related("suspensions")
+        .order_by("name", "pk")
     }
     own = {
         agreement.pk: {

@@ -34,6 +34,7 @@ class SharedKindShown:
 def preview_shown(request: HttpRequest, version: AgreementVersion) -> list[SharedKindShown]:
     """Return what this institution will share under ``version``; never what the partner has."""
     side = version.agreement.side_of(institution_of(request))
+    place = {kind.label: index for index, kind in enumerate(scope.KINDS)}
     return [
         SharedKindShown(
             title=capfirst(kind.title),
@@ -48,7 +49,7 @@ def preview_shown(request: HttpRequest, version: AgreementVersion) -> list[Share
                 for row in kind.samples
             ),
         )
-        for kind in scope.preview(version, side)
+        for kind in sorted(scope.preview(version, side), key=lambda kind: place[kind.label])
     ]
 
 

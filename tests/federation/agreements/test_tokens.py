@@ -127,6 +127,12 @@ def test_a_token_opens_no_page(advice, aurora, browse):
         assert client.get(path, headers=headers).status_code in {302, 404}
 
 
+@pytest.mark.parametrize("what", ["clients", "mandates", "portfolios", "models", "agreements", "streams"])
+def test_a_token_opens_nothing_else_of_the_api(advice, aurora, browse, what):
+    answer = browse(aurora).get(f"/api/v1/{what}/", headers={"Authorization": f"Bearer {token_for(advice, aurora)}"})
+    assert answer.status_code in {401, 403}
+
+
 def test_the_institutions_own_users_do_not_read_it_in_the_browser(advice, aurora, browse):
     with tenant_context(aurora):
         administrator = factories.cast().administrator
