@@ -26,7 +26,7 @@ class _ModelField(filters.ModelChoiceFilter):
     def get_queryset(self, request: Any) -> QuerySet[Any]:
         if not apps.is_installed("models_portfolio"):
             return Unit.objects.none()
-        return apps.get_model("models_portfolio", "ModelPortfolio").objects.visible_to(request.user)  # type: ignore[no-any-return]
+        return apps.get_model("models_portfolio", "ModelPortfolio").objects.visible_to(request.user)
 
 
 class BookFilter(filters.FilterSet):
@@ -90,7 +90,7 @@ class BookFilter(filters.FilterSet):
 class TransactionFilter(filters.FilterSet):
     """Narrow a ledger down."""
 
-    type = filters.MultipleChoiceFilter(label=_("Type"), choices=Transaction.Type.choices)
+    type = filters.ChoiceFilter(label=_("Type"), empty_label=_("All"), choices=Transaction.Type.choices)
     q = filters.CharFilter(label=_("Security or text"), method="by_words", widget=SearchInput)
     since = filters.DateFilter(label=_("From"), field_name="trade_date", lookup_expr="gte", **_DAY)
     until = filters.DateFilter(label=_("To"), field_name="trade_date", lookup_expr="lte", **_DAY)

@@ -5,6 +5,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from decimal import Decimal
+from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import F, Sum
@@ -81,7 +82,8 @@ def derive_holdings(portfolios: Collection[Portfolio], day: datetime.date) -> di
     ids = [portfolio.pk for portfolio in portfolios]
     ledgers = load_entries(ids, until=day)
     positions = {key: derive_positions(entries, as_of=day) for key, entries in ledgers.items()}
-    security_ids = {security for held in positions.values() for security in held.holdings}
+    # The calculations take any key; here it is a security's id.
+    security_ids: set[Any] = {security for held in positions.values() for security in held.holdings}
     prices = prices_as_of(security_ids, day)
     units = dict(Security.objects.filter(pk__in=security_ids).values_list("pk", "price_unit"))
     names = dict(Security.objects.filter(pk__in=security_ids).values_list("pk", "name"))
@@ -109,14 +111,14 @@ class _Valuer:
         portfolio: Portfolio,
         day: datetime.date,
         positions: Positions,
-        prices: Mapping[uuid.UUID, ClosingPrice],
-        units: Mapping[uuid.UUID, str],
-        names: Mapping[uuid.UUID, str],
+        prices: Mapping[Any, ClosingPrice],
+        units: Mapping[Any, str],
+        names: Mapping[Any, str],
         rates: Mapping[str, RateQuote],
     ) -> None:
         self.portfolio, self.day, self.positions = portfolio, day, positions
         self.prices, self.names, self.rates = prices, names, rates
-        quotes = {
+        quotes: dict[Any, Quote] = {
             key: Quote(
                 price=price.close, currency=price.currency, as_of=price.date, unit=PriceUnit(units[key])
             )
@@ -177,7 +179,7 @@ class _Valuer:
         average = held.average_cost
         return Holding(
             portfolio=self.portfolio,
-            security_id=held.security,
+            security_id=cast("uuid.UUID", held.security),
             currency=held.currency,
             quantity=held.quantity.quantize(_QUANTITY),
             settled_quantity=held.settled_quantity.quantize(_QUANTITY),

@@ -4,6 +4,7 @@ import datetime
 import uuid
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from typing import cast
 
 from django.db import transaction
 from django.utils import timezone
@@ -295,7 +296,9 @@ def _check_ledgers(portfolios: dict[uuid.UUID, Portfolio]) -> None:
 
 def _refusal(error: LedgerError, portfolio: Portfolio) -> DomainError:
     entry = error.entry
-    security = Security.objects.filter(pk=entry.security).first() if entry.security else None
+    security = (
+        Security.objects.filter(pk=cast("uuid.UUID", entry.security)).first() if entry.security else None
+    )
     words = {
         "name": security.name if security else "",
         "number": portfolio.number,

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import cast
 
 from django.db import connection, transaction
 from django.db.models import Max
@@ -93,7 +94,7 @@ def _value_batch(
     position = {day: i for i, day in enumerate(calendar)}
     units = UnitBook(
         calendar,
-        {security for plan in plans for security in plan.timeline.securities},
+        {cast("uuid.UUID", key) for plan in plans for key in plan.timeline.securities},
         {plan.currency for plan in plans} | {code for plan in plans for code in plan.timeline.cash},
     )
     results = [
@@ -105,7 +106,10 @@ def _value_batch(
                 external_flows(plan.entries),
                 calendar=calendar,
                 days=[position[day] for day in plan.days],
-                securities={key: units.security(key, plan.currency) for key in plan.timeline.securities},
+                securities={
+                    key: units.security(cast("uuid.UUID", key), plan.currency)
+                    for key in plan.timeline.securities
+                },
                 currencies={code: units.currency(code, plan.currency) for code in plan.timeline.cash},
                 opening=plan.opening,
             ),

@@ -1,6 +1,5 @@
 """The book of portfolios: what a portfolio manager starts the day with."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -79,13 +78,12 @@ class BookView(ListView):
             table.columns.hide("origin")
         return table
 
-    def _rows(self, table: BookTable) -> list[Portfolio]:
+    def _rows(self, table: BookTable) -> list[Any]:
         if "_export" in self.request.GET:
             return list(table.data.data)
         return [row.record for row in table.paginated_rows]
 
-    def _complete(self, portfolios: Iterable[Portfolio]) -> None:
-        rows = list(portfolios)
+    def _complete(self, rows: list[Any]) -> None:
         ids = [portfolio.pk for portfolio in rows]
         returns = period_returns(ids, self.period.from_date, self.period.to_date)
         reasons = reasons_of(ids)

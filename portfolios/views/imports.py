@@ -79,7 +79,7 @@ def _source(cleaned: dict[str, Any], user: User) -> PriceSource:
     if cleaned["kind"] != PRICES:
         return ecb_source()
     if cleaned["source"]:
-        return cleaned["source"]  # type: ignore[no-any-return]
+        return cleaned["source"]
     code = cleaned["new_source"].strip().upper()
     existing: PriceSource | None = PriceSource.objects.own().filter(code=code).first()
     return existing or save_source(

@@ -143,6 +143,13 @@ def test_an_import_is_undone_as_a_whole_but_not_what_changed_since(source, apple
         undo_import(batch=undone, by=None)
 
 
+def test_what_a_later_import_changed_stays_when_the_first_is_undone(source, apple):
+    first = _import(b"Date,AAPL\n2026-03-02,100\n2026-03-03,100\n", source)
+    _import(b"Date,AAPL\n2026-03-03,300\n", source)
+    undo_import(batch=first, by=None)
+    assert dict(Price.objects.values_list("date", "close")) == {make.day(1): 300}
+
+
 def test_undoing_drops_the_securities_that_it_made_and_nobody_uses(source):
     create = [{"key": "MSFT", "name": "Microsoft", "currency": "USD"}]
     batch = _import(b"Date,MSFT\n2026-03-02,400\n", source, create=create)

@@ -6,10 +6,9 @@ import json
 import uuid
 from collections import defaultdict
 from dataclasses import asdict
-from decimal import Decimal
 from typing import Any
 
-from django.db import connection, models, transaction
+from django.db import connection, transaction
 from django.db.models import Min, ProtectedError
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -129,16 +128,13 @@ def undo_import(*, batch: ImportBatch, by: User | None) -> ImportBatch:
     batch = ImportBatch.objects.select_for_update().get(pk=batch.pk)
     if batch.state not in (State.DONE, State.FAILED) or "written_at" not in batch.options:
         raise DomainError("import_not_done", _("Only a finished import can be undone."))
-    model, value = _kept_in(batch)
+    model: Any = Price if batch.kind == PRICES else ExchangeRate
     written_at = datetime.datetime.fromisoformat(batch.options["written_at"])
     added = model.objects.filter(source=batch.source, created_at=written_at, origin__isnull=True)
+    added = added.exclude(pk__in=_changed_later(batch))
     since = added.aggregate(Min("date"))["date__min"]
     removed, _by_model = added.delete()
-    restored = left = 0
-    for pk, old, new in _unpack(batch.before):
-        restored_here = model.objects.filter(pk=pk, **{value: Decimal(new)}).update(**{value: Decimal(old)})
-        restored += restored_here
-        left += not restored_here
+    restored, left = _restore(batch)
     for pk in batch.summary.get("made", []):
         _drop_unused(uuid.UUID(pk))
     batch.state = State.UNDONE
@@ -168,8 +164,35 @@ def _parse(kind: str, content: bytes, file_name: str) -> Parsed:
     return parse(content, file_name, today=timezone.now().date())
 
 
-def _kept_in(batch: ImportBatch) -> tuple[type[models.Model], str]:
-    return (Price, "close") if batch.kind == PRICES else (ExchangeRate, "rate")
+def _changed_later(batch: ImportBatch) -> list[str]:
+    """Return the rows that a later import into the source has changed."""
+    later = ImportBatch.objects.filter(
+        source=batch.source,
+        kind=batch.kind,
+        state=State.DONE,
+        created_at__gt=batch.created_at,
+        before__isnull=False,
+    )
+    return [pk for before in later.values_list("before", flat=True) for pk, _old, _new in _unpack(before)]
+
+
+def _restore(batch: ImportBatch) -> tuple[int, int]:
+    """Give changed rows back what they said, unless they were changed again; return how many, and how many not."""
+    changed = _unpack(batch.before)
+    if not changed:
+        return 0, 0
+    table, value, _numeric, _same = _TEMPORARY[batch.kind]
+    ids, olds, news = (list(column) for column in zip(*changed, strict=True))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE {table} t SET {value} = c.old
+            FROM unnest(%s::uuid[], %s::numeric[], %s::numeric[]) AS c(id, old, new)
+            WHERE t.id = c.id AND t.{value} = c.new
+            """,  # noqa: S608  (constants of this module)
+            [ids, olds, news],
+        )
+        return cursor.rowcount, len(changed) - cursor.rowcount
 
 
 def _summarise(batch: ImportBatch, parsed: Parsed) -> None:
@@ -320,6 +343,7 @@ def _compare(batch: ImportBatch, rows: list[tuple[_Owner, Row]]) -> dict[str, in
 def _write(batch: ImportBatch, rows: list[tuple[_Owner, Row]]) -> dict[str, int]:
     """Add and change rows of the source; what was there before is kept in the batch."""
     # Two imports into one source take turns.
+    assert batch.source_id is not None
     PriceSource.objects.select_for_update().get(pk=batch.source_id)
     counts = _compare(batch, rows)
     table, value, _numeric, same = _TEMPORARY[batch.kind]
