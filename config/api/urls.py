@@ -1,0 +1,42 @@
+"""Paths of the API."""
+
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
+
+from config.api import agreements, clients, mandates, models, portfolios, reference, reports, trading
+
+router = SimpleRouter(use_regex_path=False)
+for prefix, viewset in (
+    ("clients", clients.Clients),
+    ("mandates", mandates.Mandates),
+    ("instructions", mandates.Instructions),
+    ("portfolios", portfolios.Portfolios),
+    ("accounts", portfolios.Accounts),
+    ("holdings", portfolios.Holdings),
+    ("transactions", portfolios.Transactions),
+    ("valuations", portfolios.Valuations),
+    ("orders", trading.Orders),
+    ("allocations", trading.Allocations),
+    ("settlements", trading.Settlements),
+    ("securities", reference.Securities),
+    ("prices", reference.Prices),
+    ("exchange-rates", reference.ExchangeRates),
+    ("offers", models.Offers),
+    ("models", models.Models),
+    ("versions", models.Versions),
+    ("views", models.Views),
+    ("reports", reports.Reports),
+    ("releases", reports.Releases),
+    ("agreements", agreements.Agreements),
+    ("streams", agreements.Streams),
+):
+    router.register(prefix, viewset, basename=prefix)
+
+app_name = "api"
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    path("redoc/", SpectacularRedocView.as_view(url_name="api:schema"), name="redoc"),
+    path("", include(router.urls)),
+]
