@@ -5,7 +5,7 @@ import uuid
 
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -51,10 +51,17 @@ def run_import(batch_id: str) -> None:
     batch = ImportBatch.objects.select_related("source").get(pk=batch_id)
     try:
         batch = write_import(batch=batch)
-    except DomainError as error:
-        batch.state = ImportBatch.State.FAILED
-        batch.summary = {**batch.summary, "failure": str(error.message)}
-        batch.save(update_fields=["state", "summary"])
+    except (DomainError, DatabaseError, SoftTimeLimitExceeded) as error:
+        # What was written before stays until somebody imports again or undoes it.
+        why = (
+            error.message
+            if isinstance(error, DomainError)
+            else _("The import broke off. Import again, or undo it.")
+        )
+        summary = {**batch.summary, "failure": str(why)}
+        ImportBatch.objects.filter(pk=batch.pk).update(state=ImportBatch.State.FAILED, summary=summary)
+        if not isinstance(error, DomainError):
+            raise
         return
     if batch.summary.get("since"):
         revalue_after(batch, datetime.date.fromisoformat(batch.summary["since"]))

@@ -105,8 +105,9 @@ def detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "errors": batch.summary.get("errors", [])[:SHOWN_ERRORS],
         "more_errors": max(0, batch.summary.get("error_count", 0) - SHOWN_ERRORS),
         "is_running": batch.state in (ImportBatch.State.QUEUED, ImportBatch.State.RUNNING),
-        "may_confirm": batch.state == ImportBatch.State.PREVIEW and bool(batch.rows_total),
-        "may_undo": batch.state == ImportBatch.State.DONE,
+        "may_confirm": batch.state in (ImportBatch.State.PREVIEW, ImportBatch.State.FAILED)
+        and bool(batch.rows_total),
+        "may_undo": batch.state in (ImportBatch.State.DONE, ImportBatch.State.FAILED),
     }
     is_part = bool(getattr(request, "htmx", False))
     return render(
@@ -132,7 +133,8 @@ def confirm(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     ]
     try:
         with transaction.atomic():
-            confirm_import(batch=batch, by=request.user, create=create_)
+            is_first = batch.state == ImportBatch.State.PREVIEW
+            confirm_import(batch=batch, by=request.user, create=create_ if is_first else None)
             run_import.delay_on_commit(str(batch.pk))
     except DomainError as error:
         messages.error(request, error.message)

@@ -212,7 +212,7 @@ def holdings(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     as_of = min(max(as_of, portfolio.opened_on), today)
     if as_of == today:
         rows = list(Holding.objects.current().filter(portfolio=portfolio).select_related("security"))
-        shown_day = rows[0].as_of if rows else today
+        shown_day = max((row.price_date for row in rows if row.price_date), default=today)
     else:
         rows = derive_holdings([portfolio], as_of)[portfolio.pk]
         shown_day = as_of

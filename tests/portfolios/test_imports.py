@@ -238,3 +238,29 @@ def test_the_shared_data_has_the_formats_that_are_read(source):
         "2026-10-29",
         "2026-10-30",
     )
+
+
+def test_an_import_that_breaks_off_says_so_and_can_be_repeated(source, apple, monkeypatch):
+    from django.db import DatabaseError
+
+    from portfolios import tasks
+    from portfolios.services.imports import batches
+
+    batch = confirm_import(batch=_preview(b"Date,AAPL\n2026-03-02,100\n", source), by=None)
+    write = batches._write
+
+    def fail(*_args):
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(batches, "_write", fail)
+    with pytest.raises(DatabaseError):
+        tasks.run_import(str(batch.pk))
+    batch.refresh_from_db()
+    assert batch.state == "failed"
+    assert "Import again" in batch.summary["failure"]
+    monkeypatch.setattr(batches, "_write", write)
+    tasks.run_import(str(confirm_import(batch=batch, by=None).pk))
+    batch.refresh_from_db()
+    assert (batch.state, Price.objects.count()) == ("done", 1)
+    undo_import(batch=batch, by=None)
+    assert not Price.objects.exists()

@@ -8,6 +8,8 @@ from decimal import Decimal as D
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.jobs import create_job
+from portfolios import tasks
 from portfolios.calculations.daily import INDEX_PLACES
 from portfolios.calculations.returns import DailyValue, time_weighted_return
 from portfolios.models import Holding, Portfolio, Price, PriceSource, Security, Valuation
@@ -209,10 +211,24 @@ def test_the_number_of_queries_does_not_grow_with_the_book(in_aurora: Cast):
 
     def queries(numbers: range) -> int:
         portfolios = [make.portfolio(in_aurora.unit, f"P-{n}") for n in numbers]
-        entries = [make.deposit(p, 1000) for p in portfolios] + [make.buy(p, apple, 5, 10, 1) for p in portfolios]
+        entries = [make.deposit(p, 1000) for p in portfolios] + [
+            make.buy(p, apple, 5, 10, 1) for p in portfolios
+        ]
         book(entries=entries, by=None, refreshing=False)
         with CaptureQueriesContext(connection) as captured:
             refresh(portfolio_ids=[p.pk for p in portfolios])
         return len([query for query in captured if not query["sql"].startswith("SET search_path")])
 
     assert queries(range(1)) == queries(range(1, 7)) <= 40
+
+
+def test_a_person_sees_how_far_the_valuation_is(in_aurora: Cast):
+    apple = make.security()
+    make.prices(apple, dict.fromkeys(range(3), 10))
+    portfolio = make.portfolio(in_aurora.unit)
+    book(entries=[make.deposit(portfolio, 100)], by=None, refreshing=False)
+    job = create_job(kind="value_portfolios", title="Value", by=in_aurora.manager)
+    tasks.value_portfolios(None, str(job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.done, job.total) == ("done", 1, 1)
+    assert _values(portfolio)[make.day(2)] == 100

@@ -76,10 +76,9 @@ def confirm_import(
     batch.state = State.QUEUED
     batch.options = {
         **batch.options,
-        "create": create or [],
+        "create": create if create is not None else batch.options.get("create", []),
         # All rows that the batch adds bear this instant, by which they are found again.
-        "written_at": timezone.now().isoformat(),
-        "before": 0,
+        "written_at": batch.options.get("written_at") or timezone.now().isoformat(),
     }
     batch.save(update_fields=["state", "options"])
     audit("confirm_import", batch, by=by, kind=batch.kind)
@@ -109,7 +108,8 @@ def run_import(*, batch: ImportBatch) -> ImportBatch:
             batch.save(update_fields=["rows_done", "rows_total", "before"])
     if counts["new"] or counts["changed"]:
         since = min(row.date for _owner, row in rows)
-    batch.state, batch.finished_at = State.DONE, timezone.now()
+    # The file is not needed any more: what it changed is known without it.
+    batch.state, batch.finished_at, batch.content = State.DONE, timezone.now(), b""
     batch.summary = {
         **batch.summary,
         **counts,
