@@ -55,7 +55,8 @@ class PersonFilter(django_filters.FilterSet):
         """Return the people who are active, invited, or neither."""
         if value == "active":
             return queryset.filter(is_active=True)
-        return queryset.filter(is_active=False, is_invited=value == "invited")
+        # Annotated by the list of people.
+        return queryset.filter(Q(is_invited=value == "invited"), is_active=False)
 
 
 class TokenFilter(django_filters.FilterSet):

@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -156,7 +155,9 @@ class TokenForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["user"].queryset = User.objects.filter(is_active=True)
+        users = self.fields["user"]
+        assert isinstance(users, forms.ModelChoiceField)
+        users.queryset = User.objects.filter(is_active=True)
         self.fields["expires_on"].initial = timezone.localdate() + datetime.timedelta(days=90)
 
     def expires_at(self) -> datetime.datetime:
@@ -167,8 +168,6 @@ class TokenForm(forms.ModelForm):
 
 class ProfileForm(forms.ModelForm):
     """What a person chooses for oneself."""
-
-    time_zone = forms.ChoiceField(label=_("Time zone"))
 
     class Meta:
         model = User
@@ -181,13 +180,5 @@ class ProfileForm(forms.ModelForm):
         zones = sorted(
             zone for zone in zoneinfo.available_timezones() if "/" in zone and not zone.startswith("Etc/")
         )
-        self.fields["time_zone"].choices = [
-            ("UTC", "UTC"),
-            *((zone, zone.replace("_", " ")) for zone in zones),
-        ]
-
-    def clean_time_zone(self) -> str:
-        zone: str = self.cleaned_data["time_zone"]
-        if zone not in zoneinfo.available_timezones():
-            raise ValidationError(_("Choose a time zone of the list."))
-        return zone
+        choices = [("UTC", "UTC"), *((zone, zone.replace("_", " ")) for zone in zones)]
+        self.fields["time_zone"] = forms.ChoiceField(label=_("Time zone"), choices=choices)

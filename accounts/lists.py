@@ -135,7 +135,7 @@ class ListView(SignedIn, ExportMixin, SingleTableView):
     empty_title: Any = _("Nothing here yet")
     empty_text: Any = ""
     # (label, URL) of the first step
-    empty_action: tuple[Any, str] | None = None
+    empty_action: tuple[Any, Any] | None = None
 
     def get_filterset(self, queryset: QuerySet[Any]) -> Any:
         """Return the filter bound to the URL, or None."""
@@ -176,7 +176,7 @@ class ListView(SignedIn, ExportMixin, SingleTableView):
     def get_dataset_kwargs(self) -> dict[str, Any]:
         return {"title": slugify(str(self.title))[:30] or "list"}
 
-    def get_empty_action(self) -> tuple[Any, str] | None:
+    def get_empty_action(self) -> tuple[Any, Any] | None:
         """Return the label and URL of the first step, where there is one."""
         return self.empty_action
 
@@ -207,7 +207,12 @@ class ListView(SignedIn, ExportMixin, SingleTableView):
 
     def _is_partial(self) -> bool:
         htmx = getattr(self.request, "htmx", None)
-        return bool(htmx) and not htmx.history_restore_request and htmx.target in {"list", "list-rows"}
+        return (
+            htmx is not None
+            and bool(htmx)
+            and not htmx.history_restore_request
+            and htmx.target in {"list", "list-rows"}
+        )
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         response = super().render_to_response(context, **kwargs)

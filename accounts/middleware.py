@@ -49,7 +49,7 @@ class PreferencesMiddleware:
         # A thread serves one request after another: nobody inherits the choice of the one before.
         formatting.hide_amounts(False)
         user = getattr(request, "user", None)
-        is_tenant = getattr(request, "tenant", None) is not None and request.tenant.schema_name != "public"
+        is_tenant = getattr(getattr(request, "tenant", None), "schema_name", "public") != "public"
         if is_tenant and user is not None and user.is_authenticated:
             translation.activate(user.language)
             request.LANGUAGE_CODE = translation.get_language()

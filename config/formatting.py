@@ -203,10 +203,12 @@ def column_header(table: Any, column: Any) -> str:
 
 @register.simple_tag(takes_context=True)
 def render_list(context: RequestContext, table: Any, target: str = "") -> SafeString:
-    """Show a table; ``target`` is the id of the part that its sort links replace."""
-    return get_template(table.template_name).render(
-        {"table": table, "table_target": target}, context["request"]
-    )
+    """Show a table; ``target`` is the id of the part that its sort links replace.
+
+    Without a target they load the page. On a page that is no list, the part is taken out of the page.
+    """
+    values = {"table": table, "table_target": target, "is_part_of_page": target != "list-rows"}
+    return SafeString(get_template(table.template_name).render(values, context["request"]))
 
 
 @register.filter
@@ -227,7 +229,7 @@ def with_class(field: BoundField, css: str) -> SafeString:
     if isinstance(field.field.widget, forms.Select):
         css = css.replace("form-control", "form-select")
     invalid = "is-invalid" if field.errors else ""
-    attrs = {"class": " ".join(part for part in (css, given, invalid) if part)}
+    attrs: dict[str, str | bool] = {"class": " ".join(part for part in (css, given, invalid) if part)}
     if field.errors:
         attrs["aria-invalid"] = "true"
         attrs["aria-describedby"] = f"{field.auto_id}_error"

@@ -206,13 +206,13 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     if tenant is None or tenant.schema_name == "public":
         return {}
     user = getattr(request, "user", None)
-    signed_in = isinstance(user, User)
+    if not isinstance(user, User):
+        return {"institution": tenant, "is_signed_in": False}
+    roles = roles_of(user)
     return {
         "institution": tenant,
-        "navigation_sections": list(_shown(user, request.path)) if isinstance(user, User) else [],
-        "is_signed_in": signed_in,
-        "user_roles": ", ".join(str(role.label) for role in Role if role in roles_of(user))
-        if signed_in
-        else "",
+        "is_signed_in": True,
+        "navigation_sections": list(_shown(user, request.path)),
+        "user_roles": ", ".join(str(role.label) for role in Role if role in roles),
         "languages": [(code, code.upper()) for code, _name in settings.LANGUAGES],
     }

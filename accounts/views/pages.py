@@ -27,7 +27,7 @@ from accounts.models import AuditEntry, Job, User
 from accounts.rights import can
 from accounts.search import SHORTEST, search
 from accounts.tables import AuditTable
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 
 SIGN_IN_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 # htmx stops to poll on this status.
@@ -35,13 +35,13 @@ STOP_POLLING = 286
 
 
 @signed_in()
-def home(request: HttpRequest) -> HttpResponseBase:
+def home(request: PersonRequest) -> HttpResponseBase:
     """Lead each person to the page where their day starts."""
     return redirect(import_string(settings.FIRST_PAGE_RESOLVER)(request.user))
 
 
 @signed_in()
-def profile(request: HttpRequest) -> HttpResponseBase:
+def profile(request: PersonRequest) -> HttpResponseBase:
     """Show and change one's own name and preferences."""
     person = User.objects.get(pk=request.user.pk)
     form = ProfileForm(request.POST or None, instance=person)
@@ -55,10 +55,9 @@ def profile(request: HttpRequest) -> HttpResponseBase:
 
 @require_POST
 @signed_in()
-def preferences(request: HttpRequest) -> HttpResponseBase:
+def preferences(request: PersonRequest) -> HttpResponseBase:
     """Change one preference from the user menu and go back to the page."""
     user = request.user
-    assert isinstance(user, User)
     changed = []
     if request.POST.get("theme") in User.Theme.values:
         user.theme = request.POST["theme"]
@@ -118,17 +117,16 @@ def accept_invitation(request: HttpRequest, secret: str) -> HttpResponseBase:
 
 
 @signed_in()
-def search_page(request: HttpRequest) -> HttpResponseBase:
+def search_page(request: PersonRequest) -> HttpResponseBase:
     """Show what the person may see of the words looked for."""
     query = request.GET.get("q", "").strip()
     user = request.user
-    assert isinstance(user, User)
     context = {
         "search_query": query,
         "groups": search(user, query),
         "is_too_short": len(query) < SHORTEST,
     }
-    is_part = getattr(request, "htmx", False) and request.htmx.target == "results"
+    is_part = request.htmx and request.htmx.target == "results"
     response = render(request, "accounts/_results.html" if is_part else "accounts/search.html", context)
     response["Vary"] = "HX-Request, HX-Target, Cookie"
     return response
@@ -140,14 +138,14 @@ def _jobs(user: User) -> QuerySet[Job]:
 
 
 @signed_in()
-def job(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def job(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Show how far a job is; works without scripts too."""
     found = get_object_or_404(_jobs(request.user), pk=pk)
     return render(request, "accounts/job_detail.html", {"job": found})
 
 
 @signed_in()
-def job_state(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def job_state(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Answer a poll with how far the job is; the last answer ends the polling."""
     found = get_object_or_404(_jobs(request.user), pk=pk)
     is_job_page = "page" in request.GET

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse, reverse_lazy
 from django.utils import timezone
@@ -22,7 +22,7 @@ from accounts.models import Invitation, User
 from accounts.rights import can
 from accounts.services import grants
 from accounts.tables import PersonTable
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 
 READ = ("people.edit", "people.read")
 CANDIDATES = 10
@@ -54,7 +54,7 @@ class PersonList(ListView):
 
 
 @signed_in("people.edit")
-def invite(request: HttpRequest) -> HttpResponseBase:
+def invite(request: PersonRequest) -> HttpResponseBase:
     """Invite a person by e-mail."""
     form = InvitationForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -76,7 +76,7 @@ def invite(request: HttpRequest) -> HttpResponseBase:
     return render(request, "accounts/person_form.html", {"form": form, "is_new": True})
 
 
-def _deliver(request: HttpRequest, invitation: Invitation, secret: str) -> None:
+def _deliver(request: PersonRequest, invitation: Invitation, secret: str) -> None:
     link = request.build_absolute_uri(reverse("accounts:invitation", args=[secret]))
     institution = getattr(request, "tenant", None)
     try:
@@ -92,12 +92,12 @@ def _deliver(request: HttpRequest, invitation: Invitation, secret: str) -> None:
 
 
 @signed_in(READ)
-def detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Show a person's roles, grants and tokens."""
     return _page(request, get_object_or_404(people(), pk=pk))
 
 
-def _page(request: HttpRequest, person: User, *, role_form: RoleForm | None = None) -> HttpResponseBase:
+def _page(request: PersonRequest, person: User, *, role_form: RoleForm | None = None) -> HttpResponseBase:
     kind, words = request.GET.get("kind", "client"), request.GET.get("q", "").strip()
     found: list[tuple[uuid.UUID, str]] = []
     may_edit = can(request.user, "people.edit")
@@ -121,7 +121,7 @@ def _page(request: HttpRequest, person: User, *, role_form: RoleForm | None = No
 
 
 @signed_in("people.edit")
-def edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Change how a person is named."""
     person = get_object_or_404(User, pk=pk)
     form = PersonForm(request.POST or None, instance=person)
@@ -134,7 +134,7 @@ def edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 @require_POST
 @signed_in("people.edit")
-def add_role(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def add_role(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Give a person a role."""
     person = get_object_or_404(people(), pk=pk)
     form = RoleForm(request.POST)
@@ -149,7 +149,7 @@ def add_role(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
     return _page(request, person, role_form=form)
 
 
-def _attempt(request: HttpRequest, change: Any, done: str) -> None:
+def _attempt(request: PersonRequest, change: Any, done: str) -> None:
     """Make a change and say so, or say why it was refused."""
     try:
         change()
@@ -161,7 +161,7 @@ def _attempt(request: HttpRequest, change: Any, done: str) -> None:
 
 @require_POST
 @signed_in("people.edit")
-def remove_role(request: HttpRequest, pk: uuid.UUID, assignment: uuid.UUID) -> HttpResponseBase:
+def remove_role(request: PersonRequest, pk: uuid.UUID, assignment: uuid.UUID) -> HttpResponseBase:
     """Take a role away."""
     person = get_object_or_404(User, pk=pk)
     held = get_object_or_404(person.role_assignments, pk=assignment)
@@ -173,7 +173,7 @@ def remove_role(request: HttpRequest, pk: uuid.UUID, assignment: uuid.UUID) -> H
 
 @require_POST
 @signed_in("people.edit")
-def add_grant(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def add_grant(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Let a person see one client or portfolio."""
     person = get_object_or_404(User, pk=pk)
     try:
@@ -193,7 +193,7 @@ def add_grant(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 @require_POST
 @signed_in("people.edit")
-def remove_grant(request: HttpRequest, pk: uuid.UUID, grant: int) -> HttpResponseBase:
+def remove_grant(request: PersonRequest, pk: uuid.UUID, grant: int) -> HttpResponseBase:
     """Take a single grant away."""
     person = get_object_or_404(User, pk=pk)
     _attempt(
@@ -206,7 +206,7 @@ def remove_grant(request: HttpRequest, pk: uuid.UUID, grant: int) -> HttpRespons
 
 @require_POST
 @signed_in("people.edit")
-def deactivate(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def deactivate(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Shut a person out."""
     person = get_object_or_404(User, pk=pk)
     _attempt(
@@ -219,7 +219,7 @@ def deactivate(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 @require_POST
 @signed_in("people.edit")
-def reactivate(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def reactivate(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Let a person in again."""
     person = get_object_or_404(User, pk=pk)
     _attempt(
@@ -232,7 +232,7 @@ def reactivate(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 @require_POST
 @signed_in("people.edit")
-def invite_again(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def invite_again(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Send a new invitation; the earlier link ends."""
     person = get_object_or_404(User, pk=pk)
     try:

@@ -4,7 +4,7 @@ import uuid
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
@@ -19,7 +19,7 @@ from accounts.forms import TokenForm, show_error
 from accounts.lists import ListView
 from accounts.models import ApiToken
 from accounts.tables import TokenTable
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 
 
 class TokenList(ListView):
@@ -40,7 +40,7 @@ class TokenList(ListView):
 
 @never_cache
 @signed_in("token.edit")
-def create(request: HttpRequest) -> HttpResponseBase:
+def create(request: PersonRequest) -> HttpResponseBase:
     """Create a token and show it, once."""
     form = TokenForm(request.POST or None, initial={"user": request.GET.get("user")})
     if request.method == "POST" and form.is_valid():
@@ -62,7 +62,7 @@ def create(request: HttpRequest) -> HttpResponseBase:
 
 @require_POST
 @signed_in("token.edit")
-def revoke(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def revoke(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """End a token at once."""
     token = get_object_or_404(ApiToken, pk=pk)
     services.revoke_token(token=token, by=request.user)

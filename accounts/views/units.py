@@ -5,7 +5,7 @@ import uuid
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -15,11 +15,11 @@ from accounts.errors import DomainError
 from accounts.forms import UnitForm, show_error, tree_of
 from accounts.models import Unit
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 
 
 @signed_in(("people.edit", "people.read"))
-def tree(request: HttpRequest) -> HttpResponseBase:
+def tree(request: PersonRequest) -> HttpResponseBase:
     """Show the units with how many people hold a role in each."""
     units = Unit.objects.annotate(people=Count("role_assignments__user", distinct=True))
     context = {"units": tree_of(units), "may_edit": can(request.user, "people.edit")}
@@ -27,7 +27,7 @@ def tree(request: HttpRequest) -> HttpResponseBase:
 
 
 @signed_in("people.edit")
-def create(request: HttpRequest) -> HttpResponseBase:
+def create(request: PersonRequest) -> HttpResponseBase:
     """Create a unit."""
     form = UnitForm(request.POST or None, initial={"parent": request.GET.get("parent")})
     if request.method == "POST" and form.is_valid():
@@ -42,7 +42,7 @@ def create(request: HttpRequest) -> HttpResponseBase:
 
 
 @signed_in("people.edit")
-def edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Rename or move a unit."""
     unit = get_object_or_404(Unit, pk=pk)
     form = UnitForm(request.POST or None, instance=unit)
@@ -65,7 +65,7 @@ def edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 @require_POST
 @signed_in("people.edit")
-def delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def delete(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Delete a unit that nothing belongs to."""
     unit = get_object_or_404(Unit, pk=pk)
     try:
