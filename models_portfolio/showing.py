@@ -207,7 +207,7 @@ def weights_or_problem(book: ModelBook, model_id: uuid.UUID) -> tuple[ModelWeigh
 
 
 def asset_class_chart(rows: list[WeightRow]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the option and the table of a ring of asset classes."""
+    """Return the option and the table of bars by asset class."""
     from accounts.formatting import percent
 
     totals: dict[str, Decimal] = {}
@@ -216,16 +216,11 @@ def asset_class_chart(rows: list[WeightRow]) -> tuple[dict[str, Any], dict[str, 
     ordered = sorted(totals.items(), key=lambda item: -item[1])
     option = {
         "roboblock": {"format": "percent"},
-        "tooltip": {"trigger": "item"},
-        "series": [
-            {
-                "type": "pie",
-                "radius": ["45%", "70%"],
-                "center": ["50%", "56%"],
-                "label": {"show": False},
-                "data": [{"name": name, "value": weight} for name, weight in ordered],
-            }
-        ],
+        "tooltip": {"trigger": "axis"},
+        "grid": {"left": 4, "right": 24, "top": 4, "bottom": 4, "containLabel": True},
+        "xAxis": {"type": "value"},
+        "yAxis": {"type": "category", "inverse": True, "data": [name for name, _weight in ordered]},
+        "series": [{"type": "bar", "barMaxWidth": 18, "data": [weight for _name, weight in ordered]}],
     }
     table = {
         "headers": [_("Asset class"), _("Weight")],

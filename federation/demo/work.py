@@ -14,6 +14,8 @@ from clients.services import (
 )
 from federation.demo.build import BY_CODE, Stage, advisors
 from federation.demo.relationships import Relationships
+from models_portfolio.models import ModelPortfolio, ModelVersion
+from models_portfolio.services import accept, refresh_drift
 from portfolios.models import BankEntry, Portfolio
 from trading.models import Block, Settlement
 from trading.services import approve, propose, record_execution, record_failure, send, submit
@@ -126,6 +128,17 @@ def decide(stage: Stage, fates: dict[Mandate, str]) -> None:
                 )
 
 
+def follow_received_models(stage: Stage) -> None:
+    """Let Meadow have accepted all but the newest version of each model: that one waits for it."""
+    with stage.inside("meadow"):
+        manager = people(Role.PORTFOLIO_MANAGER)[0]
+        for model in ModelPortfolio.objects.received().current():
+            published = ModelVersion.objects.filter(model=model, effective_from__lte=stage.today)
+            for version in published.order_by("-effective_from", "-number")[1:2]:
+                accept(version=version, by=manager)
+        refresh_drift()
+
+
 def fill_manager_lists(stage: Stage, instructions: list[ClientInstruction]) -> None:
     """Let cash arrive at Aurora, propose, trade, and let a settlement fail."""
     with stage.inside("aurora"):
@@ -171,7 +184,8 @@ def fill_manager_lists(stage: Stage, instructions: list[ClientInstruction]) -> N
 def _fill(block: Block, number: int, *, whole: bool) -> None:
     acknowledge(block_id=block.pk)
     price = block.orders.first().proposal.lines.get(security=block.security).price
-    quantity = block.quantity if whole else (block.quantity / 2).quantize(block.security.lot_size)
+    step = block.security.lot_size or Decimal(1).scaleb(-block.security.quantity_decimals)
+    quantity = block.quantity if whole else block.quantity / 2 // step * step
     if quantity:
         record_execution(
             block_id=block.pk, quantity=quantity, price=price, reference=f"DEMO-{block.pk.hex[-12:]}-{number}"

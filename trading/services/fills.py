@@ -59,7 +59,7 @@ def record_execution(*, block_id: uuid.UUID, quantity: Decimal, price: Decimal, 
     """Record a fill and divide it among the block's orders; return it.
 
     ``reference`` is the broker's: the same one again changes nothing, so that a message may come
-    twice. Raises DomainError for a fill of more than is left.
+    twice. Raises DomainError for a fill of more than is left, or of a broken lot that is not all of it.
     """
     block = Block.objects.select_for_update().select_related("security").get(pk=block_id)
     known = Execution.objects.filter(reference=reference).first()
@@ -71,6 +71,12 @@ def record_execution(*, block_id: uuid.UUID, quantity: Decimal, price: Decimal, 
             "overfilled",
             _("A fill of %(quantity)s is more than the %(left)s left.")
             % {"quantity": quantity, "left": left},
+        )
+    lot = _lot_of(block.security)
+    if quantity % lot and quantity != left:
+        raise DomainError(
+            "broken_lot",
+            _("A fill of %(quantity)s is no multiple of %(lot)s.") % {"quantity": quantity, "lot": lot},
         )
     execution = Execution.objects.create(
         block=block, quantity=quantity, price=price, executed_at=timezone.now(), reference=reference
@@ -103,7 +109,7 @@ def _allocate(block: Block, execution: Execution, orders: list[Order]) -> list[A
         )
         for order in orders
     ]
-    lot = block.security.lot_size or Decimal(1).scaleb(-block.security.quantity_decimals)
+    lot = _lot_of(block.security)
     parts = {p.id: p.quantity for p in allocate_fill(members, execution.quantity, lot=lot) if p.quantity}
     total = rounded(gross_of(block.security, execution.quantity, execution.price), block.currency)
     amounts = allocate_amount(total, parts, decimals=minor_units(block.currency))
@@ -133,6 +139,10 @@ def _allocate(block: Block, execution: Execution, orders: list[Order]) -> list[A
             )
         )
     return Allocation.objects.bulk_create(allocations)
+
+
+def _lot_of(security: Security) -> Decimal:
+    return security.lot_size or Decimal(1).scaleb(-security.quantity_decimals)
 
 
 def _market_of(security: Security, currency: str) -> str:

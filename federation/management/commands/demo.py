@@ -53,6 +53,7 @@ class Command(BaseCommand):
             instructions = work.ask_for_cash(stage)
             drain()
             work.decide(stage, fates)
+            work.follow_received_models(stage)
             work.fill_manager_lists(stage, instructions)
             drain()
 
