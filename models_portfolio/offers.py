@@ -182,8 +182,26 @@ def _plain(value: Decimal) -> str:
     return format(value.normalize(), "f")
 
 
+def terms_of(offer: Offer) -> dict[str, Any]:
+    """Return an offer's terms as they are kept with a signature: plain JSON, fractions and amounts as text."""
+    return {
+        "offer": offer.name,
+        "model": offer.model.name,
+        "risk_level": offer.risk_level,
+        "currency": offer.currency,
+        "minimum_amount": _plain(offer.minimum_amount),
+        "management_fee": _plain(offer.management_fee),
+        "custody_fee": _plain(offer.custody_fee),
+        "product_cost": _plain(offer.product_cost),
+        "total_cost": _plain(offer.management_fee + offer.custody_fee + offer.product_cost),
+        "horizon_years": offer.horizon_years,
+        "documents": offer.documents,
+        "summary": offer.summary,
+    }
+
+
 def choice_of(card: Card) -> Choice:
-    """Return an offer as a choice, with its terms as they are kept with the signature."""
+    """Return an offer as a choice, with its terms."""
     offer = card.offer
     return Choice(
         offer=offer.pk,
@@ -191,17 +209,5 @@ def choice_of(card: Card) -> Choice:
         agreement=offer.agreement,
         manager_name=card.manager,
         reasons_against=card.reasons,
-        terms={
-            "model": offer.model.name,
-            "risk_level": offer.risk_level,
-            "currency": offer.currency,
-            "minimum_amount": _plain(offer.minimum_amount),
-            "management_fee": _plain(offer.management_fee),
-            "custody_fee": _plain(offer.custody_fee),
-            "product_cost": _plain(offer.product_cost),
-            "total_cost": _plain(card.total_cost),
-            "horizon_years": offer.horizon_years,
-            "documents": offer.documents,
-            "summary": offer.summary,
-        },
+        terms=terms_of(offer),
     )

@@ -135,8 +135,8 @@ def _allocation_option(slices: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         "series": [
             {
                 "type": "pie",
-                "radius": ["52%", "82%"],
-                "center": ["32%", "50%"],
+                "radius": ["46%", "72%"],
+                "center": ["28%", "50%"],
                 "label": {"show": False},
                 "data": [{"name": name, "value": amount} for name, amount in slices],
             }

@@ -26,6 +26,7 @@ from clients.numbers import next_client_number, next_mandate_number
 from federation.demo.cast import COMPANIES, FIRST_NAMES, LAST_NAMES
 from federation.demo.plans import DemoModel, at_nine
 from models_portfolio.models import Offer
+from models_portfolio.offers import terms_of
 
 DISCLOSURE_TEXT = "2024-01"
 
@@ -203,15 +204,7 @@ class Relationships:
                 offer=offer.pk,
                 offer_name=offer.name,
                 manager_name=manager_name,
-                terms={
-                    "offer": offer.name,
-                    "risk_level": offer.risk_level,
-                    "management_fee": str(offer.management_fee),
-                    "custody_fee": str(offer.custody_fee),
-                    "product_cost": str(offer.product_cost),
-                    "minimum_amount": str(offer.minimum_amount),
-                    "currency": offer.currency,
-                },
+                terms=terms_of(offer),
                 currency=currency,
                 amount=amount,
                 risk_profile=profile,
