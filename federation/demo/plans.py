@@ -180,7 +180,7 @@ def offer(demo: DemoModel, model: ModelPortfolio, agreement: uuid.UUID | None) -
         summary=demo.description,
         risk_level=demo.risk_level,
         currency="EUR",
-        minimum_amount=demo.minimum,
+        minimum_amount=Decimal(demo.minimum),
         management_fee=Decimal(demo.fee),
         custody_fee=Decimal("0.0015"),
         product_cost=Decimal("0.0018"),
