@@ -231,9 +231,9 @@ class Bench:
             yield
 
     def _empty(self) -> None:
+        self._forget_log()
         with self._as_mirror():
             self._execute("TRUNCATE beta.portfolios_transaction CASCADE")
-        self._forget_log()
 
     def _forget_log(self) -> None:
         while run_batch(self.stream.pk) != Outcome.IDLE:

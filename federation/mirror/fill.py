@@ -8,6 +8,8 @@ from federation.mirror.keys import BATCH_KEYS, WITH_BRANCHES, Keys
 from federation.models import Stream
 from federation.scope import KINDS, Flow, Kind, by_label
 
+# The first chunk; later ones follow from how much hangs off the roots.
+FIRST_CHUNK = 50
 # Roots in the order they are filled; after them, what a receiver may still hold of the owner's that
 # hangs off no root any more.
 _SWEPT = ("clients.Client", "models_portfolio.ModelPortfolio", "portfolios.Benchmark")
@@ -42,8 +44,8 @@ def _root_ids(flow: Flow, kind: Kind) -> sql.Composed:
 def begin(cursor: Any, stream: Stream, flow: Flow) -> None:
     """Start at the first root; nothing to do where nothing is shared."""
     roots = _roots(flow)
-    stream.fill_kind, stream.fill_after, stream.fill_done, stream.fill_chunk = "", None, 0, 50
-    stream.fill_total = 0
+    stream.fill_kind, stream.fill_after, stream.fill_done = "", None, 0
+    stream.fill_total, stream.fill_chunk = 0, FIRST_CHUNK
     for kind in roots:
         cursor.execute(sql.SQL("SELECT count(*) FROM ({}) roots").format(_root_ids(flow, kind)))
         stream.fill_total += cursor.fetchone()[0]

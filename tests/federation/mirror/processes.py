@@ -1,0 +1,84 @@
+"""Real workers and a real dispatcher, on the database and Redis of a test."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from config.embedded.paths import PROJECT
+
+WORKER = [
+    "-m",
+    "celery",
+    "-A",
+    "config",
+    "worker",
+    "-Q",
+    "mirror",
+    "-l",
+    "error",
+    "--without-gossip",
+    "--without-mingle",
+]
+DISPATCHER = ["manage.py", "dispatch", "--sweep", "0.5"]
+
+
+class Processes:
+    """What a test has started; ends with it."""
+
+    def __init__(self, failpoint: Path) -> None:
+        self.failpoint = failpoint
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=PROJECT,
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._running.append(process)
+        return process
+
+    def worker(self, concurrency: int = 2) -> subprocess.Popen[bytes]:
+        """Start a worker that dies at the failpoint that the test arms."""
+        return self.start([*WORKER, "-c", str(concurrency)], MIRROR_FAILPOINT_FILE=str(self.failpoint))
+
+    def dispatcher(self) -> subprocess.Popen[bytes]:
+        return self.start(DISPATCHER)
+
+    def arm(self, name: str) -> None:
+        """Have the next process of a worker that comes to this point die there."""
+        self.failpoint.write_text(name)
+
+    def stop(self) -> None:
+        for process in self._running:
+            process.terminate()
+        for process in self._running:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextlib.contextmanager
+def processes(folder: Path) -> Iterator[Processes]:
+    started = Processes(folder / "failpoint")
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+def eventually(what: Callable[[], object], *, seconds: float = 20) -> None:
+    """Wait until something is true; AssertionError when it does not become so."""
+    until = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {seconds} s")
+        time.sleep(0.02)

@@ -1,0 +1,386 @@
+"""Faults that one process can show; the numbers are those of the list of faults."""
+
+import threading
+import uuid
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from django.utils import timezone
+
+from clients.models import Client, ContactDetail, Mandate
+from federation.mirror import batch, capture, control, keys
+from federation.mirror.batch import Outcome, run_batch
+from federation.models import Agreement, ParkedRow, Stream, StreamWork
+from portfolios.models import Holding, Portfolio, Transaction, Valuation
+from tests.federation.mirror.world import TODAY, World
+
+
+def test_f6_a_transaction_that_took_its_id_early_and_commits_late_is_delivered(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    early = world.another_connection()
+    early.execute("UPDATE harbour.clients_mandate SET answer = 'Late' WHERE id = %s", [mandate.pk])
+    with world.within("harbour"):
+        ContactDetail.objects.create(client_id=mandate.client_id, kind="phone", value="1")
+    world.drain()
+    assert world.count("aurora", ContactDetail) == 2
+    assert world.count("aurora", Mandate, answer="Late") == 0
+    early.commit()
+    early.close()
+    world.drain()
+    assert world.count("aurora", Mandate, answer="Late") == 1
+    world.assert_in_step(agreement)
+
+
+def test_f7_an_open_transaction_delays_nobody_else(world: World) -> None:
+    agreement = world.agree()
+    with world.another_connection() as unrelated:
+        unrelated.execute("UPDATE lakeside.accounts_unit SET name = name")
+        world.mandate(agreement)
+        world.drain()
+        assert world.count("aurora", Mandate) == 1
+        unrelated.rollback()
+
+
+def test_f8_what_is_rolled_back_never_crosses_and_what_was_prepared_does_on_its_commit(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    with world.within("harbour"), transaction.atomic():
+        try:
+            with transaction.atomic():
+                Mandate.objects.update(answer="Rolled back")
+                raise RuntimeError
+        except RuntimeError:
+            ContactDetail.objects.create(client_id=mandate.client_id, kind="phone", value="1")
+    with world.another_connection() as other:
+        other.autocommit = True
+        other.execute("BEGIN")
+        other.execute("UPDATE harbour.clients_mandate SET answer = 'Prepared'")
+        other.execute("PREPARE TRANSACTION 'mirror_test'")
+        world.drain()
+        with world.within("aurora"):
+            assert Mandate.objects.get().answer == ""
+            assert ContactDetail.objects.count() == 2
+        other.execute("COMMIT PREPARED 'mirror_test'")
+    world.drain()
+    assert world.count("aurora", Mandate, answer="Prepared") == 1
+
+
+def test_f9_delete_and_insert_of_one_key_truncate_and_a_changed_key_arrive(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    portfolio = world.portfolio(mandate)
+    with world.within("aurora"):
+        first = Valuation.objects.create(
+            portfolio=portfolio, date=TODAY, currency="EUR", market_value=1, is_latest=True
+        )
+    world.drain()
+    with world.within("aurora"):
+        with transaction.atomic():
+            first.delete()
+            Valuation.objects.create(
+                pk=first.pk, portfolio=portfolio, date=TODAY, currency="EUR", market_value=2
+            )
+        world.drain()
+        world.assert_in_step(agreement)
+        Valuation.objects.update(is_latest=False)
+        changed = uuid.uuid4()
+        world.execute("UPDATE aurora.portfolios_valuation SET id = %s", changed)
+        world.drain()
+        world.assert_in_step(agreement)
+    assert world.count("harbour", Valuation, pk=changed) == 1
+    world.execute("TRUNCATE aurora.portfolios_valuation")
+    world.drain()
+    assert world.count("harbour", Valuation) == 0
+
+
+def test_f10_a_portfolio_that_moves_to_a_mandate_out_of_scope_takes_its_rows_along(world: World) -> None:
+    agreement, other = world.agree(), world.agree("aurora", "lakeside")
+    here, there = world.mandate(agreement), world.mandate(other, "lakeside")
+    world.drain()
+    portfolio = world.portfolio(here, transactions=4)
+    world.drain()
+    with world.within("aurora"):
+        Portfolio.objects.update(mandate_id=there.pk)
+    world.drain()
+    assert world.count("harbour", Transaction) == world.count("harbour", Portfolio) == 0
+    assert world.count("lakeside", Transaction, portfolio_id=portfolio.pk) == 4
+    for each in (agreement, other):
+        world.assert_in_step(each)
+
+
+def test_f11_a_suspension_waits_for_the_batch_in_hand_and_none_comes_after(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    stream = world.stream(agreement, "harbour")
+    events: list[str] = []
+    inside, go_on = threading.Event(), threading.Event()
+
+    def hold(name: str) -> None:
+        if name == "before_cursor":
+            inside.set()
+            go_on.wait(10)
+
+    def suspend() -> None:
+        try:
+            world.suspend(agreement)
+            events.append("suspended")
+        finally:
+            connection.close()
+
+    def apply() -> None:
+        try:
+            run_batch(stream.pk)
+            events.append("applied")
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(batch, "failpoint", hold)
+    worker = threading.Thread(target=apply)
+    worker.start()
+    assert inside.wait(10)
+    user = threading.Thread(target=suspend)
+    user.start()
+    user.join(0.5)
+    assert user.is_alive()
+    go_on.set()
+    worker.join(10)
+    user.join(10)
+    assert sorted(events) == ["applied", "suspended"]
+    monkeypatch.undo()
+    world.mandate(agreement)
+    assert run_batch(stream.pk) == Outcome.STOPPED
+    assert world.count("aurora", Mandate) == 1
+
+
+def test_f14_mutual_agreements_do_not_echo(world: World) -> None:
+    there, back = world.agree("aurora", "harbour"), world.agree("harbour", "aurora")
+    first = world.mandate(there, "harbour")
+    second = world.mandate(back, "aurora")
+    world.drain()
+    world.portfolio(first, "aurora", transactions=3)
+    world.portfolio(second, "harbour", transactions=3)
+    world.drain()
+    before = sum(Stream.objects.values_list("rows_written", flat=True))
+    world.drain()
+    assert sum(Stream.objects.values_list("rows_written", flat=True)) == before
+    for agreement in (there, back):
+        world.assert_in_step(agreement)
+
+
+def test_f16_one_poison_row_is_parked_and_a_retry_clears_it(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    portfolio = world.portfolio(mandate)
+    world.drain()
+    world.execute(
+        "ALTER TABLE harbour.portfolios_transaction ADD CONSTRAINT poison CHECK (text <> 'Entry 77')"
+    )
+    entries = world.transactions(portfolio, 300)
+    try:
+        world.drain()
+        assert world.count("harbour", Transaction) == 299
+        parked = ParkedRow.objects.get()
+        assert (parked.key, parked.reason) == (entries[77].pk, "poison")
+    finally:
+        world.execute("ALTER TABLE harbour.portfolios_transaction DROP CONSTRAINT poison")
+    control.retry_parked(parked)
+    world.drain()
+    assert not ParkedRow.objects.exists()
+    world.assert_in_step(agreement)
+
+
+def test_f17_a_column_that_is_missing_on_one_side_stops_the_stream_with_a_reason(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    world.execute("ALTER TABLE harbour.portfolios_portfolio RENAME COLUMN manager_name TO other_name")
+    try:
+        world.portfolio(mandate)
+        stream = world.stream(agreement, "aurora")
+        assert run_batch(stream.pk) == Outcome.BROKEN
+        assert "manager_name" in Stream.objects.get(pk=stream.pk).problem
+    finally:
+        world.execute("ALTER TABLE harbour.portfolios_portfolio RENAME COLUMN other_name TO manager_name")
+    world.drain()
+    world.assert_in_step(agreement)
+    assert world.count("harbour", Portfolio) == 1
+
+
+def test_f17_a_trigger_that_is_dropped_or_disabled_is_reported_and_repaired(world: World) -> None:
+    world.execute("DROP TRIGGER mirror_update ON aurora.clients_client")
+    world.execute("ALTER TABLE aurora.clients_mandate DISABLE TRIGGER mirror_insert")
+    assert {str(found) for found in capture.differences("aurora")} == {
+        "aurora.clients_client: mirror_update is missing",
+        "aurora.clients_mandate: mirror_insert is disabled",
+    }
+    with pytest.raises(CommandError, match="2 differences"):
+        call_command("check_mirror")
+    call_command("check_mirror", "--repair")
+    assert capture.differences("aurora") == []
+
+
+def test_f18_a_log_that_is_not_the_one_that_was_followed_asks_for_a_refill(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    # A dump is restored: the log is another table, and a change was never logged.
+    world.execute("ALTER TABLE harbour.mirror_log RENAME TO former_log")
+    world.execute("CREATE TABLE harbour.mirror_log (LIKE harbour.former_log INCLUDING ALL)")
+    world.execute("ALTER TABLE harbour.clients_mandate DISABLE TRIGGER USER")
+    world.execute("UPDATE harbour.clients_mandate SET answer = 'Restored'")
+    world.execute("ALTER TABLE harbour.clients_mandate ENABLE TRIGGER USER")
+    world.execute("DROP TABLE harbour.former_log")
+    world.drain()
+    world.assert_in_step(agreement)
+    with world.within("aurora"):
+        assert Mandate.objects.get(pk=mandate.pk).answer == "Restored"
+
+
+def test_f18_a_cursor_from_the_future_asks_for_a_refill(world: World) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    Stream.objects.update(cursor="9000000000:9000000000:")
+    world.drain()
+    world.assert_in_step(agreement)
+    assert world.count("aurora", Mandate) == 1
+
+
+def test_f19_a_user_who_holds_a_row_that_leaves_is_waited_for_and_keeps_the_edit(world: World) -> None:
+    from portfolios.models import BankEntry
+
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    portfolio = world.portfolio(mandate)
+    world.drain()
+    stream = world.stream(agreement, "aurora")
+    with world.within("aurora"):
+        Portfolio.objects.all().delete()
+
+    def apply() -> None:
+        try:
+            run_batch(stream.pk)
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=apply)
+    # Harbour notes something of its own on the received portfolio while Aurora takes it away.
+    with world.within("harbour"), transaction.atomic():
+        own = BankEntry.objects.create(
+            portfolio_id=portfolio.pk, amount=1, currency="EUR", value_date=TODAY
+        ).pk
+        # What the commit does first: prove the foreign keys, which locks what they name.
+        world.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        worker.start()
+        worker.join(0.7)
+        assert worker.is_alive()
+    worker.join(20)
+    world.drain()
+    with world.within("harbour"):
+        assert BankEntry.objects.get(pk=own).portfolio.retired_at is not None
+    assert world.orphans("harbour") == []
+
+
+def test_f21_a_fill_that_is_cut_off_goes_on_where_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("federation.mirror.fill.BATCH_KEYS", 20)
+    agreement = world.agree()
+    mandates = [world.mandate(agreement) for _ in range(8)]
+    world.drain()
+    for mandate in mandates:
+        world.portfolio(mandate, transactions=10)
+    world.drain()
+    monkeypatch.setattr("federation.mirror.fill.FIRST_CHUNK", 2)
+    control.refill(world.stream(agreement, "aurora"))
+    stream = world.stream(agreement, "aurora")
+    done = []
+    while run_batch(stream.pk) == Outcome.MORE:
+        done.append(Stream.objects.get(pk=stream.pk).fill_done)
+    assert done == sorted(done)
+    assert len(set(done)) > 3
+    world.drain()
+    world.assert_in_step(agreement)
+
+
+def test_f24_the_same_keys_with_other_values_in_every_institution_do_not_mix(world: World) -> None:
+    agreement, other = world.agree("aurora", "harbour"), world.agree("borealis", "lakeside")
+    key = uuid.uuid4()
+    for schema, each in (("harbour", agreement), ("lakeside", other)):
+        with world.within(schema):
+            client = Client.objects.create(pk=key, number="SAME", name=f"Client of {schema}")
+        world.mandate(each, schema, client=client)
+    world.drain()
+    for schema, source in (("aurora", "harbour"), ("borealis", "lakeside")):
+        with world.within(schema):
+            assert Client.objects.get(pk=key).name == f"Client of {source}"
+
+
+def test_a_large_change_is_cut_into_batches_and_what_is_left_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "BATCH_KEYS", 50)
+    monkeypatch.setattr(keys, "_SLICE", 20)
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    portfolio = world.portfolio(mandate)
+    world.drain()
+    world.transactions(portfolio, 180)
+    stream = world.stream(agreement, "aurora")
+    assert run_batch(stream.pk) == Outcome.MORE
+    assert StreamWork.objects.filter(stream=stream).exists()
+    world.drain()
+    assert world.count("harbour", Transaction) == 180
+    assert not StreamWork.objects.exists()
+    world.assert_in_step(agreement)
+
+
+def test_where_the_replica_role_is_not_granted_the_same_is_done_with_foreign_keys_checked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "_may_be_replica", lambda: False)
+    agreement = world.agree()
+    first, second = world.mandate(agreement), world.mandate(agreement)
+    world.drain()
+    world.portfolio(first, transactions=3)
+    world.drain()
+    world.decide(second, "rejected")
+    with world.within("aurora"):
+        Holding.objects.create(
+            portfolio=Portfolio.objects.get(), currency="EUR", quantity=1, settled_quantity=1, as_of=TODAY
+        )
+    world.drain()
+    world.assert_in_step(agreement)
+    assert world.count("aurora", Client) == 1
+    assert not ParkedRow.objects.exists()
+
+
+def test_a_narrower_version_takes_away_what_it_does_not_share(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    with world.within("harbour"):
+        Client.objects.filter(pk=mandate.client_id).update(national_id="SECRET")
+    world.drain()
+    version = Agreement.objects.get(pk=agreement.pk).version
+    version.pk, version.number = uuid.uuid4(), 2
+    version.withheld = ["clients.ContactDetail", "clients.Client.national_id"]
+    version._state.adding = True
+    version.save()
+    world.change(agreement, version=version, started_at=timezone.now())
+    with world.within("aurora"):
+        assert ContactDetail.objects.count() == 0
+        assert Client.objects.get().national_id == ""
+    with world.within("harbour"):
+        Client.objects.filter(pk=mandate.client_id).update(name="Renamed")
+    world.drain()
+    with world.within("aurora"):
+        assert (Client.objects.get().name, Client.objects.get().national_id) == ("Renamed", "")
