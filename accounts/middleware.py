@@ -6,6 +6,7 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -36,6 +37,30 @@ class ContentSecurityPolicyMiddleware:
         is_page = response.get("Content-Type", "").startswith("text/html")
         if is_page and not request.path.startswith(WITHOUT_POLICY):
             response.headers.setdefault("Content-Security-Policy", POLICY)
+        return response
+
+
+class PartMessagesMiddleware:
+    """Bring the messages of a change along when only a part of the page is answered."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        # Polls read nothing: the message may belong to the page that is about to load.
+        is_change = getattr(request, "htmx", False) and request.method not in {"GET", "HEAD"}
+        is_part = (
+            response.status_code == 200
+            and not response.streaming
+            and response.get("Content-Type", "").startswith("text/html")
+            and "HX-Redirect" not in response
+            and "HX-Refresh" not in response
+            and b"<html" not in response.content[:500]
+        )
+        if is_change and is_part and len(messages.get_messages(request)):
+            shown = render_to_string("components/messages.html", request=request)
+            response.content += f'<div id="messages" hx-swap-oob="innerHTML">{shown}</div>'.encode()
         return response
 
 

@@ -111,6 +111,7 @@ MIDDLEWARE = [
     "accounts.middleware.ContentSecurityPolicyMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "accounts.middleware.PartMessagesMiddleware",
     "accounts.middleware.PreferencesMiddleware",
     "accounts.middleware.DomainErrorMiddleware",
 ]
@@ -220,6 +221,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     # A second net below the dispatcher's own sweep.
     "sweep-streams": {"task": "federation.tasks.sweep_streams", "schedule": 30.0},
     "trim-logs": {"task": "federation.tasks.trim_logs", "schedule": 60.0},
+    "clear-away": {
+        "task": "federation.tasks.in_every_institution",
+        "schedule": crontab(hour=3, minute=40),
+        "args": ["accounts.tasks.clear_away"],
+    },
     # After midnight in UTC: settlement dates and the age of prices change with the day.
     "value-portfolios": {
         "task": "federation.tasks.in_every_institution",

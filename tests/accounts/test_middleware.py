@@ -1,0 +1,87 @@
+"""What happens around every page."""
+
+import datetime
+
+import pytest
+from django.contrib import messages
+from django.contrib.messages.storage.fallback import FallbackStorage
+from django.contrib.sessions.models import Session
+from django.http import HttpResponse
+from django.test import RequestFactory
+from django.utils import timezone
+from django_htmx.middleware import HtmxMiddleware
+
+from accounts.errors import DomainError
+from accounts.middleware import DomainErrorMiddleware, PartMessagesMiddleware
+from accounts.models import Job
+from accounts.tasks import clear_away
+
+
+def answer(method: str, content: str = "<p>part</p>", *, is_htmx: bool = True) -> str:
+    def view(request):
+        messages.success(request, "The unit is there.")
+        return HttpResponse(content)
+
+    request = getattr(RequestFactory(), method)("/", headers={"HX-Request": "true"} if is_htmx else {})
+    request.session = {}
+    request._messages = FallbackStorage(request)
+    return HtmxMiddleware(PartMessagesMiddleware(view))(request).content.decode()
+
+
+def test_a_change_that_answers_a_part_brings_its_message():
+    assert 'id="messages" hx-swap-oob="innerHTML"' in answer("post")
+    assert "The unit is there." in answer("post")
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_a_poll_takes_no_message_away(method):
+    assert "hx-swap-oob" not in answer(method)
+
+
+def test_whole_pages_show_messages_themselves():
+    assert "hx-swap-oob" not in answer("post", "<!doctype html><html>")
+    assert "hx-swap-oob" not in answer("post", is_htmx=False)
+
+
+ERROR = DomainError("closed", "The portfolio is closed. Choose another.")
+
+
+def refuse(method: str, referer: str | None = None) -> HttpResponse:
+    headers = {"referer": referer} if referer else {}
+    request = getattr(RequestFactory(), method)("/", headers=headers)
+    request.session = {}
+    request._messages = FallbackStorage(request)
+    response = DomainErrorMiddleware(lambda request: HttpResponse()).process_exception(request, ERROR)
+    response.told = [str(message) for message in messages.get_messages(request)]
+    return response
+
+
+def test_a_refused_change_leads_back_with_its_sentence(db):
+    response = refuse("post", "http://testserver/portfolios/")
+    assert (response.status_code, response.url) == (302, "http://testserver/portfolios/")
+    assert response.told == ["The portfolio is closed. Choose another."]
+
+
+@pytest.mark.parametrize("referer", [None, "https://example.test/"])
+def test_without_a_page_to_go_back_to_the_answer_is_a_conflict(db, referer):
+    response = refuse("post", referer)
+    assert response.status_code == 409
+    assert "The portfolio is closed." in response.content.decode()
+
+
+def test_other_exceptions_are_left_alone():
+    middleware = DomainErrorMiddleware(lambda request: HttpResponse())
+    assert middleware.process_exception(RequestFactory().get("/"), ValueError()) is None
+
+
+def test_the_night_clears_old_sessions_and_jobs_away(in_aurora):
+    now = timezone.now()
+    day = datetime.timedelta(days=1)
+    Session.objects.create(session_key="old", session_data="", expire_date=now - day)
+    Session.objects.create(session_key="new", session_data="", expire_date=now + day)
+    Job.objects.create(kind="x", title="old", finished_at=now - 91 * day)
+    Job.objects.create(kind="x", title="new", finished_at=now - day)
+    Job.objects.create(kind="x", title="waiting")
+    clear_away()
+    assert {session.session_key for session in Session.objects.all()} == {"new"}
+    assert {job.title for job in Job.objects.all()} == {"new", "waiting"}
