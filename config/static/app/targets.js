@@ -59,7 +59,11 @@
     const key = added && added.dataset.key;
     const same = key ? [...rows.querySelectorAll("tr")].filter((row) => row.dataset.key === key) : [];
     if (same.length > 1) added.remove();
-    if (same.length) same[0].querySelector("input[data-weight]").focus();
+    const weight = same.length ? same[0].querySelector("input[data-weight]") : null;
+    if (weight) {
+      weight.focus();
+      weight.select();
+    }
     document.querySelectorAll(".target-results").forEach((box) => box.replaceChildren());
     total(form(rows));
   });
