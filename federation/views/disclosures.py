@@ -94,9 +94,9 @@ class DisclosureLog(ListView):
         return DisclosureFilter(self.request.GET, queryset)
 
 
-@signed_in(("disclosure.read", "client.edit"))
+@signed_in()
 def client_disclosures(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Show what was disclosed of one client: a part of the client's page, or a page of its own."""
+    """Show what was disclosed of one client to whoever may see the client: part of its page, or a page of its own."""
     client = get_object_or_404(Client.objects.visible_to(user_of(request)), pk=pk)
     rows = log_of(institution_of(request), Mandate.objects.filter(client=client))
     is_part = bool(getattr(request, "htmx", False))
