@@ -247,6 +247,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 120.0,
         "args": ["trading.tasks.resume_blocks"],
     },
+    "forget-api-requests": {
+        "task": "federation.tasks.in_every_institution",
+        "schedule": crontab(minute=40),
+        "args": ["accounts.tasks.forget_api_requests"],
+    },
     "resume-reports": {
         "task": "federation.tasks.in_every_institution",
         "schedule": 120.0,
@@ -319,6 +324,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _secure else No
 SECURE_HSTS_SECONDS = 31_536_000 if _secure else 0
 
 DJANGO_TABLES2_TEMPLATE = "components/table.html"
+FILTERS_EMPTY_CHOICE_LABEL = _("All")
 
 LOGGING = {
     "version": 1,

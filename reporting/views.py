@@ -137,6 +137,13 @@ def report_order(request: HttpRequest) -> HttpResponse:
     return render(request, "reporting/report_order.html", {"form": form})
 
 
+@signed_in(MAKES)
+def report_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Lead from a portfolio to the order of a report of it."""
+    portfolio = get_object_or_404(reportable(request.user), pk=pk)
+    return redirect(f"{reverse('reporting:report_order')}?portfolio={portfolio.pk}")
+
+
 def _order(request: HttpRequest, wanted: dict[str, Any]) -> str:
     portfolios: list[Portfolio] = wanted["portfolios"]
     period = {"period_from": wanted["period_from"], "period_to": wanted["period_to"], "by": request.user}

@@ -1,6 +1,5 @@
 """Do a thing once, however often it is asked for: ``Idempotency-Key`` (IETF draft of that name)."""
 
-import datetime
 import hashlib
 import json
 from collections.abc import Callable
@@ -15,9 +14,9 @@ from rest_framework.response import Response
 
 from accounts.errors import DomainError
 from accounts.models import ApiRequest, ApiToken, User
+from accounts.tasks import REQUESTS_KEPT_FOR
 
 HEADER = "Idempotency-Key"
-KEPT_FOR = datetime.timedelta(hours=24)
 LONGEST = 100
 
 PARAMETER = OpenApiParameter(
@@ -49,7 +48,7 @@ def once(request: Request, act: Callable[[], Response]) -> Response:
     fingerprint = _fingerprint(request)
     with transaction.atomic():
         mine = ApiRequest.objects.filter(user=user, token=token, key=key)
-        mine.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()
+        mine.filter(created_at__lt=timezone.now() - REQUESTS_KEPT_FOR).delete()
         # Waits for whoever is inserting the same key now.
         ApiRequest.objects.bulk_create(
             [ApiRequest(user=user, token=token, key=key, fingerprint=fingerprint)], ignore_conflicts=True

@@ -2,9 +2,11 @@
 
 import django_filters
 from django.db.models import Prefetch
+from rest_framework import serializers
 
 from config.api.base import Listed, RecordSerializer, SecurityName, shown
 from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, Target, View
+from portfolios.models import Security
 
 
 class OfferSerializer(RecordSerializer):
@@ -53,6 +55,12 @@ class ModelVersionSerializer(RecordSerializer):
 class ModelViewSerializer(RecordSerializer):
     """A view on a security or an asset class of a version; ``tilt`` is in percentage points as a fraction."""
 
+    asset_class = serializers.ChoiceField(
+        choices=Security.AssetClass.choices,
+        allow_blank=True,
+        read_only=True,
+        help_text="Empty for one security.",
+    )
     security = SecurityName(read_only=True, allow_null=True)
 
     class Meta:

@@ -67,5 +67,7 @@ def assert_problem(response: Any, status: int, code: str) -> dict[str, Any]:
     body: dict[str, Any] = response.json()
     assert body["code"] == code, body
     assert body["status"] == status
-    assert body["detail"] and body["title"] and body["type"].endswith(code)
+    assert body["detail"]
+    assert body["title"]
+    assert body["type"].endswith(code)
     return body

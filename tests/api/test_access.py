@@ -31,7 +31,8 @@ def test_without_a_token_nothing_is_read(aurora: Institution, call: Call) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["Bearer nonsense", "Bearer rbu_000000000000_secret", "Bearer rbu__", "Basic YTpi", "Bearer", "rbu_x"]
+    "text",
+    ["Bearer nonsense", "Bearer rbu_000000000000_secret", "Bearer rbu__", "Basic YTpi", "Bearer", "rbu_x"],
 )
 def test_what_is_no_token_is_refused(text: str, aurora: Institution) -> None:
     assert_problem(bearer(aurora, text).get(ME), 401, "authentication_failed")
@@ -78,9 +79,7 @@ def test_a_role_without_the_right_does_not_write(in_aurora: Cast, aurora: Instit
 def test_the_browsers_session_writes_only_from_its_own_pages(in_aurora: Cast, aurora: Institution) -> None:
     caller = Caller(enforce_csrf_checks=True, HTTP_HOST="aurora.localhost")
     with tenant_context(aurora):
-        caller.force_login(
-            in_aurora.advisor, backend="allauth.account.auth_backends.AuthenticationBackend"
-        )
+        caller.force_login(in_aurora.advisor, backend="allauth.account.auth_backends.AuthenticationBackend")
     assert caller.get(ME).status_code == 200
     assert_problem(post(caller, "clients/", {}), 403, "permission_denied")
 
@@ -109,8 +108,12 @@ def test_a_users_token_is_no_agreements_token(in_aurora: Cast, aurora: Instituti
     assert response["Content-Type"].startswith("application/problem+json")
 
 
-@pytest.mark.parametrize("path", ["/api/", "/api/v1/", "/api/v1/nothing/", "/api/v2/clients/", "/api/v1/clients/x/"])
-def test_an_unknown_path_is_a_problem_too(path: str, in_aurora: Cast, aurora: Institution, call: Call) -> None:
+@pytest.mark.parametrize(
+    "path", ["/api/", "/api/v1/", "/api/v1/nothing/", "/api/v2/clients/", "/api/v1/clients/x/"]
+)
+def test_an_unknown_path_is_a_problem_too(
+    path: str, in_aurora: Cast, aurora: Institution, call: Call
+) -> None:
     assert_problem(call(aurora, in_aurora.operations).get(path), 404, "not_found")
 
 

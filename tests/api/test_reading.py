@@ -54,7 +54,9 @@ def furnish(cast: Cast, number: int) -> Portfolio:
         trade_date=portfolios.MONDAY, settlement_date=portfolios.MONDAY,
     )  # fmt: skip
     Settlement.objects.create(allocation=allocation, portfolio=portfolio, expected_date=portfolios.MONDAY)
-    model = ModelPortfolio.objects.create(code=f"C{number}", name=f"Model {number}", currency="EUR", risk_level=4)
+    model = ModelPortfolio.objects.create(
+        code=f"C{number}", name=f"Model {number}", currency="EUR", risk_level=4
+    )
     Offer.objects.create(model=model, name=model.name, risk_level=4, currency="EUR")
     version = ModelVersion.objects.create(model=model, number=1, effective_from=portfolios.MONDAY)
     Target.objects.create(version=version, security=security, weight=1)
@@ -188,9 +190,7 @@ def test_pages_follow_each_other_both_ways_whatever_shares_a_value(
 def test_a_question_that_makes_no_sense_is_named(
     query: str, in_aurora: Cast, aurora: Institution, call: Call
 ) -> None:
-    body = assert_problem(
-        call(aurora, in_aurora.operations).get(f"/api/v1/clients/?{query}"), 422, "invalid"
-    )
+    body = assert_problem(call(aurora, in_aurora.operations).get(f"/api/v1/clients/?{query}"), 422, "invalid")
     assert body["errors"][0]["field"] == query.partition("=")[0]
     assert body["errors"][0]["message"]
     assert body["errors"][0]["remedy"]

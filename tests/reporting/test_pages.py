@@ -172,9 +172,11 @@ def test_the_portfolio_page_brings_its_portfolio_along(
 ) -> None:
     portfolio = portfolios.portfolio(in_aurora.unit, "P-77")
     foreign = portfolios.portfolio(in_aurora.other_unit, "P-78")
-    page = browse(aurora, in_aurora.manager).get(
-        url("report_order"), {"portfolio": [portfolio.pk, foreign.pk, "nonsense"]}
-    )
+    browser = browse(aurora, in_aurora.manager)
+    page = browser.get(url("report_create", portfolio.pk), follow=True)
+    assert "P-77" in page.content.decode()
+    assert browser.get(url("report_create", foreign.pk)).status_code == 404
+    page = browser.get(url("report_order"), {"portfolio": [portfolio.pk, foreign.pk, "nonsense"]})
     assert "P-77" in page.content.decode()
     assert "P-78" not in page.content.decode()
 
