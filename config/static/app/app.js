@@ -44,6 +44,11 @@
     if (row && !event.target.closest("a, button, input, label, summary") && !String(window.getSelection())) {
       window.location.assign(row.dataset.href);
     }
+    const toggle = event.target.closest("[data-toggle-open]");
+    if (toggle) {
+      const isOpen = byId(toggle.dataset.toggleOpen).classList.toggle("is-open");
+      toggle.setAttribute("aria-expanded", String(isOpen));
+    }
     const submit = event.target.closest("[data-confirm]");
     if (submit && !window.confirm(submit.dataset.confirm)) event.preventDefault();
     const copy = event.target.closest("[data-copy]");
