@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
-from portfolios.models import BankEntry, Holding, Portfolio, Valuation
+from portfolios.models import BankEntry, Portfolio
 from portfolios.services.holdings import open_instructions
 
 # More cash than this beyond the portfolio's minimum waits to be invested.
@@ -70,40 +70,39 @@ def any_reason() -> Q:
     return condition
 
 
-def _has_securities() -> Exists:
-    return Exists(
-        Holding.objects.filter(portfolio=OuterRef("pk"), security__isnull=False).exclude(quantity=0)
-    )
+# Told from the last value alone, since the book asks it of every portfolio.
+_IS_INVESTED = Q(latest__market_value__gt=F("latest__cash_value"))
 
 
 def _is_drifted() -> Q:
-    return Q(latest__drift__gt=F("assignment__model__drift_tolerance")) & Q(_has_securities())
+    return _IS_INVESTED & Q(latest__drift__gt=F("assignment__model__drift_tolerance"))
 
 
 def _has_idle_cash() -> Q:
     idle = F("latest__market_value") * (F("minimum_cash_weight") + IDLE_CASH)
-    return Q(latest__market_value__gt=0, latest__cash_value__gt=idle) & Q(_has_securities())
+    return _IS_INVESTED & Q(latest__cash_value__gt=idle)
 
 
 def _is_new() -> Q:
-    return Q(closed_on__isnull=True) & ~Q(_has_securities())
+    is_all_cash = Q(latest__isnull=True) | Q(latest__market_value=F("latest__cash_value"))
+    return Q(closed_on__isnull=True) & is_all_cash
 
 
-def _expects_cash() -> Exists:
-    return Exists(open_instructions("deposit").filter(mandate__portfolio=OuterRef("pk")))
+def _has_problem() -> Q:
+    return Q(latest__problem__gt="")
 
 
-def _has_unmatched_cash() -> Exists:
-    return Exists(BankEntry.objects.filter(portfolio=OuterRef("pk"), state=BankEntry.State.UNMATCHED))
+def _expects_cash() -> Q:
+    return Q(pk__in=open_instructions("deposit").order_by().values("mandate__portfolio"))
 
 
-def _failed_settlement() -> Exists:
-    return Exists(Portfolio.objects.filter(pk=OuterRef("pk"), settlements__state="failed"))
+def _has_unmatched_cash() -> Q:
+    unmatched = BankEntry.objects.filter(state=BankEntry.State.UNMATCHED, portfolio__isnull=False)
+    return Q(pk__in=unmatched.order_by().values("portfolio"))
 
 
-def _has_problem() -> Exists:
-    latest = Valuation.objects.filter(portfolio=OuterRef("pk"), is_latest=True)
-    return Exists(latest.exclude(problem=""))
+def _failed_settlement() -> Q:
+    return Q(pk__in=Portfolio.objects.filter(settlements__state="failed").order_by().values("pk"))
 
 
 for _reason in (

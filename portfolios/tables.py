@@ -79,7 +79,6 @@ class BookTable(tables.Table):
     choose = ChooseColumn()
     number = LinkColumn(to="portfolios:portfolio_detail", verbose_name=_("Portfolio"))
     client_name = tables.Column(
-        accessor="mandate__client__name",
         verbose_name=_("Client"),
         default="—",
         attrs={"td": {"class": "text-nowrap"}},

@@ -1,5 +1,6 @@
 """The book of portfolios: what a portfolio manager starts the day with."""
 
+import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -51,17 +52,17 @@ class BookView(ListView):
         queryset = (
             Portfolio.objects.visible_to(self.request.user)
             .in_book()
-            .select_related("mandate__client")
+            .only("origin", "number", "currency", "manager_name")
             .annotate(
                 value=F("latest__market_value"),
                 cash_value=F("latest__cash_value"),
                 cash_weight=_share(F("latest__cash_value"), F("latest__market_value")),
                 drift=F("latest__drift"),
                 value_date=F("latest__date"),
-                problem=F("latest__problem"),
-                model_name=F("assignment__model__name"),
             )
         )
+        if "model_name" in self.request.GET.get("sort", ""):
+            queryset = queryset.annotate(model_name=F("assignment__model__name"))
         if "period_return" in self.request.GET.get("sort", ""):
             queryset = queryset.annotate(growth=_growth(self.period))
         return queryset
@@ -85,9 +86,11 @@ class BookView(ListView):
 
     def _complete(self, rows: list[Any]) -> None:
         ids = [portfolio.pk for portfolio in rows]
+        names = _names(ids)
         returns = period_returns(ids, self.period.from_date, self.period.to_date)
         reasons = reasons_of(ids)
         for portfolio in rows:
+            portfolio.client_name, portfolio.model_name = names[portfolio.pk]
             portfolio.period_return = returns[portfolio.pk].net
             portfolio.reasons = reasons.get(portfolio.pk, [])
 
@@ -136,6 +139,13 @@ class BookView(ListView):
             "cash_share": cash / value if cash is not None and value else None,
             "inputs": [(f"EUR/{code}", formatting.rate(quotes[code].per_euro)) for code in sorted(quotes)],
         }
+
+
+def _names(ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple[str | None, str | None]]:
+    """Return the client's and the model's name of a page of portfolios: joins that sorting all need not make."""
+    found = Portfolio.objects.in_book().filter(pk__in=ids).order_by()
+    rows = found.values_list("pk", "mandate__client__name", "assignment__model__name")
+    return {pk: (client, model) for pk, client, model in rows}
 
 
 def _share(part: Any, whole: Any) -> Case:
