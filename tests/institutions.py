@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django_tenants.utils import tenant_context
 
@@ -67,7 +68,7 @@ def in_meadow(meadow: Institution) -> Iterator[factories.Cast]:
 
 
 @pytest.fixture
-def browse() -> Callable[[Institution, User | None], Client]:
+def browse() -> Iterator[Callable[[Institution, User | None], Client]]:
     """Return a Django test client on an institution's domain, signed in as a user where one is given."""
 
     def on(institution: Institution, user: User | None = None) -> Client:
@@ -77,4 +78,6 @@ def browse() -> Callable[[Institution, User | None], Client]:
                 client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
         return client
 
-    return on
+    yield on
+    # A request leaves its institution's schema behind.
+    connection.set_schema_to_public()
