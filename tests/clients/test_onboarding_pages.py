@@ -1,11 +1,9 @@
 """A new client in four steps, in pages."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.test import Client as Browser
-from django.urls import reverse
 from django_tenants.utils import tenant_context
 
 from accounts.records import new_id
@@ -13,6 +11,7 @@ from clients.calculations.states import MandateState
 from clients.models import Client, KycEvidence, Mandate, Party, Questionnaire
 from federation.models import Institution
 from tests.clients import make
+from tests.clients.pages import url_of
 from tests.factories import Cast, cast
 
 Browse = Callable[..., Browser]
@@ -30,28 +29,13 @@ PERSON = {
 KYC = {"checked_on": "", "evidence_kind": "passport", "evidence_reference": "P-secret"}
 
 
-@pytest.fixture
-def people(meadow: Institution) -> Cast:
-    with tenant_context(meadow):
-        return cast()
-
-
-@pytest.fixture
-def advisor(browse: Browse, meadow: Institution, people: Cast) -> Browser:
-    return browse(meadow, people.advisor)
-
-
-def _url(name: str, *args: Any) -> str:
-    return reverse(name, args=args)
-
-
 def test_the_way_from_a_name_to_a_submitted_mandate(advisor: Browser, meadow: Institution) -> None:
-    answer = advisor.post(_url("clients:client_create"), PERSON)
+    answer = advisor.post(url_of("clients:client_create"), PERSON)
     with tenant_context(meadow):
         plan = make.offer()
         mandate = Mandate.objects.get()
     assert answer.status_code == 302
-    assert answer["Location"] == _url("clients:profile", mandate.pk)
+    assert answer["Location"] == url_of("clients:profile", mandate.pk)
     step_two = {
         **make.ANSWERS,
         **KYC,
@@ -60,16 +44,16 @@ def test_the_way_from_a_name_to_a_submitted_mandate(advisor: Browser, meadow: In
         "plan-currency": "EUR",
     }
     answer = advisor.post(answer["Location"], step_two)
-    assert answer["Location"] == _url("models_portfolio:offer_step", mandate.pk)
+    assert answer["Location"] == url_of("models_portfolio:offer_step", mandate.pk)
     page = advisor.get(answer["Location"])
     assert b"1.50%" in page.content
     assert b"EUR&nbsp;1,500" in page.content or "EUR\u00a01,500" in page.content.decode()
     answer = advisor.post(answer["Location"], {"offer": plan.pk})
-    assert answer["Location"] == _url("clients:review", mandate.pk)
+    assert answer["Location"] == url_of("clients:review", mandate.pk)
     page = advisor.get(answer["Location"])
     assert b"Balanced" in page.content
     answer = advisor.post(answer["Location"], {"signed_on": make.today().isoformat()})
-    assert answer["Location"] == _url("clients:mandate_detail", mandate.pk)
+    assert answer["Location"] == url_of("clients:mandate_detail", mandate.pk)
     with tenant_context(meadow):
         mandate = Mandate.objects.get()
         assert mandate.state == MandateState.SUBMITTED
@@ -81,21 +65,21 @@ def test_each_step_can_be_left_and_resumed(advisor: Browser, meadow: Institution
     with tenant_context(meadow):
         mandate = make.planned(people.advisor)
         make.offer()
-    resume = _url("clients:mandate_resume", mandate.pk)
-    assert advisor.get(resume)["Location"] == _url("models_portfolio:offer_step", mandate.pk)
-    assert b"Unfinished onboardings" in advisor.get(_url("clients:my_day")).content
-    assert advisor.get(_url("clients:review", mandate.pk))["Location"] == _url(
+    resume = url_of("clients:mandate_resume", mandate.pk)
+    assert advisor.get(resume)["Location"] == url_of("models_portfolio:offer_step", mandate.pk)
+    assert b"Unfinished onboardings" in advisor.get(url_of("clients:my_day")).content
+    assert advisor.get(url_of("clients:review", mandate.pk))["Location"] == url_of(
         "models_portfolio:offer_step", mandate.pk
     )
     changed = {**PERSON, "last_name": "Renamed", "marker": ""}
-    answer = advisor.post(_url("clients:who", mandate.pk), changed)
-    assert answer["Location"] == _url("models_portfolio:offer_step", mandate.pk)
+    answer = advisor.post(url_of("clients:who", mandate.pk), changed)
+    assert answer["Location"] == url_of("models_portfolio:offer_step", mandate.pk)
     with tenant_context(meadow):
         assert Client.objects.get().name == "Ada Renamed"
 
 
 def test_errors_keep_what_was_typed(advisor: Browser) -> None:
-    page = advisor.post(_url("clients:client_create"), {**PERSON, "birth_date": "2999-01-01"})
+    page = advisor.post(url_of("clients:client_create"), {**PERSON, "birth_date": "2999-01-01"})
     assert page.status_code == 200
     assert b"A date of birth lies in the past." in page.content
     assert b'value="Example"' in page.content
@@ -109,7 +93,7 @@ def test_a_couple_and_a_company_are_entered_with_their_people(advisor: Browser, 
         "second_last_name": "Example",
         "second_birth_date": "1961-01-01",
     }
-    assert advisor.post(_url("clients:client_create"), couple).status_code == 302
+    assert advisor.post(url_of("clients:client_create"), couple).status_code == 302
     company = {
         "kind": "company",
         "name": "Fictive Ltd",
@@ -126,10 +110,10 @@ def test_a_couple_and_a_company_are_entered_with_their_people(advisor: Browser, 
         "party-1-name": "Otto Owner",
     }
     wrong = {**company, "lei": "5493001KJTIIGC8Y1R13", "party-1-name": ""}
-    page = advisor.post(_url("clients:client_create"), wrong)
+    page = advisor.post(url_of("clients:client_create"), wrong)
     assert b"not a valid LEI" in page.content
     assert b"at least one beneficial owner" in page.content
-    assert advisor.post(_url("clients:client_create"), company).status_code == 302
+    assert advisor.post(url_of("clients:client_create"), company).status_code == 302
     with tenant_context(meadow):
         assert set(Client.objects.values_list("name", flat=True)) == {
             "Ada Example & Bob Example",
@@ -140,7 +124,7 @@ def test_a_couple_and_a_company_are_entered_with_their_people(advisor: Browser, 
 
 
 def test_another_kind_shows_its_fields_and_keeps_what_was_typed(advisor: Browser) -> None:
-    page = advisor.post(_url("clients:client_create"), {**PERSON, "kind": "couple", "_switch": "1"})
+    page = advisor.post(url_of("clients:client_create"), {**PERSON, "kind": "couple", "_switch": "1"})
     assert b"Second person" in page.content
     assert b'value="Example"' in page.content
     assert b"invalid-feedback" not in page.content
@@ -152,12 +136,12 @@ def test_a_duplicate_is_shown_with_a_link_and_a_way_on(
 ) -> None:
     with tenant_context(meadow):
         known = make.client(people.advisor, national_id="X-1")
-    page = advisor.post(_url("clients:client_create"), {**PERSON, "first_name": "Adah"})
-    assert _url("clients:client_detail", known.pk).encode() in page.content
-    answer = advisor.post(_url("clients:mandate_start", known.pk))
+    page = advisor.post(url_of("clients:client_create"), {**PERSON, "first_name": "Adah"})
+    assert url_of("clients:client_detail", known.pk).encode() in page.content
+    answer = advisor.post(url_of("clients:mandate_start", known.pk))
     assert answer.status_code == 302
     go_on = {**PERSON, "first_name": "Adah", "is_someone_else": "on"}
-    assert advisor.post(_url("clients:client_create"), go_on).status_code == 302
+    assert advisor.post(url_of("clients:client_create"), go_on).status_code == 302
     with tenant_context(meadow):
         assert Client.objects.count() == 2
 
@@ -168,7 +152,7 @@ def test_a_duplicate_that_one_may_not_see_is_not_named(
     with tenant_context(meadow):
         known = make.client(people.advisor, "Zelda", "Hidden", national_id="X-1", unit=people.other_unit)
         Client.objects.filter(pk=known.pk).update(advisor=None)
-    page = advisor.post(_url("clients:client_create"), PERSON)
+    page = advisor.post(url_of("clients:client_create"), PERSON)
     assert b"whom you do not see" in page.content
     assert b"Zelda" not in page.content
     assert str(known.pk).encode() not in page.content
@@ -177,7 +161,7 @@ def test_a_duplicate_that_one_may_not_see_is_not_named(
 def test_a_conflicting_edit_shows_both_versions(advisor: Browser, meadow: Institution, people: Cast) -> None:
     with tenant_context(meadow):
         client = make.client(people.advisor)
-    url = _url("clients:client_edit", client.pk)
+    url = url_of("clients:client_edit", client.pk)
     marker = advisor.get(url).context["form"]["marker"].value()
     with tenant_context(meadow):
         Client.objects.filter(pk=client.pk).update(last_name="Theirs")
@@ -201,7 +185,7 @@ def test_an_unsuitable_plan_says_why_and_asks_for_a_reason(
         mandate = make.planned(people.advisor)
         risky = make.offer("Shares", risk_level=6)
         dear = make.offer("Dear", minimum_amount=make.D(900_000))
-    url = _url("models_portfolio:offer_step", mandate.pk)
+    url = url_of("models_portfolio:offer_step", mandate.pk)
     page = advisor.get(url).content.decode()
     assert "Its risk is 6 of 7, the profile allows 4." in page
     assert "more are needed" in page
@@ -218,7 +202,7 @@ def test_where_nothing_is_on_offer_the_page_says_what_to_do(
 ) -> None:
     with tenant_context(meadow):
         mandate = make.planned(people.advisor)
-    page = advisor.get(_url("models_portfolio:offer_step", mandate.pk))
+    page = advisor.get(url_of("models_portfolio:offer_step", mandate.pk))
     assert b"No plan is on offer" in page.content
 
 
@@ -230,7 +214,7 @@ def test_the_review_shows_exactly_what_the_manager_will_see(
         people = cast()
         mandate = make.chosen(people.advisor, make.offer(agreement=agreement.pk, origin=aurora.pk))
     advisor = browse(harbour, people.advisor)
-    url = _url("clients:review", mandate.pk)
+    url = url_of("clients:review", mandate.pk)
     page = advisor.get(url).content.decode()
     assert "What Aurora Asset Management will see" in page
     assert "national id" in page
@@ -250,14 +234,14 @@ def test_the_review_shows_exactly_what_the_manager_will_see(
 @pytest.mark.parametrize("name", ["manager", "operations", "administrator", "compliance", "stranger"])
 def test_only_an_advisor_enters_clients(browse: Browse, meadow: Institution, people: Cast, name: str) -> None:
     browser = browse(meadow, getattr(people, name))
-    assert browser.get(_url("clients:client_create")).status_code == 404
+    assert browser.get(url_of("clients:client_create")).status_code == 404
     with tenant_context(meadow):
         mandate = make.planned(people.advisor)
     for step in ("clients:who", "clients:profile", "models_portfolio:offer_step", "clients:review"):
-        assert browser.get(_url(step, mandate.pk)).status_code == 404
+        assert browser.get(url_of(step, mandate.pk)).status_code == 404
 
 
 def test_somebody_who_is_not_signed_in_is_sent_to_the_sign_in(browse: Browse, meadow: Institution) -> None:
-    answer = browse(meadow).get(_url("clients:client_create"))
+    answer = browse(meadow).get(url_of("clients:client_create"))
     assert answer.status_code == 302
     assert "login" in answer["Location"]

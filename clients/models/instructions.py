@@ -1,0 +1,106 @@
+"""Instructions, and what becomes of them at the managing side."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.fields import CurrencyField, MoneyField
+from accounts.records import Record
+from clients.calculations.states import InstructionState, instruction_state
+from clients.models.mandates import Mandate
+from clients.models.people import PayoutAccount
+from clients.querysets import InstructionQuerySet
+
+
+class ClientInstruction(Record):
+    """What a client asks for under a mandate; its outcome is the managing side's record."""
+
+    class Kind(models.TextChoices):
+        DEPOSIT = "deposit", _("Deposit")
+        WITHDRAWAL = "withdrawal", _("Withdrawal")
+        MODEL_CHANGE = "model_change", _("Change of model")
+        CLOSE = "close", _("Close the mandate")
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("Draft")
+        SENT = "sent", _("Sent")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
+
+    mandate = models.ForeignKey(Mandate, on_delete=models.PROTECT, related_name="instructions")
+    kind = models.CharField(_("kind"), max_length=15, choices=Kind)
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.DRAFT)
+    amount = MoneyField(_("amount"), null=True, blank=True)
+    currency = CurrencyField(_("currency"), blank=True)
+    reference = models.CharField(_("payment reference"), max_length=35, blank=True)
+    payout_account = models.ForeignKey(
+        PayoutAccount, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    offer = models.UUIDField(null=True, blank=True)
+    offer_name = models.CharField(_("new plan"), max_length=150, blank=True)
+    wanted_date = models.DateField(_("wanted by"), null=True, blank=True)
+    note = models.TextField(_("note"), blank=True)
+    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+    sent_by_name = models.CharField(max_length=150, blank=True)
+
+    objects = InstructionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(amount__isnull=True) | Q(amount__gt=0),
+                name="clientinstruction_amount_positive",
+                violation_error_message=_("Enter an amount above zero."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.get_kind_display()
+
+    @property
+    def state(self) -> InstructionState:
+        """Return where the instruction stands, from both parties' records (prefetch outcomes in lists)."""
+        return instruction_state(
+            self.status, [each.outcome for each in self.outcomes.all() if not each.retired_at]
+        )
+
+    @property
+    def state_label(self) -> str:
+        """Return where it stands in words."""
+        return str(INSTRUCTION_STATES[self.state])
+
+    def forget_outcomes(self) -> None:
+        """Forget outcomes read before, so that ``state`` reads them again."""
+        getattr(self, "_prefetched_objects_cache", {}).pop("outcomes", None)
+
+
+class InstructionOutcome(Record):
+    """What became of an instruction at the managing side; outcomes are only added."""
+
+    class Outcome(models.TextChoices):
+        RECEIVED = "received", _("Received")
+        ACCEPTED = "accepted", _("Accepted")
+        REJECTED = "rejected", _("Rejected")
+        IN_PROGRESS = "in_progress", _("In progress")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+
+    instruction = models.ForeignKey(ClientInstruction, on_delete=models.PROTECT, related_name="outcomes")
+    outcome = models.CharField(_("outcome"), max_length=15, choices=Outcome)
+    amount = MoneyField(_("amount"), null=True, blank=True)
+    currency = CurrencyField(_("currency"), blank=True)
+    note = models.TextField(_("note"), blank=True)
+    at = models.DateTimeField(_("at"))
+    by_name = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["at"]
+
+    def __str__(self) -> str:
+        return self.get_outcome_display()
+
+
+INSTRUCTION_STATES = {
+    InstructionState(value): label
+    for value, label in [*ClientInstruction.Status.choices, *InstructionOutcome.Outcome.choices]
+}

@@ -1,0 +1,182 @@
+"""Mandates, and what the managing side decides about them."""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.fields import CurrencyField, MoneyField
+from accounts.records import Record
+from clients.calculations.states import MandateState, mandate_state
+from clients.models.people import Client, RiskProfile
+from clients.querysets import MandateQuerySet
+
+
+class Mandate(Record):
+    """A client's order to manage money: under an agreement by a partner, or by the institution itself.
+
+    ``agreement`` and ``offer`` are opaque ids; the terms are kept as they were signed. The record
+    is the sales side's alone: what the manager decides is a MandateDecision. The state that
+    people see is computed from both (``clients.calculations.states``). ``client`` is null only on
+    a received row that has been retired.
+    """
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("Draft")
+        SIGNED = "signed", _("Signed")
+        SUBMITTED = "submitted", _("Submitted")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
+        CLOSING = "closing", _("Closing")
+
+    number = models.CharField(_("mandate number"), max_length=30)
+    client = models.ForeignKey(Client, null=True, on_delete=models.PROTECT, related_name="mandates")
+    name = models.CharField(_("name"), max_length=120, blank=True)
+    agreement = models.UUIDField(null=True, blank=True, db_index=True)
+    offer = models.UUIDField(null=True, blank=True)
+    offer_name = models.CharField(_("offer"), max_length=150, blank=True)
+    manager_name = models.CharField(_("manager"), max_length=150, blank=True)
+    terms = models.JSONField(_("terms as signed"), default=dict, blank=True)
+    currency = CurrencyField(_("currency"), default="EUR")
+    amount = MoneyField(_("planned amount"), null=True, blank=True)
+    risk_profile = models.ForeignKey(
+        RiskProfile, null=True, blank=True, on_delete=models.PROTECT, related_name="mandates"
+    )
+    override_reason = models.TextField(_("reason for a plan beyond the profile"), blank=True)
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.DRAFT)
+    submission = models.PositiveIntegerField(default=0)
+    signed_on = models.DateField(_("signed on"), null=True, blank=True)
+    submitted_at = models.DateTimeField(_("submitted"), null=True, blank=True)
+    disclosure_text = models.CharField(_("disclosure text version"), max_length=20, blank=True)
+    disclosure_authorised_on = models.DateField(_("disclosure authorised on"), null=True, blank=True)
+    answer = models.TextField(_("answer to the manager"), blank=True)
+    # [{"event": "submitted", "submission": 1, "at": "…", "by": "…", "text": "…"}], shared: both sides
+    # see each submission, also after the next has replaced its date and answer above.
+    history = models.JSONField(default=list, blank=True)
+    predecessor = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="successors"
+    )
+
+    objects = MandateQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["origin", "number"],
+                nulls_distinct=False,
+                name="mandate_number_unique_per_owner",
+                violation_error_message=_("This mandate number is taken. Choose another."),
+            ),
+            models.CheckConstraint(
+                condition=Q(origin__isnull=False) | Q(client__isnull=False), name="mandate_has_client"
+            ),
+            models.CheckConstraint(
+                condition=Q(origin__isnull=False)
+                | ~Q(status="submitted")
+                | Q(submitted_at__isnull=False, signed_on__isnull=False, submission__gte=1)
+                & (Q(agreement__isnull=True) | Q(disclosure_authorised_on__isnull=False)),
+                name="mandate_submitted_with_authorisation",
+                violation_error_message=_(
+                    "Record the signature and the client's authorisation to disclose before submitting."
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def is_draft(self) -> bool:
+        """Say whether the mandate has not left the institution yet and may still be changed freely."""
+        return self.status in {self.Status.DRAFT, self.Status.SIGNED}
+
+    @property
+    def state(self) -> MandateState:
+        """Return the state that people see, from the mandate and its decisions (prefetch them in lists)."""
+        decisions = [(each.submission, each.outcome) for each in self.decisions.all() if not each.retired_at]
+        return mandate_state(self.status, self.submission, decisions)
+
+    @property
+    def state_label(self) -> str:
+        """Return the state in words."""
+        return str(MANDATE_STATES[self.state])
+
+    @property
+    def current_offer(self) -> uuid.UUID | None:
+        """Return the offer that the mandate follows now: the last change of model that was done, or as signed."""
+        done = self.instructions.filter(kind="model_change", outcomes__outcome="done")
+        last = done.order_by("-outcomes__at").values_list("offer", flat=True).first()
+        return last or self.offer
+
+    def forget_decisions(self) -> None:
+        """Forget decisions read before, so that ``state`` reads them again."""
+        getattr(self, "_prefetched_objects_cache", {}).pop("decisions", None)
+
+
+class MandateRestriction(Record):
+    """Something the client does not want, or wants kept, under one mandate."""
+
+    class Kind(models.TextChoices):
+        EXCLUDE_SECURITY = "exclude_security", _("Exclude security")
+        EXCLUDE_SECTOR = "exclude_sector", _("Exclude sector")
+        DO_NOT_SELL = "do_not_sell", _("Do not sell")
+
+    mandate = models.ForeignKey(Mandate, on_delete=models.CASCADE, related_name="restrictions")
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind)
+    value = models.CharField(_("ISIN or sector"), max_length=60)
+    note = models.CharField(_("note"), max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["kind", "value"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["mandate", "kind", "value"],
+                name="mandaterestriction_unique",
+                violation_error_message=_("This restriction is already there."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.value}"
+
+
+class MandateDecision(Record):
+    """What the managing side decided about a submission of a mandate; decisions are only added."""
+
+    class Outcome(models.TextChoices):
+        ACCEPTED = "accepted", _("Accepted")
+        RETURNED = "returned", _("Returned")
+        REJECTED = "rejected", _("Rejected")
+        ACTIVE = "active", _("Active")
+        CLOSING = "closing", _("Closing")
+        CLOSED = "closed", _("Closed")
+
+    FINAL: ClassVar[set[str]] = {Outcome.REJECTED, Outcome.CLOSED}
+
+    mandate = models.ForeignKey(Mandate, on_delete=models.PROTECT, related_name="decisions")
+    submission = models.PositiveIntegerField()
+    outcome = models.CharField(_("decision"), max_length=10, choices=Outcome)
+    reason = models.TextField(_("reason"), blank=True)
+    missing = models.JSONField(_("what is missing"), default=list, blank=True)
+    decided_at = models.DateTimeField(_("decided"))
+    decided_by_name = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["decided_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(outcome__in=["returned", "rejected"]) | ~Q(reason=""),
+                name="mandatedecision_says_why",
+                violation_error_message=_("Say why, so that the advisor can act on it."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.get_outcome_display()
+
+
+MANDATE_STATES = {
+    MandateState(value): label for value, label in [*Mandate.Status.choices, *MandateDecision.Outcome.choices]
+}

@@ -1,0 +1,260 @@
+"""The list of clients, one client, and what is kept about one."""
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+from django_tenants.utils import tenant_context
+
+from clients import services
+from clients.models import Client, KycStatus, Mandate
+from federation.models import Institution
+from portfolios.models import Portfolio, Valuation
+from tests.clients import make
+from tests.clients.pages import queries_of, url_of
+from tests.factories import Cast, cast
+
+Browse = Callable[..., Browser]
+
+
+def _value(mandate: Mandate, value: int, day: datetime.date, index: str = "1", **fields: Any) -> None:
+    portfolio = Portfolio.objects.get(mandate=mandate)
+    Valuation.objects.filter(portfolio=portfolio, is_latest=True).update(is_latest=False)
+    Valuation.objects.update_or_create(
+        portfolio=portfolio,
+        date=day,
+        defaults={
+            "currency": portfolio.currency,
+            "market_value": value,
+            "return_index": make.D(index),
+            "gross_return_index": make.D(index),
+            "is_latest": True,
+            **fields,
+        },
+    )
+
+
+def test_the_list_of_clients_filters_sorts_and_exports(
+    advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    url = url_of("clients:client_list")
+    assert b"Enter the first one" in advisor.get(url).content
+    with tenant_context(meadow):
+        for name in ("Ada", "Bea", "Cleo"):
+            make.client(people.advisor, name)
+        mandate = make.active(people.advisor, people.manager, of=Client.objects.get(first_name="Bea"))
+        _value(mandate, 123_456, make.today(-1))
+    page = advisor.get(url, {"q": "bea"}).content.decode()
+    assert "Bea Example" in page
+    assert "Ada Example" not in page
+    assert "123,456" in page
+    names = [row.record.first_name for row in advisor.get(url, {"sort": "-name"}).context["table"].rows]
+    assert names == ["Cleo", "Bea", "Ada"]
+    exported = advisor.get(url, {"_export": "csv"}).content.decode()
+    assert exported.count("Example") == 3
+
+
+def test_the_list_of_clients_takes_a_fixed_number_ofqueries_of(
+    advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        make.client(people.advisor)
+    few = queries_of(advisor, url_of("clients:client_list"))
+    with tenant_context(meadow):
+        for name in "BCDEFGH":
+            make.active(people.advisor, people.manager, of=make.client(people.advisor, name))
+    assert queries_of(advisor, url_of("clients:client_list")) == few <= 20
+
+
+def test_a_client_page_totals_over_managers_and_currencies(
+    advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    from tests.portfolios import make as books
+
+    with tenant_context(meadow):
+        client = make.client(people.advisor)
+        first = make.active(people.advisor, people.manager, of=client)
+        second = make.active(people.advisor, people.manager, of=client)
+        Portfolio.objects.filter(mandate=second).update(currency="CHF")
+        books.ExchangeRate.objects.create(
+            source=books.source(), date=make.today(-1), currency="CHF", rate=make.D("0.8")
+        )
+        _value(first, 100_000, make.today(-30), "1", inflow=90_000)
+        _value(first, 100_000, make.today(-1), "1.1")
+        _value(second, 80_000, make.today(-1), currency="CHF")
+    page = advisor.get(url_of("clients:client_detail", client.pk))
+    owned = page.context["owned"]
+    assert owned.total == 200_000
+    assert owned.currency == "EUR"
+    assert [position.share for position in owned.positions] == [make.D("0.5"), make.D("0.5")]
+    assert owned.positions[0].returned == make.D("0.1")
+    assert "EUR\u00a0200,000" in page.content.decode()
+
+
+def test_a_value_that_is_not_available_is_never_a_zero(
+    advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        mandate = make.active(people.advisor, people.manager)
+        _value(mandate, 1, make.today(-1))
+        Valuation.objects.filter(is_latest=True).update(market_value=None, problem="No price for Apple.")
+    page = advisor.get(url_of("clients:client_detail", mandate.client_id))
+    assert page.context["owned"].total is None
+    assert b"not available" in page.content
+    assert b"No price for Apple." in page.content
+
+
+def test_amounts_and_notes_can_be_hidden_in_a_meeting(
+    advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        mandate = make.active(people.advisor, people.manager)
+        _value(mandate, 123_456, make.today(-1))
+        services.write_note(client=mandate.client, text="Difficult neighbour", by=people.advisor)
+        url = url_of("clients:client_detail", mandate.client_id)
+    assert b"Difficult neighbour" in advisor.get(url).content
+    with tenant_context(meadow):
+        type(people.advisor).objects.filter(pk=people.advisor.pk).update(hides_amounts=True)
+    page = advisor.get(url).content
+    assert b"123,456" not in page
+    assert b"Difficult neighbour" not in page
+
+
+def test_a_client_page_takes_a_fixed_number_ofqueries_of(
+    advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        client = make.client(people.advisor)
+        make.active(people.advisor, people.manager, of=client)
+    few = queries_of(advisor, url_of("clients:client_detail", client.pk))
+    with tenant_context(meadow):
+        for _ in range(3):
+            make.active(people.advisor, people.manager, of=client)
+    assert queries_of(advisor, url_of("clients:client_detail", client.pk)) == few <= 55
+
+
+def test_a_received_client_shows_whose_it_is_and_no_button(
+    browse: Browse, aurora: Institution, harbour: Institution
+) -> None:
+    agreement = make.agreement(aurora, harbour)
+    with tenant_context(aurora):
+        people = cast()
+        with make.as_mirror():
+            client = Client.objects.create(name="Theirs", origin=harbour.pk)
+            mandate = Mandate.objects.create(
+                number="M-1",
+                client=client,
+                agreement=agreement.pk,
+                status="submitted",
+                submission=1,
+                submitted_at=timezone.now(),
+                signed_on=make.today(),
+                disclosure_authorised_on=make.today(),
+                currency="EUR",
+                amount=1,
+                origin=harbour.pk,
+            )
+    manager = browse(aurora, people.manager)
+    page = manager.get(url_of("clients:client_detail", client.pk)).content.decode()
+    assert "Received from <strong>Harbour</strong>" in page
+    assert "New mandate" not in page
+    assert url_of("clients:client_edit", client.pk) not in page
+    assert "Notes" not in page
+    inbox = manager.get(url_of("clients:mandate_inbox")).content.decode()
+    assert "Theirs" in inbox
+    assert "Harbour" in inbox
+    advisor = browse(aurora, people.advisor)
+    assert advisor.post(url_of("clients:mandate_withdraw", mandate.pk)).status_code == 404
+    assert advisor.get(url_of("clients:client_edit", client.pk)).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["administrator", "stranger"])
+def test_who_has_no_part_in_clients_sees_none_of_their_pages(
+    browse: Browse, meadow: Institution, people: Cast, name: str
+) -> None:
+    with tenant_context(meadow):
+        mandate = make.submitted(people.advisor)
+    browser = browse(meadow, getattr(people, name))
+    urls = [
+        url_of("clients:my_day"),
+        url_of("clients:client_list"),
+        url_of("clients:client_detail", mandate.client_id),
+        url_of("clients:mandate_list"),
+        url_of("clients:mandate_detail", mandate.pk),
+        url_of("clients:mandate_inbox"),
+        url_of("clients:mandate_decide", mandate.pk),
+        url_of("clients:instruction_list"),
+    ]
+    assert [browser.get(url).status_code for url in urls] == [404] * len(urls)
+
+
+def test_compliance_reads_everything_and_changes_nothing(
+    browse: Browse, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        mandate = make.submitted(people.advisor)
+    browser = browse(meadow, people.compliance)
+    page = browser.get(url_of("clients:client_detail", mandate.client_id))
+    assert page.status_code == 200
+    assert url_of("clients:client_edit", mandate.client_id).encode() not in page.content
+    assert browser.post(url_of("clients:mandate_withdraw", mandate.pk)).status_code == 404
+    assert browser.get(url_of("clients:mandate_decide", mandate.pk)).status_code == 404
+
+
+def test_operations_verify_what_an_advisor_entered(
+    advisor: Browser, browse: Browse, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        client = make.client(people.advisor)
+    url = url_of("clients:payout_account_create", client.pk)
+    assert b"not a valid IBAN" in advisor.post(url, {"iban": "DE00", "holder": "Ada"}).content
+    spaced = "DE89 3704 0044 0532 0130 00"
+    assert advisor.post(url, {"iban": spaced, "holder": "Ada"}).status_code == 302
+    with tenant_context(meadow):
+        account = client.payout_accounts.get()
+    verify = url_of("clients:payout_account_verify", account.pk)
+    assert advisor.post(verify).status_code == 409
+    assert browse(meadow, people.operations).post(verify).status_code == 302
+    with tenant_context(meadow):
+        account.refresh_from_db()
+        assert account.is_verified
+
+
+def test_notes_tasks_reviews_identity_and_profile_are_kept(
+    advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        client = make.client(people.advisor)
+    day = make.today(5).isoformat()
+    posts: list[tuple[str, dict[str, Any]]] = [
+        ("clients:note_create", {"text": "Likes tea"}),
+        ("clients:task_create", {"title": "Send brochure", "due_date": day}),
+        ("clients:review_plan", {"next_review_date": day}),
+        ("clients:profile_renew", make.ANSWERS),
+        (
+            "clients:kyc",
+            {
+                "checked_on": make.today().isoformat(),
+                "evidence_kind": "passport",
+                "evidence_reference": "P1",
+            },
+        ),
+    ]
+    for name, data in posts:
+        assert advisor.post(url_of(name, client.pk), data).status_code == 302, name
+    with tenant_context(meadow):
+        client.refresh_from_db()
+        task = client.tasks.get()
+        assert client.notes.get().text == "Likes tea"
+        assert client.next_review_date == make.today(5)
+        assert client.risk_profiles.get().level == 4
+        assert client.kyc.state == KycStatus.State.APPROVED
+    assert advisor.post(url_of("clients:task_finish", task.pk)).status_code == 302
+    assert advisor.post(url_of("clients:kyc", client.pk), {"block": "1"}).status_code == 302
+    with tenant_context(meadow):
+        task.refresh_from_db()
+        assert task.done_at is not None
+        assert KycStatus.objects.get(client=client).state == KycStatus.State.BLOCKED

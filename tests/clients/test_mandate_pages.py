@@ -1,0 +1,133 @@
+"""The manager's inbox and the pages of mandates."""
+
+from collections.abc import Callable
+
+from django.test import Client as Browser
+from django_tenants.utils import tenant_context
+
+from clients import services
+from clients.calculations.states import MandateState
+from clients.models import KycStatus, Mandate
+from federation.models import Institution
+from tests.clients import make
+from tests.clients.pages import queries_of, url_of
+from tests.factories import Cast
+
+Browse = Callable[..., Browser]
+
+
+def test_the_inbox_changes_only_when_something_changed(
+    manager: Browser, meadow: Institution, people: Cast
+) -> None:
+    url = url_of("clients:mandate_inbox")
+    page = manager.get(url)
+    assert b"Nothing waits" in page.content
+    mark = page.context["mark"]
+    assert manager.get(url, {"seen": mark}).status_code == 204
+    with tenant_context(meadow):
+        make.submitted(people.advisor)
+    part = manager.get(url, {"seen": mark})
+    assert part.status_code == 200
+    assert b"Ada Example" in part.content
+    assert b"<html" not in part.content
+    assert b'id="announce"' in part.content
+
+
+def test_the_inbox_takes_a_fixed_number_ofqueries_of(
+    manager: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        make.submitted(people.advisor)
+    few = queries_of(manager, url_of("clients:mandate_inbox"))
+    with tenant_context(meadow):
+        for name in "BCDE":
+            make.submitted(people.advisor, of=make.client(people.advisor, name))
+    assert queries_of(manager, url_of("clients:mandate_inbox")) == few <= 20
+
+
+def test_a_manager_checks_and_accepts(manager: Browser, meadow: Institution, people: Cast) -> None:
+    with tenant_context(meadow):
+        mandate = make.submitted(people.advisor)
+    url = url_of("clients:mandate_decide", mandate.pk)
+    page = manager.get(url)
+    assert page.context["bad"] == 0
+    assert b"Risk 4 of 7, the profile allows 4" in page.content
+    accept = {"decision": "accept", "submission": 1, "unit": people.unit.pk}
+    assert manager.post(url, accept)["Location"] == url_of("clients:mandate_inbox")
+    with tenant_context(meadow):
+        assert Mandate.objects.get().state == MandateState.ACTIVE
+
+
+def test_checks_tell_what_is_not_in_order(manager: Browser, meadow: Institution, people: Cast) -> None:
+    with tenant_context(meadow):
+        mandate = make.submitted(people.advisor)
+        KycStatus.objects.update(valid_until=make.today(-1))
+        services.add_restriction(mandate=mandate, kind="exclude_sector", value="Tobacco", by=people.advisor)
+    checks = {
+        check.name: check.result
+        for check in manager.get(url_of("clients:mandate_decide", mandate.pk)).context["checks"]
+    }
+    assert checks["Identity"] == "bad"
+    assert checks["The client’s wishes"] == "warning"
+    assert checks["Signature"] == "good"
+
+
+def test_a_desk_outside_ones_reach_cannot_be_chosen(
+    manager: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        mandate = make.submitted(people.advisor)
+    data = {"decision": "accept", "submission": 1, "unit": people.other_unit.pk}
+    page = manager.post(url_of("clients:mandate_decide", mandate.pk), data)
+    assert page.status_code == 200
+    with tenant_context(meadow):
+        assert Mandate.objects.get().state == MandateState.SUBMITTED
+
+
+def test_what_is_missing_goes_back_and_the_answer_comes_in(
+    manager: Browser, advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        mandate = make.submitted(people.advisor)
+    decide, detail = (
+        url_of("clients:mandate_decide", mandate.pk),
+        url_of("clients:mandate_detail", mandate.pk),
+    )
+    mark = advisor.get(detail).context["mark"]
+    assert advisor.get(detail, {"seen": mark}).status_code == 204
+    page = manager.post(decide, {"decision": "reject", "submission": 1, "reason": ""})
+    assert b"Say why" in page.content
+    back = {"decision": "return", "submission": 1, "missing": ["identity"], "reason": "Unreadable."}
+    assert manager.post(decide, back).status_code == 302
+    part = advisor.get(detail, {"seen": mark}).content.decode()
+    assert "Proof of identity" in part
+    assert "Answer and submit again" in part
+    answer = advisor.post(url_of("clients:mandate_answer", mandate.pk), {"answer": "New copy sent."})
+    assert answer.status_code == 302
+    page = manager.get(decide).content.decode()
+    assert "New copy sent." in page
+    assert "Answered and submitted again" in page
+
+
+def test_wishes_are_edited_in_place(advisor: Browser, meadow: Institution, people: Cast) -> None:
+    with tenant_context(meadow):
+        mandate = make.submitted(people.advisor)
+    add = url_of("clients:restriction_add", mandate.pk)
+    htmx = {"HTTP_HX_REQUEST": "true"}
+    part = advisor.post(add, {"kind": "exclude_security", "value": "US0378331006"}, **htmx)
+    assert b"not a valid ISIN" in part.content
+    part = advisor.post(add, {"kind": "exclude_security", "value": "US0378331005"}, **htmx)
+    assert b"US0378331005" in part.content
+    with tenant_context(meadow):
+        restriction = mandate.restrictions.get()
+    remove = url_of("clients:restriction_remove", mandate.pk, restriction.pk)
+    assert b"No wishes" in advisor.post(remove, **htmx).content
+
+
+def test_the_list_of_mandates_filters_by_state(advisor: Browser, meadow: Institution, people: Cast) -> None:
+    with tenant_context(meadow):
+        make.active(people.advisor, people.manager)
+        make.submitted(people.advisor, of=make.client(people.advisor, "Bea"))
+    page = advisor.get(url_of("clients:mandate_list"), {"state": "submitted"}).content.decode()
+    assert "Bea Example" in page
+    assert "Ada Example" not in page
