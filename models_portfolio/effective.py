@@ -94,7 +94,7 @@ class ModelBook:
         accepted = Adoption.objects.filter(view=OuterRef("pk"), decision=Adoption.Decision.ACCEPTED)
         published = Q(published_at__isnull=False)
         if not self.as_published:
-            published &= Q(origin__isnull=True) | Exists(accepted)
+            published &= Q(origin__isnull=True) | Q(Exists(accepted))
         return (
             View.objects.current()
             .filter(Q(version__in=version_ids) & (published | Q(version__in=tried)))
@@ -150,7 +150,9 @@ class ModelBook:
     def _baseline_lines(
         self, baseline: Weights, lines: list[Target], below: Mapping[Key, list[ModelTarget]]
     ) -> list[BaselineLine]:
-        direct = {line.security_id or CASH: line for line in lines if line.sub_model_id is None}
+        direct: dict[Key, Target] = {
+            line.security_id or CASH: line for line in lines if line.sub_model_id is None
+        }
         through = {
             part.key: line
             for line in lines

@@ -70,7 +70,9 @@ class ModelForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["benchmark"].queryset = Benchmark.objects.current()
+        benchmark = self.fields["benchmark"]
+        assert isinstance(benchmark, forms.ModelChoiceField)
+        benchmark.queryset = Benchmark.objects.current()
         if not self.instance._state.adding:
             # What others know the model by stays.
             for name in ("code", "currency"):

@@ -131,7 +131,9 @@ class SettlementTable(tables.Table):
     side = tables.Column(
         verbose_name=gettext_lazy("Side"), accessor="allocation__order__get_side_display", orderable=False
     )
-    security = tables.Column(verbose_name=gettext_lazy("Security"), accessor="allocation__order__security__name")
+    security = tables.Column(
+        verbose_name=gettext_lazy("Security"), accessor="allocation__order__security__name"
+    )
     quantity = QuantityColumn(verbose_name=gettext_lazy("Quantity"), accessor="allocation__quantity")
     amount = MoneyColumn(
         verbose_name=gettext_lazy("Amount"),

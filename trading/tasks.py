@@ -78,7 +78,7 @@ def note(job: Job, outcomes: list[Outcome]) -> None:
 def submit_block(block_id: str) -> None:
     """Take a block to the paper market; its next fill follows shortly after."""
     if acknowledge(block_id=uuid.UUID(block_id)):
-        part = Execution.objects.filter(block=block_id).count() + 1
+        part = Execution.objects.filter(block=uuid.UUID(block_id)).count() + 1
         fill_block.apply_async(args=[block_id, part], countdown=settings.PAPER_BROKER_DELAY)
 
 

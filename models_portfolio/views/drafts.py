@@ -6,13 +6,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from models_portfolio.effective import ModelBook, today
 from models_portfolio.forms import PublishForm, ViewForm, shown_percent
 from models_portfolio.models import ModelPortfolio, ModelVersion, Target, View
@@ -31,7 +31,7 @@ from portfolios.models import Security
 RESULTS_SHOWN = 8
 
 
-def _draft(request: HttpRequest, pk: uuid.UUID) -> ModelVersion:
+def _draft(request: PersonRequest, pk: uuid.UUID) -> ModelVersion:
     versions = (
         ModelVersion.objects.visible_to(request.user).own().filter(state="draft").select_related("model")
     )
@@ -39,7 +39,7 @@ def _draft(request: HttpRequest, pk: uuid.UUID) -> ModelVersion:
 
 
 @signed_in("model.edit")
-def draft_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def draft_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Edit a draft's targets; the sum of the weights is shown while typing."""
     draft = _draft(request, pk)
     problem = ""
@@ -124,7 +124,7 @@ def _read_rows(posted: QueryDict) -> tuple[list[dict[str, Any]], list[TargetLine
         security, sub_model = securities.get(key), models.get(key)
         if security is None and sub_model is None and key != "cash":
             continue
-        row = {
+        row: dict[str, Any] = {
             "key": key,
             "name": str(security or sub_model or _("Cash")),
             "detail": _detail(security, sub_model),
@@ -165,7 +165,7 @@ def _uuids(texts: list[str]) -> list[uuid.UUID]:
 
 
 @signed_in("model.edit")
-def target_search(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def target_search(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Find securities and models to add to a draft."""
     draft = _draft(request, pk)
     words = request.GET.get("q", "").strip()
@@ -198,7 +198,7 @@ def target_search(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @signed_in("model.edit")
-def target_row(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def target_row(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Return one more row of the editor."""
     draft = _draft(request, pk)
     query = QueryDict(mutable=True)
@@ -211,7 +211,7 @@ def target_row(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("model.edit")
-def draft_publish(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def draft_publish(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Publish a draft."""
     draft = _draft(request, pk)
     form = PublishForm(request.POST, version=draft)
@@ -229,7 +229,7 @@ def draft_publish(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("model.edit")
-def draft_discard(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def draft_discard(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Discard a draft."""
     draft = _draft(request, pk)
     has_others = draft.model.versions.exclude(pk=draft.pk).exists()
@@ -242,13 +242,13 @@ def draft_discard(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @signed_in("model.edit")
-def view_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def view_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Add a view to a version."""
     versions = ModelVersion.objects.visible_to(request.user).own().select_related("model")
     version = get_object_or_404(versions, pk=pk)
     book = ModelBook(max(version.effective_from, today()), trial={version.model_id: version})
     weights, problem = weights_or_problem(book, version.model_id)
-    keys = [key for key in weights.baseline if key != "cash"] if weights else []
+    keys = [key for key in weights.baseline if isinstance(key, uuid.UUID)] if weights else []
     form = ViewForm(request.POST or None, securities=list(Security.objects.filter(pk__in=keys)))
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
@@ -276,7 +276,7 @@ def view_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("model.edit")
-def view_end(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def view_end(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """End a view today, or take it off a draft."""
     view = get_object_or_404(View.objects.visible_to(request.user).own().select_related("version"), pk=pk)
     is_draft = not view.is_published

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from models_portfolio.calculations.weights import ZERO
 from models_portfolio.effective import ModelBook, today
 from models_portfolio.filters import ModelFilter
@@ -75,7 +75,7 @@ def _chosen_version(model: ModelPortfolio, book: ModelBook, asked: str) -> Model
 
 
 @signed_in(roles=MODEL_ROLES)
-def model_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def model_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show a model: weights with the views' arithmetic, versions, differences, followers."""
     model = get_object_or_404(
         ModelPortfolio.objects.visible_to(request.user).select_related("benchmark"), pk=pk
@@ -142,12 +142,12 @@ def _average(values: list[Any]) -> Any:
 
 def institutions_following(model: ModelPortfolio) -> list[Follower]:
     """Return the institutions that a model is offered to, as other layers know them."""
-    answers = followers_wanted.send(sender=ModelPortfolio, model=model)
+    answers: list[tuple[Any, Any]] = followers_wanted.send(sender=ModelPortfolio, model=model)
     return sorted((f for _receiver, found in answers for f in found or ()), key=lambda each: each.name)
 
 
 @signed_in("model.edit")
-def model_create(request: HttpRequest) -> HttpResponse:
+def model_create(request: PersonRequest) -> HttpResponse:
     """Create a model; its first draft opens next."""
     form = ModelForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -161,7 +161,7 @@ def model_create(request: HttpRequest) -> HttpResponse:
 
 
 @signed_in("model.edit")
-def model_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def model_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Change what describes a model."""
     model = get_object_or_404(ModelPortfolio.objects.visible_to(request.user).own(), pk=pk)
     form = ModelForm(request.POST or None, instance=model)
@@ -174,7 +174,7 @@ def model_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("model.edit")
-def draft_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def draft_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Start a draft from the newest version."""
     model = get_object_or_404(ModelPortfolio.objects.visible_to(request.user).own(), pk=pk)
     draft = new_draft(model=model, by=request.user)
@@ -182,7 +182,7 @@ def draft_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @signed_in("model.edit")
-def offer_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def offer_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Offer a model to the institution's own clients."""
     model = get_object_or_404(ModelPortfolio.objects.visible_to(request.user), pk=pk)
     initial = {"name": model.name, "summary": model.description, "minimum_amount": 0, "horizon_years": 5}
@@ -200,7 +200,7 @@ def offer_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("model.edit")
-def offer_switch(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def offer_switch(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Open an offer for new mandates, or close it."""
     offer = get_object_or_404(Offer.objects.visible_to(request.user).own(), pk=pk)
     set_offer_open(offer=offer, is_open=not offer.is_open, by=request.user)

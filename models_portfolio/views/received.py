@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -13,12 +13,12 @@ from django.views.decorators.http import require_POST
 
 from accounts.lists import ListView
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from models_portfolio.calculations.weights import ZERO
 from models_portfolio.effective import ModelBook, today
 from models_portfolio.forms import ReasonForm
 from models_portfolio.models import Adoption, ModelPortfolio, ModelVersion, View
-from models_portfolio.querysets import MODEL_ROLES
+from models_portfolio.querysets import MODEL_ROLES, ModelQuerySet
 from models_portfolio.services import accept, decide_view, decline
 from models_portfolio.services.adoptions import newest_received, trial_book
 from models_portfolio.showing import (
@@ -35,7 +35,7 @@ from models_portfolio.tables import ReceivedTable
 PORTFOLIOS_SHOWN = 50
 
 
-def _received(request: HttpRequest) -> QuerySet[ModelPortfolio]:
+def _received(request: PersonRequest) -> ModelQuerySet:
     return ModelPortfolio.objects.visible_to(request.user).received().filter(pk__in=models_to_adopt())
 
 
@@ -57,7 +57,7 @@ class ReceivedList(ListView):
 
 
 @signed_in(roles=MODEL_ROLES)
-def received_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def received_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show what the newest version and views change, and what they mean for own portfolios."""
     model = get_object_or_404(_received(request), pk=pk)
     newest = newest_received(model.pk)
@@ -104,14 +104,14 @@ def received_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return render(request, "models_portfolio/received_detail.html", context)
 
 
-def _version(request: HttpRequest, pk: uuid.UUID) -> ModelVersion:
+def _version(request: PersonRequest, pk: uuid.UUID) -> ModelVersion:
     versions = ModelVersion.objects.visible_to(request.user).received().filter(model__in=_received(request))
     return get_object_or_404(versions.select_related("model"), pk=pk)
 
 
 @require_POST
 @signed_in("model.edit")
-def version_accept(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def version_accept(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Accept a received version with its views."""
     version = _version(request, pk)
     accept(version=version, by=request.user)
@@ -125,7 +125,7 @@ def version_accept(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("model.edit")
-def version_decline(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def version_decline(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Decline a received version with a reason."""
     version = _version(request, pk)
     decline(version=version, reason=request.POST.get("reason", ""), by=request.user)
@@ -135,7 +135,7 @@ def version_decline(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("model.edit")
-def view_decide(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def view_decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Accept or decline one view."""
     views = View.objects.visible_to(request.user).received().filter(version__model__in=_received(request))
     view = get_object_or_404(views.select_related("version"), pk=pk)

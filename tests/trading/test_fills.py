@@ -7,6 +7,7 @@ import pytest
 from accounts.errors import DomainError
 from clients.models import KycStatus
 from models_portfolio.effective import today
+from models_portfolio.services import new_draft, publish, save_draft
 from portfolios.models import Listing, Transaction
 from tests.factories import Cast
 from tests.models_portfolio import make as models
@@ -273,6 +274,18 @@ def test_a_fund_of_fractions_trades_in_them(in_aurora: Cast, queued):
     assert make.held(portfolio)["EUR"] > 0
 
 
+def test_a_fill_of_a_broken_lot_is_refused_unless_it_is_all_that_is_left(in_aurora: Cast):
+    make.sent(make.portfolio(in_aurora, make.balanced(in_aurora.manager)), in_aurora)
+    order = Order.objects.get(security__name="Bund")
+
+    with pytest.raises(DomainError, match="no multiple"):
+        record_execution(block_id=order.block_id, quantity=D(500), price=D("98.5"), reference="R-1")
+    record_execution(block_id=order.block_id, quantity=D(1000), price=D("98.5"), reference="R-1")
+
+    order.refresh_from_db()
+    assert order.filled_quantity == D(1000)
+
+
 def test_an_order_cannot_be_sent_twice(in_aurora: Cast):
     portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
     orders = make.sent(portfolio, in_aurora)
@@ -286,8 +299,8 @@ def test_a_proposal_after_a_new_version_says_that_the_model_changed(in_aurora: C
     portfolio = make.portfolio(in_aurora, model)
     fill_all(make.sent(portfolio, in_aurora))
     run_market(queued)
-    draft = models.new_draft(model=model, by=in_aurora.manager)
-    models.save_draft(version=draft, lines=[models.line(models.security("Apple"), "1")], by=in_aurora.manager)
-    models.publish(version=draft, by=in_aurora.manager)
+    draft = new_draft(model=model, by=in_aurora.manager)
+    save_draft(version=draft, lines=[models.line(models.security("Apple"), "1")], by=in_aurora.manager)
+    publish(version=draft, by=in_aurora.manager)
 
     assert propose(portfolio=portfolio, by=in_aurora.manager).reason == "model_change"

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
-from models_portfolio.calculations.weights import ZERO
+from models_portfolio.calculations.weights import ZERO, Key
 from models_portfolio.effective import today
 from portfolios.models import Security
 from trading.calculations.proposal import RebalanceInputs
@@ -68,7 +68,7 @@ def edit(*, proposal: Proposal, quantities: Mapping[uuid.UUID, Decimal], by: Use
     """
     proposal = _locked(proposal, *OPEN_STATES)
     _withdraw_approval(proposal, by)
-    trades = {
+    trades: dict[Key, Decimal] = {
         line.security_id: -line.quantity if line.side == Side.SELL else line.quantity
         for line in proposal.lines.all()
         if line.security_id is not None
@@ -98,11 +98,11 @@ def edit(*, proposal: Proposal, quantities: Mapping[uuid.UUID, Decimal], by: Use
     return proposal
 
 
-def _check_trade(inputs: RebalanceInputs, key: uuid.UUID, quantity: Decimal) -> None:
+def _check_trade(inputs: RebalanceInputs, key: Key, quantity: Decimal) -> None:
     if not quantity:
         return
     instrument = inputs.instruments[key]
-    name = Security.objects.only("name").get(pk=key).name
+    name = Security.objects.only("name").get(pk=str(key)).name
     held = inputs.holdings.get(key, ZERO)
     if any(order.security == key for order in inputs.open_orders):
         raise DomainError(

@@ -1,5 +1,6 @@
 """Work out proposals for one or many portfolios."""
 
+import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
-from models_portfolio.calculations.weights import CASH, ZERO
+from models_portfolio.calculations.weights import CASH, ZERO, Key
 from models_portfolio.effective import ModelBook, today
 from models_portfolio.models import ModelAssignment
 from portfolios.models import Portfolio
@@ -179,11 +180,13 @@ def _reason(portfolio: Portfolio, stored: Stored, result: Rebalance) -> str:
 
 def write_lines(proposal: Proposal, result: Rebalance, *, is_computed: bool) -> None:
     """Store what the trades come to: the lines, and one for cash."""
-    computed = {} if is_computed else {line.security_id: line for line in proposal.lines.all()}
+    before: dict[Key, ProposalLine] = {}
+    if not is_computed:
+        before = {line.security_id: line for line in proposal.lines.all()}
     proposal.lines.all().delete()
     currency = result.inputs.currency
     lines = [
-        _line(proposal, line, result.inputs, proposal.inputs, computed.get(line.security))
+        _line(proposal, line, result.inputs, proposal.inputs, before.get(line.security))
         for line in result.lines
     ]
     value = result.value
@@ -234,7 +237,7 @@ def _line(
         data["computed_reason"] = before.reason_data.get("computed_reason", before.reason)
     return ProposalLine(
         proposal=proposal,
-        security_id=line.security,
+        security_id=uuid.UUID(str(line.security)),
         current_weight=_rounded(line.current_weight),
         target_weight=line.target_weight if inputs.targets else None,
         proposed_weight=_rounded(line.proposed_weight),

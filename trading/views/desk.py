@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from accounts.lists import ListView
 from accounts.models import Role, User
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from clients.duties import Duty, performs
 from clients.models import ClientInstruction
 from models_portfolio.effective import today
@@ -32,7 +32,7 @@ ROWS = 10
 
 
 @signed_in(roles=DESK_ROLES)
-def desk(request: HttpRequest) -> HttpResponse:
+def desk(request: PersonRequest) -> HttpResponse:
     """Show what operations has to do today: cash, orders, settlements, instructions."""
     template = "trading/_desk.html" if request.GET.get("part") == "live" else "trading/desk.html"
     return render(request, template, _desk_context(request.user))
@@ -121,7 +121,7 @@ class SettlementList(ListView):
 
 @require_POST
 @signed_in("settlement.edit")
-def settlement_change(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def settlement_change(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Confirm a settlement, record that it failed, or try it again."""
     settlement = get_object_or_404(Settlement.objects.visible_to(request.user).own(), pk=pk)
     action = request.POST.get("action")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -15,7 +15,7 @@ from accounts.formatting import price, quantity
 from accounts.lists import ListView
 from accounts.models import Role
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from models_portfolio.querysets import MODEL_ROLES
 from trading.calculations.orders import is_cancellable
 from trading.filters import OrderFilter
@@ -61,7 +61,7 @@ class OrderList(ListView):
 
 @require_POST
 @signed_in("order.send")
-def orders_send(request: HttpRequest) -> HttpResponseBase:
+def orders_send(request: PersonRequest) -> HttpResponseBase:
     """Send the orders chosen, those in one security and side as one block."""
     form = SendForm(request.POST)
     if not form.is_valid():
@@ -92,7 +92,7 @@ def _is_uuid(text: str) -> bool:
     return True
 
 
-def _context(request: HttpRequest, pk: uuid.UUID) -> dict[str, Any]:
+def _context(request: PersonRequest, pk: uuid.UUID) -> dict[str, Any]:
     orders = Order.objects.visible_to(request.user).select_related(
         "portfolio__mandate__client", "security", "block", "proposal"
     )
@@ -156,7 +156,7 @@ def _events(order: Order, allocations: list[Any]) -> list[dict[str, Any]]:
 
 
 @signed_in(roles=ORDER_ROLES)
-def order_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def order_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show an order with its fills and their settlement; follows along while it is open."""
     template = "trading/_order.html" if request.GET.get("part") == "live" else "trading/order_detail.html"
     return render(request, template, _context(request, pk))
@@ -164,7 +164,7 @@ def order_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("order.send")
-def order_cancel(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def order_cancel(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Cancel what is left of an order."""
     order = get_object_or_404(Order.objects.visible_to(request.user).own(), pk=pk)
     cancel(order=order, note=request.POST.get("note", ""), by=request.user)

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -20,7 +20,7 @@ from accounts.jobs import create_job
 from accounts.lists import ListView
 from accounts.models import Job, User
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from clients.duties import Duty, performs
 from models_portfolio.effective import today
 from models_portfolio.models import ModelAssignment, ModelVersion
@@ -92,7 +92,7 @@ def _managed(user: User, ids: list[str]) -> list[Portfolio]:
 
 @require_POST
 @signed_in("proposal.make")
-def propose_for(request: HttpRequest) -> HttpResponseBase:
+def propose_for(request: PersonRequest) -> HttpResponseBase:
     """Propose for the portfolios chosen: one opens its proposal, many show how far the work is."""
     form = ProposeForm(request.POST)
     if not form.is_valid():
@@ -144,7 +144,7 @@ def start_proposing(*, portfolios: list[Portfolio], by: User, mode: str, reason:
 
 @require_POST
 @signed_in("proposal.make")
-def adopt_and_rebalance(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def adopt_and_rebalance(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Accept a received version with its views, and propose for all own portfolios that follow it."""
     versions = ModelVersion.objects.visible_to(request.user).received()
     version = get_object_or_404(versions.select_related("model"), pk=pk)
@@ -174,7 +174,7 @@ def adopt_and_rebalance(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase
     return redirect("accounts:job", job.pk)
 
 
-def _visible(request: HttpRequest, pk: uuid.UUID) -> Proposal:
+def _visible(request: PersonRequest, pk: uuid.UUID) -> Proposal:
     proposals = Proposal.objects.visible_to(request.user).select_related(
         "portfolio__mandate__client__kyc",
         "portfolio__mandate__risk_profile",
@@ -187,7 +187,7 @@ def _visible(request: HttpRequest, pk: uuid.UUID) -> Proposal:
 
 
 @signed_in(roles=MODEL_ROLES)
-def proposal_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show current, target and proposed side by side, with reasons and checks."""
     proposal = _visible(request, pk)
     user = request.user
@@ -264,7 +264,7 @@ def _name(user: User | None) -> str:
 
 @require_POST
 @signed_in("proposal.make")
-def proposal_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def proposal_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Set quantities by hand; everything is worked out again."""
     proposal = _visible(request, pk)
     quantities: dict[uuid.UUID, Decimal] = {}
@@ -289,7 +289,7 @@ def proposal_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 @require_POST
 @signed_in("proposal.make")
-def proposal_submit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def proposal_submit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Submit a draft for approval."""
     proposal = _visible(request, pk)
     submit(proposal=proposal, by=request.user, note=request.POST.get("note", ""))
@@ -299,7 +299,7 @@ def proposal_submit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 @require_POST
 @signed_in("proposal.approve")
-def proposal_approve(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def proposal_approve(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Approve a proposal, and send its orders where asked to."""
     proposal = _visible(request, pk)
     form = SendForm(request.POST)
@@ -338,7 +338,7 @@ def _approval_words(orders: list[Order], sends: bool) -> str:
 
 @require_POST
 @signed_in("proposal.approve")
-def proposal_reject(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def proposal_reject(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Reject a proposal with a reason."""
     proposal = _visible(request, pk)
     reject(proposal=proposal, reason=request.POST.get("reason", ""), by=request.user)
@@ -348,7 +348,7 @@ def proposal_reject(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 @require_POST
 @signed_in("proposal.make")
-def proposal_discard(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
+def proposal_discard(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Put a proposal aside."""
     proposal = _visible(request, pk)
     discard(proposal=proposal, by=request.user)
@@ -358,7 +358,7 @@ def proposal_discard(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 @require_POST
 @signed_in(("proposal.make", "proposal.approve"))
-def proposals_decide(request: HttpRequest) -> HttpResponseBase:
+def proposals_decide(request: PersonRequest) -> HttpResponseBase:
     """Submit or approve many proposals; those that cannot be say why, the others go on."""
     action = request.POST.get("action", "")
     actions: dict[str, tuple[str, Callable[..., Any], str]] = {

@@ -33,18 +33,29 @@
     form.querySelectorAll("[data-needs-rows]").forEach((each) => { each.hidden = inputs.length > 0; });
   }
 
+  // What is published is what was saved.
+  function changed() {
+    document.querySelectorAll("[data-after-saving]").forEach((part) => {
+      part.querySelectorAll("button").forEach((button) => { button.disabled = true; });
+      part.querySelectorAll("[data-unsaved]").forEach((text) => { text.hidden = false; });
+    });
+  }
+
   function form(node) {
     return node.closest("form[data-targets]");
   }
 
   document.addEventListener("input", (event) => {
-    if (event.target.matches("input[data-weight]")) total(form(event.target));
+    const owner = form(event.target);
+    if (owner && event.target.type !== "search") changed();
+    if (event.target.matches("input[data-weight]")) total(owner);
   });
   document.addEventListener("click", (event) => {
     const remove = event.target.closest("[data-remove-row]");
     if (remove) {
       const owner = form(remove);
       remove.closest("tr").remove();
+      changed();
       total(owner);
     }
     if (!event.target.closest(".target-search")) {
@@ -59,6 +70,7 @@
     const key = added && added.dataset.key;
     const same = key ? [...rows.querySelectorAll("tr")].filter((row) => row.dataset.key === key) : [];
     if (same.length > 1) added.remove();
+    else changed();
     const weight = same.length ? same[0].querySelector("input[data-weight]") : null;
     if (weight) {
       weight.focus();
