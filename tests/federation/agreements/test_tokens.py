@@ -129,7 +129,9 @@ def test_a_token_opens_no_page(advice, aurora, browse):
 
 @pytest.mark.parametrize("what", ["clients", "mandates", "portfolios", "models", "agreements", "streams"])
 def test_a_token_opens_nothing_else_of_the_api(advice, aurora, browse, what):
-    answer = browse(aurora).get(f"/api/v1/{what}/", headers={"Authorization": f"Bearer {token_for(advice, aurora)}"})
+    answer = browse(aurora).get(
+        f"/api/v1/{what}/", headers={"Authorization": f"Bearer {token_for(advice, aurora)}"}
+    )
     assert answer.status_code in {401, 403}
 
 
