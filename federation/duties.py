@@ -16,4 +16,4 @@ def performed_here(function: str, agreement_id: uuid.UUID) -> bool:
     if performer is None:
         return False
     party = agreement.manager if performer == "manager" else agreement.channel
-    return party.schema_name == connection.schema_name
+    return party.schema_name == getattr(connection, "schema_name", None)

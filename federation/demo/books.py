@@ -101,7 +101,7 @@ def create_books(
 def _ledger(
     item: DemoMandate, demo: DemoModel, market: Market, today: datetime.date, rng: random.Random
 ) -> list[dict[str, Any]]:
-    amount = item.mandate.amount
+    amount = item.amount
     age = (today - item.opened).days
     flows = []
     if age > 200 and rng.random() < 0.35:

@@ -15,7 +15,8 @@ def copy_rows(model: type[Record], fields: Sequence[str], rows: Iterable[Sequenc
     Constraints and triggers hold as ever; the rest of a record is as for a new one.
     """
     quote, now = connection.ops.quote_name, timezone.now()
-    columns = ["id", "created_at", *(model._meta.get_field(field).column for field in fields)]
+    by_name = {field.name: str(field.column) for field in model._meta.concrete_fields}
+    columns = ["id", "created_at", *(by_name[field] for field in fields)]
     statement = "COPY {} ({}) FROM STDIN".format(
         quote(model._meta.db_table), ", ".join(quote(column) for column in columns)
     )

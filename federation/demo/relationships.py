@@ -38,6 +38,7 @@ class DemoMandate:
     mandate: Mandate
     model_code: str
     opened: datetime.date
+    amount: Decimal
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Relationships:
                 else "",
                 advisor_name=advisor.full_name,
                 advisor=advisor,
-                unit=advisor.role_assignments.first().unit,
+                unit=advisor.role_assignments.all()[0].unit,
                 next_review_date=self.today + datetime.timedelta(rng.randint(10, 360)),
                 created_at=at_nine(since),
             )
@@ -217,7 +218,7 @@ class Relationships:
                 created_at=submitted,
             )
         )
-        return DemoMandate(mandate, demo.code, opened)
+        return DemoMandate(mandate, demo.code, opened, amount)
 
     def amount(self) -> Decimal:
         """Return a planned amount between 40,000 and 4 million, most of them modest."""

@@ -17,6 +17,7 @@ from federation.demo.relationships import Relationships
 from models_portfolio.models import ModelPortfolio, ModelVersion
 from models_portfolio.services import accept, refresh_drift
 from portfolios.models import BankEntry, Portfolio
+from portfolios.services.market import prices_as_of
 from trading.models import Block, Settlement
 from trading.services import approve, propose, record_execution, record_failure, send, submit
 from trading.services.fills import acknowledge
@@ -151,7 +152,7 @@ def fill_manager_lists(stage: Stage, instructions: list[ClientInstruction]) -> N
         BankEntry.objects.create(
             account=portfolio.accounts.get(kind="cash"),
             portfolio=portfolio,
-            amount=received.amount,
+            amount=received.amount or Decimal(0),
             currency=received.currency,
             value_date=stage.today - datetime.timedelta(1),
             payer="Fictional payer",
@@ -183,7 +184,7 @@ def fill_manager_lists(stage: Stage, instructions: list[ClientInstruction]) -> N
 
 def _fill(block: Block, number: int, *, whole: bool) -> None:
     acknowledge(block_id=block.pk)
-    price = block.orders.first().proposal.lines.get(security=block.security).price
+    price = prices_as_of([block.security_id], block.sent_at.date())[block.security_id].close
     step = block.security.lot_size or Decimal(1).scaleb(-block.security.quantity_decimals)
     quantity = block.quantity if whole else block.quantity / 2 // step * step
     if quantity:
