@@ -25,7 +25,7 @@ from accounts.records import new_id
 from benchmarks.measure import Timing, percentile, print_table, print_timings
 from clients.models import Client, Mandate
 from config.embedded.paths import PROJECT
-from federation.mirror import control, trimming
+from federation.mirror import capture, control, trimming
 from federation.mirror.batch import Outcome, run_batch
 from federation.models import Agreement, AgreementVersion, Institution, Side, Stream
 from federation.scope import PRESETS, Flow, by_label
@@ -203,7 +203,7 @@ class Bench:
             "raw insert": (self._empty, self._raw_insert),
             "raw update": (self._edit, self._raw_update),
             "log insert": (self._empty_and_log, self._apply),
-            "replay": (lambda: self._log(1), self._apply),
+            "replay": (lambda: self._log(capture.ANYTHING), self._apply),
             "log update": (self._edit_and_log, self._apply),
             "first fill": (self._empty_and_forget, self._apply),
             "no capture": (self._empty_the_source, self._bulk_insert),

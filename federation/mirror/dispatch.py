@@ -38,14 +38,15 @@ def _redis() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
 
 
-def _flag(stream_id: uuid.UUID) -> str:
+def flag(stream_id: uuid.UUID) -> str:
+    """Return the Redis key that says: a worker has been asked and has not looked yet."""
     return f"mirror:hint:{stream_id}"
 
 
 def hint(stream_id: uuid.UUID) -> None:
     """Ask a worker to look at a stream, unless one has been asked and has not looked yet."""
     try:
-        if _redis().set(_flag(stream_id), 1, nx=True, ex=HINT_SECONDS):
+        if _redis().set(flag(stream_id), 1, nx=True, ex=HINT_SECONDS):
             current_app.send_task(TASK, args=[str(stream_id)], headers={"_schema_name": "public"})
     except (redis.RedisError, BrokerError):
         # The sweep finds the work.
@@ -55,7 +56,7 @@ def hint(stream_id: uuid.UUID) -> None:
 def is_asked_again(stream_id: uuid.UUID) -> bool:
     """Say whether somebody asked since the last look, and take the question as answered by the next."""
     try:
-        return _redis().getdel(_flag(stream_id)) is not None
+        return _redis().getdel(flag(stream_id)) is not None
     except redis.RedisError:
         return False
 

@@ -12,10 +12,10 @@ from federation.models import Stream
 from federation.scope import Flow
 
 # A batch takes about this many keys; what is left waits as StreamWork.
-BATCH_KEYS = 60_000
+BATCH_KEYS = 100_000
 _SLICE = 10_000
 # A small batch is planned well enough without statistics.
-_ANALYSE_FROM = 500
+ANALYSE_FROM = 500
 
 # An operation beside those of the log: whatever hangs off this key is looked at too.
 WITH_BRANCHES = 8
@@ -168,7 +168,7 @@ class Keys:
 
     def analyse(self) -> None:
         """Let the planner know what it deals with, where that has changed much."""
-        if self.count >= _ANALYSE_FROM and self.count >= 2 * self._analysed:
+        if self.count >= ANALYSE_FROM and self.count >= 2 * self._analysed:
             self._cursor.execute("ANALYZE pg_temp.mirror_keys")
             self._analysed = self.count
 

@@ -10,7 +10,7 @@ from django.db.models import Q
 from psycopg import sql
 
 from federation.mirror.capture import ANYTHING
-from federation.mirror.keys import WITH_BRANCHES, Keys
+from federation.mirror.keys import ANALYSE_FROM, WITH_BRANCHES, Keys
 from federation.scope import Flow, Kind, Share, branches, by_label, in_scope_order, kind_of
 
 INSERT, UPDATE, REPLACE, DELETE, FOREIGN = "insert", "update", "replace", "delete", "foreign"
@@ -77,6 +77,8 @@ class Plan:
                 expands = self._classify(share)
             if expands:
                 self._expand(kind)
+        if sum(counts.total() for counts in self.counts.values()) >= ANALYSE_FROM:
+            self._cursor.execute("ANALYZE pg_temp.mirror_plan")
 
     def classify(self, share: Share) -> None:
         """Decide on the keys of one kind alone."""

@@ -249,8 +249,11 @@ class Writer:
         noted = {key.column: key for key in share.foreign_keys}
         currency = _CURRENCIES_OF.get(kind.label)
         columns = [*noted, *([currency] if currency else [])]
+        # Each by a hash of its own: DISTINCT inside an aggregate would sort all the rows for each.
         aggregates = sql.SQL("").join(
-            sql.SQL(", array_agg(DISTINCT {0}) FILTER (WHERE {0} IS NOT NULL)").format(sql.Identifier(name))
+            sql.SQL(
+                ", (SELECT array_agg({0}) FROM (SELECT DISTINCT {0} FROM written WHERE {0} IS NOT NULL) n)"
+            ).format(sql.Identifier(name))
             for name in columns
         )
         returning = sql.SQL(", ").join(sql.Identifier("d", name) for name in dict.fromkeys(["id", *columns]))

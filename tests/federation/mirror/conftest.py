@@ -1,7 +1,9 @@
 """Mirrors need real commits: these tests share a database of their own, emptied after each."""
 
+import os
 import uuid
 from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.db import connection
@@ -10,6 +12,7 @@ from pytest_django import DjangoDbBlocker
 from federation.models import Agreement, Arrival, SharedCurrency, SharedSecurity
 from federation.scope import KINDS, PRIVATE
 from tests import databases, factories
+from tests.federation.mirror.processes import Processes
 from tests.federation.mirror.world import World
 
 
@@ -36,6 +39,17 @@ def world(mirror_database: str, django_db_blocker: DjangoDbBlocker) -> Iterator[
             connection.close()
             _empty()
             databases.connect_to(before)
+
+
+@pytest.fixture(scope="session")
+def running(mirror_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """A dispatcher and a worker on the mirrors' database, from the first test that wants them on."""
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    url = urlunsplit(parts._replace(path=f"/{mirror_database}"))
+    started = Processes(tmp_path_factory.mktemp("mirror") / "failpoint", url)
+    started.start_all()
+    yield started
+    started.stop()
 
 
 def _empty() -> None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
+
 from config.embedded.paths import PROJECT
 
 WORKER = [
@@ -29,27 +31,44 @@ DISPATCHER = ["manage.py", "dispatch", "--sweep", "0.5"]
 class Processes:
     """What a test has started; ends with it."""
 
-    def __init__(self, failpoint: Path) -> None:
+    def __init__(self, failpoint: Path, database_url: str) -> None:
         self.failpoint = failpoint
+        self._database_url = database_url
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=PROJECT,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", **environment},
+            env={
+                **os.environ,
+                "DATABASE_URL": self._database_url,
+                "DJANGO_SETTINGS_MODULE": "config.settings",
+                **environment,
+            },
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         self._running.append(process)
         return process
 
-    def worker(self, concurrency: int = 2) -> subprocess.Popen[bytes]:
-        """Start a worker that dies at the failpoint that the test arms."""
-        return self.start([*WORKER, "-c", str(concurrency)], MIRROR_FAILPOINT_FILE=str(self.failpoint))
+    def start_all(self) -> None:
+        """Start a dispatcher, and a worker that dies at the failpoint that a test arms."""
+        self.start(DISPATCHER)
+        self._worker = self.start([*WORKER, "-c", "4"], MIRROR_FAILPOINT_FILE=str(self.failpoint))
 
-    def dispatcher(self) -> subprocess.Popen[bytes]:
-        return self.start(DISPATCHER)
+    @contextlib.contextmanager
+    def worker_asleep(self) -> Iterator[None]:
+        """Have the worker do nothing for a while."""
+        parent = psutil.Process(self._worker.pid)
+        everybody = [parent, *parent.children(recursive=True)]
+        for process in everybody:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in everybody:
+                process.resume()
 
     def arm(self, name: str) -> None:
         """Have the next process of a worker that comes to this point die there."""
@@ -64,15 +83,6 @@ class Processes:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-@contextlib.contextmanager
-def processes(folder: Path) -> Iterator[Processes]:
-    started = Processes(folder / "failpoint")
-    try:
-        yield started
-    finally:
-        started.stop()
 
 
 def eventually(what: Callable[[], object], *, seconds: float = 20) -> None:

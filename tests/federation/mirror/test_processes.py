@@ -2,67 +2,60 @@
 
 import os
 import time
-from pathlib import Path
 
 import pytest
 import redis
+from celery import current_app
 
 from clients.models import Mandate
 from federation.mirror import dispatch, failpoints
 from federation.models import Stream
 from portfolios.models import Portfolio, Transaction
-from tests.federation.mirror.processes import eventually, processes
+from tests.federation.mirror.processes import Processes, eventually
 from tests.federation.mirror.world import World
 
 
-@pytest.fixture(autouse=True)
-def _fresh_redis() -> None:
-    redis.Redis.from_url(os.environ["REDIS_URL"]).flushdb()
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(os.environ["REDIS_URL"])
 
 
-def test_f1_a_worker_killed_at_any_point_loses_and_doubles_nothing(world: World, tmp_path: Path) -> None:
+def test_f1_a_worker_killed_at_any_point_loses_and_doubles_nothing(world: World, running: Processes) -> None:
     agreement = world.agree()
     mandate = world.mandate(agreement)
     world.drain()
     portfolio = world.portfolio(mandate)
     world.drain()
-    with processes(tmp_path) as started:
-        started.worker()
-        started.dispatcher()
+    world.transactions(portfolio, 10)
+    eventually(lambda: world.count("harbour", Transaction) == 10, seconds=90)
+    total = 10
+    for name in failpoints.NAMES:
+        running.arm(name)
         world.transactions(portfolio, 10)
-        eventually(lambda: world.count("harbour", Transaction) == 10, seconds=60)
-        total = 10
-        for name in failpoints.NAMES:
-            started.arm(name)
-            world.transactions(portfolio, 10)
-            total += 10
-            # The worker died there, and what it left undone has been done by another.
-            eventually(lambda: not started.failpoint.exists())
-            eventually(lambda expected=total: world.count("harbour", Transaction) == expected)
+        total += 10
+        # The worker died there, and what it left undone has been done by another.
+        eventually(lambda: not running.failpoint.exists())
+        eventually(lambda expected=total: world.count("harbour", Transaction) == expected)
     world.drain()
     world.assert_in_step(agreement)
     assert world.orphans("harbour") == []
 
 
-def test_f3_redis_emptied_loses_nothing(world: World, tmp_path: Path) -> None:
+def test_f3_redis_emptied_loses_nothing(world: World, running: Processes) -> None:
     agreement = world.agree()
     mandate = world.mandate(agreement)
     world.drain()
     portfolio = world.portfolio(mandate)
     world.drain()
-    with processes(tmp_path) as started:
-        # No worker yet: the hints lie in Redis when it is emptied.
-        started.dispatcher()
+    with running.worker_asleep():
         world.transactions(portfolio, 5)
-        client = redis.Redis.from_url(os.environ["REDIS_URL"])
-        eventually(lambda: client.llen("mirror"), seconds=60)
-        client.flushdb()
-        started.worker()
-        eventually(lambda: world.count("harbour", Transaction) == 5, seconds=60)
-        for _ in range(3):
-            client.flushdb()
-            world.transactions(portfolio, 1)
-        eventually(lambda: world.count("harbour", Transaction) == 8)
+        # The hint lies in Redis when it is emptied.
+        eventually(lambda: _redis().exists(dispatch.flag(world.stream(agreement, "aurora").pk)), seconds=90)
+        _redis().flushdb()
+    eventually(lambda: world.count("harbour", Transaction) == 5)
+    for _ in range(3):
+        _redis().flushdb()
+        world.transactions(portfolio, 1)
+    eventually(lambda: world.count("harbour", Transaction) == 8)
     world.assert_in_step(agreement)
 
 
@@ -81,23 +74,19 @@ def test_f4_with_all_workers_dead_the_dispatcher_applies_by_itself(
     assert world.count("aurora", Mandate, pk=mandate.pk) == 1
 
 
-def test_f5_one_hint_a_hundred_times_is_applied_once(world: World, tmp_path: Path) -> None:
+def test_f5_one_hint_a_hundred_times_is_applied_once(world: World, running: Processes) -> None:
     agreement = world.agree()
     mandate = world.mandate(agreement)
     world.drain()
     portfolio = world.portfolio(mandate)
     world.drain()
     stream = world.stream(agreement, "aurora")
-    world.transactions(portfolio, 50)
-    with processes(tmp_path) as started:
-        from celery import current_app
-
+    with running.worker_asleep():
+        world.transactions(portfolio, 50)
         for _ in range(100):
             current_app.send_task(dispatch.TASK, args=[str(stream.pk)], headers={"_schema_name": "public"})
-        started.worker(concurrency=8)
-        eventually(lambda: world.count("harbour", Transaction) == 50, seconds=60)
-        client = redis.Redis.from_url(os.environ["REDIS_URL"])
-        eventually(lambda: not client.llen("mirror"))
+    eventually(lambda: world.count("harbour", Transaction) == 50, seconds=60)
+    eventually(lambda: not _redis().llen("mirror"))
     after = Stream.objects.get(pk=stream.pk)
     assert after.rows_written - stream.rows_written == 50
     assert after.state == Stream.State.RUNNING
@@ -126,7 +115,7 @@ def test_f15_a_bulk_load_is_mirrored_whole_however_it_is_written(world: World, h
 
 
 def test_f15_another_tenants_edit_is_visible_within_a_second_beside_a_bulk_load(
-    world: World, tmp_path: Path
+    world: World, running: Processes
 ) -> None:
     agreement, other = world.agree(), world.agree("borealis", "lakeside")
     mandate, edited = world.mandate(agreement), world.mandate(other, "lakeside")
@@ -134,20 +123,17 @@ def test_f15_another_tenants_edit_is_visible_within_a_second_beside_a_bulk_load(
     world.portfolio(mandate, transactions=1)
     portfolio = world.portfolio(edited, "borealis")
     world.drain()
-    with processes(tmp_path) as started:
-        started.worker()
-        started.dispatcher()
-        with world.within("borealis"):
-            Portfolio.objects.update(name="Warm")
-        eventually(lambda: world.count("lakeside", Portfolio, name="Warm") == 1, seconds=60)
-        _multiply(world, 30_000)
-        began = time.monotonic()
-        with world.within("borealis"):
-            Portfolio.objects.filter(pk=portfolio.pk).update(name="Edited")
-        eventually(lambda: world.count("lakeside", Portfolio, name="Edited") == 1)
-        waited = time.monotonic() - began
-        finished = world.count("harbour", Transaction) == 30_001
-        eventually(lambda: world.count("harbour", Transaction) == 30_001, seconds=60)
+    with world.within("borealis"):
+        Portfolio.objects.update(name="Warm")
+    eventually(lambda: world.count("lakeside", Portfolio, name="Warm") == 1, seconds=90)
+    _multiply(world, 30_000)
+    began = time.monotonic()
+    with world.within("borealis"):
+        Portfolio.objects.filter(pk=portfolio.pk).update(name="Edited")
+    eventually(lambda: world.count("lakeside", Portfolio, name="Edited") == 1)
+    waited = time.monotonic() - began
+    finished = world.count("harbour", Transaction) == 30_001
+    eventually(lambda: world.count("harbour", Transaction) == 30_001, seconds=60)
     # However slow the machine: it did not have to wait for the bulk load.
     assert waited < 1 or not finished
     world.assert_in_step(agreement)
