@@ -1,7 +1,7 @@
 """How does the book of portfolios hold up at 10,000 portfolios? Queries per page, and the server's time.
 
 Measured through Django's test client, middleware and templates included, without the network. Each
-portfolio has a client, a mandate, a desk, a model, a year of daily valuations and some holdings.
+portfolio has a client, a mandate, a desk, a model, half a year of daily valuations and some holdings.
 """
 
 import datetime
@@ -18,7 +18,7 @@ from benchmarks.measure import percentile, print_table
 from federation.models import Domain, Institution
 
 SMALL, LARGE = 100, 10_000
-DAYS = 250
+DAYS = 120
 REPEATS = 40
 
 # What a portfolio manager does with the book: open, page, sort by any column, filter, search.

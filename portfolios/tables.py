@@ -1,5 +1,6 @@
 """The lists of this app."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -34,6 +35,7 @@ from portfolios.models import (
     Security,
     Transaction,
 )
+from portfolios.rows import rows_of
 
 Ordered = tuple[QuerySet[Any], bool]
 
@@ -96,6 +98,7 @@ class BookTable(tables.Table):
 
     class Meta:
         order_by = "-value"
+        template_name = "portfolios/book_table.html"
 
     def __init__(self, *args: Any, count: int, currencies: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -104,6 +107,10 @@ class BookTable(tables.Table):
         self.__dict__["_summary"] = Summary(
             currencies={"value": currencies[0] if len(currencies) == 1 else None}
         )
+
+    def page_rows(self) -> Iterator[SafeString]:
+        """Yield the cells of each row of the page."""
+        return rows_of(self)
 
     def order_value(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
         return nulls_last(queryset, "value", is_descending)

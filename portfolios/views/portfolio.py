@@ -318,7 +318,12 @@ def orders(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 def reports(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Show the reports made of a portfolio."""
     portfolio = visible_portfolio(request, pk)
-    listed = portfolio.reports.current().select_related("release").defer("pdf", "content").order_by("-period_to")[:200]
+    listed = (
+        portfolio.reports.current()
+        .select_related("release")
+        .defer("pdf", "content")
+        .order_by("-period_to")[:200]
+    )
     return render(
         request,
         "portfolios/portfolio_reports.html",
