@@ -7,6 +7,7 @@ and decimal separators of the active language (Django's formats), minor units of
 from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 from django.templatetags.static import static
@@ -185,9 +186,15 @@ def signed_class(value: Any) -> str:
     return "is-gain" if amount > 0 else "is-loss"
 
 
+@cache
+def _sprite() -> str:
+    # A list shows hundreds of icons; the file's name is settled once the process runs.
+    return static("vendor/tabler-icons/sprite.svg")
+
+
 def icon(name: str, label: str = "", css: str = "") -> SafeString:
     """Return an icon of the sprite as SVG."""
-    href = f"{static('vendor/tabler-icons/sprite.svg')}#{name}"
+    href = f"{_sprite()}#{name}"
     if label:
         return format_html(
             '<svg class="icon {}" role="img" aria-label="{}"><use href="{}"></use></svg>', css, label, href

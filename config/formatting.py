@@ -16,6 +16,7 @@ from django.template.loader import get_template
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.formats import localize
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -199,6 +200,29 @@ def _plain(value: Any) -> Any:
 def column_header(table: Any, column: Any) -> str:
     """Return a column's heading with the currency of its amounts."""
     return header_text(table, column)
+
+
+@register.simple_tag
+def table_rows(table: Any) -> SafeString:
+    """Return the rows of a table's page; in Python, for a template takes several times as long."""
+    rows = []
+    # Attributes that are plain texts are the same in every row.
+    fixed = {
+        column.name: column.attrs["td"].as_html()
+        for column in table.columns
+        if not any(callable(value) for value in (column.column.attrs.get("td") or {}).values())
+    }
+    for row in table.paginated_rows:
+        cells = [
+            format_html(
+                "<td {}>{}</td>",
+                fixed[column.name] if column.name in fixed else column.attrs["td"].as_html(),
+                cell if isinstance(cell, str) else localize(cell),
+            )
+            for column, cell in row.items()
+        ]
+        rows.append(format_html("<tr {}>{}</tr>", row.attrs.as_html(), SafeString("".join(cells))))
+    return SafeString("\n".join(rows))
 
 
 @register.simple_tag(takes_context=True)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.template import engines
 from django.utils import timezone, translation
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts import formatting
@@ -88,6 +88,7 @@ def test_what_is_no_number_is_unknown(value):
     assert show("{{ x|money }}", x=value) == "—"
 
 
+@settings(deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**12), max_value=10**12))
 def test_an_amount_reads_back_to_the_cent(amount):
     text = formatting.money(amount).replace(",", "").replace(MINUS, "-")
