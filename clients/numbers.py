@@ -11,6 +11,8 @@ from clients.models import Client, Mandate
 # Crockford's base 32 (no I, L, O, U): nothing in a reference can be mistaken for something else.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _REFERENCE_CHARACTERS = 12
+# Numbers begin with five digits; a copied schema's sequences begin at 1.
+_BEFORE_FIRST = 10_000
 
 
 def _next(sequence: str, prefix: str, model: type[models.Model]) -> str:
@@ -18,7 +20,7 @@ def _next(sequence: str, prefix: str, model: type[models.Model]) -> str:
     while True:
         with connection.cursor() as cursor:
             cursor.execute("SELECT nextval(%s)", [sequence])
-            number = f"{prefix}{cursor.fetchone()[0]}"
+            number = f"{prefix}{_BEFORE_FIRST + cursor.fetchone()[0]}"
         if not model._default_manager.filter(origin=None, number=number).exists():
             return number
 

@@ -9,5 +9,5 @@ class Migration(migrations.Migration):
     dependencies = [("clients", "0001_initial")]
 
     operations = [
-        migrations.RunSQL(f"CREATE SEQUENCE {name} START 10001", f"DROP SEQUENCE {name}") for name in NAMES
+        migrations.RunSQL(f"CREATE SEQUENCE {name}", f"DROP SEQUENCE {name}") for name in NAMES
     ]
