@@ -161,6 +161,22 @@ class OfferForm(forms.Form):
     horizon_years = forms.IntegerField(label=_("Suggested horizon in years"), min_value=1, max_value=50)
 
 
+class AssignForm(forms.Form):
+    """Which model a portfolio is to follow."""
+
+    model = forms.ModelChoiceField(
+        label=_("Model"),
+        queryset=ModelPortfolio.objects.none(),
+        help_text=_("The portfolio follows it from today; the trades are a proposal of their own."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice = self.fields["model"]
+        assert isinstance(choice, forms.ModelChoiceField)
+        choice.queryset = ModelPortfolio.objects.current().filter(versions__state="published").distinct()
+
+
 class ReasonForm(forms.Form):
     """Why something is declined."""
 

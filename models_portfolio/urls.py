@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<uuid:pk>/edit/", models.model_edit, name="model_edit"),
     path("models/<uuid:pk>/draft/", models.draft_create, name="draft_create"),
     path("models/<uuid:pk>/offer/", models.offer_create, name="offer_create"),
+    path("portfolios/<uuid:pk>/model/", models.model_assign, name="model_assign"),
     path("model-offers/<uuid:pk>/switch/", models.offer_switch, name="offer_switch"),
     path("model-versions/<uuid:pk>/", drafts.draft_edit, name="draft_edit"),
     path("model-versions/<uuid:pk>/search/", drafts.target_search, name="target_search"),

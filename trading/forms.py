@@ -16,7 +16,12 @@ class ProposeForm(forms.Form):
         label=_("Mode"), choices=Proposal.Mode.choices, initial=Proposal.Mode.TO_TARGET, required=False
     )
     cash_wanted = forms.DecimalField(
-        label=_("Cash to raise"), min_value=0, max_digits=16, decimal_places=2, required=False
+        label=_("Cash to raise"),
+        min_value=0,
+        max_digits=16,
+        decimal_places=2,
+        required=False,
+        help_text=_("For raising cash only, in the portfolio's currency; withdrawals are kept anyway."),
     )
     reason = forms.ChoiceField(
         label=_("Reason"), choices=[("", _("Find out")), *Proposal.Reason.choices], required=False

@@ -87,8 +87,21 @@ def change_model(
 ) -> ModelAssignment:
     """Move a portfolio to another model; with an instruction, answer it as done.
 
-    The trades are a proposal of their own.
+    The trades are a proposal of their own. Raises DomainError for a model riskier than the client's
+    profile, unless the client's own instruction asks for it.
     """
+    mandate = portfolio.mandate
+    profile = mandate.risk_profile if mandate else None
+    is_instructed = instruction is not None
+    if profile is not None and model.risk_level > profile.level and not is_instructed:
+        raise DomainError(
+            "riskier_than_profile",
+            _(
+                "The model's risk %(model)s is above the client's %(profile)s. It takes an instruction of the client."
+            )
+            % {"model": model.risk_level, "profile": profile.level},
+            field="model",
+        )
     assignment = assign_model(portfolio=portfolio, model=model, by=by)
     if instruction is not None:
         if (

@@ -19,10 +19,11 @@ from accounts.views_base import PersonRequest, signed_in
 from models_portfolio.calculations.weights import ZERO
 from models_portfolio.effective import ModelBook, today
 from models_portfolio.filters import ModelFilter
-from models_portfolio.forms import ModelForm, OfferForm
+from models_portfolio.forms import AssignForm, ModelForm, OfferForm
 from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, Target
 from models_portfolio.querysets import MODEL_ROLES
 from models_portfolio.services import create_model, edit_model, new_draft, offer_model, set_offer_open
+from models_portfolio.services.following import change_model
 from models_portfolio.services.versions import findings
 from models_portfolio.showing import (
     asset_class_chart,
@@ -35,6 +36,7 @@ from models_portfolio.showing import (
 )
 from models_portfolio.signals import Follower, followers_wanted
 from models_portfolio.tables import ModelTable
+from portfolios.models import Portfolio
 
 FOLLOWERS_SHOWN = 8
 
@@ -170,6 +172,23 @@ def model_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         messages.success(request, _("Saved."))
         return redirect("models_portfolio:model_detail", model.pk)
     return render(request, "models_portfolio/model_form.html", {"form": form, "model": model})
+
+
+@signed_in("portfolio.manage")
+def model_assign(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Let an own portfolio follow another model."""
+    portfolios = Portfolio.objects.visible_to(request.user).own().filter(closed_on__isnull=True)
+    portfolio = get_object_or_404(portfolios.select_related("mandate"), pk=pk)
+    form = AssignForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            change_model(portfolio=portfolio, model=form.cleaned_data["model"], by=request.user)
+        except DomainError as error:
+            form.add_error(error.field, str(error))
+        else:
+            messages.success(request, _("The portfolio follows the model now. Propose to get there."))
+            return redirect("portfolios:portfolio_detail", portfolio.pk)
+    return render(request, "models_portfolio/assign_form.html", {"form": form, "portfolio": portfolio})
 
 
 @require_POST

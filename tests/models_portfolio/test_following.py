@@ -21,6 +21,7 @@ from portfolios.signals import portfolio_opened
 from tests.factories import Cast
 from tests.models_portfolio import make
 from tests.portfolios import make as portfolios
+from tests.trading import make as trading
 
 D = Decimal
 
@@ -130,3 +131,11 @@ def test_a_change_of_model_ends_the_old_assignment(in_aurora: Cast):
     assert portfolio.model_assignments.get(valid_to__isnull=True).model == second
     with pytest.raises(DomainError, match="already"):
         change_model(portfolio=portfolio, model=second, by=in_aurora.manager)
+
+
+def test_nobody_moves_a_client_to_a_riskier_model_by_hand(in_aurora: Cast):
+    risky = make.published(in_aurora.manager, {None: "1"}, "RISKY", risk_level=6)
+    portfolio = trading.portfolio(in_aurora, None)
+
+    with pytest.raises(DomainError, match="takes an instruction"):
+        change_model(portfolio=portfolio, model=risky, by=in_aurora.manager)

@@ -274,3 +274,15 @@ def test_the_page_of_a_model_takes_as_many_queries_for_many_followers_as_for_few
             assert "Following portfolios" in text_of(page.get(url))
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_a_portfolio_is_moved_to_another_model_by_hand(in_aurora: Cast, aurora, browse):
+    model = balanced(in_aurora)
+    portfolio = trading.portfolio(in_aurora, None)
+    page = browse(aurora, in_aurora.manager)
+    url = reverse("models_portfolio:model_assign", args=[portfolio.pk])
+
+    assert browse(aurora, in_aurora.compliance).get(url).status_code == 404
+    page.post(url, {"model": str(model.pk)})
+    assert portfolio.model_assignments.get().model == model
+    assert "follows this model already" in text_of(page.post(url, {"model": str(model.pk)}))

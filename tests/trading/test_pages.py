@@ -309,3 +309,21 @@ def test_a_day_later_prices_are_named_old(in_aurora: Cast, aurora, browse):
         browse(aurora, in_aurora.manager).get(reverse("trading:proposal_detail", args=[proposal.pk]))
     )
     assert "Old prices: " in shown
+
+
+def test_a_draft_is_worked_out_otherwise(in_aurora: Cast, aurora, browse):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager), cash=10_000)
+    make.buy(portfolio, models.security("Apple"), 50, 180)
+    draft = propose(portfolio=portfolio, by=in_aurora.manager)
+    page = browse(aurora, in_aurora.manager)
+    assert "Work out otherwise" in text_of(page.get(reverse("trading:proposal_detail", args=[draft.pk])))
+
+    response = page.post(
+        reverse("trading:propose"),
+        {"portfolio": str(portfolio.pk), "mode": "raise_cash", "cash_wanted": "2000"},
+        follow=True,
+    )
+
+    assert "Sold for the cash that is needed" in text_of(response)
+    draft.refresh_from_db()
+    assert draft.state == Proposal.State.VOID

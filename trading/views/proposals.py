@@ -216,10 +216,9 @@ def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "can_approve": can_approve and proposal.state == State.PROPOSED and not is_own_work,
         "waits_for_other": proposal.state == State.PROPOSED and is_own_work,
         "can_send": can(user, "order.send") and any(order.state == Order.State.APPROVED for order in orders),
-        "send_form": SendForm(),
+        "can_redo": can_make and proposal.state == State.DRAFT,
+        "propose_form": ProposeForm(initial={"mode": proposal.mode}),
         "history": _history(proposal),
-        "steps": [State.DRAFT, State.PROPOSED, State.APPROVED, State.SENT],
-        "has_live_orders": any(order.state in Order.OPEN for order in orders),
     }
     return render(request, "trading/proposal_detail.html", context)
 
