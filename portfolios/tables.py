@@ -92,7 +92,7 @@ class BookTable(tables.Table):
     cash_weight = PercentColumn(verbose_name=_("Cash"), places=1)
     reasons = tables.Column(verbose_name=_("Attention"), orderable=False, empty_values=())
     manager_name = tables.Column(
-        verbose_name=_("Manager"), default="—", attrs={"td": {"class": "text-secondary small"}}
+        verbose_name=_("Manager"), default="—", attrs={"td": {"class": "text-secondary small text-nowrap"}}
     )
     origin = OriginColumn(orderable=False, attrs={"td": {"class": "text-nowrap"}})
 
@@ -219,7 +219,6 @@ class TransactionTable(tables.Table):
     security = tables.Column(accessor="security__name", verbose_name=_("Security"), default="—")
     quantity = QuantityColumn(verbose_name=_("Quantity"))
     price = PriceColumn(verbose_name=_("Price"))
-    currency = tables.Column(verbose_name=_("Cur."))
     gross_amount = MoneyColumn(currency_field="currency", verbose_name=_("Gross"))
     fees = MoneyColumn(currency_field="currency", verbose_name=_("Fees"))
     taxes = MoneyColumn(currency_field="currency", verbose_name=_("Taxes"))

@@ -77,6 +77,9 @@ class BookView(ListView):
         self._complete(rows)
         if not any(portfolio.origin for portfolio in rows):
             table.columns.hide("origin")
+        if len({portfolio.manager_name for portfolio in rows}) == 1 and "_export" not in self.request.GET:
+            # A column that says the same in every row only takes room.
+            table.columns.hide("manager_name")
         return table
 
     def _rows(self, table: BookTable) -> list[Any]:
