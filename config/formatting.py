@@ -11,6 +11,7 @@ from typing import Any
 
 from django import forms, template
 from django.forms import BoundField
+from django.forms.boundfield import BoundWidget
 from django.template.context import RequestContext
 from django.template.loader import get_template
 from django.templatetags.static import static
@@ -244,6 +245,13 @@ def widget_kind(field: BoundField) -> str:
     if isinstance(widget, forms.RadioSelect | forms.CheckboxSelectMultiple):
         return "choices"
     return "select" if isinstance(widget, forms.Select) else "input"
+
+
+@register.filter
+def check_input(choice: BoundWidget) -> SafeString:
+    """Render one radio button or checkbox of several, styled as the others."""
+    choice.data["attrs"]["class"] = "form-check-input"
+    return choice.tag()
 
 
 @register.filter
