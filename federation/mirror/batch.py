@@ -19,7 +19,7 @@ from psycopg import sql
 from federation.mirror import fill, parking, reference
 from federation.mirror.failpoints import failpoint
 from federation.mirror.keys import Keys, Snapshot, prepare_connection
-from federation.mirror.plan import DELETE, FOREIGN, INSERT, REPLACE, RETIRE, UPDATE, Plan
+from federation.mirror.plan import DELETE, FOREIGN, INSERT, RETIRE, Plan
 from federation.mirror.write import OwnRowsAppeared, RowsRefused, Writer, reason_of
 from federation.models import Agreement, Side, Stream
 from federation.scope import Flow, by_label
@@ -106,9 +106,11 @@ def _attempt(
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute(
-            sql.SQL("SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}").format(
-                sql.Literal(STATEMENT_TIMEOUT), sql.Literal(LOCK_TIMEOUT)
-            )
+            sql.SQL(
+                # Keys need few statistics: how many there are, and of which kinds.
+                "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {};"
+                " SET LOCAL default_statistics_target = 10"
+            ).format(sql.Literal(STATEMENT_TIMEOUT), sql.Literal(LOCK_TIMEOUT))
         )
         failpoint("before_lease")
         leased = _lease(cursor, stream_id)
@@ -169,11 +171,24 @@ def _lease(cursor: Any, stream_id: uuid.UUID) -> "_Batch | Outcome":
         return Outcome.STOPPED
     side = Side.MANAGER if agreement.manager_id == stream.owner_id else Side.CHANNEL
     other = Side.CHANNEL if side == Side.MANAGER else Side.MANAGER
-    flow = Flow.of(agreement, side)
+    flow = _flow(agreement, side)
     if (flow.owner.pk, flow.receiver.pk) != (stream.owner_id, stream.receiver_id):
         raise ValueError("the stream does not belong to the parties of its agreement")
     snapshot, identity = _where_we_are(cursor, flow)
-    return _Batch(stream, flow, Flow.of(agreement, other), snapshot, identity)
+    return _Batch(stream, flow, _flow(agreement, other), snapshot, identity)
+
+
+_FLOWS: dict[tuple[Any, ...], Flow] = {}
+
+
+def _flow(agreement: Agreement, side: Side) -> Flow:
+    """Return a direction as derived before, if its version and cut are the same: versions do not change."""
+    key = (agreement.version_id, agreement.new_mandates_suspended_at, side)
+    if key not in _FLOWS:
+        if len(_FLOWS) >= 1_000:
+            _FLOWS.clear()
+        _FLOWS[key] = Flow.of(agreement, side)
+    return _FLOWS[key]
 
 
 def _where_we_are(cursor: Any, flow: Flow) -> tuple[Snapshot, str]:
@@ -240,7 +255,8 @@ def _apply(
     reference.follow(cursor, stream, plan, writer, keys)
     writer.check_parents()
     writer.look_again()
-    parking.clear_tried(cursor, stream, refused | writer.refused)
+    if keys.has_parked:
+        parking.clear_tried(cursor, stream, refused | writer.refused)
     parking.park(cursor, stream, refused | writer.refused)
     if any(counts[FOREIGN] for counts in plan.counts.values()):
         parking.park_foreign(cursor, stream)
@@ -310,7 +326,7 @@ def _tell_the_way_back(cursor: Any, batch: _Batch, plan: Plan) -> None:
         for label in plan.counts
         if label in back.listens
         and label not in back.shares
-        and plan.actions(label, INSERT, REPLACE, DELETE, RETIRE, UPDATE)
+        and (label in plan.moved or plan.actions(label, INSERT, DELETE, RETIRE))
     ]
     if not labels:
         return

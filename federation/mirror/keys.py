@@ -73,6 +73,7 @@ class Keys:
         self._cursor = cursor
         self.count = 0
         self.kinds: set[str] = set()
+        self.has_parked = False
         self._analysed = 0
 
     def take_log(self, stream: Stream, flow: Flow, cursor: Snapshot) -> None:
@@ -146,11 +147,13 @@ class Keys:
             ), added AS (
                 INSERT INTO pg_temp.mirror_keys (kind, id, operations) SELECT kind, key, 7 FROM due
             )
-            SELECT count(*), array_agg(DISTINCT kind) FROM due
+            SELECT count(*), array_agg(DISTINCT kind),
+                EXISTS (SELECT 1 FROM public.federation_parkedrow WHERE stream_id = %s)
+            FROM due
             """,
-            [stream.pk, BATCH_KEYS],
+            [stream.pk, BATCH_KEYS, stream.pk],
         )
-        count, kinds = self._cursor.fetchone()
+        count, kinds, self.has_parked = self._cursor.fetchone()
         if count:
             self._took(count, kinds)
 

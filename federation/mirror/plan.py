@@ -62,6 +62,8 @@ class Plan:
         self.flow = flow
         self.keys = keys
         self.counts: dict[str, Counter[str]] = {}
+        # The kinds with rows that something depends on and that came, went or moved.
+        self.moved: set[str] = set()
         self._excluded = tuple(excluded)
 
     def build(self) -> None:
@@ -191,6 +193,8 @@ class Plan:
             counts[action] += count
             expands = expands or moved
         self.counts[kind.label] = counts
+        if expands:
+            self.moved.add(kind.label)
         for label, key in self._excluded:
             if label == kind.label:
                 self.drop(label, [key], [INSERT, UPDATE, REPLACE])

@@ -82,7 +82,14 @@ class Flow:
 
     def in_scope(self, kind: Kind, alias: str) -> sql.Composed:
         """Return the condition under which the owner's row ``alias`` of this kind is shared."""
-        return _Condition(self).in_scope(kind, alias)
+        known = self._conditions.get((kind.label, alias))
+        if known is None:
+            known = self._conditions[kind.label, alias] = _Condition(self).in_scope(kind, alias)
+        return known
+
+    @cached_property
+    def _conditions(self) -> dict[tuple[str, str], sql.Composed]:
+        return {}
 
     def belongs(self, kind: Kind, alias: str) -> sql.Composed:
         """Return the condition under which a row of the receiver's own stands under this agreement.
