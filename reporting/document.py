@@ -252,7 +252,9 @@ class _Composer:
         ]
         table = _table([words["asset_class"], self.currency, words["weight"]], rows, amounts=[1])
         # For the bars beside the table.
-        return table | {"bars": [float(round(share.weight or 0, 4)) for share in self.figures.allocation]}
+        return table | {
+            "bars": [float(round(share.weight or Decimal(0), 4)) for share in self.figures.allocation]
+        }
 
     def _holdings(self) -> dict[str, Any]:
         words = self.words

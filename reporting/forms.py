@@ -21,6 +21,7 @@ PERIODS = [
     (CUSTOM, gettext_lazy("Other days")),
 ]
 THESE, ALL = "these", "all"
+_RADIO = {"class": "form-check-input"}
 
 
 def period_of(preset: str, today: datetime.date) -> tuple[datetime.date, datetime.date]:
@@ -41,7 +42,7 @@ class OrderForm(forms.Form):
     scope = forms.ChoiceField(
         label=gettext_lazy("Portfolios"),
         choices=[(THESE, ""), (ALL, "")],
-        widget=forms.RadioSelect,
+        widget=forms.RadioSelect(attrs=_RADIO),
         initial=THESE,
     )
     numbers = forms.CharField(
@@ -51,7 +52,10 @@ class OrderForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
     )
     period = forms.ChoiceField(
-        label=gettext_lazy("Period"), choices=PERIODS, widget=forms.RadioSelect, initial=LAST_QUARTER
+        label=gettext_lazy("Period"),
+        choices=PERIODS,
+        widget=forms.RadioSelect(attrs=_RADIO),
+        initial=LAST_QUARTER,
     )
     period_from = forms.DateField(
         label=gettext_lazy("From"), required=False, widget=forms.DateInput(attrs={"type": "date"})
@@ -65,11 +69,14 @@ class OrderForm(forms.Form):
         self.portfolios = portfolios
         today = timezone.localdate()
         count = portfolios.count()
-        self.fields["scope"].choices = [
+        scope, period = self.fields["scope"], self.fields["period"]
+        assert isinstance(scope, forms.ChoiceField)
+        assert isinstance(period, forms.ChoiceField)
+        scope.choices = [
             (THESE, _("Some, by number")),
             (ALL, _("All that I may report on (%(n)s)") % {"n": count}),
         ]
-        self.fields["period"].choices = [
+        period.choices = [
             (key, label if key == CUSTOM else f"{label}: {_span(*period_of(key, today))}")
             for key, label in PERIODS
         ]

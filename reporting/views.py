@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.text import slugify
@@ -17,7 +17,7 @@ from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import Role, audit
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import PersonRequest, signed_in
 from clients.duties import Duty, performs
 from portfolios.models import Portfolio
 from reporting import services
@@ -51,7 +51,7 @@ class ReportList(ListView):
         )
 
     def get_queryset(self) -> QuerySet[Report]:
-        return Report.objects.visible_to(self.request.user).light().with_people()
+        return Report.objects.light().with_people().visible_to(self.request.user)
 
     def get_empty_action(self) -> tuple[Any, str] | None:
         if can(self.request.user, MAKES):
@@ -63,18 +63,18 @@ class ReportList(ListView):
 
 
 @signed_in(roles=READERS)
-def report_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def report_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show a report on its letterhead, with the same figures as its PDF, and what can be done with it."""
     report = _visible(request, pk)
     return render(request, "reporting/report_detail.html", _context(request, report, ReleaseForm()))
 
 
-def _visible(request: HttpRequest, pk: uuid.UUID) -> Report:
-    reports = Report.objects.visible_to(request.user).with_people().defer("pdf")
+def _visible(request: PersonRequest, pk: uuid.UUID) -> Report:
+    reports = Report.objects.with_people().visible_to(request.user).defer("pdf")
     return get_object_or_404(reports, pk=pk)
 
 
-def _context(request: HttpRequest, report: Report, form: ReleaseForm) -> dict[str, Any]:
+def _context(request: PersonRequest, report: Report, form: ReleaseForm) -> dict[str, Any]:
     mandate = report.portfolio.mandate
     document = report.content.get("document") or {}
     is_ready = report.state == Report.State.READY
@@ -100,9 +100,9 @@ def _context(request: HttpRequest, report: Report, form: ReleaseForm) -> dict[st
 
 
 @signed_in(roles=READERS)
-def report_state(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def report_state(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Answer a page that waits for a report: still waiting, or load the page again."""
-    report = get_object_or_404(Report.objects.visible_to(request.user).light(), pk=pk)
+    report = get_object_or_404(Report.objects.light().visible_to(request.user), pk=pk)
     response = render(request, "reporting/_waiting.html", {"report": report})
     if report.state != Report.State.QUEUED:
         response["HX-Refresh"] = "true"
@@ -110,7 +110,7 @@ def report_state(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @signed_in(roles=READERS)
-def report_pdf(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def report_pdf(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Hand out a report's PDF, and note who took it."""
     reports = Report.objects.visible_to(request.user).filter(state=Report.State.READY, pdf__isnull=False)
     report = get_object_or_404(reports.select_related("portfolio").defer("content"), pk=pk)
@@ -123,7 +123,7 @@ def report_pdf(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @signed_in(MAKES)
-def report_order(request: HttpRequest) -> HttpResponse:
+def report_order(request: PersonRequest) -> HttpResponse:
     """Order the same report for one portfolio or for many."""
     portfolios = reportable(request.user)
     chosen = portfolios.filter(pk__in=_ids(request.GET.getlist("portfolio")))
@@ -138,13 +138,13 @@ def report_order(request: HttpRequest) -> HttpResponse:
 
 
 @signed_in(MAKES)
-def report_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def report_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Lead from a portfolio to the order of a report of it."""
     portfolio = get_object_or_404(reportable(request.user), pk=pk)
     return redirect(f"{reverse('reporting:report_order')}?portfolio={portfolio.pk}")
 
 
-def _order(request: HttpRequest, wanted: dict[str, Any]) -> str:
+def _order(request: PersonRequest, wanted: dict[str, Any]) -> str:
     portfolios: list[Portfolio] = wanted["portfolios"]
     period = {"period_from": wanted["period_from"], "period_to": wanted["period_to"], "by": request.user}
     if len(portfolios) == 1:
@@ -167,16 +167,16 @@ def _ids(texts: list[str]) -> list[uuid.UUID]:
 
 @require_POST
 @signed_in(MAKES)
-def report_retry(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def report_retry(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Make a failed report again."""
-    reports = Report.objects.visible_to(request.user).own().light()
+    reports = Report.objects.light().visible_to(request.user).own()
     report = services.retry_report(report=get_object_or_404(reports, pk=pk), by=request.user)
     return redirect("reporting:report_detail", report.pk)
 
 
 @require_POST
 @signed_in(RELEASES)
-def report_release(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def report_release(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Release a report to the client."""
     report = _visible(request, pk)
     form = ReleaseForm(request.POST)

@@ -84,10 +84,10 @@ class Agreements(Listed):
     orderings = ("-created_at", "id", "name")
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        institution = self.request.tenant
+        institution: Institution = self.request.tenant  # type: ignore[attr-defined]
         versions = AgreementVersion.objects.visible_to(institution)
         mine = queryset.visible_to(institution)  # type: ignore[attr-defined]
-        return mine.prefetch_related(Prefetch("versions", versions))  # type: ignore[no-any-return]
+        return mine.prefetch_related(Prefetch("versions", versions))
 
 
 class Streams(Listed):
@@ -100,5 +100,5 @@ class Streams(Listed):
     orderings = ("-created_at", "id")
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        institution = self.request.tenant
+        institution: Institution = self.request.tenant  # type: ignore[attr-defined]
         return queryset.filter(Q(owner=institution) | Q(receiver=institution))

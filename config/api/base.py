@@ -88,6 +88,11 @@ class Resource(viewsets.GenericViewSet):
                 _("This takes the right “%(right)s”. Ask an administrator.") % {"right": needed}
             )
 
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        # Nothing on the way may keep what was answered to one user.
+        response.headers.setdefault("Cache-Control", "private, no-store")
+        return super().finalize_response(request, response, *args, **kwargs)
+
     @property
     def person(self) -> User:
         """Return the user who asks."""
@@ -108,7 +113,7 @@ class Resource(viewsets.GenericViewSet):
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows that the user may see."""
-        return queryset.visible_to(self.person)  # type: ignore[attr-defined,no-any-return]
+        return queryset.visible_to(self.person)  # type: ignore[attr-defined]
 
     def write(self, act: Callable[[dict[str, Any]], Model], *, status: int, then: Any) -> Response:
         """Check the request's body, act on it once, and answer with the record as it is then.
@@ -121,7 +126,7 @@ class Resource(viewsets.GenericViewSet):
         body = self.get_serializer(data=self.request.data)
         body.is_valid(raise_exception=True)
         record = act(body.validated_data)
-        fresh = self.narrow(self.queryset.all()).get(pk=record.pk)
+        fresh = self.get_queryset().get(pk=record.pk)
         return Response(then(fresh, context=self.get_serializer_context()).data, status=status)
 
 

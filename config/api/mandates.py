@@ -174,7 +174,7 @@ class Mandates(Listed):
     rights = {"create": "mandate.edit", "submit": "mandate.submit", "withdraw": "mandate.submit"}
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return super().narrow(queryset).with_state()  # type: ignore[attr-defined,no-any-return]
+        return super().narrow(queryset).with_state()  # type: ignore[attr-defined]
 
     def get_serializer_class(self) -> Any:
         bodies = {"create": NewMandate, "submit": Submission, "withdraw": Withdrawal}
@@ -261,7 +261,7 @@ class Instructions(Listed):
     rights = {"create": "instruction.send", "send": "instruction.send", "withdraw": "instruction.send"}
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return super().narrow(queryset).with_state()  # type: ignore[attr-defined,no-any-return]
+        return super().narrow(queryset).with_state()  # type: ignore[attr-defined]
 
     def get_serializer_class(self) -> Any:
         bodies = {"create": NewInstruction, "send": Empty, "withdraw": Empty}

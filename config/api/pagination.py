@@ -50,7 +50,7 @@ class KeysetPagination(BasePagination):
     are filled in on every row.
     """
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.request = request
         self.ordering = self._ordering(request, view)
         size = self._size(request)

@@ -59,8 +59,10 @@ class Problem(serializers.Serializer):
     detail = serializers.CharField()
     code = serializers.CharField(help_text="Stable; decide by this.")
     instance = serializers.CharField(help_text="The path that was asked for.")
-    errors = FieldProblem(many=True, required=False)
-    data = serializers.DictField(required=False, help_text="Figures that belong to the code.")
+    errors = FieldProblem(many=True, required=False)  # type: ignore[assignment]
+    data = serializers.DictField(  # type: ignore[assignment]
+        required=False, help_text="Figures that belong to the code."
+    )
 
 
 def problem(code: str, http_status: int, detail: str, path: str, **more: Any) -> dict[str, Any]:
@@ -93,7 +95,17 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
         if wait := getattr(known, "wait", None):
             headers["Retry-After"] = str(int(wait) + 1)
     set_rollback()
-    return JsonResponse(body, status=body["status"], headers=headers, content_type=MEDIA_TYPE)
+    return _answer(body, headers)
+
+
+def _answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> JsonResponse:
+    return JsonResponse(
+        body,
+        status=body["status"],
+        headers=headers,
+        content_type=MEDIA_TYPE,
+        json_dumps_params={"ensure_ascii": False},
+    )
 
 
 def _known(exc: Exception) -> exceptions.APIException | None:
@@ -117,7 +129,8 @@ def _refused(error: DomainError, path: str) -> dict[str, Any]:
 
 def _invalid(error: exceptions.ValidationError, path: str) -> dict[str, Any]:
     errors = list(_flat(error.detail, ""))
-    detail = _("%(n)s fields are not right; see errors.") % {"n": len(errors)}
+    names = ", ".join(dict.fromkeys(each["field"] for each in errors if each["field"]))
+    detail = _("Correct and send again: %(fields)s.") % {"fields": names or _("the request")}
     return problem("invalid", status.HTTP_422_UNPROCESSABLE_ENTITY, detail, path, errors=errors)
 
 
@@ -160,7 +173,7 @@ class Nothing(APIView):
         body = problem(
             "not_found", 404, _("There is nothing at this path. See the documentation."), request.path
         )
-        return JsonResponse(body, status=404, content_type=MEDIA_TYPE)
+        return _answer(body)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -173,4 +186,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
         _("This should not have happened. Try again; if it stays so, tell us."),
         request.path,
     )
-    return JsonResponse(body, status=500, content_type=MEDIA_TYPE)
+    return _answer(body)

@@ -43,7 +43,7 @@ class SourceName(serializers.ModelSerializer):
 class PriceSerializer(RecordSerializer):
     """A closing price; of bonds in percent of nominal (the security's ``price_unit``)."""
 
-    source = SourceName(read_only=True)
+    source = SourceName(read_only=True)  # type: ignore[assignment]
 
     class Meta:
         model = Price
@@ -53,7 +53,7 @@ class PriceSerializer(RecordSerializer):
 class RateSerializer(RecordSerializer):
     """Units of a currency for one euro."""
 
-    source = SourceName(read_only=True)
+    source = SourceName(read_only=True)  # type: ignore[assignment]
 
     class Meta:
         model = ExchangeRate
@@ -110,7 +110,7 @@ class Shared(Listed):
     """Rows that everybody who signs in may read."""
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.current()  # type: ignore[attr-defined,no-any-return]
+        return queryset.current()  # type: ignore[attr-defined]
 
 
 class Prices(Shared):

@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import Direction, OpenApiResponse
 
 from config.api.authentication import UserTokenAuthentication
 from config.api.problems import MEDIA_TYPE, Problem
@@ -27,7 +27,7 @@ _WORDS = {
 class Schema(AutoSchema):
     """Describe each operation with the problems that it answers with."""
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+    def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         responses: dict[str, Any] = super()._get_response_bodies(direction)
         for status in _READ if self.method == "GET" else _WRITTEN:
             if status not in responses:

@@ -45,7 +45,7 @@ def call(db: None) -> Call:
     return on
 
 
-def rows(client: Client, path: str, **parameters: Any) -> list[dict[str, Any]]:
+def rows(client: Client, path: str, /, **parameters: Any) -> list[dict[str, Any]]:
     """Return the rows of a list's first page."""
     response = client.get(PREFIX + path, parameters)
     assert response.status_code == 200, response.content

@@ -42,7 +42,9 @@ def test_a_token_counts_at_its_own_institution_alone(
     in_aurora: Cast, aurora: Institution, borealis: Institution, call: Call
 ) -> None:
     caller = call(aurora, in_aurora.operations)
-    assert caller.get(ME).status_code == 200
+    response = caller.get(ME)
+    assert response.status_code == 200
+    assert response["Cache-Control"] == "private, no-store"
     assert_problem(caller.get(ME, headers={"host": "borealis.localhost"}), 401, "authentication_failed")
 
 
