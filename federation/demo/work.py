@@ -6,13 +6,16 @@ from decimal import Decimal
 from accounts.models import Role, User
 from clients.models import ClientInstruction, KycStatus, Mandate, Task
 from clients.services import (
+    create_client,
     draft_instruction,
     record_outcome,
     reject_mandate,
     return_mandate,
     send_instruction,
+    start_mandate,
 )
 from federation.demo.build import BY_CODE, Stage, advisors
+from federation.demo.cast import FIRST_NAMES
 from federation.demo.relationships import Relationships
 from models_portfolio.models import ModelPortfolio, ModelVersion
 from models_portfolio.services import accept, refresh_drift
@@ -69,6 +72,7 @@ def fill_channel_lists(stage: Stage) -> None:
                 kyc.valid_until = stage.today + datetime.timedelta(days)
                 kyc.save(update_fields=["valid_until"])
             for number, advisor in enumerate(advisors()):
+                _begin_onboarding(number, advisor)
                 client = advisor.clients.own().order_by("pk")[3]
                 Task.objects.create(
                     client=client,
@@ -76,6 +80,22 @@ def fill_channel_lists(stage: Stage) -> None:
                     due_date=stage.today + datetime.timedelta(number),
                     assignee=advisor,
                 )
+
+
+def _begin_onboarding(number: int, advisor: User) -> None:
+    """Leave an onboarding half done: a prospect, who is known to nobody else."""
+    prospect = create_client(
+        kind="person",
+        fields={
+            "first_name": FIRST_NAMES[-1 - number],
+            "last_name": "Prospect-Placeholder",
+            "birth_date": datetime.date(1980, 1, 1 + number),
+            "country": "CH",
+        },
+        contacts={"email": f"prospect.{number}@example.com"},
+        by=advisor,
+    )
+    start_mandate(client=prospect, by=advisor)
 
 
 def ask_for_cash(stage: Stage) -> list[ClientInstruction]:
