@@ -8,6 +8,7 @@ from typing import Any
 
 import typst
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -203,12 +204,8 @@ def order_reports(
     period_from: datetime.date,
     period_to: datetime.date,
     by: User,
-    back_url: str = "",
 ) -> Job:
-    """Order the same statement for many portfolios; the job says how far it is and lists what failed.
-
-    ``back_url`` is the page that the job's page leads to.
-    """
+    """Order the same statement for many portfolios; the job says how far it is and lists what failed."""
     check_period(period_from, period_to)
     if not portfolios:
         raise DomainError("no_portfolios", _("Choose at least one portfolio."), field="portfolios")
@@ -217,7 +214,7 @@ def order_reports(
         title=_("Reports of %(n)s portfolios") % {"n": len(portfolios)},
         by=by,
         total=len(portfolios),
-        back_url=back_url,
+        back_url=reverse("reporting:report_list"),
         back_label=_("Reports"),
         data={
             "portfolios": [str(portfolio.pk) for portfolio in portfolios],
@@ -225,11 +222,28 @@ def order_reports(
             "period_to": period_to.isoformat(),
         },
     )
+    job.data["retry_url"] = reverse("reporting:batch_retry", args=[job.pk])
+    job.save(update_fields=["data"])
     audit("report.batch_ordered", job, by=by, portfolios=len(portfolios))
     from reporting.tasks import make_batch as task
 
     transaction.on_commit(lambda: task.delay(str(job.pk)))
     return job
+
+
+@transaction.atomic
+def retry_batch(*, job: Job, by: User) -> Job:
+    """Order again what failed in a batch that is over; return the new job."""
+    failed = list(Portfolio.objects.visible_to(by).filter(pk__in=job.data.get("failed", [])))
+    if job.state != Job.State.DONE or not failed:
+        raise DomainError("nothing_to_retry", _("Nothing of this batch has to be made again."))
+    first_day, last_day = _period_of(job)
+    return order_reports(portfolios=failed, period_from=first_day, period_to=last_day, by=by)
+
+
+def _period_of(job: Job) -> tuple[datetime.date, datetime.date]:
+    first_day, last_day = (datetime.date.fromisoformat(job.data[key]) for key in ("period_from", "period_to"))
+    return first_day, last_day
 
 
 @transaction.atomic
@@ -242,7 +256,8 @@ def make_one_of_batch(*, job: Job, position: int, by: User) -> Job:
     job = Job.objects.select_for_update().get(pk=job.pk)
     if job.done != position:
         return job
-    first_day, last_day = (datetime.date.fromisoformat(job.data[key]) for key in ("period_from", "period_to"))
+    failures = len(job.failures)
+    first_day, last_day = _period_of(job)
     portfolio = Portfolio.objects.visible_to(by).filter(pk=job.data["portfolios"][position]).first()
     if portfolio is None:
         _list_failure(job, "—", _("The portfolio is no longer within your reach."))
@@ -256,6 +271,8 @@ def make_one_of_batch(*, job: Job, position: int, by: User) -> Job:
             job.data.setdefault("reports", []).append(str(report.pk))
             if report.state == Report.State.FAILED:
                 _list_failure(job, portfolio.number, report.problem)
+        if len(job.failures) > failures:
+            job.data.setdefault("failed", []).append(str(portfolio.pk))
     job.done += 1
     job.state = Job.State.RUNNING
     if job.done >= job.total:
@@ -265,7 +282,7 @@ def make_one_of_batch(*, job: Job, position: int, by: User) -> Job:
 
 
 def _list_failure(job: Job, what: str, why: str) -> None:
-    remedy = _("Put it right, then order this report again from the portfolio's page.")
+    remedy = _("Put it right, then try again what failed.")
     job.failures.append({"what": what, "why": why, "remedy": remedy})
 
 

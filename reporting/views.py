@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from accounts import formatting
 from accounts.errors import DomainError
 from accounts.lists import ListView
-from accounts.models import Role, audit
+from accounts.models import Job, Role, audit
 from accounts.rights import can
 from accounts.views_base import PersonRequest, signed_in
 from clients.duties import Duty, performs
@@ -150,8 +150,7 @@ def _order(request: PersonRequest, wanted: dict[str, Any]) -> str:
     if len(portfolios) == 1:
         report = services.order_report(portfolio=portfolios[0], **period)
         return reverse("reporting:report_detail", args=[report.pk])
-    back_url = reverse("reporting:report_list")
-    job = services.order_reports(portfolios=portfolios, back_url=back_url, **period)
+    job = services.order_reports(portfolios=portfolios, **period)
     return reverse("accounts:job", args=[job.pk])
 
 
@@ -172,6 +171,14 @@ def report_retry(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     reports = Report.objects.light().visible_to(request.user).own()
     report = services.retry_report(report=get_object_or_404(reports, pk=pk), by=request.user)
     return redirect("reporting:report_detail", report.pk)
+
+
+@require_POST
+@signed_in(MAKES)
+def batch_retry(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Order again what failed in one's own batch."""
+    job = get_object_or_404(Job, pk=pk, kind=services.BATCH, created_by=request.user)
+    return redirect("accounts:job", services.retry_batch(job=job, by=request.user).pk)
 
 
 @require_POST

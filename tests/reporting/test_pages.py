@@ -144,6 +144,22 @@ def test_many_portfolios_become_a_job(in_aurora: Cast, aurora: Institution, brow
     assert browser.get(response["Location"]).status_code == 200
 
 
+def test_what_failed_in_a_batch_is_tried_again_by_whoever_ordered_it(
+    in_aurora: Cast, aurora: Institution, browse: Browse
+) -> None:
+    empty = portfolios.portfolio(in_aurora.unit, "P-2")
+    order = {"period_from": make.FIRST, "period_to": make.LAST, "by": in_aurora.manager}
+    job = services.order_reports(portfolios=[empty], **order)
+    retry = job.data["retry_url"]
+    browser = browse(aurora, in_aurora.manager)
+    assert browser.post(retry).status_code == 409
+    tasks.make_batch(str(job.pk))
+    assert retry in browser.get(reverse("accounts:job", urlconf=URLCONF, args=[job.pk])).content.decode()
+    assert browse(aurora, in_aurora.operations).post(retry).status_code == 404
+    assert browser.post(retry).status_code == 302
+    assert Job.objects.latest("created_at").data["portfolios"] == [str(empty.pk)]
+
+
 def test_a_wrong_order_keeps_what_was_typed_and_says_what_to_do(
     in_aurora: Cast, aurora: Institution, browse: Browse
 ) -> None:
