@@ -121,7 +121,8 @@ def violations(page: Page) -> list[str]:
     """Return what axe-core finds against WCAG 2.2 AA: rule, help, and the first elements."""
     result = Axe().run(page, options={"runOnly": WCAG, "resultTypes": ["violations"]})
     return [
-        f"axe {each['id']}: {each['help']}: " + "; ".join(str(node["html"])[:160] for node in each["nodes"][:3])
+        f"axe {each['id']}: {each['help']}: "
+        + "; ".join(str(node["html"])[:160] for node in each["nodes"][:3])
         for each in result.response["violations"]
     ]
 

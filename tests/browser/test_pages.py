@@ -1,0 +1,104 @@
+"""Every page that each persona comes to: without errors, accessible, and fitting its window, light and dark."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.people import People, Person
+from tests.browser.screenshots import violations
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+# An administrator's or a compliance officer's has the fewest entries.
+LEAST_MENU = 5
+PERSONAS = [
+    ("harbour", "advisor"),
+    ("aurora", "manager"),
+    ("aurora", "operations"),
+    ("aurora", "administrator"),
+    ("aurora", "compliance"),
+    ("meadow", "manager"),
+]
+# A page that was resized or changed its theme draws itself anew, which takes a busy machine a while.
+SETTLING_ATTEMPTS, SETTLING_MS = 4, 250
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
+# Downloads are no pages.
+_NO_PAGE = re.compile(r"/pdf/|/logout/|_export|/api/")
+
+
+@pytest.fixture(scope="module")
+def seen() -> set[str]:
+    """Return the kinds of pages that have been looked at; one client's page stands for all."""
+    return set()
+
+
+@pytest.mark.parametrize(("schema", "role"), PERSONAS)
+def test_each_page_of_a_persona_works_for_everybody_on_every_screen(
+    schema: str, role: str, people: People, seen: set[str]
+) -> None:
+    # Open pages ask for news every second or two.
+    people.leave()
+    person = people(schema, role)
+    page = person.go("/")
+    todo = _links(page, "nav[aria-label='Main navigation'] a")
+    menu = len(todo)
+    assert menu >= LEAST_MENU
+    found, visited = [], 0
+    while todo:
+        path = todo.pop(0)
+        found += _looked_at(person, path, thoroughly=f"checked {_kind(path)}" not in seen)
+        seen.add(f"checked {_kind(path)}")
+        visited += 1
+        for linked in _links(page, "main a, .page-actions a"):
+            kind = _kind(linked)
+            if _ID.search(linked) and kind not in seen:
+                seen.add(kind)
+                todo.append(linked)
+    assert visited >= menu
+    assert found + people.problems() == []
+
+
+def _links(page: Page, selector: str) -> list[str]:
+    """Return the paths of this site that links of the page lead to."""
+    paths = page.locator(selector).evaluate_all(
+        "links => links.filter(a => a.host === location.host && a.pathname !== location.pathname"
+        " && !a.hasAttribute('download')).map(a => a.pathname)"
+    )
+    return [path for path in dict.fromkeys(paths) if not _NO_PAGE.search(path)]
+
+
+def _kind(path: str) -> str:
+    return _ID.sub("*", path)
+
+
+def _looked_at(person: Person, path: str, *, thoroughly: bool) -> list[str]:
+    """Return what is wrong with a page in light at a desk, and in the dark on a phone."""
+    page = person.page
+    page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    response = page.goto(person.url(path))
+    assert response is not None
+    if response.status != 200:
+        return [f"{person.host}{path}: {response.status}"]
+    problems = _problems(page, thoroughly)
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.set_viewport_size(NARROW)
+    problems += [f"dark, narrow: {each}" for each in _problems(page, thoroughly)]
+    return [f"{person.host}{path}: {each}" for each in problems]
+
+
+def _problems(page: Page, thoroughly: bool) -> list[str]:
+    """Return what is still wrong once sizes and colours have settled."""
+    for _attempt in range(SETTLING_ATTEMPTS):
+        found = [*_overflow(page), *(violations(page) if thoroughly else [])]
+        if not found:
+            break
+        page.wait_for_timeout(SETTLING_MS)
+    return found
+
+
+def _overflow(page: Page) -> list[str]:
+    extra = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return [f"{extra} px wider than its window of {page.viewport_size}"] if extra > 0 else []
