@@ -7,6 +7,7 @@ portfolio has a client, a mandate, a desk, a model, half a year of daily valuati
 import datetime
 import time
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -84,7 +85,7 @@ def _institution() -> Institution:
     return institution
 
 
-def _people_and_reference() -> object:
+def _people_and_reference() -> Any:
     from accounts.models import Role, RoleAssignment, Unit, User
     from models_portfolio.models import ModelPortfolio
     from portfolios.models import ExchangeRate, PriceSource, Security, security_id
@@ -150,7 +151,8 @@ def _fill(first: int, last: int) -> None:
         for each in portfolios
         for security in securities
     ]
-    for rows in (customers, mandates, portfolios, assignments, holdings):
+    kinds: tuple[list[Any], ...] = (customers, mandates, portfolios, assignments, holdings)
+    for rows in kinds:
         type(rows[0])._default_manager.bulk_create(rows, batch_size=2000)
     with connection.cursor() as cursor:
         cursor.execute(_VALUATIONS, [DAYS])
