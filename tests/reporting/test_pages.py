@@ -17,6 +17,7 @@ from clients.models import Client
 from federation.models import Institution
 from portfolios.models import Portfolio
 from reporting import services, tasks
+from reporting.finders import find_reports
 from reporting.forms import CUSTOM, LAST_QUARTER, LAST_YEAR, YEAR_TO_DATE, period_of
 from reporting.models import Report, ReportRelease
 from tests.factories import Cast
@@ -278,6 +279,13 @@ def test_the_list_sorts_filters_and_exports(
     exported = browser.get(url("report_list"), {"_export": "csv"}).content.decode()
     assert report.number in exported
     assert "Released" in exported
+
+
+def test_reports_are_found_by_number_within_reach(report: Report, in_aurora: Cast) -> None:
+    for words in (report.number, report.portfolio.number):
+        (found,) = find_reports(in_aurora.manager, words)
+        assert str(report.pk) in found.url
+        assert not list(find_reports(in_aurora.stranger, words))
 
 
 def test_the_list_is_empty_with_a_first_step(in_aurora: Cast, aurora: Institution, browse: Browse) -> None:
