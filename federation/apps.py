@@ -20,7 +20,10 @@ class FederationConfig(AppConfig):
         from django_tenants.signals import schema_migrated
 
         from clients.signals import mandate_submitting
-        from federation import receivers
+        from federation import (
+            checks,  # noqa: F401
+            receivers,
+        )
         from models_portfolio.signals import followers_wanted
         from reporting.signals import letterhead_wanted
 

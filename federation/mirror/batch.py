@@ -126,8 +126,8 @@ def _attempt(
         keys.take_log(stream, leased.flow, Snapshot(stream.cursor or snapshot.text))
         more = keys.take_work(stream)
         keys.take_parked(stream)
-        roots = 0
-        if stream.state == Stream.State.FILLING and not more:
+        roots, was_filling = 0, stream.state == Stream.State.FILLING
+        if was_filling and not more:
             roots = fill.take_roots(cursor, stream, leased.flow, keys)
             more = stream.state == Stream.State.FILLING
         failpoint("after_keys")
@@ -139,7 +139,13 @@ def _attempt(
             fill.adapt_chunk(stream, roots, keys.count)
             more = more or _has_work(cursor, stream)
         failpoint("before_cursor")
-        if keys.count or more or stream.last_tick_at is None or timezone.now() - stream.last_tick_at > TICK:
+        if (
+            keys.count
+            or more
+            or was_filling
+            or stream.last_tick_at is None
+            or timezone.now() - stream.last_tick_at > TICK
+        ):
             stream.rows_written += rows
             stream.batches += 1
             if rows:

@@ -231,14 +231,21 @@ class Plan:
             "column": sql.Identifier(child.column(field)),
             "rows": rows,
             "owner": sql.Literal(self.flow.owner.pk),
-            "whose": sql.SQL("c.origin IS NULL")
-            if is_owners
-            else sql.SQL("c.origin = {}").format(sql.Literal(self.flow.receiver.pk)),
+            "whose": self._whose(child, is_owners=is_owners),
         }
         query = "SELECT c.id FROM {source}.{table} c WHERE c.{column} IN ({rows}) AND {whose}"
         if is_owners:
             query += " UNION ALL SELECT c.id FROM {target}.{table} c WHERE c.{column} IN ({rows}) AND c.origin = {owner}"
         return sql.SQL(query).format(**parts)
+
+    def _whose(self, child: Kind, *, is_owners: bool) -> sql.Composable:
+        """Return the condition on children in the owner's schema: whose they are."""
+        if not is_owners:
+            return sql.SQL("c.origin = {}").format(sql.Literal(self.flow.receiver.pk))
+        if child.function is None:
+            # A source knows far more prices than those of the securities that are shared.
+            return self.flow.in_scope(child, "c")
+        return sql.SQL("c.origin IS NULL")
 
     def _up(self, kind: Kind, _above: Kind, field: str, rows: sql.Composable) -> sql.Composable:
         """Return what the rows name, in the owner's schema now and at the receiver before."""

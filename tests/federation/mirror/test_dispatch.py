@@ -1,0 +1,137 @@
+"""Who is asked to look after a commit, and how a mirror's state reads."""
+
+from unittest import mock
+
+import pytest
+
+from accounts.records import record_arrived
+from clients.models import Mandate
+from federation.checks import check_scope
+from federation.mirror import arrivals, dispatch
+from federation.mirror.batch import run_batch
+from federation.mirror.status import streams_of
+from federation.models import Arrival, Stream
+from tests.federation.mirror.world import World
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The streams that a worker has been asked to look at."""
+    found: list[object] = []
+    monkeypatch.setattr(dispatch, "hint", found.append)
+    return found
+
+
+def test_an_edit_wakes_the_streams_of_its_own_agreement_alone(world: World, asked: list[object]) -> None:
+    first, second = world.agree("aurora"), world.agree("borealis")
+    mandates = {agreement.pk: world.mandate(agreement) for agreement in (first, second)}
+    world.drain()
+    dispatcher = dispatch.Dispatcher()
+    # From here on the dispatcher knows what it has seen.
+    dispatcher.poll()
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=mandates[first.pk].pk).update(answer="Once")
+    dispatcher.poll()
+    asked.clear()
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=mandates[second.pk].pk).update(answer="Twice")
+    assert dispatcher.poll()
+    assert asked == [world.stream(second, "harbour").pk]
+    assert not dispatcher.poll()
+
+
+def test_a_client_of_two_managers_wakes_both(world: World, asked: list[object]) -> None:
+    first, second = world.agree("aurora"), world.agree("borealis")
+    mandate = world.mandate(first)
+    world.mandate(second, client=mandate.client)
+    world.drain()
+    dispatcher = dispatch.Dispatcher()
+    dispatcher.poll()
+    with world.within("harbour"):
+        mandate.client.save()
+    dispatcher.poll()
+    asked.clear()
+    with world.within("harbour"):
+        mandate.client.save()
+    dispatcher.poll()
+    assert set(asked) == {world.stream(each, "harbour").pk for each in (first, second)}
+
+
+def test_a_sweep_asks_only_for_streams_that_are_behind(world: World, asked: list[object]) -> None:
+    agreement = world.agree()
+    world.agree("borealis", "lakeside")
+    world.drain()
+    asked.clear()
+    dispatch.Dispatcher().sweep()
+    assert asked == []
+    world.mandate(agreement)
+    dispatch.Dispatcher().sweep()
+    assert asked == [world.stream(agreement, "harbour").pk]
+
+
+def test_a_suspended_agreement_is_not_asked_for(world: World, asked: list[object]) -> None:
+    agreement = world.agree()
+    world.suspend(agreement)
+    world.mandate(agreement)
+    asked.clear()
+    dispatch.Dispatcher().sweep()
+    assert asked == []
+
+
+def test_redis_away_leaves_the_work_to_the_sweep(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    import redis
+
+    def away() -> redis.Redis:
+        return redis.Redis(unix_socket_path="/nonexistent/redis.sock")
+
+    monkeypatch.setattr(dispatch, "_redis", away)
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    dispatch.hint(world.stream(agreement, "harbour").pk)
+    monkeypatch.setattr(dispatch, "HINT_SECONDS", -1)
+    dispatcher = dispatch.Dispatcher()
+    dispatcher.sweep()
+    dispatcher.sweep()
+    assert world.count("aurora", Mandate, pk=mandate.pk) == 1
+
+
+def test_a_new_mandate_is_announced_once_in_the_receivers_schema(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    heard = mock.Mock()
+    record_arrived.connect(heard, sender=Mandate, weak=False)
+    try:
+        assert arrivals.deliver(agreement.manager) == 1
+        assert arrivals.deliver(agreement.manager) == 0
+    finally:
+        record_arrived.disconnect(heard, sender=Mandate)
+    assert [call.kwargs["key"] for call in heard.call_args_list] == [mandate.pk]
+    assert Arrival.objects.get().handled_at is not None
+
+
+def test_the_state_of_a_mirror_reads_in_words(world: World) -> None:
+    agreement = world.agree()
+    outgoing, incoming = streams_of(world.institution("harbour"))
+    assert (outgoing.is_outgoing, incoming.is_outgoing) == (True, False)
+    assert (outgoing.state, outgoing.pending, outgoing.partner) == ("in_step", 0, agreement.manager)
+    world.mandate(agreement)
+    behind = streams_of(world.institution("harbour"))[0]
+    assert behind.pending > 0
+    assert behind.oldest_age is not None
+    world.suspend(agreement)
+    assert streams_of(world.institution("aurora"))[0].state == "suspended"
+    Stream.objects.filter(owner=agreement.channel).update(state=Stream.State.BROKEN, problem="a reason")
+    world.resume(agreement)
+    assert streams_of(world.institution("harbour"))[0].last_error == "a reason"
+    run_batch(world.stream(agreement, "harbour").pk)
+    assert streams_of(world.institution("harbour"))[0].state == "in_step"
+
+
+def test_a_third_party_sees_no_stream(world: World) -> None:
+    world.agree()
+    assert streams_of(world.institution("lakeside")) == []
+
+
+def test_the_system_check_finds_nothing_to_complain_of() -> None:
+    assert check_scope(None) == []
