@@ -155,8 +155,8 @@ class HoldingTable(tables.Table):
     weight = PercentColumn(verbose_name=_("Weight"), total=True, places=1)
     book_cost = MoneyColumn(verbose_name=_("Book cost"), total=True)
     unrealised_gain = MoneyColumn(verbose_name=_("Gain"), signed=True, total=True)
-    price_gain = MoneyColumn(verbose_name=_("of it price"), signed=True)
-    currency_gain = MoneyColumn(verbose_name=_("of it currency"), signed=True)
+    price_gain = MoneyColumn(verbose_name=_("by price"), signed=True, places=0)
+    currency_gain = MoneyColumn(verbose_name=_("by currency"), signed=True, places=0)
 
     class Meta:
         orderable = False

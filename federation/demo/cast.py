@@ -71,13 +71,13 @@ INSTITUTIONS: tuple[DemoInstitution, ...] = (
         ),
     ),
     DemoInstitution(
-        "lakeside", "Lakeside Advisors", "Lakeside", "DE", "EUR", "de", "#2e7d32",
+        "lakeside", "Lakeside Advisors", "Lakeside", "DE", "EUR", "en", "#2e7d32",
         "Lakeside Advisors (demo)\nSeeuferweg 3\n00000 Beispielsee",
         ("Lake office",),
         (DemoPerson("Lena Lakeside-Lang", Role.ADVISOR, "Lake office", "Advisor"), *_office("Lakeside")),
     ),
     DemoInstitution(
-        "meadow", "Meadow Bank", "Meadow", "AT", "EUR", "de", "#a4511f",
+        "meadow", "Meadow Bank", "Meadow", "AT", "EUR", "en", "#a4511f",
         "Meadow Bank (demo)\nWiesenplatz 9\n0000 Musterwies",
         ("Meadow branch",),
         (

@@ -221,8 +221,8 @@ class Relationships:
         return DemoMandate(mandate, demo.code, opened, amount)
 
     def amount(self) -> Decimal:
-        """Return a planned amount between 40,000 and 4 million, most of them modest."""
-        return Decimal(round(40_000 * 100 ** (self.random.random() ** 1.8), -3))
+        """Return a planned amount, most of them modest; grown, they lie between 40,000 and 4 million."""
+        return Decimal(round(44_000 * 68 ** (self.random.random() ** 1.8), -3))
 
     def opened(self) -> datetime.date:
         """Return an opening day within the last three years."""

@@ -20,6 +20,7 @@ from federation.demo.relationships import Relationships
 from models_portfolio.models import ModelPortfolio, ModelVersion
 from models_portfolio.services import accept, refresh_drift
 from portfolios.models import BankEntry, Portfolio
+from portfolios.services.cash_matching import match_cash
 from portfolios.services.market import prices_as_of
 from trading.models import Block, Settlement
 from trading.services import approve, propose, record_execution, record_failure, send, submit
@@ -99,7 +100,7 @@ def _begin_onboarding(number: int, advisor: User) -> None:
 
 
 def ask_for_cash(stage: Stage) -> list[ClientInstruction]:
-    """Send instructions for deposits and a withdrawal from Harbour to Aurora."""
+    """Send instructions for deposits and a withdrawal from Harbour to Aurora; the last is a deposit."""
     instructions = []
     with stage.inside("harbour"):
         agreement = stage.agreements["aurora", "harbour"].pk
@@ -123,6 +124,16 @@ def ask_for_cash(stage: Stage) -> list[ClientInstruction]:
                 payout_account=mandate.client.payout_accounts.first() if kind == "withdrawal" else None,
             )
             instructions.append(send_instruction(instruction=instruction, by=mandate.client.advisor))
+        # The last one arrives today, so that the first advisor finds it among what became of instructions.
+        mandate = mandates.filter(client__advisor=people(Role.ADVISOR)[0])[9]
+        announced = draft_instruction(
+            mandate=mandate,
+            kind="deposit",
+            by=mandate.client.advisor,
+            amount=Decimal(30_000),
+            currency=mandate.currency,
+        )
+        instructions.append(send_instruction(instruction=announced, by=mandate.client.advisor))
     return instructions
 
 
@@ -185,6 +196,17 @@ def fill_manager_lists(stage: Stage, instructions: list[ClientInstruction]) -> N
             payer="Unknown sample payer",
             reference="savings",
         )
+        arrived = ClientInstruction.objects.get(pk=instructions[-1].pk)
+        entry = BankEntry.objects.create(
+            account=arrived.mandate.portfolio.accounts.get(kind="cash"),
+            portfolio=arrived.mandate.portfolio,
+            amount=arrived.amount or Decimal(0),
+            currency=arrived.currency,
+            value_date=stage.today,
+            payer=arrived.mandate.client.name,
+            reference=arrived.reference,
+        )
+        match_cash(entry=entry, by=operations, instruction=arrived)
         drifted = list(
             Portfolio.objects.own()
             .filter(valuations__is_latest=True)
@@ -199,7 +221,7 @@ def fill_manager_lists(stage: Stage, instructions: list[ClientInstruction]) -> N
             _fill(block, number, whole=number % 4 != 3)
         late = Settlement.objects.own().filter(state=Settlement.State.PENDING).order_by("pk").first()
         if late is not None:
-            record_failure(settlement=late, reason="The counterparty did not deliver in time.", by=operations)
+            record_failure(settlement=late, reason="The counterparty instructed another quantity.", by=operations)
 
 
 def _fill(block: Block, number: int, *, whole: bool) -> None:

@@ -71,7 +71,7 @@ def overview(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     portfolio = visible_portfolio(request, pk)
     frame = _frame(request, portfolio, "overview")
     latest = frame["latest"]
-    today = latest.date if latest else timezone.now().date()
+    today = latest.date if latest and portfolio.closed_on else timezone.now().date()
     first = portfolio.valuations.order_by("date").values_list("date", flat=True).first()
     period = parse_period(request.GET, today=today, first=first, default="1y")
     days = load_days(portfolio, period.from_date, period.to_date)

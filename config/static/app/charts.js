@@ -31,7 +31,7 @@
       kind === "percent"
         ? { style: "percent", minimumFractionDigits: 0, maximumFractionDigits: places ?? (forAxis ? 1 : 2) }
         : { maximumFractionDigits: places ?? (kind === "money" && !forAxis ? 2 : 2) };
-    if (forAxis && kind === "money") Object.assign(options, { notation: "compact", maximumFractionDigits: 1 });
+    if (forAxis && kind === "money") Object.assign(options, { notation: "compact", maximumFractionDigits: 2 });
     const formatter = new Intl.NumberFormat(language, options);
     const unit = kind === "money" && !forAxis && rule.currency ? `${rule.currency}\u00a0` : "";
     return (value) =>
@@ -51,7 +51,7 @@
     result.animation = !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     result.animationDuration = 250;
     result.aria = { enabled: true, decal: { show: false }, ...result.aria };
-    result.grid = result.grid || { left: 8, right: 12, top: 32, bottom: 8, containLabel: true };
+    result.grid = result.grid || { left: 8, right: 32, top: 32, bottom: 8, containLabel: true };
     const both = (axis, change) => (Array.isArray(axis) ? axis.map(change) : axis && change(axis));
     const dress = (axis) => ({
       ...axis,
