@@ -12,6 +12,12 @@ from federation.models import Institution
 from tests import factories
 
 
+@pytest.fixture(autouse=True)
+def public_schema() -> None:
+    """Begin each test outside of the institution whose page the test before asked for last."""
+    connection.set_schema_to_public()
+
+
 def _standing(schema: str) -> Institution:
     return Institution.objects.get(schema_name=schema)
 
