@@ -174,14 +174,24 @@ def record_kyc(
     """Record that the client's identity was checked, and what the check rested on.
 
     A politically exposed client stays pending until somebody who ``may_clear_exposed`` (operations)
-    approves. The evidence is private. Without ``valid_until`` the check is valid for two years.
+    approves; only they say that a client no longer is exposed. The evidence is private. Without
+    ``valid_until`` the check is valid for two years. Raises DomainError for a blocked client, whom
+    operations alone frees.
     """
     refuse_received(client)
-    kyc, _created = KycStatus.objects.get_or_create(client=client)
+    KycStatus.objects.get_or_create(client=client)
+    kyc = KycStatus.objects.select_for_update(of=("self",)).get(client=client)
+    if kyc.state == KycStatus.State.BLOCKED and not may_clear_exposed:
+        raise DomainError(
+            "kyc_blocked", _("This client is blocked. Ask operations to check the identity again.")
+        )
     kyc.checked_on = checked_on
     kyc.valid_until = valid_until or checked_on + KYC_VALID_FOR
-    kyc.is_politically_exposed = is_politically_exposed
-    needs_second_look = is_politically_exposed and not may_clear_exposed
+    # Who answers "not exposed" now must not clear by that what somebody else found before.
+    kyc.is_politically_exposed |= is_politically_exposed
+    if may_clear_exposed:
+        kyc.is_politically_exposed = is_politically_exposed
+    needs_second_look = kyc.is_politically_exposed and not may_clear_exposed
     kyc.state = KycStatus.State.PENDING if needs_second_look else KycStatus.State.APPROVED
     kyc.checked_by_name = by.full_name
     kyc.full_clean()

@@ -208,3 +208,29 @@ def test_an_incomplete_questionnaire_is_refused(in_harbour: Cast) -> None:
 def test_a_client_without_a_name_is_refused(in_harbour: Cast) -> None:
     with pytest.raises(ValidationError):
         services.create_client(kind=Client.Kind.COMPANY, fields={"name": ""}, by=in_harbour.advisor)
+
+
+def test_an_advisor_cannot_clear_a_client_who_was_found_politically_exposed(in_harbour: Cast) -> None:
+    seen = {
+        "client": make.client(in_harbour.advisor),
+        "checked_on": make.today(),
+        "evidence_kind": "passport",
+        "evidence_reference": "P-2",
+    }
+    services.record_kyc(by=in_harbour.operations, is_politically_exposed=True, **seen)
+    again = services.record_kyc(by=in_harbour.advisor, is_politically_exposed=False, **seen)
+    assert (again.state, again.is_politically_exposed) == (KycStatus.State.PENDING, True)
+
+    cleared = services.record_kyc(
+        by=in_harbour.operations, is_politically_exposed=False, may_clear_exposed=True, **seen
+    )
+    assert (cleared.state, cleared.is_politically_exposed) == (KycStatus.State.APPROVED, False)
+
+
+def test_an_advisor_cannot_free_a_blocked_client(in_harbour: Cast) -> None:
+    client = make.client(in_harbour.advisor)
+    services.block_kyc(client=client, by=in_harbour.operations)
+    with pytest.raises(DomainError) as refused:
+        make.checked(client, in_harbour.advisor)
+    assert refused.value.code == "kyc_blocked"
+    assert KycStatus.objects.get(client=client).state == KycStatus.State.BLOCKED
