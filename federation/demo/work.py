@@ -221,7 +221,9 @@ def fill_manager_lists(stage: Stage, instructions: list[ClientInstruction]) -> N
             _fill(block, number, whole=number % 4 != 3)
         late = Settlement.objects.own().filter(state=Settlement.State.PENDING).order_by("pk").first()
         if late is not None:
-            record_failure(settlement=late, reason="The counterparty instructed another quantity.", by=operations)
+            record_failure(
+                settlement=late, reason="The counterparty instructed another quantity.", by=operations
+            )
 
 
 def _fill(block: Block, number: int, *, whole: bool) -> None:
