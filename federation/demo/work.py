@@ -22,6 +22,8 @@ from models_portfolio.services import accept, refresh_drift
 from portfolios.models import BankEntry, Portfolio
 from portfolios.services.cash_matching import match_cash
 from portfolios.services.market import prices_as_of
+from reporting.models import Report
+from reporting.services import make_report, order_report, release_report
 from trading.models import Block, Settlement
 from trading.services import approve, propose, record_execution, record_failure, send, submit
 from trading.services.fills import acknowledge
@@ -203,7 +205,7 @@ def fill_manager_lists(stage: Stage, instructions: list[ClientInstruction]) -> N
             amount=arrived.amount or Decimal(0),
             currency=arrived.currency,
             value_date=stage.today,
-            payer=arrived.mandate.client.name,
+            payer=str(arrived.mandate.client),
             reference=arrived.reference,
         )
         match_cash(entry=entry, by=operations, instruction=arrived)
@@ -235,6 +237,29 @@ def _fill(block: Block, number: int, *, whole: bool) -> None:
         record_execution(
             block_id=block.pk, quantity=quantity, price=price, reference=f"DEMO-{block.pk.hex[-12:]}-{number}"
         )
+
+
+def make_reports(stage: Stage) -> None:
+    """Make last quarter's statements for some of Harbour's clients at Aurora."""
+    quarter_start = (stage.today.month - 1) // 3 * 3 + 1
+    until = stage.today.replace(month=quarter_start, day=1) - datetime.timedelta(1)
+    since = until.replace(month=until.month - 2, day=1)
+    with stage.inside("aurora"):
+        manager = people(Role.PORTFOLIO_MANAGER)[0]
+        portfolios = Portfolio.objects.own().filter(
+            mandate__agreement=stage.agreements["aurora", "harbour"].pk, opened_on__lt=since
+        )
+        for portfolio in portfolios.order_by("number")[:8]:
+            make_report(
+                report=order_report(portfolio=portfolio, period_from=since, period_to=until, by=manager)
+            )
+
+
+def release_reports(stage: Stage) -> None:
+    """Release the oldest of the statements that came to Harbour; the others wait for their advisor."""
+    with stage.inside("harbour"):
+        for report in Report.objects.received().order_by("number")[:3]:
+            release_report(report=report, by=report.portfolio.mandate.client.advisor)
 
 
 def people(role: str) -> list[User]:

@@ -55,6 +55,9 @@ class Command(BaseCommand):
             work.decide(stage, fates)
             work.follow_received_models(stage)
             work.fill_manager_lists(stage, instructions)
+            work.make_reports(stage)
+            drain()
+            work.release_reports(stage)
             drain()
 
     @contextmanager
