@@ -376,7 +376,11 @@ class Bench:
         ]
         processes = [
             subprocess.Popen(
-                [sys.executable, *command], cwd=PROJECT, env=os.environ, stdout=subprocess.DEVNULL
+                [sys.executable, *command],
+                cwd=PROJECT,
+                env=os.environ,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
             for command in commands
         ]
