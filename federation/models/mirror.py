@@ -55,7 +55,9 @@ class Stream(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["agreement", "owner"], name="stream_once_per_direction")]
+        constraints = [
+            models.UniqueConstraint(fields=["agreement", "owner"], name="stream_once_per_direction")
+        ]
 
     def __str__(self) -> str:
         return f"{self.owner.short_name} → {self.receiver.short_name}"
@@ -111,7 +113,9 @@ class Arrival(models.Model):
     class Meta:
         indexes = [
             # The delivery of arrivals looks for those that nobody has handled yet.
-            models.Index(fields=["institution"], condition=models.Q(handled_at=None), name="arrival_unhandled")
+            models.Index(
+                fields=["institution"], condition=models.Q(handled_at=None), name="arrival_unhandled"
+            )
         ]
 
     def __str__(self) -> str:
