@@ -162,6 +162,8 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
+# The same for the limits on signing in.
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("PROXIES", default=0)
 ACCOUNT_PREVENT_ENUMERATION = True
 # Whoever is not known here gets no mail from here.
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
@@ -213,6 +215,9 @@ CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300}
 CELERY_TIMEZONE = "UTC"
+# Nobody who reaches Redis may have a worker run what it unpacks.
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Seconds between the parts of a fill by the paper broker, so that people can watch it.
 PAPER_BROKER_DELAY = env.int("PAPER_BROKER_DELAY", default=2)
@@ -280,6 +285,8 @@ REST_FRAMEWORK = {
         "anon": env("API_RATE_ANONYMOUS", default="60/min"),
         "user": env("API_RATE_USER", default="1200/min"),
     },
+    # Proxies in front of the platform. Without any, a caller's own X-Forwarded-For must not count.
+    "NUM_PROXIES": env.int("PROXIES", default=0),
     "EXCEPTION_HANDLER": "config.api.problems.handle",
     "COERCE_DECIMAL_TO_STRING": True,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -329,7 +336,12 @@ FILTERS_EMPTY_CHOICE_LABEL = _("All")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "accounts.logs.PlainFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
 }

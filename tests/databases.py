@@ -18,7 +18,7 @@ from tests import servers
 
 def _run_id() -> str:
     # Also unique where several runs share a given server.
-    return servers.run_folder().name.removeprefix("roblock-test-").lower()
+    return servers.run_folder().name.removeprefix("roboblock-test-").lower()
 
 
 def template_name() -> str:

@@ -10,10 +10,10 @@ from config.embedded.paths import Lock
 from config.embedded.postgres import THROW_AWAY
 
 # Workers of pytest-xdist inherit it, as they inherit the URLs.
-FOLDER = "ROBLOCK_TEST_RUN"
+FOLDER = "ROBOBLOCK_TEST_RUN"
 # What DATABASE_URL was at the start: a worker later names its own database there.
-SERVER_URL = "ROBLOCK_TEST_SERVER_URL"
-_PREFIX = "roblock-test-"
+SERVER_URL = "ROBOBLOCK_TEST_SERVER_URL"
+_PREFIX = "roboblock-test-"
 _REDIS_DATABASES = 16
 
 

@@ -49,10 +49,10 @@ def new_socket_folder() -> Path:
     """Create a private folder whose path leaves room for a socket's name."""
     for parent in dict.fromkeys([tempfile.gettempdir(), "/tmp", "/var/tmp"]):
         room = (
-            LONGEST_SOCKET - len(os.fsencode(parent)) - len("/roblock-12345678/") - len(LONGEST_SOCKET_NAME)
+            LONGEST_SOCKET - len(os.fsencode(parent)) - len("/roboblock-12345678/") - len(LONGEST_SOCKET_NAME)
         )
         if room >= 0 and os.access(parent, os.W_OK | os.X_OK):
-            folder = Path(tempfile.mkdtemp(prefix="roblock-", dir=parent))
+            folder = Path(tempfile.mkdtemp(prefix="roboblock-", dir=parent))
             if not is_private(folder, os.geteuid()):
                 raise EmbeddedError(
                     f"{parent} does not keep folders private: set TMPDIR to a folder that does."
@@ -63,7 +63,7 @@ def new_socket_folder() -> Path:
 
 def remove_socket_folder(folder: Path) -> None:
     """Remove a folder that `new_socket_folder` made, and nothing else."""
-    if folder.name.startswith("roblock-") and is_private(folder, os.geteuid()):
+    if folder.name.startswith("roboblock-") and is_private(folder, os.geteuid()):
         shutil.rmtree(folder, ignore_errors=True)
 
 

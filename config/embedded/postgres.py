@@ -24,7 +24,7 @@ from config.embedded.paths import EmbeddedError
 
 SUPERUSER = "postgres"
 # The platform's role, and the database that it owns. Not a superuser.
-NAME = "roblock"
+NAME = "roboblock"
 SOCKET = ".s.PGSQL.5432"
 # A crashed server first recovers: as long as it lives, give it this many seconds.
 START_SECONDS = 300.0

@@ -312,14 +312,14 @@ def _may_be_replica() -> bool:
 
 def become_the_mirror(cursor: Any) -> None:
     """Let this transaction write received rows, and what it writes be captured by none."""
-    cursor.execute("SET LOCAL roblock.mirror = 'apply'")
+    cursor.execute("SET LOCAL roboblock.mirror = 'apply'")
     if _may_be_replica():
         cursor.execute("SET LOCAL session_replication_role = replica")
 
 
 def stop_being_the_mirror(cursor: Any) -> None:
     """Give a transaction that goes on with other things its triggers back."""
-    cursor.execute("SET LOCAL roblock.mirror = ''")
+    cursor.execute("SET LOCAL roboblock.mirror = ''")
     if _may_be_replica():
         cursor.execute("SET LOCAL session_replication_role = origin")
 

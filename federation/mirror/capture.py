@@ -41,7 +41,7 @@ DECLARE
     partners boolean := false;
     operation smallint;
 BEGIN
-    IF current_setting('roblock.mirror', true) = 'apply' THEN
+    IF current_setting('roboblock.mirror', true) = 'apply' THEN
         RETURN NULL;
     END IF;
     IF TG_OP = 'INSERT' THEN

@@ -10,9 +10,9 @@ from django.db import connection, transaction
 def as_mirror() -> Iterator[None]:
     """Write received rows as the mirror does: neither guarded nor captured, foreign keys as usual."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL roblock.mirror = 'apply'")
+        cursor.execute("SET LOCAL roboblock.mirror = 'apply'")
         try:
             yield
         finally:
             if not connection.needs_rollback:
-                cursor.execute("SET LOCAL roblock.mirror = ''")
+                cursor.execute("SET LOCAL roboblock.mirror = ''")

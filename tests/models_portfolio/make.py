@@ -24,9 +24,9 @@ D = Decimal
 def as_mirror() -> Iterator[None]:
     """Write rows of a partner's, as only the mirror may."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL roblock.mirror = 'apply'")
+        cursor.execute("SET LOCAL roboblock.mirror = 'apply'")
         yield
-        cursor.execute("SET LOCAL roblock.mirror = ''")
+        cursor.execute("SET LOCAL roboblock.mirror = ''")
 
 
 ISINS = {
