@@ -34,7 +34,7 @@ def value_chart(days: Sequence[Day], currency: str) -> dict[str, Any]:
             {
                 "name": _("Value"),
                 "type": "line",
-                "showSymbol": False,
+                "showSymbol": len(days) == 1,
                 "areaStyle": {"opacity": 0.12},
                 "data": [None if day.value is None else day.value for day in days],
             }
@@ -64,7 +64,7 @@ def return_chart(days: Sequence[Day], benchmark: Comparison | None, since: datet
         {
             "name": _("Portfolio, net"),
             "type": "line",
-            "showSymbol": False,
+            "showSymbol": len(days) == 1,
             "data": [value for _day, value in growth],
         }
     ]
@@ -78,7 +78,7 @@ def return_chart(days: Sequence[Day], benchmark: Comparison | None, since: datet
             {
                 "name": benchmark.name,
                 "type": "line",
-                "showSymbol": False,
+                "showSymbol": len(days) == 1,
                 "lineStyle": {"type": "dashed"},
                 "data": beside,
             }
@@ -158,7 +158,7 @@ def price_chart(points: Sequence[tuple[datetime.date, Decimal]], currency: str) 
             {
                 "name": _("Close"),
                 "type": "line",
-                "showSymbol": False,
+                "showSymbol": len(points) == 1,
                 "data": [close for _day, close in points],
             }
         ],

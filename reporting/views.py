@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -22,7 +23,7 @@ from clients.duties import Duty, performs
 from portfolios.models import Portfolio
 from reporting import services
 from reporting.filters import ReportFilter
-from reporting.forms import OrderForm, ReleaseForm
+from reporting.forms import CUSTOM, LAST_QUARTER, OrderForm, ReleaseForm, period_of
 from reporting.models import Report
 from reporting.presentation import chart_of, masked, steps_of
 from reporting.querysets import reportable
@@ -127,7 +128,12 @@ def report_order(request: PersonRequest) -> HttpResponse:
     """Order the same report for one portfolio or for many."""
     portfolios = reportable(request.user)
     chosen = portfolios.filter(pk__in=_ids(request.GET.getlist("portfolio")))
-    initial = {"numbers": " ".join(chosen.values_list("number", flat=True))}
+    initial: dict[str, Any] = {"numbers": " ".join(chosen.values_list("number", flat=True))}
+    newest = chosen.order_by("-opened_on").first()
+    today = timezone.localdate()
+    if newest is not None and newest.opened_on > period_of(LAST_QUARTER, today)[1]:
+        # There is no last quarter of what was opened after it.
+        initial |= {"period": CUSTOM, "period_from": newest.opened_on, "period_to": today}
     form = OrderForm(request.POST or None, initial=initial, portfolios=portfolios)
     if request.method == "POST" and form.is_valid():
         try:
