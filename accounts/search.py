@@ -52,7 +52,8 @@ def register(finder: Finder) -> Finder:
 
 def search(user: User, query: str) -> list[Group]:
     """Return what ``user`` may see of ``query``, grouped by kind; nothing for less than two characters."""
-    words = " ".join(query.split())
+    # PostgreSQL's texts cannot hold a NUL, so nothing is found by one.
+    words = " ".join(query.replace("\x00", " ").split())
     if len(words) < SHORTEST:
         return []
     groups: dict[str, list[Result]] = {}

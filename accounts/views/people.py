@@ -98,7 +98,7 @@ def detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 
 def _page(request: PersonRequest, person: User, *, role_form: RoleForm | None = None) -> HttpResponseBase:
-    kind, words = request.GET.get("kind", "client"), request.GET.get("q", "").strip()
+    kind, words = request.GET.get("kind", "client"), request.GET.get("q", "").replace("\x00", "").strip()
     found: list[tuple[uuid.UUID, str]] = []
     may_edit = can(request.user, "people.edit")
     if may_edit and kind in grants.GRANTABLE and len(words) >= 2:

@@ -168,7 +168,7 @@ def _uuids(texts: list[str]) -> list[uuid.UUID]:
 def target_search(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Find securities and models to add to a draft."""
     draft = _draft(request, pk)
-    words = request.GET.get("q", "").strip()
+    words = request.GET.get("q", "").replace("\x00", "").strip()
     securities: Any = []
     models: Any = []
     if len(words) >= 2:

@@ -70,7 +70,7 @@ def _chosen_version(model: ModelPortfolio, book: ModelBook, asked: str) -> Model
     """Return the version that the URL asks for, else the one in force, else the newest."""
     versions = model.versions.current()
     if asked:
-        if not asked.isdigit():
+        if not (asked.isascii() and asked.isdigit() and len(asked) < 10):
             raise Http404
         return get_object_or_404(versions, number=int(asked))
     return book.versions.get(model.pk) or versions.order_by("-number").first()
