@@ -327,3 +327,34 @@ def test_a_draft_is_worked_out_otherwise(in_aurora: Cast, aurora, browse):
     assert "Sold for the cash that is needed" in text_of(response)
     draft.refresh_from_db()
     assert draft.state == Proposal.State.VOID
+
+
+@pytest.mark.parametrize("typed", ["NaN", "sNaN", "Infinity", "1e999999", "1e300"])
+def test_a_quantity_that_is_no_number_of_units_is_refused(typed: str, in_aurora: Cast, aurora, browse):
+    proposal = propose(
+        portfolio=make.portfolio(in_aurora, make.balanced(in_aurora.manager)), by=in_aurora.manager
+    )
+    line = proposal.lines.filter(security__isnull=False)[0]
+
+    answer = browse(aurora, in_aurora.manager).post(
+        reverse("trading:proposal_edit", args=[proposal.pk]),
+        {f"quantity-{line.security_id}": typed},
+        follow=True,
+    )
+
+    assert "enter a number of units" in text_of(answer)
+    assert not Proposal.objects.get(pk=proposal.pk).lines.filter(quantity__gt=10**12).exists()
+
+
+def test_sending_the_orders_of_no_proposal_does_not_exist(in_aurora: Cast, aurora, browse):
+    page = browse(aurora, in_aurora.manager)
+    answer = page.post(reverse("trading:orders_send"), {"proposal": "'; --", "fill_parts": "1"})
+    assert answer.status_code == 404
+
+
+def test_a_refused_request_leads_back_to_no_other_site(in_aurora: Cast, aurora, browse):
+    page = browse(aurora, in_aurora.manager)
+    answer = page.post(
+        reverse("trading:propose"), {"mode": "x"}, headers={"referer": "https://evil.example/"}
+    )
+    assert answer["Location"] == reverse("portfolios:book")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -69,6 +69,8 @@ def orders_send(request: PersonRequest) -> HttpResponseBase:
         return redirect("trading:order_list")
     visible = Order.objects.visible_to(request.user).own()
     if request.POST.get("proposal"):
+        if not _is_uuid(request.POST["proposal"]):
+            raise Http404
         visible = visible.filter(proposal=request.POST["proposal"], state=Order.State.APPROVED)
     else:
         visible = visible.filter(pk__in=[pk for pk in request.POST.getlist("choose") if _is_uuid(pk)])

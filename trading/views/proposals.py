@@ -11,6 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
@@ -40,6 +41,7 @@ from trading.tasks import propose_for_job
 State = Proposal.State
 # Up to so many portfolios are worked out while one waits.
 AT_ONCE = 20
+LARGEST_QUANTITY = Decimal(10) ** 12
 
 
 class ProposalList(ListView):
@@ -90,6 +92,12 @@ def _managed(user: User, ids: list[str]) -> list[Portfolio]:
     return list(visible.select_related("mandate").order_by("number"))
 
 
+def _back(request: PersonRequest) -> str:
+    """Return the page of this site that the request came from; empty where it came from elsewhere."""
+    url = request.META.get("HTTP_REFERER", "")
+    return url if url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}) else ""
+
+
 @require_POST
 @signed_in("proposal.make")
 def propose_for(request: PersonRequest) -> HttpResponseBase:
@@ -97,7 +105,7 @@ def propose_for(request: PersonRequest) -> HttpResponseBase:
     form = ProposeForm(request.POST)
     if not form.is_valid():
         messages.error(request, " ".join(str(e) for errors in form.errors.values() for e in errors))
-        return redirect(request.META.get("HTTP_REFERER") or reverse("portfolios:book"))
+        return redirect(_back(request) or reverse("portfolios:book"))
     portfolios = _managed(request.user, request.POST.getlist("portfolio"))
     if not portfolios:
         messages.error(request, _("Choose at least one own portfolio."))
@@ -273,8 +281,12 @@ def proposal_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
             continue
         text = typed.strip().replace("−", "-").replace("'", "").replace("’", "").replace(" ", "")
         try:
-            quantities[line.security_id] = Decimal(text or 0)
+            typed_quantity = Decimal(text or 0)
         except InvalidOperation:
+            typed_quantity = Decimal("NaN")
+        if typed_quantity.is_finite() and abs(typed_quantity) < LARGEST_QUANTITY:
+            quantities[line.security_id] = typed_quantity
+        else:
             messages.error(request, _("%(name)s: enter a number of units.") % {"name": line.security})
             return redirect(f"{reverse('trading:proposal_detail', args=[proposal.pk])}?edit")
     try:
