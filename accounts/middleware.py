@@ -20,7 +20,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 # charts and the institution's colour do.
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
+    "font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
 # The API's own documentation page starts itself by a script in the page.
 WITHOUT_POLICY = "/api/"
@@ -80,7 +80,10 @@ class PreferencesMiddleware:
             request.LANGUAGE_CODE = translation.get_language()
             formatting.hide_amounts(user.hides_amounts)
             with timezone.override(zoneinfo.ZoneInfo(user.time_zone)):
-                return self.get_response(request)
+                response = self.get_response(request)
+            # Neither the browser nor anything on the way keeps what was shown to one person.
+            response.headers.setdefault("Cache-Control", "private, no-store")
+            return response
         return self.get_response(request)
 
 

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, Q, QuerySet, UUIDField
 from django.db.models.functions import Cast
 from guardian.models import UserObjectPermission
@@ -104,7 +103,9 @@ def granted_ids(user: User, model: type[Model]) -> QuerySet[UserObjectPermission
         UserObjectPermission.objects.filter(
             user=user,
             permission__codename=f"view_{model._meta.model_name}",
-            content_type=ContentType.objects.get_for_model(model),
+            # By name: a process that serves several databases' schemas must not remember ids of one of them.
+            content_type__app_label=model._meta.app_label,
+            content_type__model=model._meta.model_name,
         )
         .annotate(record_id=Cast("object_pk", UUIDField()))
         .values_list("record_id", flat=True)

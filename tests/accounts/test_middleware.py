@@ -85,3 +85,7 @@ def test_the_night_clears_old_sessions_and_jobs_away(in_aurora):
     clear_away()
     assert {session.session_key for session in Session.objects.all()} == {"new"}
     assert {job.title for job in Job.objects.all()} == {"new", "waiting"}
+
+
+def test_nothing_keeps_what_was_shown_to_one_person(aurora, in_aurora, browse):
+    assert browse(aurora, in_aurora.compliance).get("/people/")["Cache-Control"] == "private, no-store"
