@@ -57,7 +57,8 @@ def test_each_page_of_a_persona_works_for_everybody_on_every_screen(
                 seen.add(kind)
                 todo.append(linked)
     assert visited >= menu
-    assert found + people.problems() == []
+    found += people.problems()
+    assert not found, "\n".join(found)
 
 
 def _links(page: Page, selector: str) -> list[str]:
