@@ -30,6 +30,7 @@ from portfolios.services.cash_matching import (
     suggest,
     visible_entries,
 )
+from portfolios.services.imports import MAXIMUM_UPLOAD
 from portfolios.tables import BankEntryTable
 
 _RIGHT = "cash.match"
@@ -188,7 +189,9 @@ def entry_create(request: HttpRequest) -> HttpResponse:
     try:
         if is_file and file_form.is_valid():
             upload = file_form.cleaned_data["file"]
-            added, known, errors = import_cash(content=upload.read(), file_name=upload.name, by=request.user)
+            # One byte more than may be: what is larger is refused without being read.
+            content = upload.read(MAXIMUM_UPLOAD + 1)
+            added, known, errors = import_cash(content=content, file_name=upload.name, by=request.user)
             if not errors:
                 messages.success(
                     request, _("%(added)s new, %(known)s known already.") % {"added": added, "known": known}

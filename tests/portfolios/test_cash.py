@@ -202,3 +202,18 @@ def test_a_portfolio_manager_matches_no_cash(aurora, browse, in_aurora: Cast, ad
         == 404
     )
     assert client.get(reverse("portfolios:cash")).status_code == 404
+
+
+def test_no_more_of_a_statement_is_read_than_may_be(aurora, browse, in_aurora: Cast, monkeypatch):
+    read: list[int] = []
+
+    def spy(**given):
+        read.append(len(given["content"]))
+        return 0, 0, []
+
+    monkeypatch.setattr("portfolios.views.cash.MAXIMUM_UPLOAD", 10)
+    monkeypatch.setattr("portfolios.views.cash.import_cash", spy)
+    statement = SimpleUploadedFile("statement.csv", b"x" * 1000)
+    page = browse(aurora, in_aurora.operations)
+    page.post(reverse("portfolios:bank_entry_create"), {"from_file": "1", "file": statement})
+    assert read == [11]
