@@ -151,7 +151,7 @@ class Bench:
                 )
                 for n in range(PORTFOLIOS)
             )
-        columns = [of.column for of in KIND.model._meta.concrete_fields]
+        columns = [str(of.column) for of in KIND.model._meta.concrete_fields]
         rows = (
             {
                 "id": new_id(),
