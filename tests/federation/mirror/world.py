@@ -4,7 +4,7 @@ import datetime
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -29,6 +29,7 @@ class World:
     """The standing institutions, and what tests do with them."""
 
     database: str
+    _connections: list[psycopg.Connection] = field(default_factory=list)
 
     def institution(self, schema: str) -> Institution:
         return Institution.objects.get(schema_name=schema)
@@ -241,9 +242,16 @@ class World:
     def another_connection(self) -> psycopg.Connection:
         """Return a connection beside Django's, for a transaction that stays open."""
         parameters = connection.get_connection_params()
-        return psycopg.connect(
+        opened = psycopg.connect(
             **{name: value for name, value in parameters.items() if name not in {"cursor_factory", "context"}}
         )
+        self._connections.append(opened)
+        return opened
+
+    def close_connections(self) -> None:
+        """Close what `another_connection` opened; what was not committed is rolled back."""
+        for opened in self._connections:
+            opened.close()
 
 
 def _differences(flow: Flow, share: Share) -> Iterator[str]:
