@@ -2,10 +2,13 @@
 
 import datetime
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from django.db.models import F, Q
 
 from portfolios.calculations.entries import Entry, EntryType
-from portfolios.models import Transaction
+from portfolios.models import Portfolio, Transaction
 
 _FIELDS = (
     "id", "type", "trade_date", "settlement_date", "currency", "security_id", "quantity", "price",
@@ -34,6 +37,35 @@ def load_entries(
         named["type"] = EntryType(named["type"])
         entries[portfolio_id].append(Entry(**named))
     return entries
+
+
+def as_settled(ledgers: Mapping[uuid.UUID, list[Entry]]) -> dict[uuid.UUID, list[Entry]]:
+    """Return ledgers with the day on which each trade really settled in place of the agreed one.
+
+    A trade that is not delivered, or failed to be, has not settled on any day.
+    """
+    # Settlements stand to the left of this app, hence the reverse accessor.
+    agreed = F("settlements__allocation__settlement_date")
+    differing = Portfolio.objects.filter(
+        Q(settlements__state__in=["pending", "failed"])
+        | Q(settlements__settled_on__gt=agreed)
+        | Q(settlements__settled_on__lt=agreed),
+        pk__in=list(ledgers),
+    )
+    days: dict[uuid.UUID, datetime.date] = {}
+    for allocation, state, settled_on in differing.order_by().values_list(
+        "settlements__allocation", "settlements__state", "settlements__settled_on"
+    ):
+        days[allocation] = settled_on if state == "settled" and settled_on else datetime.date.max
+    caused = Transaction.objects.current().filter(portfolio__in=list(ledgers), reference__in=list(days))
+    settled = {pk: days[reference] for pk, reference in caused.values_list("pk", "reference")} if days else {}
+    return {
+        key: [
+            replace(entry, settlement_date=settled[entry.id]) if entry.id in settled else entry
+            for entry in entries
+        ]
+        for key, entries in ledgers.items()
+    }
 
 
 def as_entry(transaction: Transaction) -> Entry:

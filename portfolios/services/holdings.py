@@ -28,7 +28,7 @@ from portfolios.calculations.valuation import (
     value_portfolio,
 )
 from portfolios.models import Holding, Portfolio, Security
-from portfolios.services.entries import load_entries
+from portfolios.services.entries import as_settled, load_entries
 from portfolios.services.market import STALE_AFTER_DAYS, ClosingPrice, prices_as_of, rates_as_of
 
 _MONEY, _PRICE, _WEIGHT, _QUANTITY = Decimal("1e-4"), Decimal("1e-10"), Decimal("1e-10"), Decimal("1e-8")
@@ -80,7 +80,7 @@ def derive_holdings(portfolios: Collection[Portfolio], day: datetime.date) -> di
     an earlier day ``available_quantity`` of cash is what was traded.
     """
     ids = [portfolio.pk for portfolio in portfolios]
-    ledgers = load_entries(ids, until=day)
+    ledgers = as_settled(load_entries(ids, until=day))
     positions = {key: derive_positions(entries, as_of=day) for key, entries in ledgers.items()}
     # The calculations take any key; here it is a security's id.
     security_ids: set[Any] = {security for held in positions.values() for security in held.holdings}
@@ -229,24 +229,35 @@ def _rounded(value: Decimal | None, places: Decimal) -> Decimal | None:
 
 
 def commitments(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, CashDeductions]]:
-    """Return what is promised by portfolio and currency: open buys, and withdrawals not yet paid."""
+    """Return what is promised by portfolio and currency: open buys, and withdrawals not yet paid.
+
+    A purchase is paid in the portfolio's currency, whatever the security's is: its estimate counts
+    at today's rate, and in its own currency only where there is no rate.
+    """
     buys: dict[tuple[uuid.UUID, str], Decimal] = defaultdict(Decimal)
     withdrawals: dict[tuple[uuid.UUID, str], Decimal] = defaultdict(Decimal)
     # Orders stand to the left of this app, hence the reverse accessor.
-    open_buys = (
+    open_buys = list(
         Portfolio.objects.filter(
             pk__in=list(portfolio_ids), orders__side="buy", orders__state__in=_OPEN_ORDERS
         )
         .order_by()
-        .values_list("pk", "orders__currency")
+        .values_list("pk", "currency", "orders__currency")
         .annotate(
             amount=Sum(
                 F("orders__estimated_amount") * (1 - F("orders__filled_quantity") / F("orders__quantity"))
             )
         )
     )
-    for portfolio_id, currency, amount in open_buys:
-        buys[(portfolio_id, currency)] += amount or Decimal(0)
+    pairs = {(paid_in, ordered_in) for _, paid_in, ordered_in, _ in open_buys if paid_in != ordered_in}
+    rates = rates_as_of({code for pair in pairs for code in pair}, timezone.now().date()) if pairs else {}
+    per_euro = {code: rate.per_euro for code, rate in rates.items()}
+    for portfolio_id, paid_in, ordered_in, amount in open_buys:
+        rate = cross_rate(per_euro, from_currency=ordered_in, to_currency=paid_in)
+        if rate is None:
+            buys[(portfolio_id, ordered_in)] += amount or Decimal(0)
+        else:
+            buys[(portfolio_id, paid_in)] += ((amount or Decimal(0)) * rate).quantize(_MONEY)
     for portfolio_id, currency, amount in (
         open_instructions(ClientInstruction.Kind.WITHDRAWAL)
         .filter(mandate__portfolio__in=list(portfolio_ids))

@@ -8,7 +8,8 @@ from accounts.errors import DomainError
 from clients.models import KycStatus
 from models_portfolio.effective import today
 from models_portfolio.services import new_draft, publish, save_draft
-from portfolios.models import Listing, Transaction
+from portfolios.models import Listing, Portfolio, Transaction
+from portfolios.services.holdings import derive_holdings
 from tests.factories import Cast
 from tests.models_portfolio import make as models
 from tests.portfolios import make as portfolios
@@ -206,6 +207,51 @@ def test_a_failed_settlement_says_why_and_is_tried_again(in_aurora: Cast, queued
     again = retry(settlement=settlement, by=in_aurora.operations)
     assert again.state == "pending"
     assert again.expected_date > today()
+
+
+def test_open_buys_in_a_foreign_currency_lower_the_cash_that_pays_for_them(in_aurora: Cast):
+    apple = models.security("Apple", 180, currency="USD")
+    portfolios.rates("USD", {0: "1.25"})
+    portfolio = make.portfolio(in_aurora, models.published(in_aurora.manager, {apple: "0.9", None: "0.1"}))
+    (order,) = make.approved(portfolio, in_aurora)
+    promised = (order.estimated_amount / D("1.25")).quantize(D("0.0001"))
+
+    cash = {h.currency: h for h in portfolio.holdings.filter(security=None)}
+    assert set(cash) == {"EUR"}
+    assert cash["EUR"].available_quantity == cash["EUR"].quantity - promised
+
+
+def settled(portfolio: Portfolio, what: str) -> tuple[Decimal, Decimal]:
+    """Return how much of a security a portfolio holds by trade date, and how much has settled."""
+    holding = portfolio.holdings.get(security__name=what)
+    return holding.quantity, holding.settled_quantity
+
+
+def test_settled_units_and_cash_follow_what_really_settled(in_aurora: Cast, queued):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    fill_all(make.sent(portfolio, in_aurora))
+    run_market(queued)
+    apple, *others = Settlement.objects.order_by("allocation__order__number")
+    name = str(apple.allocation.order.security)
+    quantity = apple.allocation.quantity
+    assert settled(portfolio, name) == (quantity, 0)
+
+    # Delivered before its day: settled at once.
+    settle(settlement=apple, by=in_aurora.operations)
+    assert settled(portfolio, name) == (quantity, quantity)
+    cash = portfolio.holdings.get(security=None)
+    assert cash.settled_quantity == 100_000 + apple.allocation.net_amount
+    assert cash.quantity == 100_000 + sum(a.net_amount for a in Allocation.objects.all())
+
+    # Failed: the agreed day comes and goes, and nothing has settled.
+    failed = record_failure(settlement=others[0], reason="Short of units", by=in_aurora.operations)
+    later = max(each.expected_date for each in others) + datetime.timedelta(days=10)
+    derived = derive_holdings([portfolio], later)[portfolio.pk]
+    line = next(h for h in derived if h.security_id == failed.allocation.order.security_id)
+    assert (line.quantity, line.settled_quantity) == (failed.allocation.quantity, 0)
+
+    settle(settlement=retry(settlement=failed, by=in_aurora.operations), by=in_aurora.operations)
+    assert settled(portfolio, str(failed.allocation.order.security)) == (failed.allocation.quantity,) * 2
 
 
 def test_cancelling_keeps_what_was_filled_and_ends_the_block(in_aurora: Cast):

@@ -186,8 +186,8 @@ def _follow(orders: list[Order], allocations: list[Allocation]) -> None:
 def _settle_and_book(allocations: list[Allocation], security: Security) -> None:
     """Expect settlement and book the trades of those portfolios that this institution settles for.
 
-    The ledger carries the contractual settlement date; whether delivery happened is the
-    settlement's own state.
+    The ledger carries the contractual settlement date; whether and when delivery happened is the
+    settlement's own state, which settled cash and positions follow.
     """
     ours = [a for a in allocations if performs(Duty.SETTLEMENT, a.portfolio.mandate)]
     Settlement.objects.bulk_create(

@@ -9,6 +9,7 @@ from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
 from models_portfolio.effective import today
+from portfolios.services import refresh_holdings
 from trading.calculations.settlement import settlement_date
 from trading.models import Order, Settlement
 
@@ -30,6 +31,7 @@ def settle_due(*, day: datetime.date | None = None) -> int:
     Settlement.objects.bulk_update(due, ["state", "settled_on"], batch_size=1_000)
     for order in {settlement.allocation.order_id: settlement.allocation.order for settlement in due}.values():
         _follow(order)
+    refresh_holdings(portfolio_ids={settlement.portfolio_id for settlement in due})
     return len(due)
 
 
@@ -41,6 +43,7 @@ def settle(*, settlement: Settlement, by: User) -> Settlement:
     settlement.failure_reason = ""
     settlement.save(update_fields=["state", "settled_on", "failure_reason"])
     _follow(settlement.allocation.order)
+    refresh_holdings(portfolio_ids=[settlement.portfolio_id])
     audit("settled", settlement, by=by)
     return settlement
 
