@@ -16,7 +16,7 @@ from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from federation.mirror import fill, parking, reference
+from federation.mirror import figures, fill, parking, reference
 from federation.mirror.failpoints import failpoint
 from federation.mirror.keys import Keys, Snapshot, prepare_connection
 from federation.mirror.plan import DELETE, FOREIGN, INSERT, RETIRE, Plan
@@ -150,6 +150,8 @@ def _attempt(
             stream.batches += 1
             if rows:
                 stream.last_applied_at = timezone.now()
+            if keys.count:
+                figures.record(cursor, stream, keys.waited(), rows)
             _save(stream, snapshot, started)
         if more:
             return Outcome.MORE

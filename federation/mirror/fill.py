@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils import timezone
 from psycopg import sql
 
 from federation.mirror.keys import BATCH_KEYS, WITH_BRANCHES, Keys
@@ -77,7 +78,7 @@ def take_roots(cursor: Any, stream: Stream, flow: Flow, keys: Keys) -> int:
         following = labels[labels.index(kind.label) + 1 :]
         stream.fill_kind, stream.fill_after = (following[0] if following else ""), None
         if not following:
-            stream.state, stream.fill_reason = Stream.State.RUNNING, ""
+            stream.state, stream.fill_reason, stream.filled_at = Stream.State.RUNNING, "", timezone.now()
     return len(ids)
 
 

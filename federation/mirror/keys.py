@@ -1,6 +1,7 @@
 """The keys of a batch: read from the owner's log by the difference of two snapshots."""
 
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from federation.scope import Flow
 # A batch takes about this many keys; what is left waits as StreamWork.
 BATCH_KEYS = 100_000
 _SLICE = 10_000
+_AGE = sql.SQL("extract(epoch FROM clock_timestamp() - at)::float8")
 # A small batch is planned well enough without statistics.
 ANALYSE_FROM = 500
 
@@ -75,6 +77,7 @@ class Keys:
         self.kinds: set[str] = set()
         self.has_parked = False
         self._analysed = 0
+        self._since: list[float] = []
 
     def take_log(self, stream: Stream, flow: Flow, cursor: Snapshot) -> None:
         """Take what the log has beyond ``cursor``; too much of it becomes work of the stream first."""
@@ -84,9 +87,12 @@ class Keys:
             kinds=sql.Literal(sorted(flow.listens)),
         )
         self._cursor.execute(
-            sql.SQL("SELECT coalesce(sum(cardinality(keys)), 0), array_agg(DISTINCT kind) ") + where
+            sql.SQL(
+                "SELECT coalesce(sum(cardinality(keys)), 0), array_agg(DISTINCT kind), array_agg({}) "
+            ).format(_AGE)
+            + where
         )
-        count, kinds = self._cursor.fetchone()
+        count, kinds, ages = self._cursor.fetchone()
         if not count:
             return
         if count <= BATCH_KEYS:
@@ -97,12 +103,13 @@ class Keys:
                 + where
             )
             self._took(count, kinds)
+            self._aged(ages)
             return
         self._cursor.execute(
             sql.SQL(
-                "INSERT INTO public.federation_streamwork (stream_id, kind, operations, keys)"
-                " SELECT {stream}, kind, operation, keys[first : first + {slice} - 1]"
-                " FROM (SELECT id, kind, operation, keys {where}) log,"
+                "INSERT INTO public.federation_streamwork (stream_id, kind, operations, keys, at)"
+                " SELECT {stream}, kind, operation, keys[first : first + {slice} - 1], at"
+                " FROM (SELECT id, kind, operation, keys, at {where}) log,"
                 " generate_series(1, cardinality(keys), {slice}) first ORDER BY id, first"
             ).format(stream=sql.Literal(stream.pk), slice=sql.Literal(_SLICE), where=where)
         )
@@ -119,19 +126,22 @@ class Keys:
                         FROM public.federation_streamwork WHERE stream_id = %(stream)s
                     ) work
                     WHERE before < %(room)s OR operations = 4
-                ) RETURNING kind, operations, keys
+                ) RETURNING kind, operations, keys, at
             ), added AS (
                 INSERT INTO pg_temp.mirror_keys (kind, id, operations)
                 SELECT kind, unnest(keys), operations FROM taken
             )
-            SELECT coalesce(sum(cardinality(keys)), 0), array_agg(DISTINCT kind) FROM taken
+            SELECT coalesce(sum(cardinality(keys)), 0), array_agg(DISTINCT kind),
+                array_agg(DISTINCT extract(epoch FROM clock_timestamp() - at)::float8) FILTER (WHERE at IS NOT NULL)
+            FROM taken
             """,
             {"stream": stream.pk, "room": max(BATCH_KEYS - self.count, 1)},
         )
-        count, kinds = self._cursor.fetchone()
+        count, kinds, ages = self._cursor.fetchone()
         if not count:
             return False
         self._took(count, kinds)
+        self._aged(ages or ())
         self._cursor.execute(
             "SELECT EXISTS (SELECT 1 FROM public.federation_streamwork WHERE stream_id = %s)", [stream.pk]
         )
@@ -179,6 +189,15 @@ class Keys:
         """Drop the keys of these kinds, which have been dealt with."""
         self._cursor.execute("DELETE FROM pg_temp.mirror_keys WHERE kind = ANY(%s)", [list(kinds)])
         self.kinds -= set(kinds)
+
+    def waited(self) -> list[float]:
+        """Return for each statement that the log and the work came from how many seconds ago it wrote."""
+        now = time.monotonic()
+        return [now - since for since in self._since]
+
+    def _aged(self, ages: Iterable[float]) -> None:
+        now = time.monotonic()
+        self._since += [now - age for age in ages]
 
     def _took(self, count: int, kinds: Collection[str]) -> None:
         self.count += count

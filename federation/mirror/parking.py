@@ -3,6 +3,7 @@
 import datetime
 from typing import Any
 
+from federation.mirror.keys import WITH_BRANCHES
 from federation.mirror.plan import FOREIGN
 from federation.models import Stream
 
@@ -29,6 +30,15 @@ def park(cursor: Any, stream: Stream, refused: dict[tuple[str, Any], str]) -> No
     """Set the refused rows aside, with the name of what refused them."""
     if not refused:
         return
+    # A change of its own ends a skip; being looked at with everything else, as in a repair, does not.
+    cursor.execute(
+        """
+        UPDATE public.federation_parkedrow r SET skipped_at = NULL FROM pg_temp.mirror_keys k
+        WHERE r.stream_id = %s AND r.skipped_at IS NOT NULL
+        AND r.kind = k.kind AND r.key = k.id AND k.operations & %s = 0
+        """,
+        [stream.pk, WITH_BRANCHES],
+    )
     cursor.execute(
         """
         INSERT INTO public.federation_parkedrow AS parked
@@ -40,8 +50,9 @@ def park(cursor: Any, stream: Stream, refused: dict[tuple[str, Any], str]) -> No
             reason = excluded.reason,
             attempts = parked.attempts + 1,
             last_at = excluded.last_at,
-            retry_at = excluded.last_at
-                + least(%(first)s * power(2, least(parked.attempts, 20)), %(last)s::interval)
+            retry_at = CASE WHEN parked.skipped_at IS NULL
+                THEN excluded.last_at + least(%(first)s * power(2, least(parked.attempts, 20)), %(last)s::interval)
+                ELSE parked.retry_at END
         """,
         {
             "stream": stream.pk,

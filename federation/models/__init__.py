@@ -13,6 +13,7 @@ from federation.models.agreements import (
 )
 from federation.models.institutions import Domain, Institution
 from federation.models.mirror import Arrival, ParkedRow, SharedCurrency, SharedSecurity, Stream, StreamWork
+from federation.models.monitor import Alert, Proof, StreamFigures, Watch
 
 __all__ = [
     "Acceptance",
@@ -20,16 +21,20 @@ __all__ = [
     "AgreementEvent",
     "AgreementToken",
     "AgreementVersion",
+    "Alert",
     "Arrival",
     "Domain",
     "Function",
     "Institution",
     "ParkedRow",
+    "Proof",
     "SharedCurrency",
     "SharedSecurity",
     "Side",
     "Stream",
+    "StreamFigures",
     "StreamWork",
     "Suspension",
     "VersionState",
+    "Watch",
 ]

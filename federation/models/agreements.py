@@ -268,6 +268,8 @@ class AgreementEvent(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="events")
     institution = models.ForeignKey(Institution, null=True, on_delete=models.PROTECT, related_name="+")
+    # The mirror it happened to, where it was one.
+    stream = models.ForeignKey("Stream", null=True, on_delete=models.SET_NULL, related_name="events")
     kind = models.CharField(max_length=40)
     by_name = models.CharField(max_length=150, blank=True)
     note = models.TextField(blank=True)

@@ -44,6 +44,14 @@ class Stream(models.Model):
     fill_chunk = models.PositiveIntegerField(default=50)
     rows_written = models.BigIntegerField(default=0)
     batches = models.BigIntegerField(default=0)
+    # Since the beginning, in the buckets of federation.mirror.figures, and the sum of the seconds.
+    latencies = ArrayField(models.BigIntegerField(), default=list)
+    latency_seconds = models.FloatField(default=0)
+    filled_at = models.DateTimeField(null=True)
+    # What the timeline has been told: the state, the fill, and the rows that were parked.
+    told_state = models.CharField(max_length=10, blank=True)
+    told_filled_at = models.DateTimeField(null=True)
+    told_parked_at = models.DateTimeField(null=True)
     last_tick_at = models.DateTimeField(null=True)
     last_applied_at = models.DateTimeField(null=True)
     last_duration_ms = models.FloatField(null=True)
@@ -71,6 +79,8 @@ class StreamWork(models.Model):
     kind = models.CharField(max_length=60)
     operations = models.SmallIntegerField()
     keys = ArrayField(models.UUIDField())
+    # When the statement wrote that changed them.
+    at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.kind} × {len(self.keys)}"
@@ -79,7 +89,8 @@ class StreamWork(models.Model):
 class ParkedRow(models.Model):
     """A row that the receiver's database refused, or that names something which is not there.
 
-    ``reason`` is a constraint's or field's name; values of the row are never kept here.
+    ``reason`` is a constraint's or field's name; values of the row are never kept here. A skipped row
+    is not tried again until its owner changes it.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -91,6 +102,10 @@ class ParkedRow(models.Model):
     first_at = models.DateTimeField(default=timezone.now)
     last_at = models.DateTimeField(default=timezone.now)
     retry_at = models.DateTimeField(db_index=True)
+    skipped_at = models.DateTimeField(null=True)
+    skipped_by = models.ForeignKey(Institution, null=True, on_delete=models.SET_NULL, related_name="+")
+    skipped_by_name = models.CharField(max_length=150, blank=True)
+    skip_reason = models.CharField(max_length=300, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["stream", "kind", "key"], name="parkedrow_once")]
