@@ -10,8 +10,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from stdnum import lei
 
-from federation.agreements.presets import PRESETS
-from federation.models import AgreementVersion, Institution, Side
+from federation.agreements.presets import PRESETS, WORDS
+from federation.models import Agreement, AgreementVersion, Function, Institution, Side
+from federation.scope import objections
 from models_portfolio.models import ModelPortfolio
 
 COLOUR = RegexValidator(r"^#[0-9a-fA-F]{6}$", _("Enter a colour such as #1f4e79."))
@@ -104,13 +105,67 @@ class PartnerForm(forms.Form):
 
 
 class WorkForm(forms.Form):
-    """The way of working."""
+    """The way of working: a preset, or who performs each function and which of them stay private."""
 
     preset = forms.ChoiceField(
         label=_("Way of working"),
-        choices=[(name, preset.title) for name, preset in PRESETS.items()],
+        choices=[
+            *((name, preset.title) for name, preset in PRESETS.items()),
+            (Agreement.Preset.CUSTOM.value, _("Divided otherwise")),
+        ],
         widget=forms.RadioSelect,
     )
+
+    def __init__(
+        self, *args: Any, agreement: Agreement, division: dict[str, str], private: list[str], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        parties = [(side.value, agreement.party(side).short_name) for side in Side]
+        for function in Function:
+            self.fields[f"who_{function}"] = forms.ChoiceField(
+                label=function.label,
+                choices=parties,
+                required=False,
+                initial=division.get(function),
+                widget=forms.RadioSelect,
+            )
+            self.fields[f"private_{function}"] = forms.BooleanField(
+                label=_("%(function)s stays private") % {"function": function.label},
+                required=False,
+                initial=function in private,
+            )
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the choices of each function with the words that explain it."""
+        return [
+            {
+                "function": function,
+                "words": WORDS[function],
+                "who": self[f"who_{function}"],
+                "private": self[f"private_{function}"],
+            }
+            for function in Function
+        ]
+
+    def values(self) -> dict[str, Any]:
+        """Return what ``drafting.divide`` wants."""
+        data = self.cleaned_data
+        if data["preset"] != Agreement.Preset.CUSTOM:
+            return {"preset": data["preset"]}
+        return {
+            "division": {function.value: data[f"who_{function}"] for function in Function},
+            "private": [function.value for function in Function if data[f"private_{function}"]],
+        }
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a division that makes no sense, with every reason."""
+        cleaned = super().clean() or {}
+        if cleaned.get("preset") == Agreement.Preset.CUSTOM:
+            values = self.values()
+            for sentence in objections(values["division"], values["private"]):
+                self.add_error("preset", sentence)
+        return cleaned
 
 
 class WithholdForm(forms.Form):

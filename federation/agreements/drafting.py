@@ -1,5 +1,6 @@
 """Write an agreement or its next version; nothing here is seen by the partner."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -11,7 +12,8 @@ from federation.agreements import timeline
 from federation.agreements.access import State, locked, own_draft, require_state, save
 from federation.agreements.presets import PRESETS, preset_of
 from federation.agreements.sharing import withholdable
-from federation.models import Agreement, AgreementVersion, Institution, Side
+from federation.models import Agreement, AgreementVersion, Function, Institution, Side
+from federation.scope import objections
 from models_portfolio.models import Offer
 
 
@@ -144,16 +146,52 @@ def revise(agreement: Agreement, *, by: User, institution: Institution) -> Agree
 
 
 @transaction.atomic
-def divide(version: AgreementVersion, *, by: User, institution: Institution, preset: str) -> AgreementVersion:
-    """Choose the way of working of a draft; another division starts with nothing withheld."""
+def divide(
+    version: AgreementVersion,
+    *,
+    by: User,
+    institution: Institution,
+    preset: str = Agreement.Preset.CUSTOM,
+    division: Mapping[str, str] | None = None,
+    private: Collection[str] = (),
+) -> AgreementVersion:
+    """Choose the way of working of a draft: a preset, or who performs each function and what stays private.
+
+    Another division starts with nothing withheld. Raises DomainError, with every reason, for a
+    division that makes no sense.
+    """
     version = own_draft(version, institution)
-    chosen = PRESETS[preset]
-    if preset_of(version.division, version.private) != preset:
-        save(version, division=dict(chosen.division), private=list(chosen.private), withheld=[])
-        audit("agreement.edit", version.agreement, by=by, preset=preset)
+    if division is None:
+        division, private = PRESETS[preset].division, PRESETS[preset].private
+    refused = [*moved(version.agreement, division), *objections(division, private)]
+    if refused:
+        raise DomainError("division_senseless", " ".join(refused), data={"objections": refused})
+    chosen = preset_of(dict(division), list(private))
+    if version.division != division or set(version.private) != set(private):
+        save(version, division=dict(division), private=sorted(private), withheld=[])
+        audit("agreement.edit", version.agreement, by=by, preset=chosen)
     if version.agreement.version is None:
-        save(version.agreement, preset=preset)
+        save(version.agreement, preset=chosen)
     return version
+
+
+def moved(agreement: Agreement, division: Mapping[str, str]) -> list[str]:
+    """Return in sentences which functions would change hands although records of theirs may exist already."""
+    before = agreement.version
+    if before is None:
+        return []
+    return [
+        _(
+            "%(function)s is done by %(party)s since this agreement began, and its records do not change "
+            "their owner. End this agreement and start another one to divide the work otherwise."
+        )
+        % {
+            "function": function.label,
+            "party": agreement.party(before.division[function]).short_name,
+        }
+        for function in Function
+        if function in before.division and before.division[function] != division.get(function)
+    ]
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from federation import scope
-from federation.models import Agreement
+from federation.models import Agreement, Function
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,20 @@ PRESETS: dict[str, Preset] = {
             good_for=_("A bank that manages its clients' money itself, by the models of a specialist"),
         ),
     )
+}
+
+
+# What each function means, for whoever divides the work otherwise than the presets.
+WORDS: dict[str, str | Promise] = {
+    Function.RELATIONSHIP: _("Has the client: profile, mandate and instructions."),
+    Function.MODELS: _("Publishes model portfolios and views, and offers them."),
+    Function.MANAGEMENT: _("Decides on mandates, runs the portfolios by the models and values them daily."),
+    Function.TRADING: _("Sends orders to the market and divides the fills among the portfolios."),
+    Function.SETTLEMENT: _(
+        "Keeps the accounts and the ledger, settles trades, books cash. Where another party trades, it "
+        "affirms or rejects each allocation first."
+    ),
+    Function.REPORTING: _("Makes the reports; the channel releases them to the client."),
 }
 
 

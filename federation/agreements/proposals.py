@@ -18,9 +18,11 @@ from accounts.models import User
 from federation.agreements import timeline
 from federation.agreements.access import State, locked, own_draft, require_state, save
 from federation.agreements.difference import difference
+from federation.agreements.drafting import moved
 from federation.agreements.presets import preset_of
 from federation.mirror import control
 from federation.models import Acceptance, Agreement, AgreementVersion, Institution
+from federation.scope import objections
 
 EventKind = timeline.EventKind
 
@@ -31,6 +33,12 @@ def propose(version: AgreementVersion, *, by: User, institution: Institution) ->
     version = own_draft(version, institution)
     agreement = version.agreement
     require_state(agreement, State.DRAFT, State.DECLINED, State.ACTIVE, State.WINDING_DOWN)
+    refused = [
+        *moved(agreement, version.division),
+        *objections(version.division, version.private, version.withheld),
+    ]
+    if refused:
+        raise DomainError("division_senseless", " ".join(refused), data={"objections": refused})
     narrows = False
     if agreement.version is not None:
         change = difference(agreement.version, version)

@@ -120,12 +120,12 @@ def _may_leave_out(kind: Kind, name: str) -> bool:
 
 def withholdable(division: dict[str, str], private: Iterable[str], side: str) -> tuple[str, ...]:
     """Return the kinds and fields of the functions of ``side`` that it may leave out, in the table's order."""
-    closed = set(private)
+    closed, needed = set(private), scope.needed(division)
     entries: list[str] = []
     for kind in KINDS:
         if kind.function is None or kind.function in closed or division.get(kind.function) != side:
             continue
-        if not _is_needed(kind):
+        if not _is_needed(kind) and kind.label not in needed:
             entries.append(kind.label)
         entries += [f"{kind.label}.{name}" for name in kind.shared_fields if _may_leave_out(kind, name)]
     return tuple(entries)

@@ -17,6 +17,7 @@ from federation.scope.division import (
 from federation.scope.flow import Flow, agreements_touched, schema_identifier
 from federation.scope.kinds import ALWAYS, MANAGED, Kind, Private
 from federation.scope.preview import PreviewField, PreviewKind, preview
+from federation.scope.sense import needed, objections
 from federation.scope.table import KINDS, PRIVATE
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
     "kind_of",
     "leads_to_root",
     "may_withhold",
+    "needed",
+    "objections",
     "parent_of",
     "performer",
     "preview",

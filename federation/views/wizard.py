@@ -148,15 +148,23 @@ def _partner(request: HttpRequest, version: AgreementVersion) -> HttpResponse:
 
 def _work(request: HttpRequest, version: AgreementVersion) -> HttpResponse:
     chosen = preset_of(version.division, version.private)
-    form = WorkForm(request.POST or None, initial={"preset": chosen})
+    form = WorkForm(
+        request.POST or None,
+        initial={"preset": chosen},
+        agreement=version.agreement,
+        division=version.division,
+        private=version.private,
+    )
     if request.method == "POST" and form.is_valid():
-        drafting.divide(
-            version,
-            by=user_of(request),
-            institution=institution_of(request),
-            preset=form.cleaned_data["preset"],
-        )
-        return _next(version, "work")
+        try:
+            drafting.divide(
+                version, by=user_of(request), institution=institution_of(request), **form.values()
+            )
+        except DomainError as error:
+            for sentence in error.data.get("objections") or [error.message]:
+                form.add_error("preset", sentence)
+        else:
+            return _next(version, "work")
     pictures = [
         {
             "preset": preset,
@@ -169,7 +177,14 @@ def _work(request: HttpRequest, version: AgreementVersion) -> HttpResponse:
         }
         for name, preset in PRESETS.items()
     ]
-    return _page(request, "work", version, form=form, pictures=pictures)
+    return _page(
+        request,
+        "work",
+        version,
+        form=form,
+        pictures=pictures,
+        is_custom=(form["preset"].value() or chosen) == Agreement.Preset.CUSTOM,
+    )
 
 
 def _sharing(request: HttpRequest, version: AgreementVersion) -> HttpResponse:
