@@ -42,9 +42,9 @@ def park(cursor: Any, stream: Stream, refused: dict[tuple[str, Any], str]) -> No
     cursor.execute(
         """
         INSERT INTO public.federation_parkedrow AS parked
-            (stream_id, kind, key, reason, attempts, first_at, last_at, retry_at)
+            (stream_id, kind, key, reason, attempts, first_at, last_at, retry_at, skipped_by_name, skip_reason)
         SELECT %(stream)s, kind, key, reason, 1, statement_timestamp(), statement_timestamp(),
-            statement_timestamp() + %(first)s
+            statement_timestamp() + %(first)s, '', ''
         FROM unnest(%(kinds)s::text[], %(keys)s::uuid[], %(reasons)s::text[]) AS refused (kind, key, reason)
         ON CONFLICT (stream_id, kind, key) DO UPDATE SET
             reason = excluded.reason,
