@@ -48,8 +48,9 @@ CACHES = {
 # Applications: federation speaks for the platform, the rest belongs to each institution.
 
 SHARED_APPS = [
-    "django_tenants",
+    # Before django_tenants, since its migrate_schemas takes the place of that one's.
     "federation",
+    "django_tenants",
     "django.contrib.contenttypes",
     "django.contrib.staticfiles",
     "django.contrib.humanize",

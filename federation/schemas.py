@@ -1,12 +1,18 @@
-"""Create an institution's schema as a copy of a blank one that was migrated once."""
+"""Create an institution's schema like a blank one that was migrated once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
-from django_tenants.clone import CloneSchema
 from django_tenants.signals import schema_migrated
-from django_tenants.utils import schema_context, schema_exists
+from django_tenants.utils import schema_exists
 from psycopg import sql
+
+from federation import blueprint
 
 BLANK = "blank_institution"
 
@@ -14,21 +20,32 @@ BLANK = "blank_institution"
 def create(schema_name: str) -> None:
     """Create the schema of a new institution; ValidationError where one of this name is there.
 
-    Copying the blank schema takes a fraction of migrating a new one. The blank schema holds nothing
+    Replaying the blank schema takes a fraction of migrating a new one. The blank schema holds nothing
     but the migrations' own rows and is made anew whenever it is not at the migrations of this code.
     """
-    # Two institutions created at once must not both make the blank schema. The lock has a connection
-    # of its own, since migrating closes the usual one.
+    if schema_exists(schema_name):
+        raise ValidationError(f"There is already a schema {schema_name}. Choose another name.")
+    with _blank_is_current():
+        blueprint.replay(BLANK, schema_name)
+    schema_migrated.send(sender=create, schema_name=schema_name)
+
+
+@contextmanager
+def _blank_is_current() -> Iterator[None]:
+    """Have the blank schema at this code's migrations, and nobody make it anew meanwhile."""
+    # The lock has a connection of its own, since migrating closes the usual one.
     locking = connection.copy()
     try:
         with locking.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [BLANK])
-        if not _is_current():
-            _make_blank()
-        CloneSchema().clone_schema(BLANK, schema_name, "DATA")
+            cursor.execute("SELECT pg_advisory_lock_shared(hashtext(%s))", [BLANK])
+            if not _is_current():
+                cursor.execute("SELECT pg_advisory_unlock_shared(hashtext(%s))", [BLANK])
+                cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [BLANK])
+                if not _is_current():
+                    _make_blank()
+        yield
     finally:
         locking.close()
-    schema_migrated.send(sender=create, schema_name=schema_name)
 
 
 def _make_blank() -> None:
@@ -40,8 +57,15 @@ def _make_blank() -> None:
 
 def _is_current() -> bool:
     """Say whether the blank schema is there and has exactly the migrations of this code."""
-    if not schema_exists(BLANK):
-        return False
-    with schema_context(BLANK):
-        loader = MigrationLoader(connection)
-        return set(loader.applied_migrations) == set(loader.disk_migrations)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{BLANK}.django_migrations"])
+        if not cursor.fetchone()[0]:
+            return False
+        cursor.execute(sql.SQL("SELECT app, name FROM {}.django_migrations").format(sql.Identifier(BLANK)))
+        return set(cursor.fetchall()) == _migrations()
+
+
+@cache
+def _migrations() -> frozenset[tuple[str, str]]:
+    """Return the migrations of this code."""
+    return frozenset(MigrationLoader(None).disk_migrations)

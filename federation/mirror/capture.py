@@ -5,6 +5,7 @@ mirror cannot change them, by whatever means. While the mirror applies, the trig
 (``session_replication_role = replica``), or return at once where that setting is not granted.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,12 +113,16 @@ def _expected() -> dict[tuple[str, str], str]:
 def _existing(cursor: Any, schema: str) -> dict[tuple[str, str], tuple[str, str]]:
     """Return (table, trigger) → (the kind it logs, whether it is enabled) as the database has it."""
     cursor.execute(
+        # By what depends on the function: an index leads there, however many schemas there are.
         """
         SELECT c.relname, t.tgname, encode(t.tgargs, 'escape'), t.tgenabled
-        FROM pg_catalog.pg_trigger t
+        FROM pg_catalog.pg_namespace n
+        JOIN pg_catalog.pg_proc p ON p.pronamespace = n.oid AND p.proname = 'mirror_capture'
+        JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_proc'::regclass AND d.refobjid = p.oid
+            AND d.classid = 'pg_catalog.pg_trigger'::regclass
+        JOIN pg_catalog.pg_trigger t ON t.oid = d.objid
         JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = %s AND NOT t.tgisinternal AND t.tgname LIKE 'mirror\\_%%'
+        WHERE n.nspname = %s
         """,
         [schema],
     )
@@ -128,7 +133,12 @@ def _existing(cursor: Any, schema: str) -> dict[tuple[str, str], tuple[str, str]
 
 
 def _tables(cursor: Any, schema: str) -> set[str]:
-    cursor.execute("SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = %s", [schema])
+    """Return those tables of the scope table that a schema has, and its log."""
+    cursor.execute(
+        "SELECT c.relname FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid"
+        " WHERE n.nspname = %s AND c.relname = ANY(%s)",
+        [schema, ["mirror_log", *(kind.table for kind in KINDS)]],
+    )
     return {row[0] for row in cursor.fetchall()}
 
 
@@ -238,7 +248,35 @@ def is_on(schema: str) -> bool:
         return bool(cursor.fetchone()[0])
 
 
+def drifted(schemas: Collection[str]) -> list[str]:
+    """Return those schemas whose log, function or triggers are not as the scope table wants them, by one query."""
+    expected = sorted(f"{table} {trigger} {kind}" for (table, trigger), kind in _expected().items())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT n.nspname FROM pg_catalog.pg_namespace n
+            LEFT JOIN (
+                SELECT relnamespace, array_agg(what COLLATE "C" ORDER BY what COLLATE "C") AS triggers
+                FROM (
+                    SELECT c.relnamespace, format('%%s %%s %%s', c.relname, t.tgname,
+                        rtrim(encode(t.tgargs, 'escape'), E'\\\\000')) AS what
+                    FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+                    WHERE NOT t.tgisinternal AND t.tgname LIKE 'mirror\\_%%' AND t.tgenabled = 'O'
+                ) trigger GROUP BY relnamespace
+            ) there ON there.relnamespace = n.oid
+            LEFT JOIN pg_catalog.pg_proc p ON p.pronamespace = n.oid AND p.proname = 'mirror_capture'
+            WHERE n.nspname = ANY(%s) AND (
+                there.triggers IS DISTINCT FROM %s
+                OR pg_catalog.obj_description(p.oid, 'pg_proc') IS DISTINCT FROM format('%%s of %%s', %s::text, n.nspname)
+                OR to_regclass(format('%%I.mirror_log', n.nspname)) IS NULL
+            ) ORDER BY n.nspname
+            """,
+            [list(schemas), expected, _VERSION],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
 def install_everywhere() -> None:
     """Bring the triggers of all hosted institutions in line with the scope table."""
-    for schema in Institution.objects.values_list("schema_name", flat=True):
+    for schema in drifted(list(Institution.objects.values_list("schema_name", flat=True))):
         install(schema)
