@@ -41,9 +41,11 @@ RIGHTS: dict[str, frozenset[str]] = {
         | {"kyc.edit", "payout.verify", "report.make"}
     ),
     Role.ADMINISTRATOR: frozenset(
-        {"agreement.edit", "mirror.control", "people.edit", "token.edit", "institution.edit"}
+        {"agreement.edit", "mirror.control", "people.edit", "token.edit", "institution.edit", "sealed.hold"}
     ),
-    Role.COMPLIANCE: frozenset({"disclosure.read", "audit.read", "agreement.read", "people.read"}),
+    Role.COMPLIANCE: frozenset(
+        {"disclosure.read", "audit.read", "agreement.read", "people.read", "sealed.hold", "sealed.open"}
+    ),
 }
 
 # Roles that see clients, mandates and portfolios at all. Administrators configure, they do not look.

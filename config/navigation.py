@@ -98,6 +98,7 @@ NAVIGATION: dict[str, list[Section]] = {
             [
                 Item(_("Agreements"), "federation:agreements", "agreement.edit", "heart-handshake"),
                 Item(_("Mirrors"), "federation:mirrors", "mirror.control", "switch-horizontal"),
+                Item(_("Sealed records"), "federation:sealed_list", "sealed.hold", "archive"),
             ],
         ),
         Section(
@@ -116,6 +117,7 @@ NAVIGATION: dict[str, list[Section]] = {
             _("Compliance"),
             [
                 Item(_("Disclosure log"), "federation:disclosure_log", "disclosure.read", "eye-check"),
+                Item(_("Sealed records"), "federation:sealed_list", "sealed.hold", "archive"),
                 Item(_("Agreements"), "federation:agreements", "", "heart-handshake"),
                 Item(_("Audit trail"), "accounts:audit", "audit.read", "history"),
                 Item(_("People"), "accounts:people", "people.read", "users-group"),

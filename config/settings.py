@@ -227,6 +227,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     # A second net below the dispatcher's own sweep.
     "sweep-streams": {"task": "federation.tasks.sweep_streams", "schedule": 30.0},
     "trim-logs": {"task": "federation.tasks.trim_logs", "schedule": 60.0},
+    "erase-due": {"task": "federation.tasks.erase_due", "schedule": crontab(hour=2, minute=10)},
     "clear-away": {
         "task": "federation.tasks.in_every_institution",
         "schedule": crontab(hour=3, minute=40),

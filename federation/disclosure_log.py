@@ -10,6 +10,7 @@ from clients.models import Mandate, MandateDecision
 from federation import scope
 from federation.agreements.sharing import field_name, kind_name
 from federation.disclosure import Consent, Disclosure, Partnership, Shared, Submission, Wording, disclosures
+from federation.mirror.ending import years_later
 from federation.models import (
     Acceptance,
     Agreement,
@@ -102,7 +103,7 @@ def _partnership(agreement: Agreement, institution: Institution) -> Partnership:
         name=agreement.name,
         wordings=tuple(_wording(version, side, ends=version is versions[-1]) for version in versions),
         suspensions=tuple((each.suspended_at, each.resumed_at) for each in agreement.suspensions.all()),
-        kept_until=_years_later(kept, years) if kept else None,
+        kept_until=years_later(kept, years) if kept else None,
     )
 
 
@@ -132,8 +133,3 @@ def clients_shared(version: AgreementVersion, side: Side) -> tuple[Shared, ...]:
         for share in scope.shares(version, side)
         if share.kind.function not in {None, Function.MODELS}
     )
-
-
-def _years_later(day: datetime.date, years: int) -> datetime.date:
-    leaps = day.month == 2 and day.day == 29
-    return day.replace(year=day.year + years, day=28 if leaps else day.day)

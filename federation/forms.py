@@ -277,6 +277,18 @@ class ReasonForm(forms.Form):
         self.fields["reason"].help_text = _("Your partner reads this.")
 
 
+class HoldForm(forms.Form):
+    """Why and until when sealed records must not be erased."""
+
+    reason = forms.CharField(label=_("Reason"), widget=forms.Textarea(attrs={"rows": 2}))
+    until = forms.DateField(
+        label=_("Until"), required=False, widget=day_input(), help_text=_("Empty: until the hold is lifted.")
+    )
+    everything = forms.BooleanField(
+        label=_("All that is kept under this agreement, not this mandate alone"), required=False
+    )
+
+
 class TokenForm(forms.Form):
     """A credential for the partner's system."""
 

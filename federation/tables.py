@@ -3,6 +3,7 @@
 from typing import Any
 
 import django_tables2 as tables
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -13,7 +14,14 @@ from accounts.columns import DateColumn, LinkColumn, MomentColumn, StateColumn
 from federation.agreements.timeline import EventKind, words
 from federation.disclosure import Disclosure
 from federation.models import Agreement, AgreementEvent
+from federation.sealed import SealedMandate
 from federation.wording import UNTIL
+
+SEALED_STATES = {
+    "sealed": gettext_lazy("Sealed"),
+    "held": gettext_lazy("On hold"),
+    "due": gettext_lazy("Due to be erased"),
+}
 
 
 class AgreementTable(tables.Table):
@@ -157,3 +165,30 @@ class DisclosureTable(tables.Table):
             f"{each.institution}: {each.name} {each.at.date().isoformat()}" for each in record.consents
         )
         return f"{record.agreement_name} v{record.version} ({consents})"
+
+
+class SealedTable(tables.Table):
+    """What is kept of ended agreements, by mandate."""
+
+    number = tables.Column(verbose_name=gettext_lazy("Mandate"))
+    partner = tables.Column(verbose_name=gettext_lazy("Received from"))
+    agreement = tables.Column(verbose_name=gettext_lazy("Agreement"))
+    sealed_at = MomentColumn(verbose_name=gettext_lazy("Sealed"))
+    retain_until = DateColumn(verbose_name=gettext_lazy("Kept until"))
+    state = tables.Column(verbose_name=gettext_lazy("State"))
+
+    class Meta:
+        order_by = ("retain_until", "number")
+
+    def render_number(self, value: str, record: SealedMandate) -> SafeString:
+        url = reverse("federation:sealed_detail", args=[record.sealed, record.pk])
+        return format_html('<a href="{}">{}</a>', url, value)
+
+    def value_number(self, value: str) -> str:
+        return value
+
+    def render_state(self, value: str) -> SafeString:
+        return formatting.state_badge(value, SEALED_STATES[value])
+
+    def value_state(self, value: str) -> str:
+        return str(SEALED_STATES[value])

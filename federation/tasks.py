@@ -3,7 +3,9 @@
 import uuid
 
 from celery import current_app, shared_task
+from django.utils import timezone
 
+from federation.agreements import sealing
 from federation.mirror import arrivals, dispatch, trimming
 from federation.mirror.batch import Outcome
 from federation.models import Institution
@@ -44,3 +46,10 @@ def deliver_arrivals(institution_id: str) -> None:
 def trim_logs() -> None:
     """Delete what every stream has read from the institutions' logs."""
     trimming.trim()
+
+
+@shared_task(ignore_result=True)
+def erase_due() -> None:
+    """Erase sealed records whose time has come; what does not fit into one task is another one's."""
+    if sealing.erase_due(today=timezone.localdate(), seconds=APPLY_SECONDS):
+        erase_due.delay()

@@ -3,7 +3,17 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from federation import api
-from federation.views import agreements, disclosures, institution, mirrors, previews, public, switches, wizard
+from federation.views import (
+    agreements,
+    disclosures,
+    institution,
+    mirrors,
+    previews,
+    public,
+    sealed,
+    switches,
+    wizard,
+)
 
 app_name = "federation"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -41,6 +51,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("mirrors/live/", mirrors.mirrors_live, name="mirrors_live"),
     path("disclosures/", disclosures.DisclosureLog.as_view(), name="disclosure_log"),
     path("clients/<uuid:pk>/disclosures/", disclosures.client_disclosures, name="client_disclosures"),
+    path("sealed/", sealed.SealedList.as_view(), name="sealed_list"),
+    path("sealed/opened/<uuid:pk>/", sealed.sealed_opened, name="sealed_opened"),
+    path("sealed/<uuid:pk>/<uuid:mandate_pk>/", sealed.sealed_detail, name="sealed_detail"),
+    path("sealed/<uuid:pk>/<uuid:mandate_pk>/holds/<uuid:hold_pk>/lift/", sealed.hold_lift, name="hold_lift"),
     path("institution/", institution.institution, name="institution"),
     path("demo/<str:token>/", public.demo_enter, name="demo_enter"),
     path("api/v1/agreement/", include(api.urlpatterns)),

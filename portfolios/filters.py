@@ -71,7 +71,9 @@ class BookFilter(filters.FilterSet):
     def by_words(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
         """Return portfolios whose number, name or client contains the words."""
         return queryset.filter(
-            Q(number__icontains=value) | Q(name__icontains=value) | Q(mandate__client__name__icontains=value)
+            Q(number__icontains=value)
+            | Q(name__icontains=value)
+            | Q(mandate__client__name__icontains=value, mandate__client__retired_at=None)
         )
 
     def by_attention(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:

@@ -16,16 +16,17 @@ def find_portfolios(user: User, words: str) -> Iterator[Result]:
     found = (
         Portfolio.objects.visible_to(user)
         .filter(
-            Q(number__icontains=words) | Q(name__icontains=words) | Q(mandate__client__name__icontains=words)
+            Q(number__icontains=words)
+            | Q(name__icontains=words)
+            | Q(mandate__client__name__icontains=words, mandate__client__retired_at=None)
         )
         .select_related("mandate__client")
         .order_by("number")[: PER_KIND + 1]
     )
     for portfolio in found:
-        client = portfolio.mandate.client if portfolio.mandate else None
         yield Result(
             label=f"{portfolio.number} · {portfolio.name}",
-            sublabel=client.name if client else portfolio.currency,
+            sublabel=(portfolio.mandate.client_name if portfolio.mandate else "") or portfolio.currency,
             url=reverse("portfolios:portfolio_detail", args=[portfolio.pk]),
             kind=_("Portfolios"),
             icon="briefcase",

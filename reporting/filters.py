@@ -38,7 +38,9 @@ class ReportFilter(django_filters.FilterSet):
             Q(number__icontains=value)
             | Q(title__icontains=value)
             | Q(portfolio__number__icontains=value)
-            | Q(portfolio__mandate__client__name__icontains=value)
+            | Q(
+                portfolio__mandate__client__name__icontains=value, portfolio__mandate__client__retired_at=None
+            )
         )
 
     def by_status(self, queryset: QuerySet[Report], name: str, value: str) -> QuerySet[Report]:

@@ -28,7 +28,9 @@ class ProposalFilter(django_filters.FilterSet):
         return queryset.filter(
             Q(portfolio__number__icontains=value)
             | Q(portfolio__name__icontains=value)
-            | Q(portfolio__mandate__client__name__icontains=value)
+            | Q(
+                portfolio__mandate__client__name__icontains=value, portfolio__mandate__client__retired_at=None
+            )
         )
 
 
@@ -54,7 +56,9 @@ class OrderFilter(django_filters.FilterSet):
         return queryset.filter(
             Q(number__istartswith=value)
             | Q(portfolio__number__icontains=value)
-            | Q(portfolio__mandate__client__name__icontains=value)
+            | Q(
+                portfolio__mandate__client__name__icontains=value, portfolio__mandate__client__retired_at=None
+            )
             | Q(security__name__icontains=value)
             | Q(security__isin__istartswith=value)
         )

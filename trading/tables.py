@@ -62,7 +62,10 @@ class ProposalTable(tables.Table):
         verbose_name=gettext_lazy("Portfolio"), accessor="portfolio__number", to="trading:proposal_detail"
     )
     client = tables.Column(
-        verbose_name=gettext_lazy("Client"), accessor="portfolio__mandate__client__name", default="—"
+        verbose_name=gettext_lazy("Client"),
+        accessor="portfolio__mandate__client_name",
+        order_by="portfolio__mandate__client__name",
+        default="—",
     )
     reason = tables.Column(verbose_name=gettext_lazy("Reason"))
     mode = tables.Column(verbose_name=gettext_lazy("Mode"))

@@ -88,6 +88,12 @@ class Mandate(Record):
         return self.number
 
     @property
+    def client_name(self) -> str:
+        """Return the client's name; "" where the client is no more than kept for history."""
+        client = self.client
+        return client.name if client is not None and client.retired_at is None else ""
+
+    @property
     def is_draft(self) -> bool:
         """Say whether the mandate has not left the institution yet and may still be changed freely."""
         return self.status in {self.Status.DRAFT, self.Status.SIGNED}

@@ -13,7 +13,7 @@ from django_tenants.utils import tenant_context
 
 from accounts.errors import DomainError
 from accounts.models import User
-from federation.agreements import timeline
+from federation.agreements import sealing, timeline
 from federation.agreements.access import State, locked, require_state, save
 from federation.agreements.open_work import OpenWork, open_work
 from federation.mirror import control
@@ -113,6 +113,7 @@ def terminate(agreement: Agreement, *, by: User, institution: Institution, reaso
         )
     _end(agreement)
     timeline.record(EventKind.TERMINATED, agreement, by=by, institution=institution, note=reason)
+    sealing.record_sealed(agreement, by=by)
     return agreement
 
 
@@ -137,6 +138,7 @@ def cut(agreement: Agreement, *, by: User, institution: Institution, reason: str
         undelivered=undelivered,
         **left,
     )
+    sealing.record_sealed(agreement, by=by)
     return agreement
 
 

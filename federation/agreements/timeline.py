@@ -29,6 +29,11 @@ class EventKind(models.TextChoices):
     WINDING_DOWN = "winding_down", _("Winding down begun")
     TERMINATED = "terminated", _("Terminated")
     CUT = "cut", _("Cut off in an emergency")
+    SEALED = "sealed", _("Received records sealed")
+    SEALED_OPENED = "sealed_opened", _("Sealed records opened")
+    HELD = "held", _("Erasing of sealed records put on hold")
+    HOLD_LIFTED = "hold_lifted", _("Hold on sealed records lifted")
+    ERASED = "erased", _("Sealed records erased")
     OFFERED = "offered", _("Model offered")
     OFFER_CLOSED = "offer_closed", _("Offer closed for new mandates")
     OFFER_OPENED = "offer_opened", _("Offer open for new mandates")
@@ -72,5 +77,11 @@ def words(event: AgreementEvent) -> str:
     parts += [f"{label}: {event.data[name]}" for name, label in LABELS.items() if event.data.get(name)]
     if event.data.get("undelivered"):
         parts.append(_("Records not delivered: %(count)s") % {"count": event.data["undelivered"]})
+    if event.data.get("mandate"):
+        parts.append(_("Mandate %(number)s") % {"number": event.data["mandate"]})
+    if event.data.get("until"):
+        parts.append(_("Until %(day)s") % {"day": event.data["until"]})
+    if event.data.get("rows"):
+        parts.append(_("Records: %(count)s") % {"count": event.data["rows"]})
     parts += [str(event.data[name]) for name in ("model", "token") if event.data.get(name)]
     return "\n".join(str(part) for part in parts)

@@ -19,6 +19,7 @@ from psycopg import sql
 from federation.mirror import figures, fill, parking, reference
 from federation.mirror.failpoints import failpoint
 from federation.mirror.keys import Keys, Snapshot, prepare_connection
+from federation.mirror.overlap import keep_what_others_cover
 from federation.mirror.plan import DELETE, FOREIGN, INSERT, RETIRE, Plan
 from federation.mirror.write import OwnRowsAppeared, RowsRefused, Writer, reason_of
 from federation.models import Agreement, Side, Stream
@@ -255,9 +256,9 @@ def _apply(
     stream, flow = batch.stream, batch.flow
     plan = Plan(cursor, flow, keys, excluded=refused)
     plan.build()
-    _keep_what_others_cover(cursor, batch, plan)
     if any(plan.counts.values()):
         become_the_mirror(cursor)
+    keep_what_others_cover(cursor, flow, plan)
     writer = Writer(cursor, plan, careful=careful)
     writer.write()
     reference.follow(cursor, stream, plan, writer, keys)
@@ -272,36 +273,6 @@ def _apply(
     if announces:
         _announce(cursor, batch, plan)
     return writer.written.rows
-
-
-def _keep_what_others_cover(cursor: Any, batch: _Batch, plan: Plan) -> None:
-    """Keep rows that leave this agreement's scope but are covered by another one of the same pair."""
-    leaving = [label for label in plan.counts if plan.actions(label, DELETE)]
-    if not leaving:
-        return
-    others = Agreement.objects.select_related("manager", "channel", "version").filter(
-        manager=batch.flow.agreement.manager_id,
-        channel=batch.flow.agreement.channel_id,
-        state__in=[Agreement.State.ACTIVE, Agreement.State.WINDING_DOWN],
-    )
-    for other in others.exclude(pk=batch.flow.agreement.pk):
-        flow = Flow.of(other, batch.flow.side)
-        for label in leaving:
-            if label not in flow.shares:
-                continue
-            kind = by_label()[label]
-            cursor.execute(
-                sql.SQL(
-                    "DELETE FROM pg_temp.mirror_plan p USING {source}.{table} t"
-                    " WHERE p.kind = {kind} AND p.action = 'delete' AND t.id = p.id AND {in_scope}"
-                ).format(
-                    source=flow.source,
-                    table=sql.Identifier(kind.table),
-                    kind=sql.Literal(label),
-                    in_scope=flow.in_scope(kind, "t"),
-                )
-            )
-            plan.counts[label][DELETE] -= cursor.rowcount
 
 
 @cache

@@ -1,21 +1,37 @@
 """What remains at a receiver when an agreement ends or shares less."""
 
+import datetime
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
+from django.utils import timezone
 from psycopg import sql
 
 from federation.mirror.batch import become_the_mirror, stop_being_the_mirror
 from federation.mirror.keys import Keys, prepare_connection
+from federation.mirror.overlap import blank_what_is_left_out, left_out_by_some, other_flows, seal_again
 from federation.mirror.plan import DELETE, Plan
-from federation.mirror.write import Writer, blank
-from federation.models import Agreement, Function
+from federation.mirror.write import OwnRowsAppeared, Writer
+from federation.models import Function, SealedRecords
 from federation.scope import Flow, Kind, by_label, in_foreign_key_order, in_scope_order, parent_of
 
 # Answers to the receiver's own records: they stay beside what they answer.
 _ANSWERS = {"clients.MandateDecision", "clients.InstructionOutcome", "reporting.ReportRelease"}
-_CLIENT, _MANDATE = "clients.Client", "clients.Mandate"
-_KEPT_ONCE = "('accepted', 'active', 'closing', 'closed')"
+_TRIES = 5
+CLIENT, MANDATE = "clients.Client", "clients.Mandate"
+KEPT_ONCE = "('accepted', 'active', 'closing', 'closed')"
+
+
+def is_sealed(kind: Kind) -> bool:
+    """Say whether rows of this kind are kept sealed when an agreement ends."""
+    return kind.function not in {None, Function.MODELS} and kind.label not in _ANSWERS
+
+
+def years_later(day: datetime.date, years: int) -> datetime.date:
+    """Return the same day so many years later; the 28th for the 29th of February."""
+    leaps = day.month == 2 and day.day == 29
+    return day.replace(year=day.year + years, day=28 if leaps else day.day)
 
 
 def clear(flow: Flow) -> None:
@@ -24,26 +40,31 @@ def clear(flow: Flow) -> None:
     Rows that another live agreement between the same two covers stay as they are. Runs in the
     caller's transaction, after its lock on the agreement.
     """
-    _Ending(flow).clear()
+    _try(lambda: _Ending(flow).clear())
 
 
 def narrow(flow: Flow) -> None:
     """Remove from the receiver the kinds that are no longer shared, and blank fields that are not."""
-    _Ending(flow).narrow()
+    _try(lambda: _Ending(flow).narrow())
+
+
+def _try(change: Callable[[], None]) -> None:
+    """Make a change; again where somebody's own row came to name what it had just removed."""
+    for attempt in range(_TRIES):
+        try:
+            with transaction.atomic():
+                change()
+        except OwnRowsAppeared:
+            if attempt == _TRIES - 1:
+                raise
+        else:
+            return
 
 
 class _Ending:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
-        self.others = [
-            Flow.of(other, flow.side)
-            for other in Agreement.objects.select_related("manager", "channel", "version").filter(
-                manager=flow.agreement.manager_id,
-                channel=flow.agreement.channel_id,
-                state__in=[Agreement.State.ACTIVE, Agreement.State.WINDING_DOWN],
-            )
-            if other.pk != flow.agreement.pk
-        ]
+        self.others = other_flows(flow)
 
     def clear(self) -> None:
         with self._as_the_mirror() as cursor:
@@ -53,9 +74,28 @@ class _Ending:
                     self._leave(cursor, plan, share.kind, self._ours(share.kind))
             self._leave_with_mandates_never_accepted(cursor, plan)
             self._carry_out(cursor, plan)
+            sealed = 0
             for share in reversed(self.flow.shares.values()):
-                self._seal(cursor, share.kind)
+                sealed += self._seal(cursor, share.kind)
+                # What another agreement covers stays as that one shows it.
+                left_out = left_out_by_some(share.kind, share.fields, self.others)
+                self._blank(cursor, share.kind, left_out, self._ours_too)
             self._forget(cursor)
+        if sealed:
+            self._keep_until()
+
+    def _keep_until(self) -> None:
+        agreement = self.flow.agreement
+        sealed_at = agreement.ended_at or timezone.now()
+        SealedRecords.objects.get_or_create(
+            agreement=agreement,
+            receiver=self.flow.receiver,
+            defaults={
+                "owner": self.flow.owner,
+                "sealed_at": sealed_at,
+                "retain_until": years_later(sealed_at.date(), self.flow.version.retention_years),
+            },
+        )
 
     def narrow(self) -> None:
         with self._as_the_mirror() as cursor:
@@ -66,23 +106,26 @@ class _Ending:
                 share = self.flow.shares.get(kind.label)
                 if share is None:
                     self._leave(cursor, plan, kind, self._ours(kind))
+                    self._blank(
+                        cursor, kind, left_out_by_some(kind, kind.shared_fields, self.others), self._ours_too
+                    )
                     continue
                 gone = [name for name in kind.shared_fields if name not in share.fields]
-                if gone:
-                    self._execute(
-                        cursor,
-                        "UPDATE {target}.{table} t SET {blanked} WHERE {ours}",
-                        kind,
-                        blanked=sql.SQL(", ").join(
-                            sql.SQL("{} = {}").format(
-                                sql.Identifier(kind.column(name)), blank(kind.field(name))
-                            )
-                            for name in gone
-                        ),
-                        ours=self._ours(kind),
-                    )
+                self._blank(cursor, kind, gone, lambda kind: self.flow.received(kind, "t"))
+            seal_again(cursor, self.flow, plan)
             self._carry_out(cursor, plan)
             self._forget(cursor)
+
+    def _blank(
+        self,
+        cursor: Any,
+        kind: Kind,
+        fields: Sequence[str],
+        rows: Callable[[Kind], sql.Composable | None],
+    ) -> None:
+        which = rows(kind) if fields else None
+        if which is not None:
+            blank_what_is_left_out(cursor, self.flow, kind, which, fields, self.others)
 
     def _as_the_mirror(self) -> Any:
         prepare_connection()
@@ -96,6 +139,14 @@ class _Ending:
         """Give the caller's transaction back as it was."""
         cursor.execute("DELETE FROM pg_temp.mirror_plan")
         stop_being_the_mirror(cursor)
+
+    def _ours_too(self, kind: Kind) -> sql.Composable | None:
+        """Return the condition for: a row at the receiver that another agreement brings as well; None if none can."""
+        elsewhere = [other.received(kind, "t") for other in self.others if kind.label in other.shares]
+        if not elsewhere:
+            return None
+        any_of_them = sql.SQL(" OR ").join(sql.SQL("({})").format(each) for each in elsewhere)
+        return sql.SQL("{} AND ({})").format(self.flow.received(kind, "t"), any_of_them)
 
     def _ours(self, kind: Kind) -> sql.Composable:
         """Return the condition for: a row at the receiver that this agreement alone has brought."""
@@ -118,23 +169,23 @@ class _Ending:
         plan.counts.setdefault(kind.label, type(plan).no_counts())[DELETE] += cursor.rowcount
 
     def _leave_with_mandates_never_accepted(self, cursor: Any, plan: Plan) -> None:
-        if _MANDATE not in self.flow.shares:
+        if MANDATE not in self.flow.shares:
             return
         never = sql.SQL(
             " AND NOT EXISTS (SELECT 1 FROM {target}.clients_mandatedecision x WHERE x.mandate_id = t.id"
-            " AND x.outcome IN " + _KEPT_ONCE + ")"
+            " AND x.outcome IN " + KEPT_ONCE + ")"
         ).format(target=self.flow.target)
-        self._leave(cursor, plan, by_label()[_MANDATE], self._ours(by_label()[_MANDATE]) + never)
+        self._leave(cursor, plan, by_label()[MANDATE], self._ours(by_label()[MANDATE]) + never)
         planned = "SELECT id FROM pg_temp.mirror_plan WHERE action = 'delete' AND kind = "
         owner = sql.Literal(self.flow.owner.pk)
-        if _CLIENT in self.flow.shares:
+        if CLIENT in self.flow.shares:
             alone = sql.SQL(
                 "t.origin = {owner} AND t.id IN (SELECT m.client_id FROM {target}.clients_mandate m"
                 " WHERE m.id IN (" + planned + "{mandate}))"
                 " AND NOT EXISTS (SELECT 1 FROM {target}.clients_mandate m WHERE m.client_id = t.id"
                 " AND m.id NOT IN (" + planned + "{mandate}))"
-            ).format(owner=owner, target=self.flow.target, mandate=sql.Literal(_MANDATE))
-            self._leave(cursor, plan, by_label()[_CLIENT], alone)
+            ).format(owner=owner, target=self.flow.target, mandate=sql.Literal(MANDATE))
+            self._leave(cursor, plan, by_label()[CLIENT], alone)
         for kind in in_scope_order():
             parent = parent_of(kind)
             if kind.label in self.flow.shares and parent is not None and plan.actions(parent.label, DELETE):
@@ -146,11 +197,13 @@ class _Ending:
                 self._leave(cursor, plan, kind, hanging)
 
     def _carry_out(self, cursor: Any, plan: Plan) -> None:
-        Writer(cursor, plan).delete_only([kind.label for kind in reversed(in_foreign_key_order())])
+        writer = Writer(cursor, plan)
+        writer.delete_only([kind.label for kind in reversed(in_foreign_key_order())])
+        writer.look_again()
 
-    def _seal(self, cursor: Any, kind: Kind) -> None:
-        if kind.function in {None, Function.MODELS} or kind.label in _ANSWERS:
-            return
+    def _seal(self, cursor: Any, kind: Kind) -> int:
+        if not is_sealed(kind):
+            return 0
         self._execute(
             cursor,
             "UPDATE {target}.{table} t SET retired_at = statement_timestamp()"
@@ -158,6 +211,7 @@ class _Ending:
             kind,
             ours=self._ours(kind),
         )
+        return int(cursor.rowcount)
 
     def _execute(self, cursor: Any, statement: str, kind: Kind, **parts: Any) -> None:
         cursor.execute(

@@ -14,6 +14,7 @@ from federation.models.agreements import (
 from federation.models.institutions import Domain, Institution
 from federation.models.mirror import Arrival, ParkedRow, SharedCurrency, SharedSecurity, Stream, StreamWork
 from federation.models.monitor import Alert, Proof, StreamFigures, Watch
+from federation.models.sealed import RecordsHold, SealedAccess, SealedRecords
 
 __all__ = [
     "Acceptance",
@@ -28,6 +29,9 @@ __all__ = [
     "Institution",
     "ParkedRow",
     "Proof",
+    "RecordsHold",
+    "SealedAccess",
+    "SealedRecords",
     "SharedCurrency",
     "SharedSecurity",
     "Side",

@@ -1,6 +1,7 @@
 """One direction of an agreement as SQL: which of the owner's rows the receiver may see."""
 
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -98,9 +99,12 @@ class Flow:
         """
         return _Condition(self, at_receiver=True).belongs(kind, alias)
 
-    def received(self, kind: Kind, alias: str) -> sql.Composed:
-        """Return the condition under which a row at the receiver is one of the owner's under this agreement."""
-        return _Condition(self, at_receiver=True).on_path(kind, alias)
+    def received(self, kind: Kind, alias: str, roots: Sequence[uuid.UUID] | None = None) -> sql.Composed:
+        """Return the condition under which a row at the receiver is one of the owner's under this agreement.
+
+        With ``roots``, under these of its mandates or offers alone.
+        """
+        return _Condition(self, at_receiver=True, roots=roots).on_path(kind, alias)
 
 
 def _woken(kind: Kind) -> str:
@@ -110,8 +114,11 @@ def _woken(kind: Kind) -> str:
 class _Condition:
     """Composes conditions step by step along the paths of the scope table."""
 
-    def __init__(self, flow: Flow, *, at_receiver: bool = False) -> None:
+    def __init__(
+        self, flow: Flow, *, at_receiver: bool = False, roots: Sequence[uuid.UUID] | None = None
+    ) -> None:
         self.flow = flow
+        self.roots = roots
         self.schema = flow.target if at_receiver else flow.source
         self.aliases: Iterator[int] = count(1)
 
@@ -145,13 +152,14 @@ class _Condition:
     def _path(self, kind: Kind, alias: str, step: Callable[[Kind, str], sql.Composed]) -> list[sql.Composed]:
         t = sql.Identifier(alias)
         if kind.root:
-            return [
-                sql.SQL("{t}.{root} = {agreement}").format(
-                    t=t,
-                    root=sql.Identifier(kind.column(kind.root)),
-                    agreement=sql.Literal(self.flow.agreement.pk),
-                )
-            ]
+            under = sql.SQL("{t}.{root} = {agreement}").format(
+                t=t,
+                root=sql.Identifier(kind.column(kind.root)),
+                agreement=sql.Literal(self.flow.agreement.pk),
+            )
+            if self.roots is None:
+                return [under]
+            return [under, sql.SQL("{t}.id = ANY({roots})").format(t=t, roots=sql.Literal(list(self.roots)))]
         leads, mine, theirs = parent_of(kind), kind.via and kind.column(kind.via), "id"
         if kind.through:
             label, _, field = kind.through.rpartition(".")

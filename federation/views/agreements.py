@@ -49,6 +49,7 @@ from models_portfolio.models import Offer
 TONES = {
     "accepted": "good", "in_force": "good", "resumed": "good", "mandates_resumed": "good",
     "suspended": "bad", "cut": "bad", "declined": "bad", "terminated": "bad", "mandates_suspended": "bad",
+    "sealed_opened": "bad",
 }  # fmt: skip
 ICONS = {
     "drafted": "pencil", "proposed": "send", "version_proposed": "send", "accepted": "circle-check",
@@ -56,6 +57,7 @@ ICONS = {
     "overtaken": "versions", "mandates_suspended": "player-pause", "mandates_resumed": "player-play",
     "suspended": "player-pause", "resumed": "player-play", "winding_down": "hourglass", "terminated": "plug-x",
     "cut": "plug-connected-x", "offered": "package-export", "offer_closed": "lock", "offer_opened": "lock-open",
+    "sealed": "archive", "sealed_opened": "eye", "held": "lock", "hold_lifted": "lock-open", "erased": "trash",
     "token_made": "key", "token_revoked": "key-off", "listed": "world", "unlisted": "eye-off",
 }  # fmt: skip
 

@@ -43,7 +43,7 @@ def preview_shown(request: HttpRequest, version: AgreementVersion) -> list[Share
             count=kind.count,
             samples=tuple(
                 tuple(
-                    _text(kind.label, field.name, value)
+                    text_of(kind.label, field.name, value)
                     for field, value in zip(kind.fields, row, strict=True)
                 )
                 for row in kind.samples
@@ -53,7 +53,7 @@ def preview_shown(request: HttpRequest, version: AgreementVersion) -> list[Share
     ]
 
 
-def _text(label: str, name: str, value: Any) -> str:
+def text_of(label: str, name: str, value: Any) -> str:
     """Return a value of a sample row as people read it."""
     field = scope.by_label()[label].field(name)
     if value is None or value == "":

@@ -147,8 +147,10 @@ class BookView(ListView):
 def _names(ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple[str | None, str | None]]:
     """Return the client's and the model's name of a page of portfolios: joins that sorting all need not make."""
     found = Portfolio.objects.in_book().filter(pk__in=ids).order_by()
-    rows = found.values_list("pk", "mandate__client__name", "assignment__model__name")
-    return {pk: (client, model) for pk, client, model in rows}
+    rows = found.values_list(
+        "pk", "mandate__client__name", "mandate__client__retired_at", "assignment__model__name"
+    )
+    return {pk: (None if retired else client, model) for pk, client, retired, model in rows}
 
 
 def _share(part: Any, whole: Any) -> Case:

@@ -1,0 +1,119 @@
+"""What an institution keeps sealed, by mandate: numbers and days for the list, and the records for who opened them."""
+
+import datetime
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+from psycopg import sql
+
+from clients.models import Mandate, MandateDecision
+from federation.mirror.ending import is_sealed
+from federation.models import Institution, RecordsHold, SealedRecords
+from federation.scope import Flow
+
+# Of each kind at most so many rows are shown; the count says how many there are.
+SHOWN = 500
+
+
+@dataclass(frozen=True)
+class SealedMandate:
+    """A line of the list: codes and days, nothing of a person."""
+
+    pk: uuid.UUID
+    sealed: uuid.UUID
+    number: str
+    partner: str
+    agreement: str
+    sealed_at: datetime.datetime
+    retain_until: datetime.date
+    is_held: bool
+    is_due: bool
+
+    @property
+    def state(self) -> str:
+        """Return held, due or sealed."""
+        return "held" if self.is_held else "due" if self.is_due else "sealed"
+
+
+@dataclass(frozen=True)
+class SealedKind:
+    """Rows of one kind as they were received."""
+
+    label: str
+    title: str
+    fields: tuple[tuple[str, str], ...]
+    count: int
+    rows: tuple[tuple[Any, ...], ...]
+
+
+def kept_mandates(sealed: SealedRecords) -> Any:
+    """Return the mandates, in the receiver's schema, of which something may be kept in this set."""
+    kept = MandateDecision.objects.filter(
+        mandate=OuterRef("pk"), outcome__in=["accepted", "active", "closing", "closed"]
+    )
+    return Mandate.objects.filter(Exists(kept), agreement=sealed.agreement_id)
+
+
+def sealed_mandates(institution: Institution) -> list[SealedMandate]:
+    """Return what ``institution`` keeps, the newest seal first; runs in its schema."""
+    today = timezone.localdate()
+    found = []
+    for sealed in (
+        SealedRecords.objects.kept().filter(receiver=institution).select_related("agreement", "owner")
+    ):
+        held = set(
+            RecordsHold.objects.in_force(today).filter(sealed=sealed).values_list("mandate", flat=True)
+        )
+        found += [
+            SealedMandate(
+                pk=pk,
+                sealed=sealed.pk,
+                number=number,
+                partner=sealed.owner.name,
+                agreement=sealed.agreement.name,
+                sealed_at=sealed.sealed_at,
+                retain_until=sealed.retain_until,
+                is_held=None in held or pk in held,
+                is_due=sealed.retain_until <= today,
+            )
+            for pk, number in kept_mandates(sealed).order_by("number").values_list("pk", "number")
+        ]
+    return found
+
+
+def sealed_rows(sealed: SealedRecords, mandate: uuid.UUID) -> list[SealedKind]:
+    """Return what was received of one mandate and is kept."""
+    agreement = sealed.agreement
+    flow = Flow.of(agreement, agreement.side_of(sealed.owner))
+    found = []
+    with connection.cursor() as cursor:
+        for share in flow.shares.values():
+            kind = share.kind
+            if not is_sealed(kind):
+                continue
+            where = sql.SQL(" FROM {schema}.{table} t WHERE t.retired_at IS NOT NULL AND {received}").format(
+                schema=flow.target,
+                table=sql.Identifier(kind.table),
+                received=flow.received(kind, "t", [mandate]),
+            )
+            cursor.execute(sql.SQL("SELECT count(*)") + where)
+            count = cursor.fetchone()[0]
+            if not count:
+                continue
+            columns = sql.SQL(", ").join(sql.Identifier("t", kind.column(name)) for name in share.fields)
+            newest = sql.SQL(" ORDER BY t.id DESC LIMIT {}").format(sql.Literal(SHOWN))
+            cursor.execute(sql.SQL("SELECT ") + columns + where + newest)
+            found.append(
+                SealedKind(
+                    label=kind.label,
+                    title=str(kind.model._meta.verbose_name_plural),
+                    fields=tuple((name, str(kind.field(name).verbose_name)) for name in share.fields),
+                    count=count,
+                    rows=tuple(cursor.fetchall()),
+                )
+            )
+    return found

@@ -1,0 +1,220 @@
+"""Sealed records: the list, one mandate's with its holds and openings, and what was opened."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.functional import cached_property
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from accounts.errors import DomainError
+from accounts.lists import ListView
+from accounts.models import Role
+from accounts.rights import can, reach
+from accounts.views_base import signed_in
+from clients.models import Mandate
+from federation.agreements import sealing
+from federation.forms import HoldForm, ReasonForm
+from federation.models import RecordsHold, SealedAccess, SealedRecords
+from federation.sealed import SHOWN, SealedMandate, kept_mandates, sealed_mandates, sealed_rows
+from federation.tables import SEALED_STATES, SealedTable
+from federation.views.base import institution_of, say, show_refusal, user_of
+from federation.views.previews import text_of
+
+HOLD, OPEN = "sealed.hold", "sealed.open"
+
+
+class SealedFilterForm(forms.Form):
+    """Narrow the list down by number, partner and state."""
+
+    q = forms.CharField(label=gettext_lazy("Mandate"), required=False, widget=forms.SearchInput())
+    partner = forms.ChoiceField(label=gettext_lazy("Partner"), required=False)
+    state = forms.ChoiceField(
+        label=gettext_lazy("State"), required=False, choices=[("", "—"), *SEALED_STATES.items()]
+    )
+
+    def __init__(self, *args: Any, partners: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["partner"] = forms.ChoiceField(
+            label=_("Partner"), required=False, choices=[("", "—"), *((name, name) for name in partners)]
+        )
+
+
+@dataclass
+class SealedFilter:
+    """The filter of computed rows, with the interface of a filterset."""
+
+    data: Any
+    rows: list[SealedMandate]
+
+    @cached_property
+    def form(self) -> SealedFilterForm:
+        """Return the bound form."""
+        return SealedFilterForm(self.data, partners=sorted({row.partner for row in self.rows}))
+
+    @property
+    def qs(self) -> list[SealedMandate]:
+        """Return the rows that pass; all of them while the form has errors."""
+        if not self.form.is_valid():
+            return self.rows
+        wanted = self.form.cleaned_data
+        return [
+            row
+            for row in self.rows
+            if wanted["q"].lower() in row.number.lower()
+            and wanted["partner"] in {"", row.partner}
+            and wanted["state"] in {"", row.state}
+        ]
+
+
+def _require_whole_institution(request: HttpRequest) -> None:
+    """Sealed records belong to no unit any more: whoever sees them answers for the whole institution."""
+    if not reach(user_of(request), [Role.COMPLIANCE, Role.ADMINISTRATOR]).everything:
+        raise Http404
+
+
+class SealedList(ListView):
+    """Show what is kept of ended agreements, by mandate: numbers and days alone."""
+
+    right = HOLD
+    title = gettext_lazy("Sealed records")
+    subtitle = gettext_lazy("What was received under agreements that have ended, and has to be kept")
+    table_class = SealedTable
+    template_name = "federation/disclosure_list.html"
+    empty_title = gettext_lazy("Nothing is sealed")
+    empty_text = gettext_lazy(
+        "When an agreement ends, what the partner shared of managed mandates is kept here until the law allows to erase it."
+    )
+
+    def get_queryset(self) -> Any:
+        _require_whole_institution(self.request)
+        return sealed_mandates(institution_of(self.request))
+
+    def get_filterset(self, queryset: Any) -> SealedFilter:
+        return SealedFilter(self.request.GET, queryset)
+
+
+def _sealed_or_404(
+    request: HttpRequest, pk: uuid.UUID, mandate_pk: uuid.UUID
+) -> tuple[SealedRecords, Mandate]:
+    _require_whole_institution(request)
+    sealed: SealedRecords = get_object_or_404(
+        SealedRecords.objects.kept().select_related("agreement", "owner"),
+        pk=pk,
+        receiver=institution_of(request),
+    )
+    return sealed, get_object_or_404(kept_mandates(sealed), pk=mandate_pk)
+
+
+@signed_in(HOLD)
+def sealed_detail(request: HttpRequest, pk: uuid.UUID, mandate_pk: uuid.UUID) -> HttpResponse:
+    """Show how long one mandate's records are kept, who opened them and what holds them; open them with a reason."""
+    sealed, mandate = _sealed_or_404(request, pk, mandate_pk)
+    may_open = can(user_of(request), OPEN)
+    asked = request.POST.get("do", "") if request.method == "POST" else ""
+    opening = ReasonForm(request.POST if asked == "open" else None)
+    holding = HoldForm(request.POST if asked == "hold" else None)
+    by, institution = user_of(request), institution_of(request)
+    if asked == "open" and not may_open:
+        raise Http404
+    if asked == "open" and opening.is_valid():
+        try:
+            access = sealing.open_records(
+                sealed, mandate, by=by, institution=institution, **opening.cleaned_data
+            )
+        except DomainError as error:
+            show_refusal(opening, error)
+        else:
+            return redirect("federation:sealed_opened", access.pk)
+    if asked == "hold" and holding.is_valid():
+        wanted = holding.cleaned_data
+        try:
+            sealing.place_hold(
+                sealed,
+                by=by,
+                institution=institution,
+                reason=wanted["reason"],
+                until=wanted["until"],
+                mandate=None if wanted["everything"] else mandate,
+            )
+        except DomainError as error:
+            show_refusal(holding, error)
+        else:
+            say(request, _("Held. These records are not erased while the hold stands."))
+            return redirect("federation:sealed_detail", sealed.pk, mandate.pk)
+    concerns = [None, mandate.pk]
+    return render(
+        request,
+        "federation/sealed_detail.html",
+        {
+            "sealed": sealed,
+            "mandate": mandate,
+            "may_open": may_open,
+            "opening": opening,
+            "holding": holding,
+            "holds": [hold for hold in sealed.holds.all() if hold.mandate in concerns],
+            "accesses": sealed.accesses.filter(mandate=mandate.pk),
+        },
+    )
+
+
+@require_POST
+@signed_in(HOLD)
+def hold_lift(request: HttpRequest, pk: uuid.UUID, mandate_pk: uuid.UUID, hold_pk: uuid.UUID) -> HttpResponse:
+    """Lift a hold, with a reason."""
+    sealed, mandate = _sealed_or_404(request, pk, mandate_pk)
+    hold = get_object_or_404(RecordsHold, pk=hold_pk, sealed=sealed)
+    sealing.lift_hold(
+        hold, by=user_of(request), institution=institution_of(request), reason=request.POST.get("reason", "")
+    )
+    say(request, _("Lifted. These records are erased once they are due."))
+    return redirect("federation:sealed_detail", sealed.pk, mandate.pk)
+
+
+@signed_in(OPEN)
+def sealed_opened(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show the records to who opened them, for as long as that lasts."""
+    _require_whole_institution(request)
+    access = get_object_or_404(
+        SealedAccess.objects.select_related(
+            "sealed__agreement__manager",
+            "sealed__agreement__channel",
+            "sealed__agreement__version",
+            "sealed__owner",
+        ),
+        pk=pk,
+        by=user_of(request).pk,
+        sealed__receiver=institution_of(request),
+        sealed__erased_at=None,
+    )
+    if not access.is_open:
+        say(request, _("Your look has ended. Open the records again if you still need them."))
+        return redirect("federation:sealed_detail", access.sealed_id, access.mandate)
+    kinds = [
+        {
+            "title": capfirst(kind.title),
+            "count": kind.count,
+            "names": [label for _name, label in kind.fields],
+            "rows": [
+                [
+                    text_of(kind.label, name, value)
+                    for (name, _label), value in zip(kind.fields, row, strict=True)
+                ]
+                for row in kind.rows
+            ],
+        }
+        for kind in sealed_rows(access.sealed, access.mandate)
+    ]
+    response = render(
+        request,
+        "federation/sealed_opened.html",
+        {"access": access, "sealed": access.sealed, "kinds": kinds, "shown": SHOWN},
+    )
+    response["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,181 @@
+"""Many agreements at once: over one row, with both roles, in a ring."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from clients.models import Client, ContactDetail, Mandate, Party
+from federation.mirror import control
+from federation.models import Agreement, AgreementVersion, Stream
+from portfolios.models import Portfolio, Transaction
+from tests.federation.mirror import everything
+from tests.federation.mirror.world import World
+
+
+def withhold(world: World, agreement: Agreement, *entries: str) -> Agreement:
+    """Bring a version into force that leaves these kinds or fields out."""
+    before = Agreement.objects.select_related("version").get(pk=agreement.pk).version
+    assert before is not None
+    number = before.number or 0
+    AgreementVersion.objects.filter(pk=before.pk).update(in_force_to=timezone.now())
+    version = AgreementVersion.objects.create(
+        agreement=agreement,
+        number=number + 1,
+        division=before.division,
+        private=before.private,
+        withheld=list(entries),
+        proposed_by=before.proposed_by,
+    )
+    agreement = world.change(agreement, version=version)
+    world.drain()
+    return agreement
+
+
+def personal(world: World, **fields: Any) -> Client:
+    client = world.client("harbour")
+    with world.within("harbour"):
+        Client.objects.filter(pk=client.pk).update(
+            **{"nationality": "CH", "national_id": "N-1", "advisor_name": "Ada", **fields}
+        )
+        Party.objects.create(client=client, role="joint_owner", name="Zoe Example", national_id="P-1")
+    return client
+
+
+def received(world: World, name: str = "aurora") -> tuple[str, str, str]:
+    with world.within(name):
+        client = Client.objects.get()
+        return client.nationality, client.national_id, client.advisor_name
+
+
+def test_f13_a_row_holds_the_union_of_what_two_agreements_share(world: World) -> None:
+    first = withhold(world, world.agree(), "clients.Client.nationality")
+    second = withhold(world, world.agree(), "clients.Client.national_id", "clients.Party")
+    client = personal(world)
+    world.mandate(first, client=client)
+    world.drain()
+    assert received(world) == ("", "N-1", "Ada")
+    world.mandate(second, client=client)
+    world.drain()
+    assert received(world) == ("CH", "N-1", "Ada")
+    with world.within("harbour"):
+        Client.objects.filter(pk=client.pk).update(number="C-NEW", nationality="DE", national_id="N-2")
+    world.drain()
+    assert received(world) == ("DE", "N-2", "Ada")
+    for agreement in (first, second):
+        control.refill(world.stream(agreement, "harbour"))
+        world.drain()
+        assert received(world) == ("DE", "N-2", "Ada")
+        world.assert_in_step(agreement)
+
+
+def test_f13_a_field_is_blanked_once_no_agreement_shares_it_any_more(world: World) -> None:
+    first, second = world.agree(), withhold(world, world.agree(), "clients.Client.national_id")
+    client = personal(world)
+    mandate = world.mandate(first, client=client)
+    world.mandate(second, client=client)
+    world.drain()
+    assert received(world) == ("CH", "N-1", "Ada")
+    withhold(world, first, "clients.Client.national_id", "clients.Client.nationality")
+    assert received(world) == ("CH", "", "Ada"), "the second agreement still shares the nationality"
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=mandate.pk).update(status=Mandate.Status.WITHDRAWN)
+    world.drain()
+    assert received(world) == ("CH", "", "Ada")
+    world.assert_in_step(second)
+
+
+def test_f13_a_row_that_leaves_one_agreement_keeps_only_what_the_other_shares(world: World) -> None:
+    first = world.agree()
+    second = withhold(world, world.agree(), "clients.Client.national_id", "clients.Party.national_id")
+    client = personal(world)
+    mandate = world.mandate(first, client=client)
+    world.mandate(second, client=client)
+    world.drain()
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=mandate.pk).update(status=Mandate.Status.WITHDRAWN)
+    world.drain()
+    assert received(world) == ("CH", "", "Ada")
+    with world.within("aurora"):
+        assert (Party.objects.get().name, Party.objects.get().national_id) == ("Zoe Example", "")
+    world.assert_in_step(second)
+
+
+def test_f13_the_end_of_one_agreement_leaves_only_what_the_other_shares(world: World) -> None:
+    first = world.agree()
+    second = withhold(world, world.agree(), "clients.Client.national_id", "clients.ContactDetail")
+    client = personal(world)
+    mandate = world.mandate(first, client=client)
+    world.mandate(second, client=client)
+    world.drain()
+    world.decide(mandate, "accepted")
+    world.drain()
+    world.change(first, state="terminated", ended_at=timezone.now())
+    assert received(world) == ("CH", "", "Ada")
+    with world.within("aurora"):
+        assert Client.objects.get().retired_at is None
+        assert ContactDetail.objects.get().retired_at is not None, "sealed: the second does not share it"
+    world.assert_in_step(second)
+
+
+def test_f13_a_kind_that_one_agreement_stops_sharing_stays_with_the_fields_of_the_other(world: World) -> None:
+    first = world.agree()
+    second = withhold(world, world.agree(), "clients.Party.national_id")
+    client = personal(world)
+    world.mandate(first, client=client)
+    world.mandate(second, client=client)
+    world.drain()
+    withhold(world, first, "clients.Party")
+    with world.within("aurora"):
+        party = Party.objects.get()
+        assert (party.name, party.national_id) == ("Zoe Example", "")
+    withhold(world, second, "clients.Party")
+    assert world.count("aurora", Party) == 0
+
+
+def test_f14_two_that_manage_for_each_other_keep_their_records_apart(world: World) -> None:
+    there = world.agree("aurora", "harbour")
+    back = world.agree("harbour", "aurora")
+    theirs, ours = world.mandate(there, "harbour"), world.mandate(back, "aurora")
+    world.drain()
+    first, second = world.portfolio(theirs, transactions=3), world.portfolio(ours, "harbour", transactions=4)
+    world.drain()
+    for agreement in (there, back):
+        world.assert_in_step(agreement)
+    assert world.count("aurora", Transaction, portfolio=second, origin=there.channel_id) == 4
+    assert world.count("harbour", Transaction, portfolio=first, origin=there.manager_id) == 3
+    written = sum(Stream.objects.values_list("rows_written", flat=True))
+    world.drain()
+    assert sum(Stream.objects.values_list("rows_written", flat=True)) == written, "no echo"
+    world.decide(theirs, "accepted", "aurora")
+    world.decide(ours, "accepted", "harbour")
+    world.drain()
+    world.change(there, state="terminated", ended_at=timezone.now())
+    with world.within("aurora"):
+        assert Mandate.objects.get(pk=theirs.pk).retired_at is not None
+        assert Portfolio.objects.get(pk=second.pk).retired_at is None, "the other agreement goes on"
+    world.transactions(second, 1, "harbour")
+    world.drain()
+    world.assert_in_step(back)
+    assert world.count("aurora", Transaction, portfolio=second) == 5
+
+
+def test_f14_a_ring_of_three_passes_nothing_on(world: World) -> None:
+    ring = [
+        world.agree("aurora", "harbour"),
+        world.agree("harbour", "lakeside"),
+        world.agree("lakeside", "aurora"),
+    ]
+    channels = ["harbour", "lakeside", "aurora"]
+    mandates = [world.mandate(agreement, schema) for agreement, schema in zip(ring, channels, strict=True)]
+    for agreement in ring:
+        everything.offer(world, agreement, agreement.manager.schema_name)
+    world.drain()
+    for mandate, agreement in zip(mandates, ring, strict=True):
+        world.portfolio(mandate, agreement.manager.schema_name, transactions=2)
+    world.drain()
+    for agreement in ring:
+        world.assert_in_step(agreement)
+    for schema in channels:
+        assert world.count(schema, Client) == 2, "one's own, and the one of who one manages for"
+        assert world.count(schema, Portfolio) == 2
+        assert world.orphans(schema) == []
