@@ -227,7 +227,7 @@ class Bench:
     @contextmanager
     def _as_mirror(self) -> Iterator[None]:
         with transaction.atomic():
-            self._execute("SET LOCAL roboblock.mirror = 'apply'")
+            self._execute("SET LOCAL session_replication_role = replica")
             yield
 
     def _empty(self) -> None:

@@ -5,10 +5,12 @@ from django.utils.translation import gettext_lazy as _
 
 
 def _install_capture(schema_name: str, **_kwargs: Any) -> None:
-    """Bring capture of a schema that was just migrated in line with the scope table."""
-    from federation.mirror import capture
+    """Bring capture and privileges of a schema that was just migrated in line with the scope table."""
+    from federation.mirror import capture, roles
 
-    if schema_name != "public":
+    if schema_name == "public":
+        roles.prepare()
+    else:
         capture.install(schema_name)
 
 

@@ -31,10 +31,17 @@ def name_for(owner: str) -> str:
     return f"test_{owner}_{_run_id()}"
 
 
+@contextlib.contextmanager
+def administrator() -> Iterator[psycopg.Connection]:
+    """Give a connection that may create databases and roles, outside every transaction."""
+    with psycopg.connect(os.environ[servers.SERVER_URL], autocommit=True) as connected:
+        yield connected
+
+
 def _administer(statement: str, *names: str) -> None:
     """Run one statement outside every transaction."""
-    with psycopg.connect(os.environ[servers.SERVER_URL], autocommit=True) as administrator:
-        administrator.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+    with administrator() as connected:
+        connected.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 def create(name: str, *, template: str | None = None) -> None:

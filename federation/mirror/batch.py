@@ -8,7 +8,6 @@ import uuid
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from functools import cache
 from typing import Any
 
 import psycopg
@@ -16,7 +15,8 @@ from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from federation.mirror import figures, fill, parking, reference
+from federation.mirror import figures, fill, parking, reference, roles
+from federation.mirror.acting import become_the_mirror, stop_being_the_mirror
 from federation.mirror.failpoints import failpoint
 from federation.mirror.keys import Keys, Snapshot, prepare_connection
 from federation.mirror.overlap import keep_what_others_cover
@@ -35,6 +35,7 @@ TICK = datetime.timedelta(seconds=30)
 
 # serialization failure, deadlock, lock not available, statement timeout, admin shutdown, crash, starting up
 _RETRIED = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"}
+_DENIED = "42501"
 _BROKEN_RETRY = datetime.timedelta(minutes=1)
 
 
@@ -90,6 +91,8 @@ def run_batch(stream_id: uuid.UUID) -> Outcome:
                     prepare_connection()
             elif isinstance(error, DataError | IntegrityError):
                 careful = True
+            elif state == _DENIED and _lacked_privileges(stream_id):
+                continue
             else:
                 _break(stream_id, reason_of(error))
                 return Outcome.BROKEN
@@ -124,6 +127,8 @@ def _attempt(
         if problem is not None:
             _save(stream, snapshot, started)
             return problem
+        only_advice = roles.shares_only_models(leased.flow.version.private)
+        become_the_mirror(cursor, only_advice=only_advice)
         keys.take_log(stream, leased.flow, Snapshot(stream.cursor or snapshot.text))
         more = keys.take_work(stream)
         keys.take_parked(stream)
@@ -139,6 +144,7 @@ def _attempt(
             rows = _apply(cursor, leased, keys, refused, careful=careful, announces=not roots)
             fill.adapt_chunk(stream, roots, keys.count)
             more = more or _has_work(cursor, stream)
+        stop_being_the_mirror(cursor)
         failpoint("before_cursor")
         if (
             keys.count
@@ -256,8 +262,6 @@ def _apply(
     stream, flow = batch.stream, batch.flow
     plan = Plan(cursor, flow, keys, excluded=refused)
     plan.build()
-    if any(plan.counts.values()):
-        become_the_mirror(cursor)
     keep_what_others_cover(cursor, flow, plan)
     writer = Writer(cursor, plan, careful=careful)
     writer.write()
@@ -275,26 +279,17 @@ def _apply(
     return writer.written.rows
 
 
-@cache
-def _may_be_replica() -> bool:
-    """Say whether this role may leave the triggers of foreign keys out, and prove them by itself."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT has_parameter_privilege('session_replication_role', 'SET')")
-        return bool(cursor.fetchone()[0])
-
-
-def become_the_mirror(cursor: Any) -> None:
-    """Let this transaction write received rows, and what it writes be captured by none."""
-    cursor.execute("SET LOCAL roboblock.mirror = 'apply'")
-    if _may_be_replica():
-        cursor.execute("SET LOCAL session_replication_role = replica")
-
-
-def stop_being_the_mirror(cursor: Any) -> None:
-    """Give a transaction that goes on with other things its triggers back."""
-    cursor.execute("SET LOCAL roboblock.mirror = ''")
-    if _may_be_replica():
-        cursor.execute("SET LOCAL session_replication_role = origin")
+def _lacked_privileges(stream_id: uuid.UUID) -> bool:
+    """Grant what a schema lacks, as after a dump was restored into it; False where the denial was right."""
+    stream = Stream.objects.select_related("owner", "receiver").get(pk=stream_id)
+    schemas = ("public", str(stream.owner.schema_name), str(stream.receiver.schema_name))
+    try:
+        with transaction.atomic():
+            changed = [roles.install(schema) for schema in schemas]
+            return any(changed)
+    except Error:
+        # Somebody else is granting the same.
+        return True
 
 
 def _tell_the_way_back(cursor: Any, batch: _Batch, plan: Plan) -> None:

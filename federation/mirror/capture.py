@@ -2,7 +2,8 @@
 
 One function per schema serves all its tables. It also guards received rows: whoever is not the
 mirror cannot change them, by whatever means. While the mirror applies, the triggers do not fire
-(``session_replication_role = replica``), or return at once where that setting is not granted.
+(``session_replication_role = replica``), or return at once where that setting is not granted: they
+know the mirror by its role, or by a setting of its own where it can have no role.
 """
 
 from collections.abc import Collection
@@ -12,6 +13,7 @@ from typing import Any
 from django.db import connection
 from psycopg import sql
 
+from federation.mirror import roles
 from federation.models import Institution
 from federation.scope import KINDS, schema_identifier
 
@@ -19,7 +21,7 @@ INSERTED, UPDATED, DELETED = 1, 2, 4
 ANYTHING = INSERTED | UPDATED | DELETED
 
 # Bump it when the text below changes, so that `install` replaces what is there.
-_VERSION = "1"
+_VERSION = "2"
 
 _OBJECTS = """
 CREATE TABLE IF NOT EXISTS {schema}.mirror_log (
@@ -42,7 +44,7 @@ DECLARE
     partners boolean := false;
     operation smallint;
 BEGIN
-    IF current_setting('roboblock.mirror', true) = 'apply' THEN
+    IF {is_mirror} THEN
         RETURN NULL;
     END IF;
     IF TG_OP = 'INSERT' THEN
@@ -144,7 +146,19 @@ def _tables(cursor: Any, schema: str) -> set[str]:
 
 def _mark(schema: str) -> str:
     """Return what a current function says of itself; a copy from another schema still says the other's name."""
-    return f"{_VERSION} of {schema}"
+    return f"{_edition()} of {schema}"
+
+
+def _edition() -> str:
+    """Return what a current function of any schema says of itself: its text, and the privileges beside it."""
+    mirror = roles.usable()
+    return _VERSION + (f" for {mirror.mirror} {roles.digest()}" if mirror else "")
+
+
+def _is_mirror(mirror: roles.Names | None) -> sql.Composable:
+    if mirror is None:
+        return sql.SQL("current_setting('roboblock.mirror', true) = 'apply'")
+    return sql.SQL("current_user IN ({}, {})").format(*map(sql.Literal, (mirror.mirror, mirror.advice)))
 
 
 def _version(cursor: Any, schema: str) -> str | None:
@@ -187,15 +201,18 @@ def differences(schema: str) -> list[Difference]:
 
 
 def install(schema: str) -> None:
-    """Bring log, function and triggers of a schema in line with the scope table."""
+    """Bring log, function, triggers and privileges of a schema in line with the scope table."""
     name = schema_identifier(schema)
     with connection.cursor() as cursor:
-        tables = _tables(cursor, schema)
+        tables, mirror = _tables(cursor, schema), roles.usable()
         statements = []
         if _version(cursor, schema) != _mark(schema) or "mirror_log" not in tables:
             statements.append(
                 sql.SQL(_OBJECTS).format(
-                    schema=name, name=sql.Literal(schema), version=sql.Literal(_mark(schema))
+                    schema=name,
+                    name=sql.Literal(schema),
+                    version=sql.Literal(_mark(schema)),
+                    is_mirror=_is_mirror(mirror),
                 )
             )
         expected, existing = _expected(), _existing(cursor, schema)
@@ -218,6 +235,7 @@ def install(schema: str) -> None:
                     )
         if statements:
             cursor.execute(sql.SQL("\n").join(statements))
+    roles.install(schema)
 
 
 def _create(schema: str, table: str, trigger: str, kind: str) -> sql.Composed:
@@ -251,6 +269,7 @@ def is_on(schema: str) -> bool:
 def drifted(schemas: Collection[str]) -> list[str]:
     """Return those schemas whose log, function or triggers are not as the scope table wants them, by one query."""
     expected = sorted(f"{table} {trigger} {kind}" for (table, trigger), kind in _expected().items())
+    edition = _edition()
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -271,12 +290,12 @@ def drifted(schemas: Collection[str]) -> list[str]:
                 OR to_regclass(format('%%I.mirror_log', n.nspname)) IS NULL
             ) ORDER BY n.nspname
             """,
-            [list(schemas), expected, _VERSION],
+            [list(schemas), expected, edition],
         )
         return [row[0] for row in cursor.fetchall()]
 
 
 def install_everywhere() -> None:
-    """Bring the triggers of all hosted institutions in line with the scope table."""
+    """Bring triggers and privileges of all hosted institutions in line with the scope table."""
     for schema in drifted(list(Institution.objects.values_list("schema_name", flat=True))):
         install(schema)

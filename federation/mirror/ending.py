@@ -8,7 +8,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from federation.mirror.batch import become_the_mirror, stop_being_the_mirror
+from federation.mirror import roles
+from federation.mirror.acting import become_the_mirror, stop_being_the_mirror
 from federation.mirror.keys import Keys, prepare_connection
 from federation.mirror.overlap import blank_what_is_left_out, left_out_by_some, other_flows, seal_again
 from federation.mirror.plan import DELETE, Plan
@@ -68,7 +69,7 @@ class _Ending:
 
     def clear(self) -> None:
         with self._as_the_mirror() as cursor:
-            plan = self._plan(cursor)
+            plan = self._plan(cursor, only_advice=roles.shares_only_models(self.flow.version.private))
             for share in self.flow.shares.values():
                 if share.kind.function == Function.MODELS:
                     self._leave(cursor, plan, share.kind, self._ours(share.kind))
@@ -131,8 +132,8 @@ class _Ending:
         prepare_connection()
         return connection.cursor()
 
-    def _plan(self, cursor: Any) -> Plan:
-        become_the_mirror(cursor)
+    def _plan(self, cursor: Any, *, only_advice: bool = False) -> Plan:
+        become_the_mirror(cursor, only_advice=only_advice)
         return Plan(cursor, self.flow, Keys(cursor))
 
     def _forget(self, cursor: Any) -> None:

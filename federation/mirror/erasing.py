@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from federation.mirror.batch import become_the_mirror, stop_being_the_mirror
+from federation.mirror.acting import become_the_mirror, stop_being_the_mirror
 from federation.mirror.ending import CLIENT, is_sealed
 from federation.mirror.keys import Keys, prepare_connection
 from federation.mirror.plan import DELETE, Plan

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 from psycopg import sql
 
+from federation.mirror.acting import as_its_role
 from federation.mirror.capture import ANYTHING
 from federation.models import Stream
 from federation.scope import Flow
@@ -37,7 +38,7 @@ def prepare_connection() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('pg_temp.mirror_plan') IS NOT NULL")
         if not cursor.fetchone()[0]:
-            cursor.execute(_TEMPORARY)
+            cursor.execute(as_its_role(_TEMPORARY))
 
 
 @dataclass(frozen=True)

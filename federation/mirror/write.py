@@ -6,14 +6,13 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from django.apps import apps
-from django.conf import settings
 from django.db import DataError, IntegrityError, connection, models, transaction
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from federation.mirror.failpoints import failpoint
 from federation.mirror.plan import DELETE, INSERT, REPLACE, RETIRE, UPDATE, Plan
+from federation.mirror.references import named
 from federation.scope import ALWAYS, Flow, Kind, Share, by_label, in_foreign_key_order, kind_of
 
 _CURRENCIES_OF = {
@@ -45,21 +44,6 @@ class Written:
     named: dict[tuple[str, str], set[Any]] = field(default_factory=dict)
     securities: set[Any] = field(default_factory=set)
     currencies: set[str] = field(default_factory=set)
-
-
-@cache
-def _references(label: str) -> tuple[tuple[str, str, str], ...]:
-    """Return (table, column, label) of every foreign key of an institution's tables that names this kind."""
-    model = by_label()[label].model
-    tenant_apps = {apps.get_app_config(name.rpartition(".")[2]).label for name in settings.TENANT_APPS}
-    found = []
-    for relation in model._meta.get_fields(include_hidden=True):
-        if not isinstance(relation, models.ManyToOneRel):
-            continue
-        child = relation.related_model._meta
-        if child.app_label in tenant_apps and not child.proxy and child.managed:
-            found.append((child.db_table, str(relation.field.column), child.label))
-    return tuple(found)
 
 
 def blank(of: Any) -> sql.Composable:
@@ -149,28 +133,14 @@ class Writer:
     def _keep_what_is_named(self, share: Share) -> None:
         """Retire the leaving rows that rows which stay still name, and blank what is personal in them."""
         kind = share.kind
-        references = _references(kind.label)
-        if not references:
-            return
-        named = sql.SQL(" OR ").join(
-            sql.SQL("EXISTS (SELECT 1 FROM {target}.{table} c WHERE c.{column} = p.id{but})").format(
-                target=self.flow.target,
-                table=sql.Identifier(table),
-                column=sql.Identifier(column),
-                but=sql.SQL(
-                    " AND NOT EXISTS (SELECT 1 FROM pg_temp.mirror_plan o WHERE o.kind = {} AND o.id = c.id"
-                    " AND o.action = 'delete')"
-                ).format(sql.Literal(kind.label))
-                if label == kind.label
-                else sql.SQL(""),
-            )
-            for table, column, label in references
-        )
+        leaving = sql.SQL(
+            "ARRAY(SELECT id FROM pg_temp.mirror_plan WHERE kind = {} AND action = 'delete')"
+        ).format(sql.Literal(kind.label))
         self._execute(
-            "UPDATE pg_temp.mirror_plan p SET action = 'retire' WHERE p.kind = {kind} AND p.action = 'delete' AND ("
-            "{named})",
+            "UPDATE pg_temp.mirror_plan p SET action = 'retire' WHERE p.kind = {kind} AND p.action = 'delete'"
+            " AND p.id IN (SELECT {named})",
             kind,
-            named=named,
+            named=named(self.flow.target, kind.table, leaving),
         )
         retired = self._cursor.rowcount
         if not retired:
@@ -380,26 +350,16 @@ class Writer:
         Whoever comes after the deletion waits for it. Only a fresh snapshot, on a connection of its
         own, sees who came between the snapshot and the deletion.
         """
-        asked = [(label, reference) for label in self.deleted for reference in _references(label)]
-        if not asked:
+        if not self.deleted:
             return
         parameters = connection.get_connection_params()
         parameters.pop("cursor_factory", None)
         parameters.pop("context", None)
         with psycopg.connect(**parameters, autocommit=True) as fresh:
-            for label, (table, column, child) in asked:
+            for label, ids in self.deleted.items():
                 # Received rows that name it are not new: they leave or stay in this transaction.
-                own = sql.SQL(" AND origin IS NULL") if _is_record(child) else sql.SQL("")
-                found = fresh.execute(
-                    sql.SQL("SELECT 1 FROM {}.{} WHERE {} = ANY({}){} LIMIT 1").format(
-                        self.flow.target,
-                        sql.Identifier(table),
-                        sql.Identifier(column),
-                        sql.Literal(self.deleted[label]),
-                        own,
-                    )
-                ).fetchone()
-                if found:
+                own = named(self.flow.target, by_label()[label].table, sql.Literal(ids), only_own=True)
+                if fresh.execute(sql.SQL("SELECT {} LIMIT 1").format(own)).fetchone():
                     raise OwnRowsAppeared(label)
 
     def _execute(self, statement: str, kind: Kind, **parts: Any) -> None:
@@ -413,11 +373,6 @@ class Writer:
                 **parts,
             )
         )
-
-
-@cache
-def _is_record(label: str) -> bool:
-    return any(of.column == "origin" for of in apps.get_model(label)._meta.concrete_fields)
 
 
 def reason_of(error: BaseException) -> str:

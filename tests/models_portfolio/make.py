@@ -24,9 +24,9 @@ D = Decimal
 def as_mirror() -> Iterator[None]:
     """Write rows of a partner's, as only the mirror may."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL roboblock.mirror = 'apply'")
+        cursor.execute("SET LOCAL session_replication_role = replica")
         yield
-        cursor.execute("SET LOCAL roboblock.mirror = ''")
+        cursor.execute("SET LOCAL session_replication_role = origin")
 
 
 ISINS = {

@@ -1,5 +1,6 @@
 """Faults that one process can show; the numbers are those of the list of faults."""
 
+import dataclasses
 import threading
 import uuid
 
@@ -9,7 +10,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from clients.models import Client, ContactDetail, Mandate
-from federation.mirror import batch, capture, control, keys
+from federation.mirror import acting, batch, capture, control, keys
 from federation.mirror.batch import Outcome, run_batch
 from federation.models import Agreement, ParkedRow, Stream, StreamWork
 from portfolios.models import Holding, Portfolio, Transaction, Valuation
@@ -347,7 +348,9 @@ def test_a_large_change_is_cut_into_batches_and_what_is_left_waits(
 def test_where_the_replica_role_is_not_granted_the_same_is_done_with_foreign_keys_checked(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "_may_be_replica", lambda: False)
+    means = acting._find_means()
+    withheld = dataclasses.replace(means, login_may=False, role_may=False)
+    monkeypatch.setattr(acting, "_means", lambda: withheld)
     agreement = world.agree()
     first, second = world.mandate(agreement), world.mandate(agreement)
     world.drain()
