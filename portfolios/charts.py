@@ -56,8 +56,16 @@ def value_chart(days: Sequence[Day], currency: str) -> dict[str, Any]:
     }
 
 
-def return_chart(days: Sequence[Day], benchmark: Comparison | None, since: datetime.date) -> dict[str, Any]:
-    """Return the linked net return since the period's start, the benchmark beside it as a dashed line."""
+def return_chart(
+    days: Sequence[Day],
+    benchmark: Comparison | None,
+    since: datetime.date,
+    changes: Sequence[datetime.date] = (),
+) -> dict[str, Any]:
+    """Return the linked net return since the period's start, the benchmark beside it as a dashed line.
+
+    ``changes`` are the days on which the manager changed; they are marked.
+    """
     first = days[0].index if days and days[0].date <= since else Decimal(1)
     growth = [(day.date, None if day.value is None else day.index / first - 1) for day in days]
     series: list[dict[str, Any]] = [
@@ -68,6 +76,12 @@ def return_chart(days: Sequence[Day], benchmark: Comparison | None, since: datet
             "data": [value for _day, value in growth],
         }
     ]
+    if changes:
+        series[0]["markLine"] = {
+            "symbol": "none",
+            "label": {"formatter": _("Change of manager")},
+            "data": [{"xAxis": day} for day in changes],
+        }
     beside: list[Decimal | None] = []
     if benchmark is not None:
         last: Decimal | None = None
@@ -95,7 +109,7 @@ def return_chart(days: Sequence[Day], benchmark: Comparison | None, since: datet
     headers = [_("Date"), _("Portfolio, net"), *([benchmark.name] if benchmark else [])]
     figures = [
         (
-            formatting.day(day),
+            f"{formatting.day(day)} ({_('change of manager')})" if day in changes else formatting.day(day),
             formatting.signed_percent(value),
             *([formatting.signed_percent(beside[i])] if benchmark else []),
         )

@@ -1,6 +1,6 @@
 from django.urls import URLPattern, URLResolver, path
 
-from portfolios.views import book, cash, imports, portfolio, securities, transactions
+from portfolios.views import book, cash, handover, imports, portfolio, securities, transactions
 
 app_name = "portfolios"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -15,6 +15,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("portfolios/<uuid:pk>/orders/", portfolio.orders, name="portfolio_orders"),
     path("portfolios/<uuid:pk>/reports/", portfolio.reports, name="portfolio_reports"),
+    path("mandates/<uuid:pk>/handover/", handover.handover, name="handover"),
+    path("mandates/<uuid:pk>/handover/start/", handover.handover_start, name="handover_start"),
+    path("mandates/<uuid:pk>/handover/take/", handover.handover_take, name="handover_take"),
     path("transactions/<uuid:pk>/", transactions.detail, name="transaction_detail"),
     path("transactions/<uuid:pk>/reverse/", transactions.reverse_entry, name="transaction_reverse"),
     path("securities/", securities.SecurityList.as_view(), name="security_list"),

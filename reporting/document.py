@@ -241,6 +241,14 @@ class _Composer:
             for line in self.figures.returns
         ]
         note = words["returns_note"].format(day=self._day(self.figures.inception))
+        change = self.figures.change_of_manager
+        if change is not None:
+            note += " " + words["change_of_manager"].format(
+                day=self._day(change.day),
+                since=self._day(change.since) if change.since else words["not_available"],
+                before=self._rate(change.before),
+                chained=self._rate(change.chained),
+            )
         header = ["", words["period"], inception, f"{inception}, {words['yearly']}"]
         return _table(header, rows, note=note)
 

@@ -24,7 +24,7 @@ from portfolios.calculations.returns import (
     annualise,
     time_weighted_return,
 )
-from portfolios.models import BenchmarkValue, Holding, Portfolio, Transaction, Valuation
+from portfolios.models import BenchmarkValue, Handover, Holding, Portfolio, Transaction, Valuation
 from portfolios.services.entries import load_entries
 from portfolios.services.holdings import derive_holdings
 from portfolios.services.market import STALE_AFTER_DAYS
@@ -53,6 +53,16 @@ class Returns:
     annualised: Figure
     name: str = ""
     currency: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOfManager:
+    """A handover: the net return before it, since a day, and the chain of that with the return since."""
+
+    day: datetime.date
+    since: datetime.date | None
+    before: Figure
+    chained: Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +136,7 @@ class Figures:
     value_change: Figure
     result: Figure
     returns: tuple[Returns, ...]
+    change_of_manager: ChangeOfManager | None
     costs: tuple[CostLine, ...]
     cost_effect: Figure
     average_value: Figure
@@ -172,6 +183,7 @@ def gather(portfolio: Portfolio, period_from: datetime.date, period_to: datetime
     average = average_value(days)
     start = opening.date if opening else None
     holdings = _holdings(portfolio, closing.date)
+    returns = _returns(portfolio, history, days, all_days, opening_value)
     return Figures(
         currency=portfolio.currency,
         period_from=period_from,
@@ -187,7 +199,8 @@ def gather(portfolio: Portfolio, period_from: datetime.date, period_to: datetime
         income=income,
         value_change=result if result.value is None else Figure(value=result.value - income + costs.total),
         result=result,
-        returns=_returns(portfolio, history, days, all_days, opening_value),
+        returns=returns,
+        change_of_manager=_change_of_manager(portfolio, returns[0].since_inception),
         costs=_cost_lines(
             portfolio, costs, average, (closing.date - (start or closing.date)).days or len(days)
         ),
@@ -260,6 +273,22 @@ def _returns(
     lines.append(_money_weighted(days, all_days, opening_value, start))
     benchmark = _benchmark(portfolio, history)
     return (*lines, benchmark) if benchmark else tuple(lines)
+
+
+def _change_of_manager(portfolio: Portfolio, since_inception: Figure) -> ChangeOfManager | None:
+    handover = Handover.objects.current().filter(mandate=portfolio.mandate_id).first()
+    if portfolio.mandate_id is None or handover is None:
+        return None
+    before = handover.time_weighted_return
+    if before is None:
+        missing = Figure(value=None, reason=Reason.NO_DATA)
+        return ChangeOfManager(day=handover.as_of, since=None, before=missing, chained=missing)
+    chained = since_inception
+    if since_inception.value is not None:
+        chained = Figure(value=(1 + before) * (1 + since_inception.value) - 1)
+    return ChangeOfManager(
+        day=handover.as_of, since=handover.performance_from, before=Figure(value=before), chained=chained
+    )
 
 
 def _linked(found: TimeWeightedReturn) -> Figure:

@@ -55,6 +55,9 @@ _EN: dict[str, str] = {
         "not depend on when money was paid in or out. Money-weighted: it does. Inception: {day}. Returns of "
         "less than a year are not annualised. Past returns do not foretell future ones."
     ),
+    "change_of_manager": (
+        "Change of manager on {day}: time-weighted, net, {before} before, since {since}; chained with the time after it {chained}."
+    ),
     "index": "Return since the beginning of the period, net",
     "security": "Security",
     "quantity": "Quantity",
@@ -171,6 +174,9 @@ _DE: dict[str, str] = {
         "Zeitgewichtet: täglich verkettet, Zuflüsse am Anfang und Abflüsse am Ende des Tages (GIPS 2020); sie hängt "
         "nicht davon ab, wann ein- oder ausgezahlt wurde. Geldgewichtet: sie hängt davon ab. Beginn: {day}. "
         "Renditen von weniger als einem Jahr werden nicht annualisiert. Vergangene Renditen sagen künftige nicht voraus."
+    ),
+    "change_of_manager": (
+        "Wechsel des Vermögensverwalters am {day}: zeitgewichtet, netto, {before} davor, seit {since}; verkettet mit der Zeit danach {chained}."
     ),
     "index": "Rendite seit Beginn des Zeitraums, netto",
     "security": "Wertpapier",

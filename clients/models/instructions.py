@@ -1,5 +1,7 @@
 """Instructions, and what becomes of them at the managing side."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +22,10 @@ class ClientInstruction(Record):
         WITHDRAWAL = "withdrawal", _("Withdrawal")
         MODEL_CHANGE = "model_change", _("Change of model")
         CLOSE = "close", _("Close the mandate")
+        TRANSFER_OUT = "transfer_out", _("Transfer out and close")
+
+    # After these nothing more is asked for under the mandate.
+    CLOSING: ClassVar[set[str]] = {Kind.CLOSE, Kind.TRANSFER_OUT}
 
     class Status(models.TextChoices):
         DRAFT = "draft", _("Draft")

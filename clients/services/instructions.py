@@ -116,7 +116,7 @@ def send_instruction(*, instruction: ClientInstruction, by: User) -> ClientInstr
         )
     _check_content(instruction)
     if any(
-        other.kind == Kind.CLOSE and other.state not in ENDED
+        other.kind in ClientInstruction.CLOSING and other.state not in ENDED
         for other in mandate.instructions.filter(status=ClientInstruction.Status.SENT).prefetch_related(
             "outcomes"
         )
@@ -191,7 +191,7 @@ def record_outcome(
     recorded.full_clean(exclude=["instruction"])
     recorded.save()
     instruction.forget_outcomes()
-    if instruction.kind == Kind.CLOSE:
+    if instruction.kind in ClientInstruction.CLOSING:
         _follow_closing(mandate, outcome, by)
     instruction_answered.send(sender=ClientInstruction, instruction=instruction, outcome=recorded, by=by)
     audit(f"instruction.{outcome}", instruction, by=by)

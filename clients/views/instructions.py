@@ -32,7 +32,7 @@ from clients.views.live import live, mark_of
 Kind = ClientInstruction.Kind
 Outcome = InstructionOutcome.Outcome
 # Cash is answered where it is booked: on the desk of whoever keeps the accounts.
-_BY_HAND = {Kind.MODEL_CHANGE, Kind.CLOSE}
+_BY_HAND = {Kind.MODEL_CHANGE, *ClientInstruction.CLOSING}
 
 
 class InstructionList(ListView):
@@ -65,7 +65,7 @@ def instruction_create(request: PersonRequest, pk: uuid.UUID, kind: str) -> Http
         Mandate.objects.visible_to(request.user).own().in_state(MandateState.ACTIVE, MandateState.ACCEPTED)
     )
     mandate = get_object_or_404(mandates.select_related("client"), pk=pk)
-    if kind not in {Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.CLOSE}:
+    if kind not in {Kind.DEPOSIT, Kind.WITHDRAWAL, *ClientInstruction.CLOSING}:
         raise Http404
     data = request.POST if request.method == "POST" else None
     form = InstructionForm(data, kind=kind, mandate=mandate, initial={"currency": mandate.currency})

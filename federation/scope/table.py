@@ -102,6 +102,19 @@ KINDS: tuple[Kind, ...] = (
         is_announced=True,
     ),
     Kind(
+        "portfolios.Handover",
+        Function.RELATIONSHIP,
+        via="mandate",
+        shared="mandate as_of currency performance_from time_weighted_return",
+    ),
+    Kind(
+        "portfolios.HandoverPosition",
+        Function.RELATIONSHIP,
+        via="handover",
+        shared="handover isin security_name asset_class price_unit currency quantity acquired_on book_cost"
+        " book_cost_portfolio price price_date",
+    ),
+    Kind(
         "reporting.ReportRelease",
         Function.RELATIONSHIP,
         via="report",
@@ -219,7 +232,8 @@ KINDS: tuple[Kind, ...] = (
         Function.SETTLEMENT,
         via="portfolio",
         shared="portfolio type trade_date settlement_date security quantity price currency gross_amount fees taxes"
-        " net_amount exchange_rate counter_currency counter_amount ratio reverses reference text",
+        " net_amount exchange_rate counter_currency counter_amount ratio reverses original_date original_cost original_cost_portfolio"
+        " reference text",
         personal="text",
     ),
     Kind(

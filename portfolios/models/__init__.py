@@ -1,5 +1,6 @@
 """Facts about portfolios and the securities they hold."""
 
+from portfolios.models.handover import Handover, HandoverPosition
 from portfolios.models.holdings import (
     Account,
     BankEntry,
@@ -29,6 +30,8 @@ __all__ = [
     "BenchmarkValue",
     "CorporateAction",
     "ExchangeRate",
+    "Handover",
+    "HandoverPosition",
     "Holding",
     "ImportBatch",
     "Listing",

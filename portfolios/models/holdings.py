@@ -141,6 +141,12 @@ class Transaction(PortfolioRecord):
     reverses = models.OneToOneField(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="reversed_by"
     )
+    # What was transferred in keeps the date and the cost at which it was first bought.
+    original_date = models.DateField(_("first bought"), null=True, blank=True)
+    original_cost = MoneyField(_("original cost"), null=True, blank=True)
+    original_cost_portfolio = MoneyField(
+        _("original cost in the portfolio's currency"), null=True, blank=True
+    )
     # Opaque ids of what caused the entry: an allocation, an instruction.
     reference = models.UUIDField(null=True, blank=True, db_index=True)
     text = models.CharField(_("text"), max_length=200, blank=True)

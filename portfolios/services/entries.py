@@ -13,12 +13,12 @@ from portfolios.models import Portfolio, Transaction
 _FIELDS = (
     "id", "type", "trade_date", "settlement_date", "currency", "security_id", "quantity", "price",
     "gross_amount", "fees", "taxes", "net_amount", "exchange_rate", "counter_currency",
-    "counter_amount", "ratio", "reverses_id",
+    "counter_amount", "ratio", "reverses_id", "original_date", "original_cost", "original_cost_portfolio",
 )  # fmt: skip
 _NAMES = (
     "id", "type", "trade_date", "settlement_date", "currency", "security", "quantity", "price",
     "gross_amount", "fees", "taxes", "net_amount", "rate_to_portfolio", "counter_currency",
-    "counter_amount", "ratio", "reverses",
+    "counter_amount", "ratio", "reverses", "original_date", "original_cost", "original_cost_portfolio",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -22,9 +23,10 @@ from portfolios.attention import reasons_of
 from portfolios.calculations.returns import annualise
 from portfolios.charts import allocation_chart, return_chart, value_chart
 from portfolios.filters import TransactionFilter
-from portfolios.models import Holding, Portfolio, Transaction
+from portfolios.models import Handover, Holding, Portfolio, Transaction
 from portfolios.services.benchmarks import Comparison, benchmarks_for, compare
-from portfolios.services.figures import REASONS, Day, load_days, money_weighted_over, return_over
+from portfolios.services.chain import first_day, load_chain
+from portfolios.services.figures import REASONS, Day, money_weighted_over, return_over
 from portfolios.services.holdings import commitments, derive_holdings
 from portfolios.tables import HoldingTable, TransactionTable
 
@@ -72,9 +74,10 @@ def overview(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     frame = _frame(request, portfolio, "overview")
     latest = frame["latest"]
     today = latest.date if latest and portfolio.closed_on else timezone.now().date()
-    first = portfolio.valuations.order_by("date").values_list("date", flat=True).first()
+    first = first_day(portfolio)
     period = parse_period(request.GET, today=today, first=first, default="1y")
-    days = load_days(portfolio, period.from_date, period.to_date)
+    chain = load_chain(portfolio, period.from_date, period.to_date)
+    days = chain.days
     benchmark = compare(
         portfolio, request.GET.get("benchmark", ""), frame["model"], period.from_date, period.to_date
     )
@@ -94,7 +97,9 @@ def overview(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "benchmarks": benchmarks_for(portfolio),
             "tiles": _tiles(frame, period, days, benchmark),
             "value_chart": value_chart(days, portfolio.currency),
-            "return_chart": return_chart(days, benchmark, period.from_date),
+            "return_chart": return_chart(days, benchmark, period.from_date, chain.changes),
+            "changes": chain.changes,
+            "handover": Handover.objects.current().filter(mandate=portfolio.mandate_id).first(),
             "by_class": allocation_chart(holdings, _class_of, "class"),
             "by_currency": allocation_chart(holdings, _currency_of, "currency"),
             "cash": [_cash_line(portfolio, holding) for holding in holdings if holding.security_id is None],
@@ -123,7 +128,7 @@ def _cash_line(portfolio: Portfolio, holding: Holding) -> dict[str, Any]:
 
 
 def _tiles(
-    frame: dict[str, Any], period: Period, days: list[Day], benchmark: Comparison | None
+    frame: dict[str, Any], period: Period, days: Sequence[Day], benchmark: Comparison | None
 ) -> list[dict[str, Any]]:
     portfolio, latest, model = frame["portfolio"], frame["latest"], frame["model"]
     last = days[-1] if days else None

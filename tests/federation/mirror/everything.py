@@ -24,6 +24,8 @@ from portfolios.models import (
     BenchmarkValue,
     CorporateAction,
     ExchangeRate,
+    Handover,
+    HandoverPosition,
     Holding,
     Listing,
     Price,
@@ -45,6 +47,10 @@ def relationship(world: World, agreement: Agreement | None, *, submitted: bool =
         KycStatus.objects.create(client=client, state="approved")
     mandate = world.mandate(agreement, client=client, submitted=submitted)
     with world.within("harbour"):
+        handover = Handover.objects.create(mandate=mandate, as_of=TODAY, currency="EUR")
+        HandoverPosition.objects.create(
+            handover=handover, isin="US0378331005", security_name="Apple", currency="EUR", quantity=1
+        )
         MandateRestriction.objects.create(mandate=mandate, kind="exclude_sector", value="Tobacco")
         ClientInstruction.objects.create(
             mandate=mandate,

@@ -1,0 +1,303 @@
+"""Hand a client's portfolio from one manager to the next, with lots, dates and costs."""
+
+import datetime
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import cast
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+from accounts.models import User, audit
+from clients.duties import Duty, require
+from clients.models import Mandate
+from portfolios.calculations.ledger import CostMethod, Lot, Positions, derive_positions
+from portfolios.models import (
+    Handover,
+    HandoverPosition,
+    Holding,
+    Portfolio,
+    Security,
+    Transaction,
+    Valuation,
+    security_id,
+)
+from portfolios.services.entries import load_entries
+from portfolios.services.ledger import book
+from portfolios.services.market import prices_as_of
+from portfolios.services.securities import create_security
+
+_CENT = Decimal("0.0001")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What would be handed over now: unsaved records."""
+
+    handover: Handover
+    positions: Sequence[HandoverPosition]
+
+
+def snapshot(predecessor: Mandate) -> Snapshot:
+    """Return what is known here of a portfolio that is to move on: the lots as its cost method keeps them.
+
+    Raises DomainError where there is no portfolio yet, or trades have not settled.
+    """
+    portfolio = Portfolio.objects.current().filter(mandate=predecessor).first()
+    if portfolio is None:
+        raise DomainError(
+            "nothing_to_hand_over", _("The former mandate has no portfolio. Start a new mandate instead.")
+        )
+    today = timezone.localdate()
+    positions = _positions(portfolio, today)
+    if any(each.quantity != each.settled_quantity for each in positions.holdings.values()):
+        raise DomainError(
+            "handover_unsettled",
+            _("Trades of portfolio %(number)s have not settled yet. Hand it over when they have.")
+            % {"number": portfolio.number},
+        )
+    first, last = _first_and_last(portfolio)
+    handover = Handover(
+        as_of=today,
+        currency=portfolio.currency,
+        performance_from=first.date if first else None,
+        time_weighted_return=last.return_index - 1 if last else None,
+    )
+    return Snapshot(
+        handover,
+        [
+            *_lots(handover, positions, _single_lots(portfolio, positions, today), today),
+            *_cash(handover, positions),
+        ],
+    )
+
+
+def _positions(portfolio: Portfolio, day: datetime.date, method: CostMethod | None = None) -> Positions:
+    entries = load_entries([portfolio.pk])[portfolio.pk]
+    return derive_positions(entries, as_of=day, method=method or CostMethod(portfolio.cost_method))
+
+
+def _first_and_last(portfolio: Portfolio) -> tuple[Valuation | None, Valuation | None]:
+    valued = Valuation.objects.current().filter(portfolio=portfolio, market_value__isnull=False)
+    return valued.order_by("date").first(), valued.order_by("date").last()
+
+
+def _single_lots(
+    portfolio: Portfolio, positions: Positions, day: datetime.date
+) -> dict[uuid.UUID, list[Lot]]:
+    """Return what is left of each purchase, the first bought sold first; the costs add up to the book cost.
+
+    At average cost the pool knows no single purchases: its cost is spread as the purchases cost.
+    """
+    found: dict[uuid.UUID, list[Lot]] = {}
+    single = (
+        _positions(portfolio, day, CostMethod.FIFO) if positions.method is CostMethod.AVERAGE else positions
+    )
+    for key, held in positions.holdings.items():
+        lots = list(single.holdings[key].lots)
+        found[cast("uuid.UUID", key)] = [
+            replace(
+                lot,
+                book_cost=cost,
+                book_cost_portfolio=cost_portfolio,
+            )
+            for lot, cost, cost_portfolio in zip(
+                lots,
+                _spread([lot.book_cost for lot in lots], held.book_cost),
+                _spread([lot.book_cost_portfolio for lot in lots], held.book_cost_portfolio),
+                strict=True,
+            )
+        ]
+    return found
+
+
+def _spread(parts: Sequence[Decimal], total: Decimal) -> list[Decimal]:
+    """Return the parts scaled so that they add up to the total, the last one taking the rounding."""
+    whole, total = sum(parts, Decimal(0)), total.quantize(_CENT)
+    scaled = [(part * total / whole if whole else part).quantize(_CENT) for part in parts[:-1]]
+    return [*scaled, total - sum(scaled, Decimal(0))]
+
+
+def _lots(
+    handover: Handover, positions: Positions, lots: dict[uuid.UUID, list[Lot]], day: datetime.date
+) -> Iterable[HandoverPosition]:
+    ids = [cast("uuid.UUID", key) for key in positions.holdings]
+    securities = Security.objects.in_bulk(ids)
+    known = prices_as_of(ids, day)
+    last = {
+        holding.security_id: holding
+        for holding in Holding.objects.current().filter(security__in=ids, price__isnull=False)
+    }
+    for key in sorted(ids, key=lambda each: securities[each].name):
+        security, close, holding = securities[key], known.get(key), last.get(key)
+        for lot in lots[key]:
+            yield HandoverPosition(
+                handover=handover,
+                isin=security.isin or "",
+                security_name=security.name,
+                asset_class=security.asset_class,
+                price_unit=security.price_unit,
+                currency=positions.holdings[key].currency,
+                quantity=lot.quantity,
+                acquired_on=lot.acquired_on,
+                book_cost=lot.book_cost,
+                book_cost_portfolio=lot.book_cost_portfolio,
+                price=close.close if close else holding.price if holding else None,
+                price_date=close.date if close else holding.price_date if holding else None,
+            )
+
+
+def _cash(handover: Handover, positions: Positions) -> Iterable[HandoverPosition]:
+    for currency, balance in positions.cash.items():
+        if balance.traded:
+            yield HandoverPosition(handover=handover, currency=currency, quantity=balance.traded)
+
+
+@transaction.atomic
+def record_handover(*, mandate: Mandate, by: User) -> Handover | None:
+    """Write down what the successor is given, when its mandate is submitted; anew when submitted again."""
+    if mandate.predecessor is None:
+        return None
+    if mandate.predecessor.client_id != mandate.client_id:
+        raise DomainError("handover_of_another", _("The former mandate belongs to another client."))
+    taken = snapshot(mandate.predecessor)
+    Handover.objects.own().filter(mandate=mandate).delete()
+    taken.handover.mandate = mandate
+    taken.handover.save()
+    HandoverPosition.objects.bulk_create(taken.positions)
+    audit("handover.recorded", taken.handover, by=by, mandate=str(mandate.pk))
+    return taken.handover
+
+
+def has_taken_over(handover: Handover) -> bool:
+    """Say whether the transfers in have been booked."""
+    return (
+        Transaction.objects.filter(reference=handover.pk, reversed_by=None).exclude(type="reversal").exists()
+    )
+
+
+@transaction.atomic
+def take_over(*, handover: Handover, by: User) -> list[Transaction]:
+    """Book what was handed over as transfers in kind that keep the original dates and costs; once."""
+    mandate = handover.mandate
+    require(Duty.SETTLEMENT, mandate)
+    portfolio = (
+        Portfolio.objects.own()
+        .select_for_update(of=("self",))
+        .filter(mandate=mandate, closed_on=None)
+        .first()
+    )
+    if portfolio is None:
+        raise DomainError("portfolio_missing", _("Accept the mandate first: its portfolio opens then."))
+    if has_taken_over(handover):
+        raise DomainError("taken_over", _("These positions have been booked already."))
+    today = timezone.now().date()
+    entries = [_transfer_in(portfolio, handover, each, today, by) for each in handover.positions.all()]
+    return book(entries=entries, by=by)
+
+
+def _transfer_in(
+    portfolio: Portfolio, handover: Handover, position: HandoverPosition, today: datetime.date, by: User
+) -> Transaction:
+    entry = Transaction(
+        portfolio=portfolio,
+        type=Transaction.Type.TRANSFER_IN if position.quantity > 0 else Transaction.Type.TRANSFER_OUT,
+        trade_date=today,
+        settlement_date=today,
+        currency=position.currency,
+        reference=handover.pk,
+    )
+    if position.is_cash:
+        entry.gross_amount, entry.net_amount = abs(position.quantity), position.quantity
+        return entry
+    security = _security(position, by)
+    entry.security, entry.quantity = security, position.quantity
+    entry.original_date, entry.original_cost = position.acquired_on, position.book_cost
+    if portfolio.currency == handover.currency:
+        entry.original_cost_portfolio = position.book_cost_portfolio
+    close = prices_as_of([security.pk], today).get(security.pk)
+    price = close.close if close else position.price
+    if price is None:
+        raise DomainError(
+            "price_missing",
+            _("There is no price of %(name)s. Import one, then book the transfer.") % {"name": security.name},
+        )
+    entry.price, entry.gross_amount = price, _value(position.quantity, price, security)
+    return entry
+
+
+def _security(position: HandoverPosition, by: User) -> Security:
+    known: Security | None
+    if position.isin:
+        known = Security.objects.filter(pk=security_id(position.isin)).first()
+    else:
+        known = Security.objects.filter(
+            isin=None, name=position.security_name, currency=position.currency
+        ).first()
+    return known or create_security(
+        isin=position.isin,
+        name=position.security_name,
+        currency=position.currency,
+        asset_class=position.asset_class,
+        price_unit=position.price_unit,
+        by=by,
+    )
+
+
+def _value(quantity: Decimal, price: Decimal, security: Security) -> Decimal:
+    value = abs(quantity) * price
+    return (value / 100 if security.price_unit == Security.PriceUnit.PERCENT else value).quantize(_CENT)
+
+
+@transaction.atomic
+def transfer_out(*, portfolio: Portfolio, reference: uuid.UUID, by: User) -> list[Transaction]:
+    """Book everything a portfolio holds as transfers out in kind, at the day's value."""
+    today = timezone.now().date()
+    positions = _positions(portfolio, today)
+    if any(each.quantity != each.settled_quantity for each in positions.holdings.values()):
+        raise DomainError(
+            "handover_unsettled",
+            _("Trades of portfolio %(number)s have not settled yet. Transfer it out when they have.")
+            % {"number": portfolio.number},
+        )
+    ids = [cast("uuid.UUID", key) for key in positions.holdings]
+    securities, known = Security.objects.in_bulk(ids), prices_as_of(ids, today)
+    entries = []
+    for key in ids:
+        held, security, close = positions.holdings[key], securities[key], known.get(key)
+        entries.append(
+            Transaction(
+                portfolio=portfolio,
+                type=Transaction.Type.TRANSFER_OUT,
+                trade_date=today,
+                settlement_date=today,
+                security=security,
+                quantity=-held.quantity,
+                currency=held.currency,
+                price=close.close if close else None,
+                gross_amount=_value(held.quantity, close.close, security)
+                if close
+                else held.book_cost.quantize(_CENT),
+                reference=reference,
+            )
+        )
+    for currency, balance in positions.cash.items():
+        if balance.traded:
+            is_out = balance.traded > 0
+            entries.append(
+                Transaction(
+                    portfolio=portfolio,
+                    type=Transaction.Type.TRANSFER_OUT if is_out else Transaction.Type.TRANSFER_IN,
+                    trade_date=today,
+                    settlement_date=today,
+                    currency=currency,
+                    gross_amount=abs(balance.traded),
+                    net_amount=-balance.traded,
+                    reference=reference,
+                )
+            )
+    return book(entries=entries, by=by) if entries else []
