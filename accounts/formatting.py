@@ -207,7 +207,7 @@ _TONES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
         [
             "active", "accepted", "approved", "done", "filled", "settled", "matched", "verified", "published", "ok",
-            "in_step", "released", "executed", "completed", "confirmed", "current", "valid", "clear", "passed",
+            "in_step", "equal", "released", "executed", "completed", "confirmed", "current", "valid", "clear", "passed",
         ],
         ("green", "circle-check"),
     ),
@@ -215,7 +215,7 @@ _TONES: dict[str, tuple[str, str]] = {
         [
             "submitted", "proposed", "queued", "running", "sent", "open", "placed", "in_market", "delivered", "new",
             "partly_filled", "partially_filled", "instructed", "received", "pending", "in_progress", "catching_up",
-            "acknowledged", "expected", "filling",
+            "acknowledged", "expected", "filling", "undecided", "repairing",
         ],
         ("blue", "circle-dot"),
     ),
@@ -227,7 +227,7 @@ _TONES: dict[str, tuple[str, str]] = {
         ("orange", "alert-triangle"),
     ),
     **dict.fromkeys(
-        ["rejected", "failed", "declined", "expired", "error", "overdue", "blocked", "revoked", "missing", "broken"],
+        ["unequal", "rejected", "failed", "declined", "expired", "error", "overdue", "blocked", "revoked", "missing", "broken"],
         ("red", "circle-x"),
     ),
     **dict.fromkeys(

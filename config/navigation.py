@@ -1,6 +1,6 @@
 """The navigation of each role: one declarative table, and what of it a person sees."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Role, User
 from accounts.rights import can, roles_of
+from federation.monitor.watch import count_open
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Item:
     icon: str = "circle"
     # Paths that count as being here, beside the page's own.
     below: tuple[str, ...] = ()
+    # How many things there need attention, for an institution's id; shown beside the label.
+    badge: Callable[[Any], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,13 @@ NAVIGATION: dict[str, list[Section]] = {
             _("Partners"),
             [
                 Item(_("Agreements"), "federation:agreements", "agreement.edit", "heart-handshake"),
-                Item(_("Mirrors"), "federation:mirrors", "mirror.control", "switch-horizontal"),
+                Item(
+                    _("Mirrors"),
+                    "federation:mirrors",
+                    "mirror.control",
+                    "switch-horizontal",
+                    badge=count_open,
+                ),
                 Item(_("Sealed records"), "federation:sealed_list", "sealed.hold", "archive"),
             ],
         ),
@@ -188,7 +197,7 @@ def first_page(user: User) -> str:
     return url_of("accounts:profile")
 
 
-def _shown(user: User, path: str) -> Iterator[dict[str, Any]]:
+def _shown(user: User, path: str, institution_id: Any) -> Iterator[dict[str, Any]]:
     sections = sections_for(user)
     candidates = [url for _label, items in sections for _item, url in items if path.startswith(url)]
     here = max(candidates, key=len, default="")
@@ -196,7 +205,13 @@ def _shown(user: User, path: str) -> Iterator[dict[str, Any]]:
         yield {
             "label": label,
             "items": [
-                {"label": item.label, "icon": item.icon, "url": url, "is_here": url == here}
+                {
+                    "label": item.label,
+                    "icon": item.icon,
+                    "url": url,
+                    "is_here": url == here,
+                    "badge": item.badge(institution_id) if item.badge else 0,
+                }
                 for item, url in items
             ],
         }
@@ -210,11 +225,19 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if not isinstance(user, User):
         return {"institution": tenant, "is_signed_in": False}
+    # A page that is put together from parts asks for it several times.
+    known: dict[str, Any] | None = request.__dict__.get("_navigation")
+    if known is None:
+        known = request.__dict__["_navigation"] = _navigation(request, user, tenant)
+    return known
+
+
+def _navigation(request: HttpRequest, user: User, tenant: Any) -> dict[str, Any]:
     roles = roles_of(user)
     return {
         "institution": tenant,
         "is_signed_in": True,
-        "navigation_sections": list(_shown(user, request.path)),
+        "navigation_sections": list(_shown(user, request.path, tenant.pk)),
         "user_roles": ", ".join(str(role.label) for role in Role if role in roles),
         "languages": [(code, code.upper()) for code, _name in settings.LANGUAGES],
     }

@@ -228,6 +228,13 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "sweep-streams": {"task": "federation.tasks.sweep_streams", "schedule": 30.0},
     "trim-logs": {"task": "federation.tasks.trim_logs", "schedule": 60.0},
     "erase-due": {"task": "federation.tasks.erase_due", "schedule": crontab(hour=2, minute=10)},
+    "watch-streams": {"task": "federation.tasks.watch_streams", "schedule": 30.0},
+    "roll-up-figures": {"task": "federation.tasks.roll_up_figures", "schedule": crontab(minute=7)},
+    # All streams over three hours of the night.
+    "prove-nightly": {
+        "task": "federation.tasks.prove_nightly",
+        "schedule": crontab(hour="1-3", minute="*/5"),
+    },
     "clear-away": {
         "task": "federation.tasks.in_every_institution",
         "schedule": crontab(hour=3, minute=40),
@@ -265,6 +272,9 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "args": ["reporting.tasks.resume_reports"],
     },
 }
+
+# Who may read the platform's metrics; without it there are none.
+METRICS_TOKEN = env("METRICS_TOKEN", default="")
 
 # REST API
 

@@ -1,12 +1,15 @@
 """Filters of the lists of agreements and of their timelines."""
 
+from typing import Any
+
 import django_filters
 from django.db.models import Q, QuerySet
 from django.forms import DateInput, SearchInput
 from django.utils.translation import gettext_lazy as _
 
 from federation.agreements.timeline import EventKind
-from federation.models import Agreement, AgreementEvent, Side
+from federation.models import Agreement, AgreementEvent, ParkedRow, Side, Stream
+from federation.monitor.parked import kind_name
 
 
 class AgreementFilter(django_filters.FilterSet):
@@ -30,10 +33,18 @@ class AgreementFilter(django_filters.FilterSet):
         return queryset.filter(Q(("is_manager", value == Side.MANAGER)))
 
 
+def _streams(request: Any) -> QuerySet[Stream]:
+    """Return the mirrors of the agreement whose timeline is asked for."""
+    return Stream.objects.select_related("owner", "receiver").filter(
+        agreement=request.resolver_match.kwargs["pk"]
+    )
+
+
 class TimelineFilter(django_filters.FilterSet):
     """Narrow a timeline down by what happened and when."""
 
     kind = django_filters.ChoiceFilter(label=_("What"), choices=EventKind.choices)
+    stream = django_filters.ModelChoiceFilter(label=_("Mirror"), queryset=_streams, empty_label=_("All"))
     since = django_filters.DateFilter(
         label=_("From"), field_name="at", lookup_expr="date__gte", widget=DateInput(attrs={"type": "date"})
     )
@@ -44,3 +55,34 @@ class TimelineFilter(django_filters.FilterSet):
     class Meta:
         model = AgreementEvent
         fields: tuple[str, ...] = ()
+
+
+def _kinds(request: Any) -> list[tuple[str, str]]:
+    """Return the kinds of a mirror's parked rows, each with its name."""
+    parked = ParkedRow.objects.filter(stream=request.resolver_match.kwargs["pk"])
+    labels = parked.order_by().values_list("kind", flat=True).distinct()
+    return sorted(((label, kind_name(label)) for label in labels), key=lambda pair: pair[1])
+
+
+class ParkedFilter(django_filters.FilterSet):
+    """Narrow parked rows down by kind, reason and whether they were skipped."""
+
+    kind = django_filters.ChoiceFilter(label=_("Kind"))
+    reason = django_filters.CharFilter(label=_("Reason"), lookup_expr="icontains", widget=SearchInput)
+    skipped = django_filters.ChoiceFilter(
+        label=_("State"),
+        method="by_state",
+        choices=[("no", _("Tried again")), ("yes", _("Skipped"))],
+    )
+
+    class Meta:
+        model = ParkedRow
+        fields: tuple[str, ...] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.filters["kind"].extra["choices"] = _kinds(self.request)
+
+    def by_state(self, queryset: QuerySet[ParkedRow], name: str, value: str) -> QuerySet[ParkedRow]:
+        """Return the rows that were skipped, or those that were not."""
+        return queryset.filter(skipped_at__isnull=value != "yes")

@@ -289,6 +289,46 @@ class HoldForm(forms.Form):
     )
 
 
+class SkipForm(forms.Form):
+    """Why a parked row is not to be tried again."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=300,
+        error_messages={"required": _("Say why this row is not to be tried again. Your partner reads it.")},
+    )
+
+
+class ThresholdForm(forms.Form):
+    """From when on a mirror that is behind is worth an alert."""
+
+    seconds = forms.IntegerField(
+        label=_("Alert when behind by more than (seconds)"), min_value=1, max_value=86_400
+    )
+
+
+class MuteForm(forms.Form):
+    """Nobody is alerted for a while, and why."""
+
+    hours = forms.TypedChoiceField(
+        label=_("For"),
+        coerce=int,
+        choices=[
+            (1, _("1 hour")),
+            (8, _("8 hours")),
+            (24, _("1 day")),
+            (168, _("7 days")),
+            (720, _("30 days")),
+        ],
+    )
+    reason = forms.CharField(label=_("Why"), max_length=300)
+
+    @property
+    def until(self) -> datetime.datetime:
+        """Return the moment from which on alerts are sent again."""
+        return timezone.now() + datetime.timedelta(hours=self.cleaned_data["hours"])
+
+
 class TokenForm(forms.Form):
     """A credential for the partner's system."""
 

@@ -10,10 +10,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts import formatting
-from accounts.columns import DateColumn, LinkColumn, MomentColumn, StateColumn
+from accounts.columns import DateColumn, LinkColumn, MomentColumn, NumberColumn, StateColumn
 from federation.agreements.timeline import EventKind, words
 from federation.disclosure import Disclosure
-from federation.models import Agreement, AgreementEvent
+from federation.mirror.status import StreamStatus
+from federation.models import Agreement, AgreementEvent, ParkedRow
+from federation.monitor.charts import milliseconds
+from federation.monitor.parked import kind_name
 from federation.sealed import SealedMandate
 from federation.wording import UNTIL
 
@@ -192,3 +195,104 @@ class SealedTable(tables.Table):
 
     def value_state(self, value: str) -> str:
         return str(SEALED_STATES[value])
+
+
+class MirrorTable(tables.Table):
+    """The mirrors of an institution."""
+
+    agreement = LinkColumn(
+        to="federation:mirror_detail", accessor="agreement__name", verbose_name=gettext_lazy("Agreement")
+    )
+    stream = tables.Column(
+        verbose_name=gettext_lazy("Direction"), order_by="is_outgoing", attrs={"td": {"class": "text-nowrap"}}
+    )
+    state = tables.Column(verbose_name=gettext_lazy("State"))
+    pending = NumberColumn(verbose_name=gettext_lazy("Waiting"))
+    oldest_age = NumberColumn(verbose_name=gettext_lazy("Oldest (s)"))
+    p95 = NumberColumn(verbose_name=gettext_lazy("95 % within (last hour)"))
+    parked = NumberColumn(verbose_name=gettext_lazy("Parked"))
+    rows_written = NumberColumn(verbose_name=gettext_lazy("Rows carried"))
+    last_applied_at = MomentColumn(verbose_name=gettext_lazy("Last change"))
+    proof = tables.Column(
+        verbose_name=gettext_lazy("Last proof"),
+        order_by="proof__at",
+        default=formatting.UNKNOWN,
+        attrs={"td": {"class": "text-nowrap"}},
+    )
+
+    class Meta:
+        order_by = ("agreement",)
+
+    def render_state(self, record: StreamStatus) -> SafeString:
+        return formatting.state_badge(record.state, record.words)
+
+    def value_state(self, record: StreamStatus) -> str:
+        return record.words
+
+    def render_oldest_age(self, value: Any) -> str:
+        return formatting.number(value.total_seconds(), 1)
+
+    def value_oldest_age(self, value: Any) -> Any:
+        return round(value.total_seconds(), 3) if hasattr(value, "total_seconds") else None
+
+    def render_p95(self, value: float) -> str:
+        return milliseconds(value)
+
+    def value_p95(self, value: Any) -> Any:
+        return round(value, 1) if isinstance(value, float | int) else None
+
+    def render_parked(self, record: StreamStatus) -> str | SafeString:
+        if record.parked:
+            return format_html('<span class="is-loss">{}</span>', formatting.number(record.parked))
+        return formatting.number(record.parked)
+
+    def render_proof(self, value: Any) -> SafeString:
+        return format_html(
+            "{} <span class='text-secondary small'>{}</span>",
+            formatting.state_badge(value.result, value.get_result_display()),
+            formatting.ago(value.at),
+        )
+
+    def value_proof(self, value: Any) -> str:
+        return f"{value.get_result_display()} {value.at.isoformat(timespec='seconds')}" if value.at else ""
+
+
+class ParkedTable(tables.Table):
+    """Rows that could not cross, by kind and id; never what stands in them."""
+
+    kind = tables.Column(verbose_name=gettext_lazy("Kind"))
+    key = tables.Column(verbose_name=gettext_lazy("Record"))
+    reason = tables.Column(verbose_name=gettext_lazy("Reason"))
+    attempts = NumberColumn(verbose_name=gettext_lazy("Tried"))
+    first_at = MomentColumn(verbose_name=gettext_lazy("Parked since"))
+    last_at = MomentColumn(verbose_name=gettext_lazy("Last tried"))
+    skipped_by_name = tables.Column(verbose_name=gettext_lazy("Skipped by"), empty_values=())
+    skip_reason = tables.Column(verbose_name=gettext_lazy("Why skipped"), default=formatting.UNKNOWN)
+
+    class Meta:
+        model = ParkedRow
+        fields = (
+            "kind", "key", "reason", "attempts", "first_at", "last_at", "skipped_by_name", "skip_reason",
+        )  # fmt: skip
+        order_by = ("-last_at",)
+
+    def render_kind(self, value: str) -> str:
+        return kind_name(value)
+
+    def value_kind(self, value: str) -> str:
+        return kind_name(value)
+
+    def render_skipped_by_name(self, record: ParkedRow) -> str:
+        if record.skipped_at is None:
+            return formatting.UNKNOWN
+        where = record.skipped_by.short_name if record.skipped_by else ""
+        return f"{record.skipped_by_name} ({where})"
+
+    def value_skipped_by_name(self, record: ParkedRow) -> str:
+        return self.render_skipped_by_name(record) if record.skipped_at else ""
+
+    def value_skip_reason(self, record: ParkedRow) -> str:
+        return record.skip_reason if record.skipped_at else ""
+
+    def render_skip_reason(self, record: ParkedRow) -> str:
+        return record.skip_reason if record.skipped_at else formatting.UNKNOWN

@@ -6,9 +6,10 @@ from celery import current_app, shared_task
 from django.utils import timezone
 
 from federation.agreements import sealing
-from federation.mirror import arrivals, dispatch, trimming
+from federation.mirror import arrivals, dispatch, figures, trimming
 from federation.mirror.batch import Outcome
 from federation.models import Institution
+from federation.monitor import mail, proof, watch
 
 # A task gives way after this long and asks for another one.
 APPLY_SECONDS = 20.0
@@ -53,3 +54,29 @@ def erase_due() -> None:
     """Erase sealed records whose time has come; what does not fit into one task is another one's."""
     if sealing.erase_due(today=timezone.localdate(), seconds=APPLY_SECONDS):
         erase_due.delay()
+
+
+@shared_task(ignore_result=True, soft_time_limit=240, time_limit=270)
+def prove_stream(proof_id: str) -> None:
+    """Compare both sides of a stream, after repairing it where that was asked for."""
+    proof.run(uuid.UUID(proof_id))
+
+
+@shared_task(ignore_result=True)
+def prove_nightly() -> None:
+    """Have the next share of all streams proven."""
+    proof.nightly()
+
+
+@shared_task(ignore_result=True)
+def watch_streams() -> None:
+    """Tell timelines and administrators what has become of mirrors."""
+    watch.look()
+    mail.deliver()
+    proof.take_up()
+
+
+@shared_task(ignore_result=True)
+def roll_up_figures() -> None:
+    """Turn old minutes of the mirrors' figures into hours."""
+    figures.roll_up()

@@ -3,10 +3,13 @@
 from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from config.api.base import Listed, UtcField
-from federation.models import Agreement, AgreementVersion, Institution, Stream
+from federation.mirror import figures
+from federation.mirror.status import StreamStatus, statuses, streams
+from federation.models import Agreement, AgreementVersion, Institution, Proof, Stream
 
 
 class InstitutionName(serializers.ModelSerializer):
@@ -56,9 +59,34 @@ class AgreementSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class StreamSerializer(serializers.ModelSerializer):
-    """One direction of one agreement: how far the owner's records have come to the receiver."""
+class LastProof(serializers.ModelSerializer):
+    """The last comparison of both sides of a stream."""
 
+    at = UtcField(read_only=True)
+    rows = serializers.IntegerField(read_only=True)
+
+    class Meta:
+        model = Proof
+        fields = ("id", "result", "at", "rows", "pending", "kinds")
+        read_only_fields = fields
+
+
+class StreamSerializer(serializers.ModelSerializer):
+    """One direction of one agreement: how far the owner's records have come to the receiver.
+
+    ``pending_rows`` have changed and not crossed, the oldest ``oldest_age_seconds`` ago. The times are
+    those of the last hour's changes from statement to appearance, in milliseconds.
+    """
+
+    standing = serializers.SerializerMethodField()
+    pending_rows = serializers.SerializerMethodField()
+    oldest_age_seconds = serializers.SerializerMethodField()
+    parked_rows = serializers.IntegerField(source="parked_count", read_only=True)
+    skipped_rows = serializers.IntegerField(source="skipped_count", read_only=True)
+    p50_ms = serializers.SerializerMethodField()
+    p95_ms = serializers.SerializerMethodField()
+    p99_ms = serializers.SerializerMethodField()
+    last_proof = serializers.SerializerMethodField()
     owner = InstitutionName(read_only=True)
     receiver = InstitutionName(read_only=True)
     last_tick_at = UtcField(read_only=True)
@@ -68,10 +96,51 @@ class StreamSerializer(serializers.ModelSerializer):
     class Meta:
         model = Stream
         fields = (
-            "id", "agreement", "owner", "receiver", "state", "fill_total", "fill_done", "rows_written", "batches",
-            "last_tick_at", "last_applied_at", "last_duration_ms", "problem", "problem_at", "attempts",
+            "id", "agreement", "owner", "receiver", "state", "standing", "fill_total", "fill_done", "rows_written",
+            "batches", "last_tick_at", "last_applied_at", "last_duration_ms", "problem", "problem_at", "attempts",
+            "pending_rows", "oldest_age_seconds", "parked_rows", "skipped_rows", "p50_ms", "p95_ms", "p99_ms",
+            "last_proof",
         )  # fmt: skip
         read_only_fields = fields
+
+    def _status(self, stream: Stream) -> StreamStatus:
+        """Return the state of a stream; those of a whole page are read together."""
+        known: dict[Any, StreamStatus] = self.__dict__.setdefault("_statuses", {})
+        if stream.pk not in known:
+            page: Any = self.parent.instance if self.parent is not None else [stream]
+            known.update({each.pk: each for each in statuses(page, self.context["request"].tenant)})
+        return known[stream.pk]
+
+    def get_standing(self, stream: Stream) -> str:
+        """Return in_step, behind, waiting, filling, suspended, broken or ended."""
+        return self._status(stream).state
+
+    def get_pending_rows(self, stream: Stream) -> int:
+        """Return how many rows wait."""
+        return self._status(stream).pending
+
+    def get_oldest_age_seconds(self, stream: Stream) -> float | None:
+        """Return for how long the oldest of them waits."""
+        age = self._status(stream).oldest_age
+        return round(age.total_seconds(), 3) if age else None
+
+    def get_p50_ms(self, stream: Stream) -> float | None:
+        """Return within how long half of the changes appeared."""
+        return figures.percentile(self._status(stream).latencies, 0.5)
+
+    def get_p95_ms(self, stream: Stream) -> float | None:
+        """Return within how long 95 % of the changes appeared."""
+        return figures.percentile(self._status(stream).latencies, 0.95)
+
+    def get_p99_ms(self, stream: Stream) -> float | None:
+        """Return within how long 99 % of the changes appeared."""
+        return figures.percentile(self._status(stream).latencies, 0.99)
+
+    @extend_schema_field(LastProof(allow_null=True))
+    def get_last_proof(self, stream: Stream) -> Any:
+        """Return the last comparison of both sides."""
+        proof = self._status(stream).proof
+        return LastProof(proof).data if proof else None
 
 
 class Agreements(Listed):
@@ -94,7 +163,7 @@ class Streams(Listed):
     """The mirrors to and from this institution."""
 
     right = ("mirror.control",)
-    queryset = Stream.objects.select_related("owner", "receiver")
+    queryset = streams()
     serializer_class = StreamSerializer
     filterset_fields = ("agreement", "state")
     orderings = ("-created_at", "id")

@@ -1,13 +1,15 @@
 """The two-sided timeline of an agreement: what happened, on whose side, in words."""
 
+import datetime
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User, audit
 from federation.agreements.open_work import LABELS
-from federation.models import Agreement, AgreementEvent, Institution
+from federation.models import Agreement, AgreementEvent, Institution, Proof, Stream
 
 
 class EventKind(models.TextChoices):
@@ -41,6 +43,41 @@ class EventKind(models.TextChoices):
     TOKEN_REVOKED = "token_revoked", _("Token revoked")
     LISTED = "listed", _("Agreed to be named in public")
     UNLISTED = "unlisted", _("No longer named in public")
+    # What happened to one of its mirrors.
+    FILLED = "filled", _("Mirror filled")
+    BEHIND = "behind", _("Mirror behind")
+    CAUGHT_UP = "caught_up", _("Mirror caught up")
+    BROKEN = "broken", _("Mirror stopped by a problem")
+    MENDED = "mended", _("Mirror runs again")
+    PARKED = "parked", _("Rows parked")
+    SKIPPED = "skipped", _("Parked row skipped")
+    REPAIR_ASKED = "repair_asked", _("Repair asked for")
+    PROVEN = "proven", _("Mirror compared")
+
+
+def record_of_mirror(
+    kind: EventKind,
+    stream: Stream,
+    *,
+    by: User | None = None,
+    institution: Institution | None = None,
+    note: str = "",
+    at: datetime.datetime | None = None,
+    **data: Any,
+) -> AgreementEvent:
+    """Write what happened to one mirror, for both parties to read; without ``by`` it happened by itself."""
+    if by is not None:
+        audit(f"mirror.{kind.value}", stream, by=by, **data)
+    return AgreementEvent.objects.create(
+        agreement_id=stream.agreement_id,
+        stream=stream,
+        institution=institution,
+        kind=kind.value,
+        by_name=by.full_name if by else "",
+        note=note,
+        data=data,
+        at=at or timezone.now(),
+    )
 
 
 def record(
@@ -72,6 +109,19 @@ def record(
 def words(event: AgreementEvent) -> str:
     """Return what a line of the timeline adds to its kind: the note, the version, what was left open."""
     parts = [event.note] if event.note else []
+    if event.stream is not None:
+        parts.insert(0, str(event.stream))
+    if event.data.get("result"):
+        parts.append(str(Proof.Result(event.data["result"]).label))
+    counts = {
+        "rows": _("Rows: %(count)s"),
+        "roots": _("Records with all that belongs to them: %(count)s"),
+        "seconds": _("Seconds: %(count)s"),
+        "differing": _("Rows that differ: %(count)s"),
+    }
+    parts += [
+        str(text) % {"count": event.data[name]} for name, text in counts.items() if event.data.get(name)
+    ]
     if event.data.get("version"):
         parts.append(_("Version %(number)s") % {"number": event.data["version"]})
     parts += [f"{label}: {event.data[name]}" for name, label in LABELS.items() if event.data.get(name)]

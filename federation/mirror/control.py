@@ -99,7 +99,7 @@ def _end(agreement: Agreement) -> None:
 
 def retry_parked(parked: ParkedRow) -> None:
     """Try a parked row again at once."""
-    ParkedRow.objects.filter(pk=parked.pk).update(retry_at=timezone.now())
+    ParkedRow.objects.filter(pk=parked.pk).update(retry_at=timezone.now(), skipped_at=None)
     transaction.on_commit(lambda: dispatch.hint(parked.stream_id))
 
 

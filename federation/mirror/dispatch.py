@@ -7,6 +7,7 @@ import logging
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 TASK = "federation.tasks.apply_stream"
 # A hint that nobody took after this time is sent again.
 HINT_SECONDS = 5
+_TICK = "mirror:dispatcher:tick"
 # Above this many keys it costs more to find out whose they are than to look.
 RESOLVED_KEYS = 2_000
 
@@ -51,6 +53,21 @@ def hint(stream_id: uuid.UUID) -> None:
     except (redis.RedisError, BrokerError):
         # The sweep finds the work.
         logger.warning("a hint could not be sent: Redis is away")
+
+
+def _note_tick() -> None:
+    """Leave when the dispatcher last swept, for the monitor."""
+    with suppress(redis.RedisError):
+        _redis().set(_TICK, time.time())
+
+
+def last_tick() -> float | None:
+    """Return when a dispatcher last swept, as seconds since 1970; None where none did, or Redis is away."""
+    try:
+        found = _redis().get(_TICK)
+    except redis.RedisError:
+        return None
+    return float(found) if isinstance(found, bytes) else None
 
 
 def is_asked_again(stream_id: uuid.UUID) -> bool:
@@ -181,6 +198,7 @@ class Dispatcher:
 
     def sweep(self) -> None:
         """Ask for every stream that is behind; apply those that were asked for and that nobody took."""
+        _note_tick()
         now = time.monotonic()
         streams = behind(live_streams())
         for stream in streams:

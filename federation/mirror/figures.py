@@ -5,8 +5,10 @@ visible at the receiver. Minutes become hours after a day, hours go after three 
 """
 
 import datetime
+import uuid
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
@@ -16,8 +18,8 @@ from federation.models import Stream
 # Upper bounds in milliseconds; what took longer is counted in one more bucket.
 BOUNDS = (1, 2, 3, 5, 8, 13, 20, 30, 50, 80, 130, 200, 300, 500, 800, 1_300, 2_000, 5_000, 10_000, 30_000,
           60_000, 300_000, 1_800_000)  # fmt: skip
-MINUTES_KEPT = datetime.timedelta(hours=25)
-HOURS_KEPT = datetime.timedelta(days=92)
+MINUTES_KEPT: Any = datetime.timedelta(hours=25)
+HOURS_KEPT: Any = datetime.timedelta(days=92)
 
 
 def record(cursor: Any, stream: Stream, seconds: Sequence[float], rows: int) -> None:
@@ -59,6 +61,53 @@ def percentile(counts: Sequence[int], share: float) -> float | None:
             return low + (high - low) * (wanted - below) / count
         below += count
     return float(BOUNDS[-1])
+
+
+def histograms(streams: Iterable[Stream], since: datetime.datetime) -> dict[uuid.UUID, list[int]]:
+    """Return the histogram of each stream since a moment not a day ago."""
+    found: dict[uuid.UUID, list[int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT stream_id, i, sum(n)::bigint
+            FROM public.federation_streamfigures, unnest(latencies) WITH ORDINALITY u (n, i)
+            WHERE stream_id = ANY(%s) AND NOT is_hour AND at >= %s AND n > 0 GROUP BY stream_id, i
+            """,
+            [[stream.pk for stream in streams], since],
+        )
+        for stream_id, index, count in cursor.fetchall():
+            found.setdefault(stream_id, [0] * (len(BOUNDS) + 1))[index - 1] = count
+    return found
+
+
+@dataclass(frozen=True)
+class Span:
+    """What a stream did in one span of time, from ``at`` on."""
+
+    at: datetime.datetime
+    batches: int
+    rows: int
+    latencies: list[int]
+
+
+def spans(stream: Stream, since: datetime.datetime, width: datetime.timedelta) -> list[Span]:
+    """Return a stream's figures in spans of ``width`` since a moment; spans without any are left out."""
+    found: dict[datetime.datetime, Span] = {}
+    parameters: list[Any] = [width, stream.pk, since]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT date_bin(%s, at, 'epoch') AS span, batches, rows, latencies
+            FROM public.federation_streamfigures WHERE stream_id = %s AND at >= %s ORDER BY span
+            """,
+            parameters,
+        )
+        for at, batches, rows, latencies in cursor.fetchall():
+            before = found.get(at, Span(at, 0, 0, []))
+            found[at] = Span(
+                at, before.batches + batches, before.rows + rows, add(before.latencies, latencies)
+            )
+    return list(found.values())
 
 
 def roll_up() -> None:

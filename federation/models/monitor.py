@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from accounts.records import new_id
 from federation.models.agreements import Agreement
@@ -170,3 +171,21 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return self.kind
+
+    @property
+    def words(self) -> str:
+        """Return what is the matter, with its figure."""
+        match self.kind:
+            case self.Kind.BEHIND:
+                return ngettext("%(count)s second behind", "%(count)s seconds behind", self.count) % {
+                    "count": self.count
+                }
+            case self.Kind.PARKED:
+                return ngettext("%(count)s row is parked", "%(count)s rows are parked", self.count) % {
+                    "count": self.count
+                }
+            case self.Kind.DRIFTED:
+                return ngettext(
+                    "not in step: %(count)s row differs", "not in step: %(count)s rows differ", self.count
+                ) % {"count": self.count}
+        return str(self.get_kind_display())

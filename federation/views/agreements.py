@@ -1,6 +1,7 @@
 """The list of agreements, an agreement's page, its versions and its timeline."""
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, When
@@ -13,6 +14,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
 from accounts.lists import ListView
+from accounts.rights import can
 from accounts.views_base import signed_in
 from federation.agreements import drafting, proposals, timeline
 from federation.agreements.difference import Difference, difference
@@ -31,6 +33,7 @@ from federation.models import (
     Suspension,
     VersionState,
 )
+from federation.monitor.watch import open_alerts
 from federation.tables import AgreementTable, TimelineTable
 from federation.views.base import (
     EDIT,
@@ -48,6 +51,7 @@ from models_portfolio.models import Offer
 
 TONES = {
     "accepted": "good", "in_force": "good", "resumed": "good", "mandates_resumed": "good",
+    "filled": "good", "caught_up": "good", "mended": "good", "broken": "bad", "behind": "bad", "parked": "bad",
     "suspended": "bad", "cut": "bad", "declined": "bad", "terminated": "bad", "mandates_suspended": "bad",
     "sealed_opened": "bad",
 }  # fmt: skip
@@ -58,7 +62,10 @@ ICONS = {
     "suspended": "player-pause", "resumed": "player-play", "winding_down": "hourglass", "terminated": "plug-x",
     "cut": "plug-connected-x", "offered": "package-export", "offer_closed": "lock", "offer_opened": "lock-open",
     "sealed": "archive", "sealed_opened": "eye", "held": "lock", "hold_lifted": "lock-open", "erased": "trash",
-    "token_made": "key", "token_revoked": "key-off", "listed": "world", "unlisted": "eye-off",
+    "filled": "database-import", "behind": "hourglass", "caught_up": "circle-check", "broken": "alert-circle",
+    "mended": "circle-check", "parked": "alert-triangle", "skipped": "player-track-next", "repair_asked": "tool",
+    "proven": "scale", "token_made": "key", "token_revoked": "key-off", "listed": "world",
+    "unlisted": "eye-off",
 }  # fmt: skip
 
 
@@ -101,7 +108,12 @@ class AgreementList(ListView):
         )
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "may_edit": may_edit(self.request)}
+        is_told = can(user_of(self.request), "mirror.control")
+        return {
+            **super().get_context_data(**kwargs),
+            "may_edit": may_edit(self.request),
+            "alerts": list(open_alerts(institution_of(self.request))) if is_told else [],
+        }
 
 
 def _version_rows(request: HttpRequest, agreement: Agreement) -> list[dict[str, Any]]:
@@ -139,12 +151,17 @@ def _short(institution: Institution | None) -> str:
 
 def timeline_of(agreement: Agreement, limit: int | None = None) -> list[dict[str, Any]]:
     """Return the timeline for the page: the manager's side on the left, the channel's on the right."""
-    events = agreement.events.select_related("institution").order_by("-at", "-pk")
+    events = agreement.events.select_related("institution", "stream__owner", "stream__receiver")
+    return shown_events(agreement, events.order_by("-at", "-pk")[:limit])
+
+
+def shown_events(agreement: Agreement, events: Iterable[AgreementEvent]) -> list[dict[str, Any]]:
+    """Return events of an agreement as lines of a two-sided timeline; what nobody did stands on neither side."""
     return [
         {
             "at": event.at,
             "who": " · ".join(part for part in (event.by_name, _short(event.institution)) if part),
-            "side": "left" if event.institution_id == agreement.manager_id else "right",
+            "side": _side(agreement, event),
             "title": timeline.EventKind(event.kind).label
             if event.kind in timeline.EventKind.values
             else event.kind,
@@ -152,8 +169,15 @@ def timeline_of(agreement: Agreement, limit: int | None = None) -> list[dict[str
             "tone": TONES.get(event.kind, ""),
             "icon": ICONS.get(event.kind, "circle-dot"),
         }
-        for event in events[:limit]
+        for event in events
     ]
+
+
+def _side(agreement: Agreement, event: AgreementEvent) -> str:
+    if event.institution_id is None and event.stream is not None:
+        # By itself: on the side whose records it was about.
+        return "left" if event.stream.owner_id == agreement.manager_id else "right"
+    return "left" if event.institution_id == agreement.manager_id else "right"
 
 
 @signed_in(READ)
@@ -184,7 +208,7 @@ def agreement_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "suspensions": suspensions,
             "own_switches": {each.what for each in suspensions if each.institution_id == institution.pk},
             "What": Suspension.What,
-            "streams": [each for each in streams_of(institution) if each.agreement.pk == agreement.pk],
+            "streams": streams_of(institution, agreement),
             "offers": Offer.objects.current().filter(agreement=agreement.pk).select_related("model"),
             "may_offer": side == Side.MANAGER and agreement.state != Agreement.State.TERMINATED,
             "tokens": agreement.tokens.filter(issuer=institution),
@@ -319,7 +343,9 @@ class Timeline(ListView):
     def get_queryset(self) -> QuerySet[AgreementEvent]:
         self.agreement = agreement_or_404(self.request, self.kwargs["pk"])
         self.subtitle = self.agreement.name
-        events: QuerySet[AgreementEvent] = self.agreement.events.select_related("institution")
+        events: QuerySet[AgreementEvent] = self.agreement.events.select_related(
+            "institution", "stream__owner", "stream__receiver"
+        )
         return events
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -1,62 +1,211 @@
 """The mirrors: each direction of each agreement, in step or how far behind, live."""
 
+import uuid
+from dataclasses import dataclass
 from typing import Any
 
+from django import forms
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 
+from accounts.lists import ListView
+from accounts.rights import can
 from accounts.views_base import signed_in
-from federation.mirror.status import streams_of
-from federation.models import Agreement
-from federation.views.base import institution_of, may_edit
+from federation.filters import ParkedFilter
+from federation.forms import MuteForm, SkipForm, ThresholdForm
+from federation.mirror.status import StreamStatus, statuses, visible_to
+from federation.models import ParkedRow, Proof, Stream
+from federation.monitor import charts, watch
+from federation.monitor.parked import kind_name
+from federation.monitor.settings import watch_of
+from federation.tables import MirrorTable, ParkedTable
+from federation.views.agreements import shown_events
+from federation.views.base import institution_of, may_edit, user_of
 
-RIGHTS = ("mirror.control", "agreement.read")
+CONTROL = "mirror.control"
+RIGHTS = (CONTROL, "agreement.read")
+# How many parked rows stand on the mirror's own page.
+SHOWN = 50
+
+STATES = {
+    "in_step": _("In step"),
+    "behind": _("Behind"),
+    "filling": _("Filling"),
+    "waiting": _("Waiting"),
+    "suspended": _("Suspended"),
+    "broken": _("Stopped by a problem"),
+    "ended": _("Ended"),
+}
 
 
-def _context(request: HttpRequest) -> dict[str, Any]:
+class MirrorFilterForm(forms.Form):
+    """Narrow mirrors down by words, state, direction and what needs attention."""
+
+    q = forms.CharField(label=_("Agreement or partner"), required=False, widget=forms.SearchInput())
+    state = forms.ChoiceField(label=_("State"), required=False, choices=[("", "—"), *STATES.items()])
+    direction = forms.ChoiceField(
+        label=_("Direction"),
+        required=False,
+        choices=[("", "—"), ("out", _("Our records go out")), ("in", _("The partner's come in"))],
+    )
+    has_parked = forms.BooleanField(label=_("With parked rows"), required=False)
+
+
+@dataclass
+class MirrorFilter:
+    """The filter of computed rows, with the interface of a filterset; ended mirrors show when asked for."""
+
+    data: Any
+    rows: list[StreamStatus]
+
+    @cached_property
+    def form(self) -> MirrorFilterForm:
+        """Return the bound form."""
+        return MirrorFilterForm(self.data)
+
+    @property
+    def qs(self) -> list[StreamStatus]:
+        """Return the rows that pass."""
+        wanted = self.form.cleaned_data if self.form.is_valid() else {}
+        return [row for row in self.rows if self._passes(row, wanted)]
+
+    @staticmethod
+    def _passes(row: StreamStatus, wanted: dict[str, Any]) -> bool:
+        words, state, direction = (wanted.get(name, "") for name in ("q", "state", "direction"))
+        named = f"{row.agreement.name} {row.partner.name}".lower()
+        return (
+            (row.state == state if state else row.state != "ended")
+            and (not words or words.lower() in named)
+            and (not direction or row.is_outgoing == (direction == "out"))
+            and (not wanted.get("has_parked") or row.parked + row.skipped > 0)
+        )
+
+
+class MirrorList(ListView):
+    """Show every mirror from and to this institution."""
+
+    right = RIGHTS
+    title = _("Mirrors")
+    subtitle = _("Each direction of each agreement: in step, or how far behind")
+    table_class = MirrorTable
+    template_name = "federation/mirror_list.html"
+    empty_title = _("Nothing is mirrored")
+    empty_text = _("A mirror runs as soon as an agreement is in force between two parties on this platform.")
+
+    def get_queryset(self) -> list[StreamStatus]:
+        institution = institution_of(self.request)
+        return statuses(visible_to(institution).order_by("agreement__name", "pk"), institution)
+
+    def get_filterset(self, queryset: Any) -> MirrorFilter:
+        return MirrorFilter(self.request.GET, queryset)
+
+    def get_empty_action(self) -> tuple[Any, str] | None:
+        return _("Agreements"), reverse("federation:agreements")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        alerts = list(watch.open_alerts(institution_of(self.request)))
+        return {**super().get_context_data(**kwargs), "alerts": alerts}
+
+
+class ParkedList(ListView):
+    """Show all parked rows of one mirror, to filter and to export."""
+
+    right = RIGHTS
+    title = _("Parked rows")
+    table_class = ParkedTable
+    filterset_class = ParkedFilter
+    template_name = "federation/parked_list.html"
+    empty_title = _("Nothing is parked")
+    empty_text = _("Every row of this mirror has crossed.")
+
+    def get_queryset(self) -> QuerySet[ParkedRow]:
+        self.stream = stream_or_404(self.request, self.kwargs["pk"])
+        self.subtitle = f"{self.stream.agreement.name}: {self.stream}"
+        return ParkedRow.objects.filter(stream=self.stream).select_related("skipped_by").order_by("-last_at")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), "stream": self.stream}
+
+
+def stream_or_404(request: HttpRequest, pk: uuid.UUID) -> Stream:
+    """Return a stream of an agreement of this institution; to anybody else it does not exist."""
+    stream: Stream = get_object_or_404(visible_to(institution_of(request)), pk=pk)
+    return stream
+
+
+def _live(request: HttpRequest, stream: Stream) -> dict[str, Any]:
     institution = institution_of(request)
-    agreements = {
-        agreement.pk: agreement
-        for agreement in Agreement.objects.visible_to(institution)
-        .filter(state__in=["active", "winding_down"])
-        .select_related("manager", "channel")
-        .prefetch_related("suspensions")
-        .order_by("name", "pk")
-    }
-    own = {
-        agreement.pk: {
-            each.what
-            for each in agreement.suspensions.all()
-            if each.institution_id == institution.pk and each.resumed_at is None
-        }
-        for agreement in agreements.values()
-    }
-    groups: dict[Any, list[Any]] = {pk: [] for pk in agreements}
-    for stream in streams_of(institution):
-        if stream.agreement.pk in groups:
-            groups[stream.agreement.pk].append(stream)
+    (status,) = statuses([stream], institution)
+    parked = list(
+        ParkedRow.objects.filter(stream=stream)
+        .select_related("skipped_by")
+        .order_by("skipped_at", "-last_at")[:SHOWN]
+    )
     return {
-        "institution_id": institution.pk,
-        "groups": [
-            {
-                "agreement": agreement,
-                "partner": agreement.partner_of(institution),
-                "streams": groups[pk],
-                "is_suspended_by_us": "everything" in own[pk],
-            }
-            for pk, agreement in agreements.items()
-        ],
-        "may_edit": may_edit(request),
+        "stream": stream,
+        "status": status,
+        "proof": Proof.objects.filter(stream=stream).select_related("institution").first(),
+        "last_proof": status.proof,
+        "kind_names": {
+            each["kind"]: kind_name(each["kind"]) for each in (status.proof.kinds if status.proof else [])
+        },
+        "parked": [{"row": row, "kind": kind_name(row.kind)} for row in parked],
+        "parked_count": status.parked + status.skipped,
+        "skip_form": SkipForm(),
+        "may_control": can(user_of(request), CONTROL),
+        "alerts": stream.alerts.filter(institution=institution, cleared_at=None),
     }
 
 
 @signed_in(RIGHTS)
-def mirrors(request: HttpRequest) -> HttpResponse:
-    """Show every mirror; the part below the heading polls."""
-    return render(request, "federation/mirrors.html", _context(request))
+def mirror_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show one mirror: its state, what it did, what is parked, and how it was proven."""
+    return show(request, stream_or_404(request, pk))
+
+
+def show(request: HttpRequest, stream: Stream, **given: Any) -> HttpResponse:
+    """Return a mirror's page, with forms that were refused where there are any."""
+    institution = institution_of(request)
+    wanted = watch_of(stream.agreement, institution)
+    own = stream.agreement.suspensions.filter(
+        institution=institution, what="everything", resumed_at=None
+    ).exists()
+    events = stream.events.select_related("institution", "stream__owner", "stream__receiver")
+    return render(
+        request,
+        "federation/mirror_detail.html",
+        {
+            **_live(request, stream),
+            **_charts(request, stream),
+            "watch": wanted,
+            "threshold_form": ThresholdForm(initial={"seconds": wanted.behind_seconds}),
+            "mute_form": MuteForm(),
+            "may_edit": may_edit(request),
+            "is_suspended_by_us": own,
+            "events": shown_events(stream.agreement, events.order_by("-at", "-pk")[:10]),
+            **given,
+        },
+    )
 
 
 @signed_in(RIGHTS)
-def mirrors_live(request: HttpRequest) -> HttpResponse:
-    """Return the part that polls."""
-    return render(request, "federation/_mirrors.html", _context(request))
+def mirror_live(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Return the part that polls every two seconds."""
+    return render(request, "federation/_mirror_live.html", _live(request, stream_or_404(request, pk)))
+
+
+def _charts(request: HttpRequest, stream: Stream) -> dict[str, Any]:
+    window = charts.window_of(request.GET.get("window", ""))
+    return {"stream": stream, "window": window, **charts.charts(stream, window, timezone.now())}
+
+
+@signed_in(RIGHTS)
+def mirror_charts(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Return the charts, which poll more slowly."""
+    stream = stream_or_404(request, pk)
+    return render(request, "federation/_mirror_charts.html", _charts(request, stream))

@@ -226,6 +226,12 @@ def test_agreements_and_streams_are_the_administrators(
     assert agreement["versions"][0]["division"]
     for stream in rows(caller, "streams/"):
         assert str(aurora.pk) in (stream["owner"]["id"], stream["receiver"]["id"])
+        assert (stream["standing"], stream["pending_rows"], stream["oldest_age_seconds"]) == (
+            "waiting",
+            0,
+            None,
+        )
+        assert (stream["parked_rows"], stream["p95_ms"], stream["last_proof"]) == (0, None, None)
     assert rows(call(aurora, in_aurora.compliance), "agreements/")
     for path in ("agreements/", "streams/"):
         assert_problem(call(aurora, in_aurora.advisor).get(f"/api/v1/{path}"), 404, "not_found")

@@ -62,7 +62,8 @@
 
   function announce(text) {
     const region = byId("announce");
-    if (region) region.textContent = text;
+    // The same words again, as of a list that is renewed, say nothing new.
+    if (region && region.textContent !== text) region.textContent = text;
   }
 
   // A form is sent once.

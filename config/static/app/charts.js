@@ -26,7 +26,7 @@
     const language = document.documentElement.lang || "en";
     const kind = (rule && rule.format) || "";
     const places = rule && rule.places;
-    if (hides && kind !== "percent") return () => "•••";
+    if (hides && kind !== "percent" && kind !== "count") return () => "•••";
     const options =
       kind === "percent"
         ? { style: "percent", minimumFractionDigits: 0, maximumFractionDigits: places ?? (forAxis ? 1 : 2) }
@@ -48,7 +48,7 @@
     result.color = result.color || (isDark() ? dark : light);
     result.backgroundColor = "transparent";
     result.textStyle = { fontFamily: getComputedStyle(document.body).fontFamily, color: text, ...result.textStyle };
-    result.animation = !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    result.animation = option.animation !== false && !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     result.animationDuration = 250;
     result.aria = { enabled: true, decal: { show: false }, ...result.aria };
     result.grid = result.grid || { left: 8, right: 32, top: 32, bottom: 8, containLabel: true };

@@ -6,6 +6,20 @@
     if (!part || part !== event.target) return;
     const field = document.activeElement;
     const isTyping = field && part.contains(field) && field.matches("input, textarea, select");
-    if (isTyping || part.querySelector("details[open]")) event.preventDefault();
+    if (isTyping || part.querySelector("details[open]:not([data-keeps-live])")) event.preventDefault();
+  });
+  // What a part says of itself is read out when it has changed, not at every look.
+  const said = new Map();
+  const listen = (part) => {
+    const says = part.querySelector("[data-says]");
+    if (!says) return;
+    const before = said.get(part.id);
+    said.set(part.id, says.dataset.says);
+    const region = document.getElementById("announce");
+    if (before !== undefined && before !== says.dataset.says && region) region.textContent = says.dataset.says;
+  };
+  document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-live]").forEach(listen));
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.matches && event.target.matches("[data-live]")) listen(event.target);
   });
 })();

@@ -1,0 +1,67 @@
+"""Parked rows in the hands of an administrator of either party: try again, or leave it with a reason."""
+
+import datetime
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+from accounts.models import User, audit
+from federation.agreements.timeline import EventKind, record_of_mirror
+from federation.mirror import control, dispatch
+from federation.models import Institution, ParkedRow, Stream
+from federation.scope import by_label
+
+# A skipped row has no time to be tried again; its next change tries it.
+_NEVER = datetime.datetime(9000, 1, 1, tzinfo=datetime.UTC)
+
+
+def kind_name(label: str) -> str:
+    """Return what a kind of record is called."""
+    kind = by_label().get(label)
+    return str(kind.model._meta.verbose_name).capitalize() if kind else label
+
+
+@transaction.atomic
+def retry(parked: ParkedRow, *, by: User) -> None:
+    """Try a parked row again at once, also a skipped one."""
+    audit("mirror.retried", parked.stream, by=by, kind=parked.kind, key=str(parked.key))
+    control.retry_parked(parked)
+
+
+@transaction.atomic
+def retry_all(stream: Stream, *, by: User) -> int:
+    """Try all parked rows of a stream again but the skipped ones; return how many."""
+    rows = ParkedRow.objects.filter(stream=stream, skipped_at=None)
+    count = rows.update(retry_at=timezone.now())
+    if count:
+        audit("mirror.retried", stream, by=by, count=count)
+        transaction.on_commit(lambda: dispatch.hint(stream.pk))
+    return count
+
+
+@transaction.atomic
+def skip(parked: ParkedRow, *, by: User, institution: Institution, reason: str) -> ParkedRow:
+    """Leave a parked row alone until its owner changes it; both parties read who said so, and why."""
+    reason = reason.strip()
+    if not reason:
+        raise DomainError("reason_missing", _("Say why this row is not to be tried again."), field="reason")
+    row = ParkedRow.objects.select_for_update().select_related("stream").filter(pk=parked.pk).first()
+    if row is None:
+        raise DomainError(
+            "not_parked", _("This row is no longer parked: it has crossed. Nothing was skipped.")
+        )
+    row.retry_at, row.skipped_at = _NEVER, timezone.now()
+    row.skipped_by, row.skipped_by_name, row.skip_reason = institution, by.full_name, reason[:300]
+    row.save()
+    record_of_mirror(
+        EventKind.SKIPPED,
+        row.stream,
+        by=by,
+        institution=institution,
+        note=f"{kind_name(row.kind)}: {row.reason} · {row.skip_reason}",
+        label=row.kind,
+        key=str(row.key),
+    )
+    return row

@@ -1,0 +1,185 @@
+"""Look at all mirrors every half minute: what the timelines are told, and who is alerted of what."""
+
+import datetime
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Max, QuerySet
+from django.utils import timezone
+
+from federation.agreements.timeline import EventKind, record_of_mirror
+from federation.mirror import dispatch
+from federation.mirror.status import last_proofs, pending_of, streams
+from federation.models import Alert, Institution, ParkedRow, Proof, Stream, Watch
+
+# It has to stay over for this long, so that a mirror on the edge is not raised again and again.
+CLEARED_AFTER = datetime.timedelta(minutes=2)
+# Rows parked one after the other make one line of the timeline in this time.
+PARKED_TOGETHER = datetime.timedelta(minutes=10)
+_LOCK = 7_201_105
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What was found about one stream."""
+
+    stream: Stream
+    seconds: float
+    parked: int
+    last_parked_at: datetime.datetime | None
+    proof: Proof | None
+
+    def counts(self, behind_seconds: int) -> dict[str, int]:
+        """Return the kinds of alerts that hold for a party that wants to know from this many seconds on."""
+        is_live = self.stream.agreement.is_live and self.stream.state != Stream.State.ENDED
+        # A fill, or a problem, is the reason and not news of its own.
+        is_running = self.stream.state == Stream.State.RUNNING
+        differing = 0
+        if self.proof is not None and self.proof.result == Proof.Result.UNEQUAL:
+            differing = sum(each["missing"] + each["extra"] + each["different"] for each in self.proof.kinds)
+        found = {
+            Alert.Kind.BEHIND: int(self.seconds) if self.seconds > behind_seconds and is_running else 0,
+            Alert.Kind.PARKED: self.parked,
+            Alert.Kind.BROKEN: int(self.stream.state == Stream.State.BROKEN),
+            Alert.Kind.DRIFTED: differing,
+        }
+        return {str(kind): count for kind, count in found.items() if count and is_live}
+
+
+def look() -> None:
+    """Tell the timelines what has happened to mirrors, raise alerts, and clear those that are over."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+        if not cursor.fetchone()[0]:
+            return
+        now = timezone.now()
+        looks = _looks(now)
+        for each in looks:
+            _tell(each, now)
+        _alert(looks, now)
+
+
+def _looks(now: datetime.datetime) -> list[_Look]:
+    behind = {stream.pk for stream in dispatch.behind(dispatch.live_streams())}
+    following = list(streams().exclude(state=Stream.State.ENDED))
+    waiting = pending_of(stream for stream in following if stream.pk in behind)
+    parked_at = dict(
+        ParkedRow.objects.filter(skipped_at=None)
+        .values_list("stream")
+        .annotate(latest=Max("first_at"))
+        .order_by()
+    )
+    proofs = last_proofs(following, decided=True)
+    looks = []
+    for stream in following:
+        _count, oldest = waiting.get(stream.pk, (0, None))
+        looks.append(
+            _Look(
+                stream=stream,
+                seconds=(now - oldest).total_seconds() if oldest else 0,
+                parked=stream.parked_count,  # type: ignore[attr-defined]
+                last_parked_at=parked_at.get(stream.pk),
+                proof=proofs.get(stream.pk),
+            )
+        )
+    return looks
+
+
+def _tell(look: _Look, now: datetime.datetime) -> None:
+    """Write what is new about a stream into its agreement's timeline."""
+    stream = look.stream
+    told: dict[str, Any] = {}
+    if stream.filled_at is not None and stream.filled_at != stream.told_filled_at:
+        record_of_mirror(EventKind.FILLED, stream, at=stream.filled_at, roots=stream.fill_total)
+        told["told_filled_at"] = stream.filled_at
+    since = stream.told_parked_at
+    if (
+        look.parked
+        and look.last_parked_at is not None
+        and (since is None or (look.last_parked_at > since and now - since > PARKED_TOGETHER))
+    ):
+        record_of_mirror(EventKind.PARKED, stream, rows=look.parked)
+        told["told_parked_at"] = now
+    state = _state(look)
+    if state != stream.told_state:
+        if state == "broken":
+            record_of_mirror(EventKind.BROKEN, stream, note=stream.problem, at=stream.problem_at)
+        elif stream.told_state == "broken":
+            record_of_mirror(EventKind.MENDED, stream)
+        elif state == "behind":
+            record_of_mirror(EventKind.BEHIND, stream, seconds=int(look.seconds))
+        else:
+            record_of_mirror(EventKind.CAUGHT_UP, stream)
+        told["told_state"] = state
+    if told:
+        Stream.objects.filter(pk=stream.pk).update(**told)
+
+
+def _state(look: _Look) -> str:
+    if look.stream.state == Stream.State.BROKEN:
+        return "broken"
+    # Until it has caught up, a mirror that was behind still is.
+    limit = 1 if look.stream.told_state == "behind" else Watch.DEFAULT_SECONDS
+    is_running = look.stream.state == Stream.State.RUNNING
+    return "behind" if look.seconds > limit and is_running else ""
+
+
+def _alert(looks: Iterable[_Look], now: datetime.datetime) -> None:
+    """Raise what holds and is not raised yet, for each party by its own wish; clear what is over."""
+    seconds = {
+        (watch.agreement_id, watch.institution_id): watch.behind_seconds for watch in Watch.objects.all()
+    }
+    raised = {
+        (alert.stream_id, alert.institution_id, alert.kind): alert
+        for alert in Alert.objects.filter(cleared_at=None)
+    }
+    new, changed = [], []
+    for each in looks:
+        agreement = each.stream.agreement
+        for party in (agreement.manager, agreement.channel):
+            if not party.is_hosted:
+                continue
+            limit = seconds.get((agreement.pk, party.pk), Watch.DEFAULT_SECONDS)
+            for kind, count in each.counts(limit).items():
+                alert = raised.pop((each.stream.pk, party.pk, kind), None)
+                if alert is None:
+                    new.append(
+                        Alert(stream=each.stream, institution=party, kind=kind, count=count, raised_at=now)
+                    )
+                elif alert.count != count or alert.over_since is not None:
+                    alert.count, alert.over_since = count, None
+                    changed.append(alert)
+    for alert in raised.values():
+        if alert.over_since is None:
+            alert.over_since = now
+            changed.append(alert)
+        elif now - alert.over_since >= CLEARED_AFTER:
+            alert.cleared_at = now
+            changed.append(alert)
+    Alert.objects.bulk_create(new, ignore_conflicts=True)
+    Alert.objects.bulk_update(changed, ["count", "over_since", "cleared_at"])
+
+
+def open_alerts(institution: Institution) -> "QuerySet[Alert]":
+    """Return what an institution's administrators are alerted of now, without what they muted."""
+    muted = Watch.objects.filter(institution=institution, muted_until__gt=timezone.now())
+    return (
+        Alert.objects.filter(institution=institution, cleared_at=None)
+        .exclude(stream__agreement__in=muted.values("agreement"))
+        .select_related("stream__agreement", "stream__owner", "stream__receiver")
+    )
+
+
+def count_open(institution_id: uuid.UUID) -> int:
+    """Return how many mirrors an institution's administrators are alerted of now."""
+    muted = Watch.objects.filter(institution=institution_id, muted_until__gt=timezone.now())
+    return (
+        Alert.objects.filter(institution=institution_id, cleared_at=None)
+        .exclude(stream__agreement__in=muted.values("agreement"))
+        .values("stream")
+        .distinct()
+        .count()
+    )

@@ -1,0 +1,251 @@
+"""The pages of mirrors: who sees and does what, and how many questions they ask of the database."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from django_tenants.utils import tenant_context
+
+from federation.mirror import control
+from federation.models import AgreementEvent, ParkedRow, Proof, Stream, Watch
+from federation.monitor import proof
+from tests import factories
+from tests.federation.agreements import make
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "_send", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(control.dispatch, "hint", lambda *_args: None)
+
+
+def url(name: str, *args) -> str:
+    return reverse(f"federation:{name}", args=args, urlconf="config.urls")
+
+
+def person(institution, who="administrator"):
+    with tenant_context(institution):
+        return getattr(factories.cast(), who)
+
+
+def stream_of(agreement, owner) -> Stream:
+    return Stream.objects.get(agreement=agreement, owner=owner)
+
+
+def park(stream: Stream, **values) -> ParkedRow:
+    return ParkedRow.objects.create(
+        stream=stream, kind="clients.Client", key=stream.pk, reason="client_number_unique",
+        retry_at=timezone.now(), **values,
+    )  # fmt: skip
+
+
+def pages(stream: Stream) -> list[str]:
+    names = ("mirror_detail", "mirror_live", "mirror_charts", "mirror_parked")
+    return [url(name, stream.pk) for name in names]
+
+
+def posts(stream: Stream) -> list[tuple[str, dict]]:
+    row = park(stream)
+    return [
+        (url("mirror_prove", stream.pk), {}),
+        (url("mirror_prove", stream.pk), {"repair": "1"}),
+        (url("mirror_retry", stream.pk), {"row": row.pk}),
+        (url("mirror_retry", stream.pk), {}),
+        (url("mirror_skip", stream.pk), {"row": row.pk, "reason": "x"}),
+        (url("mirror_alerts", stream.pk, "threshold"), {"seconds": 5}),
+        (url("mirror_alerts", stream.pk, "mute"), {"hours": 1, "reason": "x"}),
+        (url("mirror_alerts", stream.pk, "unmute"), {}),
+    ]
+
+
+@pytest.mark.parametrize("party", ["aurora", "harbour"])
+def test_administrators_of_both_parties_see_both_directions(aurora, harbour, browse, party) -> None:
+    agreement = make.active(aurora, harbour)
+    institution = {"aurora": aurora, "harbour": harbour}[party]
+    client = browse(institution, person(institution))
+    text = client.get(url("mirrors")).content.decode()
+    assert "Aurora → Harbour" in text
+    assert "Harbour → Aurora" in text
+    for stream in agreement.streams.all():
+        for path in pages(stream):
+            assert client.get(path).status_code == 200, path
+
+
+def test_to_a_third_institution_a_mirror_does_not_exist(aurora, harbour, lakeside, browse) -> None:
+    agreement = make.active(aurora, harbour)
+    stream = stream_of(agreement, harbour)
+    client = browse(lakeside, person(lakeside))
+    for path in pages(stream):
+        assert client.get(path).status_code == 404, path
+    for path, data in posts(stream):
+        assert client.post(path, data).status_code == 404, path
+    assert b"Aurora" not in client.get(url("mirrors")).content
+    assert not Proof.objects.exists()
+    assert not Watch.objects.exists()
+    assert not ParkedRow.objects.filter(skipped_at__isnull=False).exists()
+
+
+@pytest.mark.parametrize("who", ["manager", "advisor", "operations", "stranger"])
+def test_mirrors_are_for_administrators_and_compliance(aurora, harbour, browse, who) -> None:
+    stream = stream_of(make.active(aurora, harbour), harbour)
+    client = browse(harbour, person(harbour, who))
+    for path in [url("mirrors"), *pages(stream)]:
+        assert client.get(path).status_code == 404, path
+
+
+def test_compliance_reads_mirrors_and_changes_nothing(aurora, harbour, browse) -> None:
+    stream = stream_of(make.active(aurora, harbour), harbour)
+    client = browse(harbour, person(harbour, "compliance"))
+    assert "Compare both sides" not in client.get(url("mirror_detail", stream.pk)).content.decode()
+    for path, data in posts(stream):
+        assert client.post(path, data).status_code == 404, path
+
+
+def test_a_parked_row_is_skipped_with_a_reason_that_both_read_and_tried_again(
+    aurora, harbour, browse
+) -> None:
+    agreement = make.active(aurora, harbour)
+    stream = stream_of(agreement, harbour)
+    row = park(stream)
+    client = browse(harbour, person(harbour))
+    refused = client.post(url("mirror_skip", stream.pk), {"row": row.pk, "reason": " "})
+    assert "Say why this row" in refused.content.decode()
+    client.post(url("mirror_skip", stream.pk), {"row": row.pk, "reason": "A double entry."})
+    row.refresh_from_db()
+    assert (row.skipped_by, row.skip_reason) == (harbour, "A double entry.")
+    other = browse(aurora, person(aurora))
+    assert "A double entry." in other.get(url("mirror_live", stream.pk)).content.decode()
+    assert (
+        "A double entry."
+        in other.get(url("timeline", agreement.pk) + f"?stream={stream.pk}").content.decode()
+    )
+    assert "A double entry." in other.get(url("mirror_parked", stream.pk) + "?_export=csv").content.decode()
+    other.post(url("mirror_retry", stream.pk), {"row": row.pk})
+    row.refresh_from_db()
+    assert row.skipped_at is None
+    assert row.retry_at <= timezone.now()
+
+
+def test_a_row_of_another_mirror_is_not_skipped_through_this_one(aurora, harbour, lakeside, browse) -> None:
+    stream = stream_of(make.active(aurora, harbour), harbour)
+    foreign = park(stream_of(make.active(aurora, lakeside), lakeside))
+    client = browse(harbour, person(harbour))
+    for row in (foreign.pk, "x", "9" * 30, ""):
+        answer = client.post(url("mirror_skip", stream.pk), {"row": row, "reason": "x"})
+        assert answer.status_code == 404
+    foreign.refresh_from_db()
+    assert foreign.skipped_at is None
+
+
+def test_a_proof_that_is_asked_for_is_seen_by_both(aurora, harbour, browse) -> None:
+    stream = stream_of(make.active(aurora, harbour), harbour)
+    client = browse(harbour, person(harbour))
+    client.post(url("mirror_prove", stream.pk))
+    asked = Proof.objects.get()
+    assert (asked.institution, asked.by_name) == (harbour, person(harbour).full_name)
+    other = browse(aurora, person(aurora)).get(url("mirror_live", stream.pk)).content.decode()
+    assert "Queued" in other
+    Proof.objects.update(
+        state="done", result="unequal", at=timezone.now(), finished_at=timezone.now(),
+        kinds=[{"kind": "clients.Client", "ours": 3, "theirs": 2, "is_equal": False, "missing": 1, "extra": 0,
+                "different": 0, "parked": 0}],
+    )  # fmt: skip
+    text = browse(aurora, person(aurora)).get(url("mirror_live", stream.pk)).content.decode()
+    assert "Not in step" in text
+    assert "Repair compares everything again" in text
+
+
+def test_nothing_is_repaired_while_everything_is_suspended(aurora, harbour, browse) -> None:
+    agreement = make.active(aurora, harbour)
+    stream = stream_of(agreement, harbour)
+    client = browse(harbour, person(harbour))
+    client.post(url("switch", agreement.pk, "everything", "suspend"))
+    answer = client.post(url("mirror_prove", stream.pk), {"repair": "1"}, follow=True)
+    assert answer.status_code in {200, 409}
+    assert "Resume it first" in answer.content.decode()
+    assert not Proof.objects.exists()
+
+
+def test_alerts_are_set_and_muted_with_a_reason(aurora, harbour, browse) -> None:
+    agreement = make.active(aurora, harbour)
+    stream = stream_of(agreement, harbour)
+    client = browse(harbour, person(harbour))
+    refused = client.post(url("mirror_alerts", stream.pk, "threshold"), {"seconds": 0}).content.decode()
+    assert "greater than or equal to 1" in refused
+    client.post(url("mirror_alerts", stream.pk, "threshold"), {"seconds": 5})
+    client.post(url("mirror_alerts", stream.pk, "mute"), {"hours": 8, "reason": ""})
+    assert Watch.objects.get().muted_until is None
+    client.post(url("mirror_alerts", stream.pk, "mute"), {"hours": 8, "reason": "Migration."})
+    wanted = Watch.objects.get()
+    assert (wanted.behind_seconds, wanted.institution, wanted.is_muted) == (5, harbour, True)
+    # It is this party's own affair.
+    assert (
+        "Migration."
+        not in browse(aurora, person(aurora)).get(url("mirror_detail", stream.pk)).content.decode()
+    )
+    client.post(url("mirror_alerts", stream.pk, "unmute"))
+    assert not Watch.objects.get().is_muted
+
+
+def test_an_alert_stands_on_the_first_page_and_beside_the_navigation(aurora, harbour, browse) -> None:
+    stream = stream_of(make.active(aurora, harbour), harbour)
+    stream.alerts.create(institution=harbour, kind="parked", count=3)
+    client = browse(harbour, person(harbour))
+    for path in (url("agreements"), url("mirrors"), url("mirror_detail", stream.pk)):
+        text = client.get(path).content.decode()
+        assert "3 rows are parked" in text, path
+        assert "nav-badge" in text, path
+    assert "nav-badge" not in browse(harbour, person(harbour, "advisor")).get("/my-day/").content.decode()
+    assert "rows are parked" not in browse(aurora, person(aurora)).get(url("agreements")).content.decode()
+
+
+def test_the_list_filters_sorts_exports_and_says_when_it_is_empty(aurora, harbour, borealis, browse) -> None:
+    client = browse(harbour, person(harbour))
+    assert "Nothing is mirrored" in client.get(url("mirrors")).content.decode()
+    make.active(aurora, harbour)
+    make.active(borealis, harbour)
+    text = client.get(url("mirrors") + "?q=boreal").content.decode()
+    assert "Borealis → Harbour" in text
+    assert "Aurora → Harbour" not in text
+    assert "Harbour → Aurora" not in client.get(url("mirrors") + "?direction=in").content.decode()
+    for sort in ("pending", "-oldest_age", "p95", "proof", "-last_applied_at", "state"):
+        assert client.get(url("mirrors") + f"?sort={sort}").status_code == 200, sort
+    assert client.get(url("mirrors") + "?_export=csv").content.decode().count("→") == 4
+    assert client.get(url("mirrors") + "?_export=xlsx").status_code == 200
+
+
+def test_the_pages_ask_a_fixed_number_of_questions(aurora, harbour, borealis, meadow, browse) -> None:
+    agreement = make.active(aurora, harbour)
+    client = browse(harbour, person(harbour))
+
+    def count(path: str) -> int:
+        client.get(path)
+        with CaptureQueriesContext(connection) as captured:
+            client.get(path)
+        return sum(not each["sql"].startswith("SET search_path") for each in captured)
+
+    one = count(url("mirrors"))
+    stream = stream_of(agreement, harbour)
+    detail = count(url("mirror_detail", stream.pk))
+    make.active(borealis, harbour)
+    make.active(meadow, harbour)
+    for _number in range(3):
+        AgreementEvent.objects.create(agreement=agreement, stream=stream, kind="filled")
+
+    assert count(url("mirrors")) == one <= 11
+    assert count(url("mirror_detail", stream.pk)) == detail <= 16
+    assert count(url("mirror_live", stream.pk)) <= 14
+
+
+def test_the_charts_have_every_window_and_their_data_as_tables(aurora, harbour, browse) -> None:
+    stream = stream_of(make.active(aurora, harbour), harbour)
+    client = browse(harbour, person(harbour))
+    assert "Nothing crossed in this time" in client.get(url("mirror_charts", stream.pk)).content.decode()
+    histogram = [0] * 24
+    histogram[4] = 7
+    stream.figures.create(at=timezone.now(), batches=2, rows=9, latencies=histogram)
+    for window in ("1h", "6h", "24h", "7d", "30d", "x"):
+        text = client.get(url("mirror_charts", stream.pk) + f"?window={window}").content.decode()
+        assert text.count("Show as a table") == 3, window
+        assert "≤ 8.0 ms" in text or "≤ 8.0" in text, window

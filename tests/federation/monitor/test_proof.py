@@ -1,0 +1,257 @@
+"""Both sides are proven equal, or what differs is counted; a repair mends it."""
+
+import pytest
+
+from federation.mirror import control
+from federation.mirror.batch import run_batch
+from federation.models import AgreementEvent, ParkedRow, Proof, Stream
+from federation.monitor import parked, proof
+from portfolios.models import Portfolio
+from tests import factories
+from tests.federation.mirror.everything import everything
+from tests.federation.mirror.world import World
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests bring proofs forward themselves."""
+    monkeypatch.setattr(proof, "_send", lambda *_args, **_kwargs: None)
+
+
+def proven(stream: Stream, **kwargs) -> Proof:
+    asked = proof.ask(stream, **kwargs)
+    for _turn in range(20):
+        proof.run(asked.pk)
+        asked.refresh_from_db()
+        if asked.is_over:
+            return asked
+    raise AssertionError(asked.state)
+
+
+def tamper(world: World, statement: str) -> None:
+    """Change received rows behind everybody's back."""
+    world.execute(
+        f"SET session_replication_role = replica; {statement}; SET session_replication_role = origin"
+    )
+
+
+def of(found: Proof, kind: str) -> dict:
+    return next(each for each in found.kinds if each["kind"] == kind)
+
+
+def test_p1_a_mirror_of_every_kind_is_proven_equal(world: World) -> None:
+    agreement = world.agree()
+    everything(world, agreement)
+    world.drain()
+
+    for stream in agreement.streams.all():
+        found = proven(stream)
+        assert (found.result, found.pending, found.state) == ("equal", 0, "done"), found.kinds
+        assert found.rows == sum(each["theirs"] for each in found.kinds) > 0
+        assert found.at is not None
+        assert found.done == found.total == len(found.kinds)
+
+
+def test_changes_that_wait_are_applied_before_it_is_proven(world: World) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+
+    found = proven(world.stream(agreement, "harbour"))
+
+    assert (found.result, found.pending) == ("equal", 0)
+    assert of(found, "clients.Mandate")["theirs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("UPDATE aurora.clients_client SET name = 'Somebody else' WHERE origin IS NOT NULL", "different"),
+        ("DELETE FROM aurora.clients_contactdetail WHERE origin IS NOT NULL", "missing"),
+        ("UPDATE harbour.clients_riskprofile SET id = gen_random_uuid()", "extra"),
+    ],
+)
+def test_a_row_that_was_tampered_with_is_found_and_a_repair_mends_it(
+    world: World, statement: str, what: str
+) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    if what == "extra":
+        # One profile more than the owner has.
+        world.execute("UPDATE harbour.clients_mandate SET risk_profile_id = NULL")
+        world.drain()
+    tamper(world, statement)
+    stream = world.stream(agreement, "harbour")
+
+    found = proven(stream)
+    assert found.result == "unequal"
+    assert sum(each[what] for each in found.kinds) == 1
+    mended = proven(stream, repairs=True)
+
+    assert mended.result == "equal", mended.kinds
+    world.assert_in_step(agreement)
+    kinds = list(AgreementEvent.objects.filter(stream=stream).order_by("at").values_list("kind", flat=True))
+    assert {"proven", "repair_asked"} <= set(kinds)
+    assert mandate.pk
+
+
+def test_a_change_between_snapshot_and_end_is_not_seen_by_the_proof(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    client = world.mandate(agreement).client
+    world.drain()
+    stream = world.stream(agreement, "harbour")
+    real, changed = proof._compare_kind, []
+
+    def slow(cursor, flow, share, keys):
+        if not changed:
+            changed.append(world.another_connection())
+            changed[0].execute("UPDATE harbour.clients_client SET name = 'New'")
+            changed[0].commit()
+            run_batch(stream.pk)
+        return real(cursor, flow, share, keys)
+
+    monkeypatch.setattr(proof, "_compare_kind", slow)
+    found = proven(stream)
+    changed[0].close()
+
+    assert found.result == "equal"
+    assert client is not None
+    with world.within("aurora"):
+        client.refresh_from_db()
+    assert client.name == "New"
+
+
+def test_what_still_waits_is_stated_where_nothing_may_cross(world: World) -> None:
+    agreement = world.agree()
+    world.suspend(agreement)
+    world.mandate(agreement)
+
+    found = proven(world.stream(agreement, "harbour"))
+
+    assert found.result == "undecided"
+    assert found.pending > 0
+
+
+def test_a_parked_row_is_no_drift(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    world.execute("ALTER TABLE harbour.portfolios_portfolio ADD CONSTRAINT poison CHECK (currency <> 'EUR')")
+    try:
+        world.portfolio(mandate)
+        world.drain()
+        found = proven(world.stream(agreement, "aurora"))
+    finally:
+        world.execute("ALTER TABLE harbour.portfolios_portfolio DROP CONSTRAINT poison")
+
+    assert found.result == "parked"
+    assert of(found, "portfolios.Portfolio") | {"parked": 1, "missing": 0} == of(
+        found, "portfolios.Portfolio"
+    )
+
+
+def test_a_partner_learns_no_count_of_what_is_outside_the_scope(world: World) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    world.mandate(None)
+    world.mandate(agreement, submitted=False)
+    world.drain()
+
+    found = proven(world.stream(agreement, "harbour"))
+
+    assert of(found, "clients.Mandate")["ours"] == of(found, "clients.Client")["ours"] == 1
+
+
+def test_one_proof_runs_at_a_time_and_a_forsaken_one_is_taken_up(world: World, monkeypatch) -> None:
+    stream = world.stream(world.agree(), "harbour")
+    first, second = proof.ask(stream), proof.ask(stream)
+    assert first == second
+    sent: list[object] = []
+    monkeypatch.setattr(proof, "_send", lambda pk, **_kwargs: sent.append(pk))
+    proof.take_up()
+    assert sent == []
+    Proof.objects.update(moved_at=stream.created_at - proof.FORSAKEN * 2)
+    proof.take_up()
+    assert sent == [first.pk]
+
+
+def test_every_night_each_stream_is_asked_for_once(world: World, monkeypatch) -> None:
+    agreement = world.agree()
+    assert proof.nightly() == proof.nightly() == 1
+    assert proof.nightly() == 0
+    for asked in Proof.objects.all():
+        proof.run(asked.pk)
+    assert set(Proof.objects.values_list("stream__owner__schema_name", "result")) == {
+        ("aurora", "equal"), ("harbour", "equal"),
+    }  # fmt: skip
+    assert AgreementEvent.objects.filter(agreement=agreement, kind="proven").count() == 2
+    Proof.objects.update(finished_at=stream_day(agreement))
+    assert proof.nightly() == 1
+    (again,) = Proof.objects.filter(finished_at=None)
+    proof.run(again.pk)
+    assert AgreementEvent.objects.filter(agreement=agreement, kind="proven").count() == 2
+
+
+def stream_day(agreement):
+    return agreement.created_at - proof.PROVEN_LATELY * 2
+
+
+def test_a_skipped_row_waits_for_its_next_change_and_a_repair_leaves_it(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    world.execute("ALTER TABLE harbour.portfolios_portfolio ADD CONSTRAINT poison CHECK (name <> 'Bad')")
+    try:
+        portfolio = world.portfolio(mandate)
+        with world.within("aurora"):
+            Portfolio.objects.update(name="Bad")
+        world.drain()
+        row = ParkedRow.objects.get()
+        with world.within("harbour"):
+            parked.skip(
+                row,
+                by=factories.cast().administrator,
+                institution=world.institution("harbour"),
+                reason="It is a test account.",
+            )
+        proven(world.stream(agreement, "aurora"), repairs=True)
+        row.refresh_from_db()
+        assert row.skipped_at is not None
+        assert row.skip_reason == "It is a test account."
+        assert AgreementEvent.objects.filter(kind="skipped", note__contains="test account").exists()
+    finally:
+        world.execute("ALTER TABLE harbour.portfolios_portfolio DROP CONSTRAINT poison")
+    world.drain()
+    assert ParkedRow.objects.count() == 1
+    with world.within("aurora"):
+        Portfolio.objects.filter(pk=portfolio.pk).update(name="Good")
+    world.drain()
+    assert not ParkedRow.objects.exists()
+    world.assert_in_step(agreement)
+
+
+def test_a_skip_ends_when_the_row_is_refused_again_after_a_change(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    world.execute("ALTER TABLE harbour.portfolios_portfolio ADD CONSTRAINT poison CHECK (currency <> 'EUR')")
+    try:
+        world.portfolio(mandate)
+        world.drain()
+        with world.within("aurora"):
+            by = factories.cast().administrator
+            parked.skip(
+                ParkedRow.objects.get(), by=by, institution=world.institution("aurora"), reason="Later."
+            )
+            Portfolio.objects.update(name="Other")
+        world.drain()
+        assert ParkedRow.objects.get().skipped_at is None
+    finally:
+        world.execute("ALTER TABLE harbour.portfolios_portfolio DROP CONSTRAINT poison")
+    with world.within("harbour"):
+        parked.retry(ParkedRow.objects.get(), by=factories.cast().administrator)
+    world.drain()
+    assert control.log_size(world.institution("aurora")) >= 0
+    world.assert_in_step(agreement)

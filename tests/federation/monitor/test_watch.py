@@ -1,0 +1,245 @@
+"""What timelines and administrators are told of mirrors: once, and that it is over."""
+
+import datetime
+
+import pytest
+from django.core import mail as outbox
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import User
+from federation.mirror.status import streams_of
+from federation.models import AgreementEvent, Alert, ParkedRow, Stream, Watch
+from federation.monitor import mail, proof, settings, watch
+from portfolios.models import Portfolio
+from tests import factories
+from tests.federation.mirror.world import World
+
+MINUTE = datetime.timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def _no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "_send", lambda *_args, **_kwargs: None)
+    outbox.outbox.clear()
+
+
+def age(world: World, schema: str, seconds: int) -> None:
+    """Have what waits in a log wait for that long already."""
+    world.execute(f"UPDATE {schema}.mirror_log SET at = now() - interval '{seconds} seconds'")
+
+
+def later(monkeypatch: pytest.MonkeyPatch, **by: int) -> None:
+    """Go on as if so much time had passed."""
+    now = timezone.now() + datetime.timedelta(**by)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+
+
+def told(kind: str) -> list[str]:
+    return [
+        event.data.get("stream", str(event.stream))
+        for event in AgreementEvent.objects.filter(kind=kind).select_related("stream")
+    ]
+
+
+def raised(kind: str) -> set[str]:
+    return {
+        alert.institution.schema_name or ""
+        for alert in Alert.objects.filter(kind=kind, cleared_at=None).select_related("institution")
+    }
+
+
+def poison(world: World, *, on: bool) -> None:
+    world.execute(
+        "ALTER TABLE harbour.portfolios_portfolio "
+        + ("ADD CONSTRAINT poison CHECK (name <> 'Bad')" if on else "DROP CONSTRAINT poison")
+    )
+
+
+def test_a_fill_is_told_once(world: World) -> None:
+    world.agree()
+    watch.look()
+    watch.look()
+
+    assert len(told("filled")) == 2
+    assert not Alert.objects.exists()
+
+
+def test_a_mirror_that_is_behind_is_raised_for_both_parties_and_cleared_when_it_stays_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    watch.look()
+    assert raised("behind") == set()
+    age(world, "harbour", 90)
+    watch.look()
+    watch.look()
+
+    assert raised("behind") == {"aurora", "harbour"}
+    assert Alert.objects.count() == 2
+    assert len(told("behind")) == 1
+    assert mail.deliver() == 2
+    assert mail.deliver() == 0
+    (to_aurora,) = [each for each in outbox.outbox if "Aurora" in each.body.splitlines()[0]]
+    assert "seconds behind" in to_aurora.body
+    assert "Ann Example" not in to_aurora.body
+    assert "http://aurora.localhost" in to_aurora.body
+
+    world.drain()
+    watch.look()
+    assert raised("behind") == {"aurora", "harbour"}
+    later(monkeypatch, minutes=3)
+    watch.look()
+    assert raised("behind") == set()
+    assert len(told("caught_up")) == 1
+    assert mail.deliver() == 2
+    assert "order again" in outbox.outbox[-1].subject
+    assert mail.deliver() == 0
+
+
+def test_it_is_reminded_of_once_a_day_and_not_while_muted(world: World, monkeypatch) -> None:
+    agreement = world.agree()
+    Stream.objects.filter(owner__schema_name="aurora").update(state="broken", problem="a reason")
+    watch.look()
+    assert raised("broken") == {"aurora", "harbour"}
+    assert mail.deliver() == 2
+    later(monkeypatch, hours=23)
+    assert mail.deliver() == 0
+    with world.within("harbour"):
+        settings.mute(
+            agreement,
+            by=factories.cast().administrator,
+            institution=world.institution("harbour"),
+            until=timezone.now() + datetime.timedelta(hours=3),
+            reason="We move house.",
+        )
+    later(monkeypatch, hours=2)
+    assert watch.count_open(world.institution("harbour").pk) == 0
+    assert watch.count_open(world.institution("aurora").pk) == 1
+    assert mail.deliver() == 1
+    later(monkeypatch, hours=2)
+    assert mail.deliver() == 1
+    assert len(told("broken")) == 1
+
+
+def test_each_party_sets_from_when_on_it_is_told(world: World) -> None:
+    agreement = world.agree()
+    with world.within("aurora"):
+        by = factories.cast().administrator
+        settings.set_threshold(agreement, by=by, institution=world.institution("aurora"), seconds=10)
+    world.mandate(agreement)
+    age(world, "harbour", 30)
+    watch.look()
+
+    assert raised("behind") == {"aurora"}
+    assert Watch.objects.get().changed_by_name == by.full_name
+
+
+def test_parked_rows_are_raised_until_they_cross_or_are_skipped_and_told_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    poison(world, on=True)
+    try:
+        world.portfolio(mandate)
+        with world.within("aurora"):
+            Portfolio.objects.update(name="Bad")
+        world.drain()
+        watch.look()
+        watch.look()
+        assert raised("parked") == {"aurora", "harbour"}
+        assert len(told("parked")) == 1
+        ParkedRow.objects.update(skipped_at=timezone.now())
+        watch.look()
+        later(monkeypatch, minutes=3)
+        watch.look()
+        assert raised("parked") == set()
+    finally:
+        poison(world, on=False)
+
+
+def test_drift_is_raised_by_an_unequal_proof_and_cleared_by_the_next_equal_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    world.drain()
+    stream = world.stream(agreement, "harbour")
+    world.execute(
+        "SET session_replication_role = replica; UPDATE aurora.clients_client SET name = 'X';"
+        " SET session_replication_role = origin"
+    )
+    proof.run(proof.ask(stream).pk)
+    watch.look()
+    assert raised("drifted") == {"aurora", "harbour"}
+    mended = proof.ask(stream, repairs=True)
+    while not mended.is_over:
+        proof.run(mended.pk)
+        mended.refresh_from_db()
+    watch.look()
+    later(monkeypatch, minutes=3)
+    watch.look()
+    assert raised("drifted") == set()
+
+
+def test_what_is_suspended_on_purpose_raises_nothing(world: World) -> None:
+    agreement = world.agree()
+    world.suspend(agreement)
+    world.mandate(agreement)
+    age(world, "harbour", 1000)
+    watch.look()
+
+    assert not Alert.objects.exists()
+    assert told("behind") == []
+
+
+def test_a_look_asks_no_more_for_three_agreements_than_whether_each_log_has_news(world: World) -> None:
+    def asked() -> int:
+        watch.look()
+        with CaptureQueriesContext(connection) as captured:
+            watch.look()
+        return sum(not each["sql"].startswith("SET search_path") for each in captured)
+
+    world.agree()
+    one = asked()
+    world.agree("borealis", "harbour")
+    world.agree("aurora", "lakeside")
+
+    assert one <= 16
+    assert asked() - one <= Stream.objects.count() - 2
+
+
+def test_the_state_of_three_mirrors_costs_as_many_queries_as_that_of_one(
+    world: World, django_assert_num_queries
+) -> None:
+    world.agree()
+    harbour = world.institution("harbour")
+    with CaptureQueriesContext(connection) as one:
+        assert len(streams_of(harbour)) == 2
+    world.agree("borealis", "harbour")
+    mandate = world.mandate(world.agree("aurora", "harbour"))
+    with django_assert_num_queries(len(one)):
+        found = streams_of(harbour)
+    assert len(found) == 6
+    assert sum(status.pending > 0 for status in found) == 3
+    assert mandate.pk
+
+
+def test_mail_speaks_the_language_of_each_person_and_names_nobody(world: World) -> None:
+    world.agree()
+    with world.within("harbour"):
+        User.objects.filter(email__startswith="administrator").update(language="de")
+    try:
+        Stream.objects.filter(owner__schema_name="aurora").update(state="broken", problem="x")
+        watch.look()
+        assert mail.deliver() == 2
+    finally:
+        with world.within("harbour"):
+            User.objects.filter(email__startswith="administrator").update(language="en")
+    for message in outbox.outbox:
+        assert message.to == ["administrator@example.test"]
+        assert "Administrator" not in message.body
