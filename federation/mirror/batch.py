@@ -260,7 +260,7 @@ def _apply(
 ) -> int:
     """Reconcile the keys; return the number of rows written."""
     stream, flow = batch.stream, batch.flow
-    plan = Plan(cursor, flow, keys, excluded=refused)
+    plan = Plan(cursor, flow, keys, excluded=refused, is_exact=careful)
     plan.build()
     keep_what_others_cover(cursor, flow, plan)
     writer = Writer(cursor, plan, careful=careful)

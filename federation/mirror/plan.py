@@ -1,7 +1,7 @@
 """What a batch has to do to each row, found by comparing both schemas under one snapshot."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,19 @@ from federation.mirror.keys import ANALYSE_FROM, WITH_BRANCHES, Keys
 from federation.scope import Flow, Kind, Share, branches, by_label, in_scope_order, kind_of
 
 INSERT, UPDATE, REPLACE, DELETE, FOREIGN = "insert", "update", "replace", "delete", "foreign"
+# An update after which the row names something else than before.
+RELINK = "relink"
+# Nothing to write, but what hangs off the row is looked at.
+SAME = "same"
+
+# So many keys tell whether most of a kind are new to the receiver.
+_SAMPLE = 100
+_WITH_RATES = {
+    "portfolios.Portfolio",
+    "portfolios.Holding",
+    "portfolios.Transaction",
+    "models_portfolio.ModelPortfolio",
+}
 # Stays for history, since rows of the receiver's own name it.
 RETIRE = "retire"
 
@@ -52,11 +65,31 @@ def path_fields(label: str) -> tuple[str, ...]:
     return tuple({kind.via or kind.root, *(step.field for step in steps if step.is_up)} - {""})
 
 
+@cache
+def named_columns(share: Share) -> tuple[str, ...]:
+    """Return the shared columns that name other rows, and the currency whose rates a receiver needs."""
+    named = [str(key.column) for key in share.foreign_keys]
+    if share.kind.label in _WITH_RATES and "currency" in share.fields:
+        named.append("currency")
+    return tuple(named)
+
+
 class Plan:
-    """The actions of one batch, in a temporary table; ``counts`` has them by kind."""
+    """The actions of one batch, in a temporary table; ``counts`` has them by kind.
+
+    Rows of a kind in ``direct`` that are not at the receiver are inserted without being planned: they
+    are those of the keys that are in scope and not there yet. That is so for many rows of which
+    nobody needs to know one by one; ``is_exact`` plans them all.
+    """
 
     def __init__(
-        self, cursor: Any, flow: Flow, keys: Keys, *, excluded: Iterable[tuple[str, Any]] = ()
+        self,
+        cursor: Any,
+        flow: Flow,
+        keys: Keys,
+        *,
+        excluded: Iterable[tuple[str, Any]] = (),
+        is_exact: bool = False,
     ) -> None:
         self._cursor = cursor
         self.flow = flow
@@ -64,7 +97,9 @@ class Plan:
         self.counts: dict[str, Counter[str]] = {}
         # The kinds with rows that something depends on and that came, went or moved.
         self.moved: set[str] = set()
-        self._excluded = tuple(excluded)
+        self.direct: set[str] = set()
+        self.excluded = tuple(excluded)
+        self._is_exact = is_exact
 
     def build(self) -> None:
         """Decide on every key, and on what is in or out of scope because of it."""
@@ -142,16 +177,19 @@ class Plan:
     def _classify(self, share: Share) -> bool:
         """Plan the rows of one kind; say whether others are in or out of scope because of them."""
         kind, flow = share.kind, self.flow
-        compared = [kind.column(name) for name in alternate_key(kind.label) if name in share.fields]
+        alternate = [kind.column(name) for name in alternate_key(kind.label) if name in share.fields]
         steps = [kind.column(name) for name in path_fields(kind.label) if name in share.fields]
+        differs = _differs([name for name in share.columns if name != "id"])
+        moved = self._moved(kind, steps)
+        is_direct = self._is_direct(kind)
+        if is_direct:
+            self.direct.add(kind.label)
         self._cursor.execute(
             sql.SQL(
                 """
                 WITH k AS (
                     SELECT id, bit_or(operations) AS operations FROM pg_temp.mirror_keys
                     WHERE kind = {kind} GROUP BY id
-                ), wanted AS MATERIALIZED (
-                    SELECT {columns} FROM k JOIN {source}.{table} t ON t.id = k.id WHERE {in_scope}
                 ), planned AS (
                     INSERT INTO pg_temp.mirror_plan (kind, id, action, moved)
                     SELECT {kind}, k.id,
@@ -160,31 +198,40 @@ class Plan:
                             WHEN d.id IS NULL THEN 'insert'
                             WHEN d.origin IS DISTINCT FROM {owner} THEN 'foreign'
                             WHEN {replaced} THEN 'replace'
+                            WHEN {relinked} THEN 'relink'
+                            WHEN {same} THEN 'same'
                             ELSE 'update'
                         END,
                         {moved}
                     FROM k
-                    LEFT JOIN wanted w ON w.id = k.id
-                    LEFT JOIN {target}.{table} d ON d.id = k.id
-                    WHERE w.id IS NOT NULL OR (d.origin = {owner} AND d.retired_at IS NULL)
-                    -- Ids are ordered by time, and indexes take ordered keys much faster.
-                    ORDER BY k.id
+                    {join} {target}.{table} d ON d.id = k.id
+                    LEFT JOIN (SELECT {columns} FROM {source}.{table} t WHERE {in_scope}) w ON w.id = k.id
+                    WHERE CASE
+                        WHEN w.id IS NULL THEN d.origin = {owner} AND d.retired_at IS NULL
+                        ELSE d.id IS NULL OR d.origin IS DISTINCT FROM {owner} OR d.retired_at IS NOT NULL
+                            OR {differs} OR {moved}
+                    END
                     RETURNING action, moved
                 )
                 SELECT action, count(*), bool_or(moved) FROM planned GROUP BY action
                 """
             ).format(
                 kind=sql.Literal(kind.label),
-                columns=sql.SQL(", ").join(
-                    sql.Identifier("t", name) for name in dict.fromkeys(["id", *compared, *steps])
-                ),
+                columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in share.columns),
                 source=flow.source,
                 target=flow.target,
                 table=sql.Identifier(kind.table),
                 in_scope=flow.in_scope(kind, "t"),
                 owner=sql.Literal(flow.owner.pk),
-                replaced=_differs(compared),
-                moved=self._moved(kind, steps),
+                join=sql.SQL("JOIN" if is_direct else "LEFT JOIN"),
+                replaced=_differs(alternate),
+                relinked=_differs(named_columns(share)),
+                differs=differs,
+                # Rows that nothing hangs off are here only because they differ.
+                same=sql.SQL("d.retired_at IS NULL AND NOT ({})").format(differs)
+                if branches(kind.label)
+                else sql.SQL("false"),
+                moved=moved,
             )
         )
         counts: Counter[str] = Counter()
@@ -195,10 +242,30 @@ class Plan:
         self.counts[kind.label] = counts
         if expands:
             self.moved.add(kind.label)
-        for label, key in self._excluded:
+        for label, key in self.excluded:
             if label == kind.label:
-                self.drop(label, [key], [INSERT, UPDATE, REPLACE])
+                self.drop(label, [key], [INSERT, UPDATE, RELINK, REPLACE])
         return expands
+
+    def _is_direct(self, kind: Kind) -> bool:
+        """Say whether inserts of a kind can go unplanned and most of the keys look as if they were inserts."""
+        if self._is_exact or branches(kind.label) or kind.is_announced or kind.wakes:
+            return False
+        if self.keys.count < ANALYSE_FROM:
+            return False
+        self._cursor.execute(
+            sql.SQL(
+                "SELECT count(*), count(d.id) FROM (SELECT id FROM pg_temp.mirror_keys WHERE kind = {} LIMIT {}) k"
+                " LEFT JOIN {}.{} d ON d.id = k.id"
+            ).format(
+                sql.Literal(kind.label),
+                sql.Literal(_SAMPLE),
+                self.flow.target,
+                sql.Identifier(kind.table),
+            )
+        )
+        looked_at, there = self._cursor.fetchone()
+        return bool(looked_at == _SAMPLE and there * 2 < looked_at)
 
     def _moved(self, kind: Kind, steps: list[str]) -> sql.Composable:
         """Return the expression for: what hangs off this row enters, leaves, or hangs elsewhere now."""
@@ -261,7 +328,7 @@ class Plan:
         )
 
 
-def _differs(columns: list[str]) -> sql.Composable:
+def _differs(columns: Sequence[str]) -> sql.Composable:
     """Return the condition under which the receiver's row differs in one of these columns."""
     if not columns:
         return sql.SQL("false")

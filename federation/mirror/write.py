@@ -11,17 +11,18 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from federation.mirror.failpoints import failpoint
-from federation.mirror.plan import DELETE, INSERT, REPLACE, RETIRE, UPDATE, Plan
+from federation.mirror.plan import DELETE, INSERT, RELINK, REPLACE, RETIRE, UPDATE, Plan, named_columns
 from federation.mirror.references import named
 from federation.scope import ALWAYS, Flow, Kind, Share, by_label, in_foreign_key_order, kind_of
 
-_CURRENCIES_OF = {
-    "portfolios.Portfolio": "currency",
-    "portfolios.Holding": "currency",
-    "portfolios.Transaction": "currency",
-    "models_portfolio.ModelPortfolio": "currency",
-}
 _SECURITY = "portfolios.Security"
+
+
+_UPDATE = (
+    "UPDATE {target}.{table} d SET {set}, retired_at = NULL"
+    " FROM pg_temp.mirror_plan p JOIN {source}.{table} s ON s.id = p.id"
+    " WHERE p.kind = {kind} AND p.action = {action}{only} AND d.id = p.id AND d.origin = {owner}"
+)
 
 
 class RowsRefused(Exception):
@@ -92,17 +93,25 @@ class Writer:
             self._delete(share)
         failpoint("mid_write")
         for share in shares:
-            if self.plan.actions(share.kind.label, UPDATE):
-                self._careful(share, [UPDATE], self._update)
+            self._update_rows(share)
         for share in shares:
-            if self.plan.actions(share.kind.label, INSERT, REPLACE):
-                self._careful(share, [INSERT, REPLACE], self._insert)
+            self._insert_rows(share)
 
     def write_only(self, share: Share) -> None:
         """Update and insert the rows of one kind."""
+        self._update_rows(share)
+        self._insert_rows(share)
+
+    def _update_rows(self, share: Share) -> None:
         if self.plan.actions(share.kind.label, UPDATE):
             self._careful(share, [UPDATE], self._update)
-        if self.plan.actions(share.kind.label, INSERT, REPLACE):
+        if self.plan.actions(share.kind.label, RELINK):
+            self._careful(share, [RELINK], self._relink)
+
+    def _insert_rows(self, share: Share) -> None:
+        if share.kind.label in self.plan.direct:
+            self._insert_unplanned(share)
+        elif self.plan.actions(share.kind.label, INSERT, REPLACE):
             self._careful(share, [INSERT, REPLACE], self._insert)
 
     def delete_only(self, labels: Iterable[str]) -> None:
@@ -186,39 +195,63 @@ class Writer:
     # Coming and changing
 
     def _update(self, share: Share, only: sql.Composable) -> None:
-        columns = [name for name in share.columns if name != "id"]
-        self._returning(
-            share,
-            "UPDATE {target}.{table} d SET {set}, retired_at = NULL"
-            " FROM pg_temp.mirror_plan p JOIN {source}.{table} s ON s.id = p.id"
-            " WHERE p.kind = {kind} AND p.action = 'update'{only} AND d.id = p.id AND d.origin = {owner}"
-            " AND (({theirs}) IS DISTINCT FROM ({ours}) OR d.retired_at IS NOT NULL)",
-            set=sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in columns),
-            theirs=sql.SQL(", ").join(sql.Identifier("d", name) for name in columns),
-            ours=sql.SQL(", ").join(sql.Identifier("s", name) for name in columns),
-            only=only,
-        )
+        """Update rows that name what they named before: there is nothing to note or prove."""
+        self._execute(_UPDATE, share.kind, **self._setting(share, UPDATE, only))
+        self.written.rows += self._cursor.rowcount
+
+    def _relink(self, share: Share, only: sql.Composable) -> None:
+        self._returning(share, _UPDATE, **self._setting(share, RELINK, only))
+
+    def _setting(self, share: Share, action: str, only: sql.Composable) -> dict[str, Any]:
+        names = [name for name in share.columns if name != "id"]
+        return {
+            "set": sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in names),
+            "action": sql.Literal(action),
+            "only": only,
+        }
 
     def _insert(self, share: Share, only: sql.Composable) -> None:
+        rows = (
+            "pg_temp.mirror_plan p JOIN {source}.{table} s ON s.id = p.id"
+            " WHERE p.kind = {kind} AND p.action IN ('insert', 'replace'){only}"
+        )
+        self._insert_from(share, rows, only=only)
+
+    def _insert_unplanned(self, share: Share) -> None:
+        """Insert those of the keys that are in scope and not there, but for those that were refused."""
+        refused = [key for label, key in self.plan.excluded if label == share.kind.label]
+        rows = (
+            "(SELECT DISTINCT id FROM pg_temp.mirror_keys WHERE kind = {kind}) p"
+            " JOIN {source}.{table} s ON s.id = p.id WHERE {in_scope}{but}"
+            " AND NOT EXISTS (SELECT 1 FROM {target}.{table} x WHERE x.id = s.id)"
+        )
+        self._insert_from(
+            share,
+            rows,
+            in_scope=self.flow.in_scope(share.kind, "s"),
+            but=sql.SQL(" AND s.id <> ALL({})").format(sql.Literal(refused)) if refused else sql.SQL(""),
+        )
+
+    def _insert_from(self, share: Share, rows: str, **parts: Any) -> None:
         unshared = _unshared(share)
         self._returning(
             share,
-            "INSERT INTO {target}.{table} AS d ({columns}, origin{more})"
-            " SELECT {values}, {owner}{defaults} FROM pg_temp.mirror_plan p JOIN {source}.{table} s ON s.id = p.id"
-            " WHERE p.kind = {kind} AND p.action IN ('insert', 'replace'){only}",
+            "INSERT INTO {target}.{table} AS d ({columns}, origin{more}) SELECT {values}, {owner}{defaults} FROM "
+            + rows
+            # Ids are ordered by time, and indexes take ordered keys much faster.
+            + " ORDER BY s.id",
             columns=sql.SQL(", ").join(map(sql.Identifier, share.columns)),
             values=sql.SQL(", ").join(sql.Identifier("s", name) for name in share.columns),
             more=sql.SQL("").join(sql.SQL(", ") + sql.Identifier(name) for name, _value in unshared),
             defaults=sql.SQL("").join(sql.SQL(", ") + value for _name, value in unshared),
-            only=only,
+            **parts,
         )
 
     def _returning(self, share: Share, statement: str, **parts: Any) -> None:
         """Run a statement and note what the rows it wrote name."""
         kind = share.kind
         noted = {key.column: key for key in share.foreign_keys}
-        currency = _CURRENCIES_OF.get(kind.label)
-        columns = [*noted, *([currency] if currency else [])]
+        columns = named_columns(share)
         # Each by a hash of its own: DISTINCT inside an aggregate would sort all the rows for each.
         aggregates = sql.SQL("").join(
             sql.SQL(
@@ -241,7 +274,7 @@ class Writer:
         for name, found in zip(columns, values, strict=True):
             if not found:
                 continue
-            if name == currency:
+            if name == "currency":
                 self.written.currencies |= set(found)
                 continue
             self.written.named.setdefault((kind.label, noted[name].name), set()).update(found)
@@ -335,8 +368,8 @@ class Writer:
             label, _, name = what.rpartition(".")
             kind = by_label()[label]
             self._execute(
-                "SELECT p.id FROM pg_temp.mirror_plan p JOIN {source}.{table} s ON s.id = p.id"
-                " WHERE p.kind = {kind} AND p.action IN ('insert', 'update', 'replace') AND s.{column} = ANY({keys})",
+                "SELECT DISTINCT k.id FROM pg_temp.mirror_keys k JOIN {source}.{table} s ON s.id = k.id"
+                " WHERE k.kind = {kind} AND s.{column} = ANY({keys})",
                 kind,
                 column=sql.Identifier(kind.column(name)),
                 keys=sql.Literal(keys),
