@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 import psycopg
-from django.db import DataError, Error, IntegrityError, connection, transaction
+from django.db import DataError, Error, IntegrityError, connection, models, transaction
 from django.utils import timezone
 from psycopg import sql
 
@@ -32,6 +32,13 @@ STATEMENT_TIMEOUT = "50s"
 LOCK_TIMEOUT = "5s"
 # An idle stream's cursor moves this often, so that the log can be trimmed.
 TICK = datetime.timedelta(seconds=30)
+
+# Keys need few statistics: how many there are, and of which kinds.
+_BEGIN = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
+    f" SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';"
+    " SET LOCAL default_statistics_target = 10"
+)
 
 # serialization failure, deadlock, lock not available, statement timeout, admin shutdown, crash, starting up
 _RETRIED = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"}
@@ -60,6 +67,8 @@ class _Batch:
     reverse: Flow
     snapshot: Snapshot
     identity: str
+    has_work: bool
+    has_parked: bool
 
 
 def run_batch(stream_id: uuid.UUID) -> Outcome:
@@ -108,14 +117,7 @@ def _attempt(
 ) -> Outcome:
     started = time.monotonic()
     with connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        cursor.execute(
-            sql.SQL(
-                # Keys need few statistics: how many there are, and of which kinds.
-                "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {};"
-                " SET LOCAL default_statistics_target = 10"
-            ).format(sql.Literal(STATEMENT_TIMEOUT), sql.Literal(LOCK_TIMEOUT))
-        )
+        cursor.execute(_BEGIN)
         failpoint("before_lease")
         leased = _lease(cursor, stream_id)
         if isinstance(leased, Outcome):
@@ -125,13 +127,15 @@ def _attempt(
         keys = Keys(cursor)
         problem = _position(cursor, leased)
         if problem is not None:
-            _save(stream, snapshot, started)
+            _save(cursor, stream, snapshot, started)
             return problem
         only_advice = roles.shares_only_models(leased.flow.version.private)
         become_the_mirror(cursor, only_advice=only_advice)
         keys.take_log(stream, leased.flow, Snapshot(stream.cursor or snapshot.text))
-        more = keys.take_work(stream)
-        keys.take_parked(stream)
+        more = leased.has_work or keys.has_left
+        more = more and keys.take_work(stream)
+        if leased.has_parked:
+            keys.take_parked(stream)
         roots, was_filling = 0, stream.state == Stream.State.FILLING
         if was_filling and not more:
             roots = fill.take_roots(cursor, stream, leased.flow, keys)
@@ -143,7 +147,7 @@ def _attempt(
                 cursor.execute("SET LOCAL enable_nestloop = off")
             rows = _apply(cursor, leased, keys, refused, careful=careful, announces=not roots)
             fill.adapt_chunk(stream, roots, keys.count)
-            more = more or _has_work(cursor, stream)
+            more = more or keys.has_left
         stop_being_the_mirror(cursor)
         failpoint("before_cursor")
         if (
@@ -159,7 +163,7 @@ def _attempt(
                 stream.last_applied_at = timezone.now()
             if keys.count:
                 figures.record(cursor, stream, keys.waited(), rows)
-            _save(stream, snapshot, started)
+            _save(cursor, stream, snapshot, started)
         if more:
             return Outcome.MORE
         return Outcome.DONE if keys.count else Outcome.IDLE
@@ -175,13 +179,16 @@ def _lease(cursor: Any, stream_id: uuid.UUID) -> "_Batch | Outcome":
         " (SELECT agreement_id FROM public.federation_stream WHERE id = %s) FOR SHARE",
         [stream_id],
     )
+    if cursor.fetchone() is None:
+        return Outcome.STOPPED
+    cursor.execute(_lease_statement(), [stream_id])
     row = cursor.fetchone()
     if row is None:
-        return Outcome.STOPPED
-    stream = Stream.objects.select_for_update(skip_locked=True).filter(pk=stream_id).first()
-    if stream is None:
         return Outcome.BUSY
-    agreement = Agreement.objects.select_related("manager", "channel", "version").get(pk=row[0])
+    snapshot, identity, has_work, has_parked, *values = row
+    names = _attnames(Stream)
+    stream = Stream.from_db("default", names, values[: len(names)])
+    agreement = Agreement.from_db("default", _attnames(Agreement), values[len(names) :])
     if not agreement.is_live or stream.state == Stream.State.ENDED:
         return Outcome.STOPPED
     side = Side.MANAGER if agreement.manager_id == stream.owner_id else Side.CHANNEL
@@ -189,8 +196,43 @@ def _lease(cursor: Any, stream_id: uuid.UUID) -> "_Batch | Outcome":
     flow = _flow(agreement, side)
     if (flow.owner.pk, flow.receiver.pk) != (stream.owner_id, stream.receiver_id):
         raise ValueError("the stream does not belong to the parties of its agreement")
-    snapshot, identity = _where_we_are(cursor, flow)
-    return _Batch(stream, flow, _flow(agreement, other), snapshot, identity)
+    return _Batch(stream, flow, _flow(agreement, other), Snapshot(snapshot), identity, has_work, has_parked)
+
+
+@cache
+def _attnames(model: type[models.Model]) -> tuple[str, ...]:
+    return tuple(field.attname for field in model._meta.concrete_fields)
+
+
+@cache
+def _lease_statement() -> sql.Composed:
+    """Return the query for a stream under lock with its agreement, what it finds, and where: all in one.
+
+    Where: the transaction's snapshot, and what identifies the cluster, the database and the two logs.
+    """
+    return sql.SQL(
+        """
+        SELECT pg_current_snapshot()::text,
+            concat_ws('.', (SELECT system_identifier FROM pg_control_system()),
+                (SELECT oid FROM pg_database WHERE datname = current_database()),
+                to_regclass(format('%%I.mirror_log', o.schema_name))::oid,
+                to_regclass(format('%%I.mirror_log', r.schema_name))::oid),
+            EXISTS (SELECT 1 FROM public.federation_streamwork w WHERE w.stream_id = s.id),
+            EXISTS (SELECT 1 FROM public.federation_parkedrow p WHERE p.stream_id = s.id),
+            {columns}
+        FROM public.federation_stream s
+        JOIN public.federation_agreement a ON a.id = s.agreement_id
+        JOIN public.federation_institution o ON o.id = s.owner_id
+        JOIN public.federation_institution r ON r.id = s.receiver_id
+        WHERE s.id = %s FOR UPDATE OF s SKIP LOCKED
+        """
+    ).format(
+        columns=sql.SQL(", ").join(
+            sql.Identifier(alias, str(field.column))
+            for alias, model in (("s", Stream), ("a", Agreement))
+            for field in model._meta.concrete_fields
+        )
+    )
 
 
 _FLOWS: dict[tuple[Any, ...], Flow] = {}
@@ -202,22 +244,9 @@ def _flow(agreement: Agreement, side: Side) -> Flow:
     if key not in _FLOWS:
         if len(_FLOWS) >= 1_000:
             _FLOWS.clear()
+        agreement = Agreement.objects.select_related("manager", "channel", "version").get(pk=agreement.pk)
         _FLOWS[key] = Flow.of(agreement, side)
     return _FLOWS[key]
-
-
-def _where_we_are(cursor: Any, flow: Flow) -> tuple[Snapshot, str]:
-    """Return this transaction's snapshot, and what identifies the cluster, database and log it is of."""
-    cursor.execute(
-        """
-        SELECT pg_current_snapshot()::text, (SELECT system_identifier FROM pg_control_system()),
-            (SELECT oid FROM pg_database WHERE datname = current_database()),
-            to_regclass(%s)::oid, to_regclass(%s)::oid
-        """,
-        [f'"{flow.owner.schema_name}".mirror_log', f'"{flow.receiver.schema_name}".mirror_log'],
-    )
-    snapshot, *parts = cursor.fetchone()
-    return Snapshot(snapshot), ".".join(str(part) for part in parts)
 
 
 def _position(cursor: Any, batch: _Batch) -> Outcome | None:
@@ -331,20 +360,23 @@ def _announce(cursor: Any, batch: _Batch, plan: Plan) -> None:
         )
 
 
-def _has_work(cursor: Any, stream: Stream) -> bool:
-    cursor.execute(
-        "SELECT EXISTS (SELECT 1 FROM public.federation_streamwork WHERE stream_id = %s)", [stream.pk]
-    )
-    return bool(cursor.fetchone()[0])
-
-
-def _save(stream: Stream, snapshot: Snapshot, started: float) -> None:
+def _save(cursor: Any, stream: Stream, snapshot: Snapshot, started: float) -> None:
     """Move the cursor and keep the figures; part of the batch's transaction."""
     if stream.cursor is not None:
         stream.cursor = snapshot.text
     stream.last_tick_at = timezone.now()
     stream.last_duration_ms = (time.monotonic() - started) * 1000
-    stream.save()
+    cursor.execute(_save_statement(), [getattr(stream, name) for name in (*_attnames(Stream), "pk")])
+
+
+@cache
+def _save_statement() -> sql.Composed:
+    return sql.SQL("UPDATE public.federation_stream SET {} WHERE id = %s").format(
+        sql.SQL(", ").join(
+            sql.SQL("{} = %s").format(sql.Identifier(str(field.column)))
+            for field in Stream._meta.concrete_fields
+        )
+    )
 
 
 def _break(stream_id: uuid.UUID, reason: str) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 from django.db import connection
 from psycopg import sql
@@ -32,13 +33,18 @@ CREATE TEMP TABLE IF NOT EXISTS mirror_plan (
 ) ON COMMIT DELETE ROWS;
 """
 
+_PREPARED: WeakSet[Any] = WeakSet()
+
 
 def prepare_connection() -> None:
-    """Give this connection its temporary tables; call it before the transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('pg_temp.mirror_plan') IS NOT NULL")
-        if not cursor.fetchone()[0]:
+    """Give this connection its temporary tables; before the transaction this costs nothing the next time."""
+    connection.ensure_connection()
+    if connection.connection not in _PREPARED:
+        with connection.cursor() as cursor:
             cursor.execute(as_its_role(_TEMPORARY))
+        # Inside a transaction they may go with it.
+        if not connection.in_atomic_block:
+            _PREPARED.add(connection.connection)
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,8 @@ class Keys:
         self._cursor = cursor
         self.count = 0
         self.kinds: set[str] = set()
+        # Something is left to the next batch, or may be.
+        self.has_left = False
         self.has_parked = False
         self._analysed = 0
         self._since: list[float] = []
@@ -89,22 +97,22 @@ class Keys:
         )
         self._cursor.execute(
             sql.SQL(
-                "SELECT coalesce(sum(cardinality(keys)), 0), array_agg(DISTINCT kind), array_agg({}) "
-            ).format(_AGE)
-            + where
+                """
+                WITH fresh AS MATERIALIZED (SELECT kind, operation, keys, at {where}),
+                counted AS (SELECT coalesce(sum(cardinality(keys)), 0) AS count FROM fresh),
+                taken AS (
+                    INSERT INTO pg_temp.mirror_keys (kind, id, operations)
+                    SELECT kind, unnest(keys), operation FROM fresh WHERE (SELECT count FROM counted) <= {room}
+                )
+                SELECT (SELECT count FROM counted), array_agg(DISTINCT kind), array_agg({age}) FROM fresh
+                """
+            ).format(where=where, room=sql.Literal(BATCH_KEYS), age=_AGE)
         )
         count, kinds, ages = self._cursor.fetchone()
-        if not count:
-            return
         if count <= BATCH_KEYS:
-            self._cursor.execute(
-                sql.SQL(
-                    "INSERT INTO pg_temp.mirror_keys (kind, id, operations) SELECT kind, unnest(keys), operation "
-                )
-                + where
-            )
-            self._took(count, kinds)
-            self._aged(ages)
+            if count:
+                self._took(count, kinds)
+                self._aged(ages)
             return
         self._cursor.execute(
             sql.SQL(
@@ -114,6 +122,7 @@ class Keys:
                 " generate_series(1, cardinality(keys), {slice}) first ORDER BY id, first"
             ).format(stream=sql.Literal(stream.pk), slice=sql.Literal(_SLICE), where=where)
         )
+        self.has_left = True
 
     def take_work(self, stream: Stream) -> bool:
         """Take up to a batch of what earlier ones left, deletions first and whole; say whether any is left."""

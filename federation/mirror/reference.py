@@ -26,9 +26,9 @@ def follow(cursor: Any, stream: Stream, plan: Plan, writer: Writer, keys: Keys) 
         written.currencies |= _currencies_of(cursor, flow, securities)
     currencies = _newly_shared(cursor, flow, "currency", written.currencies)
     if securities and _PRICE in flow.shares:
-        _queue(cursor, stream, flow, by_label()[_PRICE], "security_id", securities)
+        keys.has_left |= _queue(cursor, stream, flow, by_label()[_PRICE], "security_id", securities)
     if currencies and _RATE in flow.shares:
-        _queue(cursor, stream, flow, by_label()[_RATE], "currency", currencies)
+        keys.has_left |= _queue(cursor, stream, flow, by_label()[_RATE], "currency", currencies)
 
 
 def _newly_shared(cursor: Any, flow: Flow, what: str, values: set[Any]) -> list[Any]:
@@ -130,8 +130,8 @@ def _currencies_of(cursor: Any, flow: Flow, securities: list[Any]) -> set[str]:
     return {row[0] for row in cursor.fetchall()}
 
 
-def _queue(cursor: Any, stream: Stream, flow: Flow, kind: Kind, column: str, values: list[Any]) -> None:
-    """Leave what is known of newly shared securities or currencies to the next batches."""
+def _queue(cursor: Any, stream: Stream, flow: Flow, kind: Kind, column: str, values: list[Any]) -> bool:
+    """Leave what is known of newly shared securities or currencies to the next batches; say whether anything is."""
     cursor.execute(
         sql.SQL(
             "INSERT INTO public.federation_streamwork (stream_id, kind, operations, keys)"
@@ -147,3 +147,4 @@ def _queue(cursor: Any, stream: Stream, flow: Flow, kind: Kind, column: str, val
             in_scope=flow.in_scope(kind, "t"),
         )
     )
+    return bool(cursor.rowcount)
