@@ -18,6 +18,8 @@ from config import embedded
 from config.embedded.paths import PROJECT, Lock, make_private
 
 _TOOLS = {"__main__", "measure"}
+# What a benchmark needs of PostgreSQL besides its ordinary settings.
+_SETTINGS = {"mirror": {"wal_level": "logical"}}
 
 
 def names() -> list[str]:
@@ -37,7 +39,7 @@ def main(name: str) -> None:
     os.environ.pop("DATABASE_URL", None)
     os.environ.pop("REDIS_URL", None)
     os.environ["DATA_DIR"] = str(folder)
-    servers = embedded.ensure(folder)
+    servers = embedded.ensure(folder, settings=_SETTINGS.get(name))
     try:
         os.environ["DATABASE_URL"], os.environ["REDIS_URL"] = servers.database_url, servers.redis_url
         os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"

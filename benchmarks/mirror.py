@@ -6,25 +6,23 @@ the triggers of foreign keys. Everything is interleaved; figures are ratios of m
 """
 
 import datetime
-import os
-import subprocess
-import sys
+import statistics
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
 
-import psycopg
 from django.db import connection, transaction
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 from psycopg import sql
 
 from accounts.records import new_id
+from benchmarks._latency import bulk_load, latencies, processes
+from benchmarks._replication import Peer, peer
+from benchmarks._throughput import transactions_per_second
 from benchmarks.measure import Timing, percentile, print_table, print_timings
 from clients.models import Client, Mandate
-from config.embedded.paths import PROJECT
 from federation.mirror import capture, control, trimming
 from federation.mirror.batch import Outcome, run_batch
 from federation.models import Agreement, AgreementVersion, Institution, Side, Stream
@@ -40,21 +38,28 @@ KIND = by_label()["portfolios.Transaction"]
 def run() -> dict[str, float]:
     """Measure and print; return the figures."""
     bench = Bench()
-    timings = bench.copies()
-    print_timings(
-        {name: timing for name, timing in timings.items() if "update" not in name and "capture" not in name},
-        baseline="raw insert",
-    )
-    print_timings(
-        {name: timing for name, timing in timings.items() if "update" in name}, baseline="raw update"
-    )
-    print_timings(
-        {name: timing for name, timing in timings.items() if "capture" in name}, baseline="no capture"
-    )
-    latencies = bench.latencies()
-    p50, p99 = percentile(latencies, 50), percentile(latencies, 99)
+    with peer(bench.covered_rows()) as replication:
+        timings = bench.copies(replication)
+    for baseline, others in {
+        "raw insert": ("logical replication", "log insert", "first fill", "replay"),
+        "raw update": ("log update",),
+        "no capture": ("capture",),
+    }.items():
+        print_timings({name: timings[name] for name in (baseline, *others)}, baseline=baseline)
+    with processes():
+        alone = bench.latencies()
+        beside, loaded = bench.latencies_beside_a_load()
     print_table(
-        ["commit to visible", "p50 ms", "p99 ms", "worst ms"], [["through Celery", p50, p99, max(latencies)]]
+        ["commit to visible, through Celery", "p50 ms", "p99 ms", "worst ms"],
+        [
+            [name, percentile(each, 50), percentile(each, 99), max(each)]
+            for name, each in (("alone", alone), (f"beside a load of {loaded:,} rows", beside))
+        ],
+    )
+    without, with_capture = bench.throughput()
+    print_table(
+        ["small transactions", "per second"],
+        [["without capture", round(without)], ["with capture", round(with_capture)]],
     )
 
     def ratio(name: str, baseline: str) -> float:
@@ -66,8 +71,12 @@ def run() -> dict[str, float]:
         "log_update": ratio("log update", "raw update"),
         "capture": ratio("capture", "no capture"),
         "replay": ratio("replay", "raw insert"),
-        "visible_p50_ms": round(p50, 2),
-        "visible_p99_ms": round(p99, 2),
+        "logical_replication": ratio("log insert", "logical replication"),
+        "oltp_loss": round(1 - with_capture / without, 3),
+        "visible_p50_ms": round(percentile(alone, 50), 2),
+        "visible_p99_ms": round(percentile(alone, 99), 2),
+        "edit_during_bulk_ms": round(percentile(beside, 50), 2),
+        "edit_during_bulk_p99_ms": round(percentile(beside, 99), 2),
     }
 
 
@@ -76,12 +85,14 @@ class Bench:
 
     def __init__(self) -> None:
         self.manager, self.channel = self._institution("alpha"), self._institution("beta")
-        self.agreement = self._agreement()
+        self.agreement = self._agreement(self.manager, self.channel)
         self.stream = Stream.objects.get(agreement=self.agreement, owner=self.manager)
-        self.back = Stream.objects.get(agreement=self.agreement, owner=self.channel)
         self._drain()
-        self._records()
+        self._records(self.manager, self.channel, self.agreement, covered=COVERED, portfolios=PORTFOLIOS)
+        self._transactions()
         self._drain()
+        # The raw statements write what only the mirror may.
+        self._triggers("DISABLE", "beta")
         self.share = Flow.of(self.agreement, Side.MANAGER).shares[KIND.label]
         self._execute(
             "CREATE UNLOGGED TABLE public.bench_source AS SELECT * FROM alpha.portfolios_transaction"
@@ -95,19 +106,19 @@ class Bench:
         institution.save(verbosity=0)
         return institution
 
-    def _agreement(self) -> Agreement:
+    def _agreement(self, manager: Institution, channel: Institution) -> Agreement:
         agreement = Agreement.objects.create(
-            manager=self.manager,
-            channel=self.channel,
+            manager=manager,
+            channel=channel,
             name="Benchmark",
             preset=Agreement.Preset.CLOSED,
-            drafted_by=self.manager,
+            drafted_by=manager,
             state=Agreement.State.ACTIVE,
             started_at=timezone.now(),
         )
         preset = PRESETS[Agreement.Preset.CLOSED]
         version = AgreementVersion.objects.create(
-            agreement=agreement, number=1, division=dict(preset.division), proposed_by=self.manager
+            agreement=agreement, number=1, division=dict(preset.division), proposed_by=manager
         )
         with transaction.atomic():
             agreement.version = version
@@ -115,17 +126,25 @@ class Bench:
             control.agreement_changed(agreement)
         return agreement
 
-    def _records(self) -> None:
+    def _records(
+        self,
+        manager: Institution,
+        channel: Institution,
+        agreement: Agreement,
+        *,
+        covered: int,
+        portfolios: int,
+    ) -> None:
         today = datetime.date.today()  # noqa: DTZ011
-        with tenant_context(self.channel):
+        with tenant_context(channel):
             clients = Client.objects.bulk_create(
-                Client(number=f"C-{n}", name=f"Client {n}") for n in range(COVERED)
+                Client(number=f"C-{n}", name=f"Client {n}") for n in range(covered)
             )
             mandates = Mandate.objects.bulk_create(
                 Mandate(
                     number=f"M-{n}",
                     client=client,
-                    agreement=self.agreement.pk,
+                    agreement=agreement.pk,
                     status=Mandate.Status.SUBMITTED,
                     submission=1,
                     signed_on=today,
@@ -135,22 +154,28 @@ class Bench:
                 for n, client in enumerate(clients)
             )
         self._drain()
+        with tenant_context(manager):
+            Portfolio.objects.bulk_create(
+                Portfolio(
+                    number=f"P-{n}",
+                    name=f"Portfolio {n}",
+                    currency="EUR",
+                    opened_on=today,
+                    mandate_id=mandates[n].pk if n < covered else None,
+                )
+                for n in range(portfolios)
+            )
+        self._drain()
+
+    def _transactions(self) -> None:
+        today = datetime.date.today()  # noqa: DTZ011
         with tenant_context(self.manager):
             isins = [f"XX{n:010d}" for n in range(SECURITIES)]
             securities = Security.objects.bulk_create(
                 Security(id=security_id(isin), isin=isin, name=isin, asset_class="equity", currency="EUR")
                 for isin in isins
             )
-            portfolios = Portfolio.objects.bulk_create(
-                Portfolio(
-                    number=f"P-{n}",
-                    name=f"Portfolio {n}",
-                    currency="EUR",
-                    opened_on=today,
-                    mandate_id=mandates[n].pk if n < COVERED else None,
-                )
-                for n in range(PORTFOLIOS)
-            )
+            portfolios = list(Portfolio.objects.order_by("pk"))
         columns = [str(of.column) for of in KIND.model._meta.concrete_fields]
         rows = (
             {
@@ -185,7 +210,8 @@ class Bench:
                     copy.write_row([row.get(column) for column in columns])
 
     def _drain(self) -> None:
-        while outcomes := {run_batch(self.stream.pk), run_batch(self.back.pk)} - {Outcome.IDLE}:
+        streams = list(Stream.objects.values_list("pk", flat=True))
+        while outcomes := {run_batch(stream) for stream in streams} - {Outcome.IDLE}:
             if Outcome.BROKEN in outcomes:
                 raise RuntimeError("a stream is stopped by a problem")
 
@@ -196,11 +222,22 @@ class Bench:
 
     # Copies
 
-    def copies(self) -> dict[str, Timing]:
-        """Return the timings of the raw statements and of ours."""
+    def covered_rows(self) -> str:
+        """Return the query for the rows in scope, as they stand in the owner's schema."""
+        return (
+            "SELECT s.* FROM alpha.portfolios_transaction s JOIN alpha.portfolios_portfolio p"
+            " ON p.id = s.portfolio_id WHERE p.mandate_id IS NOT NULL ORDER BY s.id"
+        )
+
+    def copies(self, replication: Peer) -> dict[str, Timing]:
+        """Return the timings of the raw statements, of PostgreSQL's replication and of ours."""
         # Each leaves the receiver full, so that the next one starts from there.
-        subjects: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
+        subjects: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
             "raw insert": (self._empty, self._raw_insert),
+            "logical replication": (
+                replication.empty,
+                lambda: replication.replicate(COVERED * EACH),
+            ),
             "raw update": (self._edit, self._raw_update),
             "log insert": (self._empty_and_log, self._apply),
             "replay": (lambda: self._log(capture.ANYTHING), self._apply),
@@ -218,22 +255,16 @@ class Bench:
                     "VACUUM ANALYZE beta.portfolios_transaction",
                 )
                 started = time.perf_counter()
-                subject()
+                itself = subject()
+                elapsed = itself if isinstance(itself, float) else time.perf_counter() - started
                 if number:
-                    seconds[name].append(time.perf_counter() - started)
+                    seconds[name].append(elapsed)
                 self._check()
         return {name: Timing(tuple(each)) for name, each in seconds.items()}
 
-    @contextmanager
-    def _as_mirror(self) -> Iterator[None]:
-        with transaction.atomic():
-            self._execute("SET LOCAL session_replication_role = replica")
-            yield
-
     def _empty(self) -> None:
         self._forget_log()
-        with self._as_mirror():
-            self._execute("TRUNCATE beta.portfolios_transaction CASCADE")
+        self._execute("TRUNCATE beta.portfolios_transaction CASCADE")
 
     def _forget_log(self) -> None:
         while run_batch(self.stream.pk) != Outcome.IDLE:
@@ -291,51 +322,48 @@ class Bench:
     )
 
     def _raw_insert(self) -> None:
-        with self._as_mirror():
-            self._execute(
-                sql.SQL(
-                    "INSERT INTO beta.portfolios_transaction ({columns}, origin) SELECT {values}, {owner}"
-                    " FROM alpha.portfolios_transaction s" + self._JOINS
-                ).format(
-                    columns=sql.SQL(", ").join(map(sql.Identifier, self.share.columns)),
-                    values=sql.SQL(", ").join(sql.Identifier("s", name) for name in self.share.columns),
-                    owner=sql.Literal(self.manager.pk),
-                    partner=sql.Literal(self.channel.pk),
-                    agreement=sql.Literal(self.agreement.pk),
-                )
+        self._execute(
+            sql.SQL(
+                "INSERT INTO beta.portfolios_transaction ({columns}, origin) SELECT {values}, {owner}"
+                " FROM alpha.portfolios_transaction s" + self._JOINS
+            ).format(
+                columns=sql.SQL(", ").join(map(sql.Identifier, self.share.columns)),
+                values=sql.SQL(", ").join(sql.Identifier("s", name) for name in self.share.columns),
+                owner=sql.Literal(self.manager.pk),
+                partner=sql.Literal(self.channel.pk),
+                agreement=sql.Literal(self.agreement.pk),
             )
+        )
 
     def _raw_update(self) -> None:
         columns = [name for name in self.share.columns if name != "id"]
-        with self._as_mirror():
-            self._execute(
-                sql.SQL(
-                    "UPDATE beta.portfolios_transaction d SET {set} FROM alpha.portfolios_transaction s"
-                    + self._JOINS
-                    + " AND d.id = s.id"
-                ).format(
-                    set=sql.SQL(", ").join(
-                        sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in columns
-                    ),
-                    partner=sql.Literal(self.channel.pk),
-                    agreement=sql.Literal(self.agreement.pk),
-                )
+        self._execute(
+            sql.SQL(
+                "UPDATE beta.portfolios_transaction d SET {set} FROM alpha.portfolios_transaction s"
+                + self._JOINS
+                + " AND d.id = s.id"
+            ).format(
+                set=sql.SQL(", ").join(
+                    sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in columns
+                ),
+                partner=sql.Literal(self.channel.pk),
+                agreement=sql.Literal(self.agreement.pk),
             )
+        )
 
     # Capture
 
-    def _triggers(self, what: str) -> None:
+    def _triggers(self, what: str, schema: str = "alpha", table: str = "portfolios_transaction") -> None:
         self._execute(
             *(
-                f"ALTER TABLE alpha.portfolios_transaction {what} TRIGGER mirror_{operation}"
+                f"ALTER TABLE {schema}.{table} {what} TRIGGER mirror_{operation}"
                 for operation in ("insert", "update", "delete", "truncate")
             )
         )
 
     def _empty_the_source(self) -> None:
-        with self._as_mirror():
-            self._execute("TRUNCATE alpha.portfolios_transaction CASCADE")
         self._triggers("DISABLE")
+        self._execute("TRUNCATE alpha.portfolios_transaction CASCADE")
 
     def _empty_the_captured_source(self) -> None:
         self._empty_the_source()
@@ -344,72 +372,48 @@ class Bench:
     def _bulk_insert(self) -> None:
         self._execute("INSERT INTO alpha.portfolios_transaction SELECT * FROM public.bench_source")
 
-    # Latency
+    # Latency and throughput
 
     def latencies(self) -> list[float]:
-        """Return milliseconds from the commit of a single edit to its visibility, through Celery."""
+        """Return milliseconds from the commit of a single edit to its visibility."""
         self._triggers("ENABLE")
         self._drain()
+        return latencies("alpha", "beta", self._portfolios("alpha")[:EDITS])
+
+    def latencies_beside_a_load(self) -> tuple[list[float], int]:
+        """Return the same for another pair of institutions while this one loads rows, and how many it loaded."""
+        gamma, delta = self._institution("gamma"), self._institution("delta")
+        agreement = self._agreement(gamma, delta)
+        self._drain()
+        self._records(gamma, delta, agreement, covered=EDITS // 4, portfolios=EDITS // 4)
+        load = (
+            "INSERT INTO alpha.portfolios_transaction (id, created_at, portfolio_id, type, trade_date,"
+            " settlement_date, quantity, currency, gross_amount, fees, taxes, net_amount, exchange_rate,"
+            " counter_currency, text) SELECT gen_random_uuid(), now(), p.id, 'deposit', current_date,"
+            " current_date, 0, 'EUR', 100, 0, 0, 100, 1, '', 'Load' FROM alpha.portfolios_portfolio p,"
+            " generate_series(1, 20)"
+        )
+        ids = self._portfolios("gamma")
+        with bulk_load(load) as rows:
+            found = latencies("gamma", "delta", ids[:50] + ids, pause=0.05)
+        return found, sum(rows)
+
+    def _portfolios(self, schema: str) -> list[uuid.UUID]:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT id FROM alpha.portfolios_portfolio WHERE mandate_id IS NOT NULL ORDER BY id LIMIT %s",
-                [EDITS],
+                f"SELECT id FROM {schema}.portfolios_portfolio WHERE mandate_id IS NOT NULL ORDER BY id"
             )
-            ids = [row[0] for row in cursor.fetchall()]
-        commands = [
-            [
-                "-m",
-                "celery",
-                "-A",
-                "config",
-                "worker",
-                "-Q",
-                "mirror",
-                "-c",
-                "2",
-                "-l",
-                "warning",
-                "--without-gossip",
-                "--without-mingle",
-            ],
-            ["manage.py", "dispatch"],
-        ]
-        processes = [
-            subprocess.Popen(
-                [sys.executable, *command],
-                cwd=PROJECT,
-                env=os.environ,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            for command in commands
-        ]
-        try:
-            with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as watcher:
-                # The first ones meet processes that are still starting.
-                for key in ids[:40]:
-                    self._edit_and_watch(watcher, key)
-                return [self._edit_and_watch(watcher, key) for key in ids[40:]]
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait(30)
+            return [row[0] for row in cursor.fetchall()]
 
-    def _edit_and_watch(self, watcher: "psycopg.Connection", key: uuid.UUID) -> float:
-        name = uuid.uuid4().hex
-        self._execute(
-            sql.SQL("UPDATE alpha.portfolios_portfolio SET name = {} WHERE id = {}").format(
-                sql.Literal(name), sql.Literal(key)
-            )
-        )
-        started = time.perf_counter()
-        while True:
-            row = watcher.execute(
-                "SELECT name FROM beta.portfolios_portfolio WHERE id = %s", [key]
-            ).fetchone()
-            if row is not None and row[0] == name:
-                return (time.perf_counter() - started) * 1000
-            if time.perf_counter() - started > 30:
-                raise RuntimeError("an edit did not become visible")
-            time.sleep(0.0005)
+    def throughput(self) -> tuple[float, float]:
+        """Return small transactions a second without and with capture, as medians of interleaved runs."""
+        found: dict[str, list[float]] = {"DISABLE": [], "ENABLE": []}
+        for number in range(REPEATS + 1):
+            for what, rates in found.items():
+                for table in ("portfolios_transaction", "portfolios_portfolio"):
+                    self._triggers(what, table=table)
+                self._execute("TRUNCATE alpha.mirror_log", "VACUUM ANALYZE alpha.portfolios_portfolio")
+                rate = transactions_per_second()
+                if number:
+                    rates.append(rate)
+        return statistics.median(found["DISABLE"]), statistics.median(found["ENABLE"])
