@@ -114,7 +114,7 @@ def words(event: AgreementEvent) -> str:
     if event.data.get("result"):
         parts.append(str(Proof.Result(event.data["result"]).label))
     counts = {
-        "rows": _("Rows: %(count)s"),
+        "parked": _("Rows: %(count)s"),
         "roots": _("Records with all that belongs to them: %(count)s"),
         "seconds": _("Seconds: %(count)s"),
         "differing": _("Rows that differ: %(count)s"),

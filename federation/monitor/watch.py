@@ -101,7 +101,7 @@ def _tell(look: _Look, now: datetime.datetime) -> None:
         and look.last_parked_at is not None
         and (since is None or (look.last_parked_at > since and now - since > PARKED_TOGETHER))
     ):
-        record_of_mirror(EventKind.PARKED, stream, rows=look.parked)
+        record_of_mirror(EventKind.PARKED, stream, parked=look.parked)
         told["told_parked_at"] = now
     state = _state(look)
     if state != stream.told_state:
