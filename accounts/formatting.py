@@ -206,7 +206,7 @@ def icon(name: str, label: str = "", css: str = "") -> SafeString:
 _TONES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
         [
-            "active", "accepted", "approved", "done", "filled", "settled", "matched", "verified", "published", "ok",
+            "active", "accepted", "affirmed", "approved", "done", "filled", "settled", "matched", "verified", "published", "ok",
             "in_step", "equal", "released", "executed", "completed", "confirmed", "current", "valid", "clear", "passed",
         ],
         ("green", "circle-check"),

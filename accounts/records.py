@@ -10,6 +10,8 @@ from uuid_utils.compat import uuid7
 
 # A row has arrived from a partner: sent with the model as sender and the row's key. At least once.
 record_arrived = Signal()
+# The same for all rows of one kind that a delivery brings: sent with the model as sender and ``keys``.
+records_arrived = Signal()
 
 
 def new_id() -> uuid.UUID:

@@ -80,6 +80,7 @@ NAVIGATION: dict[str, list[Section]] = {
                 Item(_("Desk"), "trading:desk", "", "layout-grid"),
                 Item(_("Orders"), "trading:order_list", "", "arrows-exchange"),
                 Item(_("Settlements"), "trading:settlement_list", "", "checklist"),
+                Item(_("Affirmations"), "trading:affirmation_list", "", "circle-check"),
                 Item(_("Cash"), "portfolios:cash", "cash.match", "cash"),
                 Item(_("Instructions"), "clients:instruction_list", "", "send"),
             ],

@@ -5,6 +5,7 @@ from django.db.models import FilteredRelation, Q
 from accounts.models import User
 from accounts.records import RecordQuerySet
 from accounts.rights import CLIENT_ROLES, PORTFOLIO_ROLES, granted_ids, reach
+from clients.duties import Duty, performed_under
 from clients.models import Client
 
 
@@ -26,6 +27,17 @@ class PortfolioQuerySet(RecordQuerySet):
                 "model_assignments", condition=Q(model_assignments__valid_to__isnull=True)
             ),
         )
+
+    def performed_here(self, duty: Duty) -> "PortfolioQuerySet":
+        """Return the portfolios, own and received, for which this institution performs ``duty``."""
+        known = set(
+            self.order_by()
+            .exclude(mandate__agreement=None)
+            .values_list("mandate__agreement", flat=True)
+            .distinct()
+        )
+        alone = Q(origin__isnull=True, mandate__agreement__isnull=True)
+        return self.filter(alone | Q(mandate__agreement__in=performed_under(duty, known)))
 
 
 class PortfolioRecordQuerySet(RecordQuerySet):

@@ -72,8 +72,7 @@ def revalue_after(batch: ImportBatch, since: datetime.date) -> None:
     ids: list[uuid.UUID] | None = None
     if batch.kind == PRICES:
         ids = list(
-            Portfolio.objects.own()
-            .filter(transactions__security__prices__source=batch.source_id)
+            Portfolio.objects.filter(transactions__security__prices__source=batch.source_id)
             .order_by()
             .distinct()
             .values_list("pk", flat=True)

@@ -22,7 +22,7 @@ from portfolios.models import Account, BankEntry, Holding, Transaction
 from reporting.models import Report, ReportRelease
 from tests.factories import Cast
 from tests.trading import make
-from trading.models import Allocation, Settlement
+from trading.models import Affirmation, Allocation, Settlement
 
 Browse = Callable[..., Browser]
 DENIED = {302, 401, 403, 404, 405}
@@ -35,7 +35,7 @@ NAMES = {
     "clients": "client", "mandates": "mandate", "inbox": "mandate", "payout-accounts": "payout", "tasks": "task",
     "instructions": "instruction", "withdrawals": "instruction", "portfolios": "portfolio",
     "transactions": "transaction", "cash": "entry", "proposals": "proposal", "orders": "order",
-    "allocations": "allocation", "settlements": "settlement", "reports": "report", "releases": "release",
+    "allocations": "allocation", "affirmations": "affirmation", "settlements": "settlement", "reports": "report", "releases": "release",
     "jobs": "job", "holdings": "holding", "valuations": "portfolio", "accounts": "account",
 }  # fmt: skip
 # They are nobody's in particular, or of the institution as a whole.
@@ -113,6 +113,9 @@ def _records(cast: Cast) -> dict[str, Model]:
         "proposal": order.proposal,
         "order": order,
         "allocation": allocation,
+        "affirmation": Affirmation.objects.create(
+            allocation=allocation, portfolio=portfolio, state="affirmed", at=timezone.now()
+        ),
         "settlement": Settlement.objects.create(
             allocation=allocation, portfolio=portfolio, expected_date=day
         ),

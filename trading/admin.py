@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from trading.models import (
+    Affirmation,
     Allocation,
     Block,
     Execution,
@@ -96,5 +97,12 @@ class AllocationAdmin(ReadOnlyAdmin):
 @admin.register(Settlement)
 class SettlementAdmin(ReadOnlyAdmin):
     list_display = ("allocation", "portfolio", "state", "expected_date", "settled_on", "origin")
+    list_filter = ("state",)
+    list_select_related = ("allocation__order", "portfolio")
+
+
+@admin.register(Affirmation)
+class AffirmationAdmin(ReadOnlyAdmin):
+    list_display = ("allocation", "portfolio", "state", "reason", "at", "by_name", "origin")
     list_filter = ("state",)
     list_select_related = ("allocation__order", "portfolio")

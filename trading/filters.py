@@ -5,7 +5,7 @@ from django.db.models import Q, QuerySet
 from django.forms import DateInput, SearchInput
 from django.utils.translation import gettext_lazy as _
 
-from trading.models import Order, Proposal, Settlement, Side
+from trading.models import Allocation, Order, Proposal, Settlement, Side
 
 
 def _day(**kwargs: object) -> django_filters.DateFilter:
@@ -88,4 +88,36 @@ class SettlementFilter(django_filters.FilterSet):
             Q(portfolio__number__icontains=value)
             | Q(allocation__order__number__istartswith=value)
             | Q(allocation__order__security__name__icontains=value)
+        )
+
+
+class AffirmationFilter(django_filters.FilterSet):
+    """Narrow allocations between two parties down by words, answer and day."""
+
+    ANSWERS = (
+        ("waiting", _("Waiting")),
+        ("affirmed", _("Affirmed")),
+        ("rejected", _("Rejected")),
+        ("withdrawn", _("Withdrawn")),
+    )
+
+    q = django_filters.CharFilter(
+        label=_("Portfolio, order or security"), method="by_words", widget=SearchInput
+    )
+    state = django_filters.ChoiceFilter(label=_("Answer"), choices=ANSWERS, field_name="answer")
+    since = _day(label=_("Traded from"), field_name="trade_date", lookup_expr="gte")
+    until = _day(label=_("Traded to"), field_name="trade_date", lookup_expr="lte")
+
+    class Meta:
+        model = Allocation
+        fields: tuple[str, ...] = ()
+
+    def by_words(self, queryset: QuerySet[Allocation], name: str, value: str) -> QuerySet[Allocation]:
+        """Return the allocations whose portfolio, order or security contains the words."""
+        return queryset.filter(
+            Q(portfolio__number__icontains=value)
+            | Q(portfolio__mandate__client__name__icontains=value)
+            | Q(order__number__istartswith=value)
+            | Q(order__security__name__icontains=value)
+            | Q(order__security__isin__istartswith=value)
         )

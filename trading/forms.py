@@ -36,6 +36,16 @@ class ProposeForm(forms.Form):
         return self.cleaned_data["cash_wanted"] or Decimal(0)
 
 
+class CorrectForm(forms.Form):
+    """The terms of an allocation that was rejected; its quantity stays."""
+
+    price = forms.DecimalField(label=_("Price"), min_value=0, max_digits=24, decimal_places=10)
+    fees = forms.DecimalField(label=_("Fees"), min_value=0, max_digits=20, decimal_places=4)
+    settlement_date = forms.DateField(
+        label=_("Settlement date"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+
+
 class SendForm(forms.Form):
     """In how many parts the paper broker fills."""
 

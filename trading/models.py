@@ -1,4 +1,4 @@
-"""From a proposal to settled trades: orders, blocks, executions, allocations, settlement."""
+"""From a proposal to settled trades: orders, blocks, executions, allocations, affirmation, settlement."""
 
 from django.conf import settings
 from django.db import models
@@ -10,6 +10,7 @@ from accounts.records import Record
 from models_portfolio.models import ModelVersion
 from portfolios.models import Portfolio, Security
 from portfolios.querysets import PortfolioRecordQuerySet
+from trading.querysets import AllocationQuerySet
 
 
 class Side(models.TextChoices):
@@ -277,14 +278,60 @@ class Allocation(Record):
     execution = models.ForeignKey(
         Execution, null=True, blank=True, on_delete=models.PROTECT, related_name="allocations"
     )
+    # What the settling party rejected is withdrawn, and allocated anew where it can be corrected.
+    replaces = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaced_by"
+    )
+    withdrawn_at = models.DateTimeField(_("withdrawn"), null=True, blank=True)
+    withdrawal_note = models.CharField(_("why it was withdrawn"), max_length=200, blank=True)
 
-    objects = PortfolioRecordQuerySet.as_manager()
+    objects = AllocationQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
 
     def __str__(self) -> str:
         return f"{self.quantity} @ {self.price}"
+
+    @property
+    def answered(self) -> "Affirmation | None":
+        """Return the settling party's answer; None where there is none, or none is needed."""
+        answer: Affirmation | None = getattr(self, "affirmation", None)
+        return None if answer is None or answer.retired_at is not None else answer
+
+
+class Affirmation(Record):
+    """The settling party's answer to an allocation of whoever trades, where that is another party.
+
+    Only an affirmed allocation is booked and settled. An answer is final: a rejected allocation is
+    withdrawn by whoever trades, and allocated anew or not.
+    """
+
+    class State(models.TextChoices):
+        AFFIRMED = "affirmed", _("Affirmed")
+        REJECTED = "rejected", _("Rejected")
+
+    allocation = models.OneToOneField(Allocation, on_delete=models.PROTECT, related_name="affirmation")
+    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="affirmations")
+    state = models.CharField(_("answer"), max_length=10, choices=State)
+    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    at = models.DateTimeField(_("answered"))
+    by_name = models.CharField(_("answered by"), max_length=150, blank=True)
+
+    objects = PortfolioRecordQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(origin__isnull=False) | Q(state="affirmed") | ~Q(reason=""),
+                name="affirmation_rejection_has_reason",
+                violation_error_message=_("Say why you reject it, so that it can be put right."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_state_display()}: {self.allocation}"
 
 
 class Settlement(Record):

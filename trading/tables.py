@@ -1,8 +1,10 @@
 """Lists of proposals, orders and settlements."""
 
+import datetime
 from typing import Any
 
 import django_tables2 as tables
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -20,7 +22,9 @@ from accounts.columns import (
     QuantityColumn,
     StateColumn,
 )
-from trading.models import Order, Proposal, Settlement
+from accounts.formatting import state_badge
+from trading.filters import AffirmationFilter
+from trading.models import Allocation, Order, Proposal, Settlement
 
 
 class SelectColumn(tables.Column):
@@ -157,3 +161,76 @@ class SettlementTable(tables.Table):
         model = Settlement
         fields = ("expected_date", "state", "portfolio", "order")
         order_by = "expected_date"
+
+
+class ChooseToAffirm(SelectColumn):
+    """A box beside what waits for an answer from here."""
+
+    def render(self, value: Any, record: Any) -> str | SafeString:
+        if record.answer != "waiting" or record.origin is None:
+            return ""
+        return format_html(
+            '<input type="checkbox" class="form-check-input" name="choose" value="{}" form="bulk" aria-label="{}">',
+            value,
+            _("Choose %(what)s") % {"what": record.order.number},
+        )
+
+
+class AgeColumn(tables.Column):
+    """How many days ago something was traded."""
+
+    attrs = {"td": {"class": "figure"}, "th": {"class": "figure"}}
+
+    def render(self, value: datetime.date) -> int:
+        return (timezone.now().date() - value).days
+
+
+class AnswerColumn(StateColumn):
+    """The settling party's answer, and its reason."""
+
+    def render(self, value: Any, record: Any) -> SafeString:
+        badge = state_badge(
+            "pending" if value == "waiting" else value,
+            dict(AffirmationFilter.ANSWERS)[value],
+        )
+        answer = record.answered
+        note = record.withdrawal_note or (answer.reason if answer else "")
+        return format_html('{}<span class="line-reason">{}</span>', badge, note) if note else badge
+
+    def value(self, value: Any) -> str:
+        return str(dict(AffirmationFilter.ANSWERS)[value])
+
+
+class AffirmationTable(tables.Table):
+    """Allocations that one party trades and the other settles."""
+
+    select = ChooseToAffirm(states=(), what="order")
+    order = LinkColumn(
+        verbose_name=gettext_lazy("Order"), accessor="order__number", to="trading:allocation_detail"
+    )
+    answer = AnswerColumn(verbose_name=gettext_lazy("Answer"))
+    portfolio = LinkColumn(
+        verbose_name=gettext_lazy("Portfolio"),
+        accessor="portfolio__number",
+        to="portfolios:portfolio_detail",
+        key="portfolio_id",
+    )
+    client = tables.Column(
+        verbose_name=gettext_lazy("Client"), accessor="portfolio__mandate__client__name", default="—"
+    )
+    side = tables.Column(
+        verbose_name=gettext_lazy("Side"), accessor="order__get_side_display", orderable=False
+    )
+    security = tables.Column(verbose_name=gettext_lazy("Security"), accessor="order__security__name")
+    quantity = QuantityColumn(verbose_name=gettext_lazy("Quantity"))
+    price = PriceColumn(verbose_name=gettext_lazy("Price"))
+    net_amount = MoneyColumn(verbose_name=gettext_lazy("Net amount"), currency_field="currency")
+    trade_date = DateColumn(verbose_name=gettext_lazy("Traded"))
+    age = AgeColumn(verbose_name=gettext_lazy("Days ago"), accessor="trade_date", orderable=False)
+    settlement_date = DateColumn(verbose_name=gettext_lazy("Settles"))
+    origin = OriginColumn()
+
+    class Meta:
+        model = Allocation
+        fields = ("select", "order", "answer", "portfolio", "client", "side", "security", "quantity")
+        order_by = "-trade_date"

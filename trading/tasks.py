@@ -18,7 +18,7 @@ from trading.services.fills import OPEN_BLOCK, acknowledge, record_execution, re
 from trading.services.inputs import load_market
 from trading.services.orders import release_waiting
 from trading.services.proposing import Outcome, propose_each
-from trading.services.settlements import settle_due
+from trading.services.settlements import close_settled, settle_due
 
 PORTFOLIOS_AT_ONCE = 50
 _FORGOTTEN_AFTER = datetime.timedelta(minutes=2)
@@ -129,8 +129,9 @@ def resume_blocks() -> None:
 
 @shared_task
 def settle_due_settlements() -> None:
-    """Settle what is due today."""
+    """Settle what is due today, and close the orders that a partner has settled."""
     settle_due()
+    close_settled()
 
 
 @shared_task

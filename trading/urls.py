@@ -1,6 +1,6 @@
 from django.urls import URLPattern, URLResolver, path
 
-from trading.views import desk, orders, proposals
+from trading.views import affirmations, desk, orders, proposals
 
 app_name = "trading"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -19,6 +19,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/<uuid:pk>/", orders.order_detail, name="order_detail"),
     path("orders/<uuid:pk>/cancel/", orders.order_cancel, name="order_cancel"),
     path("desk/", desk.desk, name="desk"),
+    path("affirmations/", affirmations.AffirmationList.as_view(), name="affirmation_list"),
+    path("affirmations/affirm/", affirmations.affirm_chosen, name="affirm_chosen"),
+    path("allocations/<uuid:pk>/", affirmations.allocation_detail, name="allocation_detail"),
+    path("allocations/<uuid:pk>/answer/", affirmations.allocation_answer, name="allocation_answer"),
+    path("allocations/<uuid:pk>/correct/", affirmations.allocation_correct, name="allocation_correct"),
+    path("allocations/<uuid:pk>/withdraw/", affirmations.allocation_withdraw, name="allocation_withdraw"),
     path("settlements/", desk.SettlementList.as_view(), name="settlement_list"),
     path("settlements/<uuid:pk>/", desk.settlement_change, name="settlement_change"),
 ]

@@ -150,7 +150,7 @@ def record_outcome(
     *,
     instruction: ClientInstruction,
     outcome: str,
-    by: User,
+    by: User | None,
     note: str = "",
     amount: Decimal | None = None,
     currency: str = "",
@@ -186,12 +186,12 @@ def record_outcome(
         currency=(currency or instruction.currency or mandate.currency) if amount is not None else "",
         note=note.strip(),
         at=timezone.now(),
-        by_name=by.full_name,
+        by_name=by.full_name if by else "",
     )
     recorded.full_clean(exclude=["instruction"])
     recorded.save()
     instruction.forget_outcomes()
-    if instruction.kind in ClientInstruction.CLOSING:
+    if instruction.kind in ClientInstruction.CLOSING and by is not None:
         _follow_closing(mandate, outcome, by)
     instruction_answered.send(sender=ClientInstruction, instruction=instruction, outcome=recorded, by=by)
     audit(f"instruction.{outcome}", instruction, by=by)

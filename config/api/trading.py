@@ -1,10 +1,10 @@
-"""Orders, their allocations and settlements."""
+"""Orders, their allocations, affirmations and settlements."""
 
 import django_filters
 
 from config.api.base import Listed, RecordSerializer, SecurityName, shown
 from config.api.portfolios import OfPortfolio
-from trading.models import Allocation, Order, Settlement
+from trading.models import Affirmation, Allocation, Order, Settlement
 
 
 class OrderSerializer(RecordSerializer):
@@ -27,7 +27,7 @@ class AllocationSerializer(RecordSerializer):
         model = Allocation
         fields = read_only_fields = shown(
             "order portfolio quantity price currency gross_amount fees net_amount exchange_rate trade_date"
-            " settlement_date"
+            " settlement_date replaces withdrawn_at withdrawal_note"
         )
 
 
@@ -39,6 +39,14 @@ class SettlementSerializer(RecordSerializer):
         fields = read_only_fields = shown(
             "allocation portfolio state expected_date settled_on failure_reason"
         )
+
+
+class AffirmationSerializer(RecordSerializer):
+    """The settling party's answer to an allocation, where another party trades."""
+
+    class Meta:
+        model = Affirmation
+        fields = read_only_fields = shown("allocation portfolio state reason at by_name")
 
 
 class OrderFilter(OfPortfolio):
@@ -74,6 +82,17 @@ class SettlementFilter(OfPortfolio):
         fields = ("state",)
 
 
+class AffirmationFilter(OfPortfolio):
+    """Narrow answers to allocations down."""
+
+    allocation = django_filters.UUIDFilter(field_name="allocation_id")
+    order = django_filters.UUIDFilter(field_name="allocation__order_id")
+
+    class Meta:
+        model = Affirmation
+        fields = ("state",)
+
+
 class Orders(Listed):
     """Orders, own and received."""
 
@@ -90,6 +109,15 @@ class Allocations(Listed):
     serializer_class = AllocationSerializer
     filterset_class = AllocationFilter
     orderings = ("-trade_date", "id")
+
+
+class Affirmations(Listed):
+    """Answers of the settling party to allocations."""
+
+    queryset = Affirmation.objects.all()
+    serializer_class = AffirmationSerializer
+    filterset_class = AffirmationFilter
+    orderings = ("-at", "id")
 
 
 class Settlements(Listed):

@@ -18,6 +18,7 @@ for prefix, viewset in (
     ("valuations", portfolios.Valuations),
     ("orders", trading.Orders),
     ("allocations", trading.Allocations),
+    ("affirmations", trading.Affirmations),
     ("settlements", trading.Settlements),
     ("securities", reference.Securities),
     ("prices", reference.Prices),

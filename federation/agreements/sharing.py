@@ -26,7 +26,17 @@ MEANINGFUL = frozenset(
         "price_source_name",
         "problem",
     }
-    | {"failure_reason", "state_note", "amount", "content", "pdf", "value", "iban"}
+    | {
+        "failure_reason",
+        "state_note",
+        "amount",
+        "content",
+        "pdf",
+        "value",
+        "iban",
+        "reason",
+        "withdrawal_note",
+    }
 )
 
 

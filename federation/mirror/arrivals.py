@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_tenants.utils import tenant_context
 from kombu.exceptions import OperationalError as BrokerError
 
-from accounts.records import record_arrived
+from accounts.records import record_arrived, records_arrived
 from federation.models import Arrival, Institution, Stream
 
 _AT_ONCE = 500
@@ -40,8 +40,12 @@ def deliver(institution: Institution) -> int:
             .order_by("pk")[:_AT_ONCE]
         )
         with tenant_context(institution):
+            keys: dict[str, list[uuid.UUID]] = {}
             for arrival in found:
+                keys.setdefault(arrival.kind, []).append(arrival.key)
                 record_arrived.send(sender=apps.get_model(arrival.kind), key=arrival.key)
+            for kind, arrived in keys.items():
+                records_arrived.send(sender=apps.get_model(kind), keys=arrived)
         Arrival.objects.filter(pk__in=[arrival.pk for arrival in found]).update(handled_at=timezone.now())
     return len(found)
 

@@ -350,7 +350,9 @@ def _tell_the_way_back(cursor: Any, batch: _Batch, plan: Plan) -> None:
 def _announce(cursor: Any, batch: _Batch, plan: Plan) -> None:
     """Leave a durable note of new rows of the kinds that the receiver listens for."""
     labels = [
-        label for label in plan.counts if by_label()[label].is_announced and plan.actions(label, INSERT)
+        label
+        for label in plan.counts
+        if batch.flow.announces(by_label()[label]) and plan.actions(label, INSERT)
     ]
     if labels:
         cursor.execute(

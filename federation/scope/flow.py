@@ -81,6 +81,12 @@ class Flow:
         """Say whether the owner performs the function that rows of this kind belong to."""
         return kind.function is None or performer(self.version, kind.function) == self.side
 
+    def announces(self, kind: Kind) -> bool:
+        """Say whether the receiver wants to hear of new rows of this kind."""
+        return kind.is_announced or (
+            kind.heard_by is not None and performer(self.version, kind.heard_by) not in {None, self.side}
+        )
+
     def in_scope(self, kind: Kind, alias: str) -> sql.Composed:
         """Return the condition under which the owner's row ``alias`` of this kind is shared."""
         known = self._conditions.get((kind.label, alias))

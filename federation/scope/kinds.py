@@ -23,7 +23,8 @@ class Kind:
     to a root. ``rows`` is a condition on an own row ``{t}`` in the owner's schema ``{s}``; ``shared`` are
     the fields that may leave and ``kept`` those that never do. ``personal`` fields are blanked on what
     stays for history. ``wakes`` is the foreign key to a row whose condition asks for rows of this kind.
-    ``is_announced`` says that the receiver wants to hear of new rows. ``function`` is None for
+    ``is_announced`` says that the receiver wants to hear of new rows, ``heard_by`` that it does where it
+    performs that function. ``function`` is None for
     reference data, which follows the rows that name it.
     """
 
@@ -38,6 +39,7 @@ class Kind:
     rows: str = ""
     wakes: str = ""
     is_announced: bool = False
+    heard_by: Function | None = None
 
     @cached_property
     def model(self) -> type[models.Model]:

@@ -65,7 +65,7 @@ NEEDS: tuple[Need, ...] = (
     Need(
         TRADING,
         SETTLEMENT,
-        "trading.Settlement",
+        "trading.Affirmation trading.Settlement",
         gettext_lazy("has to know which of its trades are affirmed and settled"),
     ),
     Need(

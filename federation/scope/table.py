@@ -211,7 +211,7 @@ KINDS: tuple[Kind, ...] = (
         Function.TRADING,
         via="portfolio",
         shared="order portfolio quantity price currency gross_amount fees net_amount exchange_rate trade_date"
-        " settlement_date",
+        " settlement_date replaces withdrawn_at withdrawal_note",
         kept="execution",
     ),
     # Settlement.
@@ -228,6 +228,12 @@ KINDS: tuple[Kind, ...] = (
         shared="allocation portfolio state expected_date settled_on failure_reason",
     ),
     Kind(
+        "trading.Affirmation",
+        Function.SETTLEMENT,
+        via="portfolio",
+        shared="allocation portfolio state reason at by_name",
+    ),
+    Kind(
         "portfolios.Transaction",
         Function.SETTLEMENT,
         via="portfolio",
@@ -235,6 +241,8 @@ KINDS: tuple[Kind, ...] = (
         " net_amount exchange_rate counter_currency counter_amount ratio reverses original_date original_cost original_cost_portfolio"
         " reference text",
         personal="text",
+        # Whoever manages values what somebody else has booked.
+        heard_by=Function.MANAGEMENT,
     ),
     Kind(
         "portfolios.Holding",

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from accounts import formatting
 from accounts.errors import DomainError
 from accounts.models import User, audit
-from clients.duties import Duty, require
+from clients.duties import Duty, performs, require
 from clients.models import ClientInstruction, InstructionOutcome
 from clients.numbers import same_reference
 from clients.services import record_outcome
@@ -23,6 +23,7 @@ from portfolios.services.holdings import open_instructions
 from portfolios.services.imports.files import UnreadableFile, read_table, read_text
 from portfolios.services.imports.values import RowError, Unreadable, read_date, read_number
 from portfolios.services.ledger import book
+from portfolios.services.opening import account_number
 
 Kind = ClientInstruction.Kind
 Outcome = InstructionOutcome.Outcome
@@ -50,8 +51,8 @@ class Suggestion:
 
 
 def expected(user: User, kind: str) -> QuerySet[ClientInstruction]:
-    """Return the open deposits or withdrawals of own portfolios that a person may see, the oldest first."""
-    portfolios = Portfolio.objects.visible_to(user).own()
+    """Return the open deposits or withdrawals of portfolios kept here that a person may see, the oldest first."""
+    portfolios = Portfolio.objects.visible_to(user).performed_here(Duty.SETTLEMENT)
     return (
         open_instructions(kind)
         .filter(mandate__portfolio__in=portfolios.values("pk"))
@@ -230,7 +231,8 @@ def match_cash(
     entry.account = _cash_account(portfolio, entry.currency)
     entry.state, entry.matched_by_name, entry.matched_at = State.MATCHED, by.full_name, timezone.now()
     entry.save()
-    if instruction is not None:
+    # Where another party manages, it answers the instruction once it has received the booking.
+    if instruction is not None and performs(Duty.MANAGEMENT, instruction.mandate):
         record_outcome(
             instruction=instruction,
             outcome=Outcome.IN_PROGRESS if more_to_come else Outcome.DONE,
@@ -273,7 +275,7 @@ def _cash_account(portfolio: Portfolio, currency: str) -> Account:
         portfolio=portfolio,
         kind=Account.Kind.CASH,
         currency=currency,
-        defaults={"number": f"{portfolio.number}-{currency}"},
+        defaults={"number": account_number(portfolio, currency)},
     )
     return account
 
@@ -340,6 +342,7 @@ def pay_withdrawal(
         ],
         by=by,
     )
-    record_outcome(instruction=instruction, outcome=Outcome.DONE, amount=amount, currency=currency, by=by)
+    if performs(Duty.MANAGEMENT, instruction.mandate):
+        record_outcome(instruction=instruction, outcome=Outcome.DONE, amount=amount, currency=currency, by=by)
     audit("pay_withdrawal", paid, by=by, instruction=str(instruction.pk))
     return paid

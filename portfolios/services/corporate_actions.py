@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
 from accounts.models import User
+from clients.duties import Duty
 from portfolios.calculations.ledger import derive_positions
 from portfolios.models import CorporateAction, Portfolio, Security, Transaction
 from portfolios.services.entries import load_entries
@@ -124,8 +125,13 @@ def book_split(
 def _held_before(
     security: Security, ex_date: datetime.date, portfolios: Iterable[Portfolio] | None
 ) -> list[tuple[Portfolio, Decimal]]:
-    """Return the own portfolios that held the security on the evening before, and how much."""
-    wanted = Portfolio.objects.own().current().filter(transactions__security=security).distinct()
+    """Return the portfolios kept here that held the security on the evening before, and how much."""
+    wanted = (
+        Portfolio.objects.current()
+        .filter(transactions__security=security)
+        .performed_here(Duty.SETTLEMENT)
+        .distinct()
+    )
     if portfolios is not None:
         wanted = wanted.filter(pk__in=[portfolio.pk for portfolio in portfolios])
     wanted = wanted.exclude(

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
+from clients.duties import Duty
 from clients.models import ClientInstruction
 from clients.querysets import InstructionQuerySet
 from portfolios.calculations.cash import CashDeductions, CashPosition, cash_positions
@@ -27,6 +28,7 @@ from portfolios.calculations.valuation import (
     cross_rate,
     value_portfolio,
 )
+from portfolios.duties import performed
 from portfolios.models import Holding, Portfolio, Security
 from portfolios.services.entries import as_settled, load_entries
 from portfolios.services.market import STALE_AFTER_DAYS, ClosingPrice, prices_as_of, rates_as_of
@@ -41,13 +43,14 @@ _OWN_FIELDS = (
 
 @transaction.atomic
 def refresh_holdings(*, portfolio_ids: Collection[uuid.UUID]) -> int:
-    """Bring the holdings of own portfolios in line with their ledgers; return how many rows changed."""
-    portfolios = list(
-        Portfolio.objects.own()
-        .current()
+    """Bring holdings in line with the ledgers that are kept here; return how many rows changed."""
+    portfolios = performed(
+        Duty.SETTLEMENT,
+        Portfolio.objects.current()
         .filter(pk__in=list(portfolio_ids))
         .select_for_update(of=("self",))
-        .order_by("pk")
+        .select_related("mandate")
+        .order_by("pk"),
     )
     derived = derive_holdings(portfolios, timezone.now().date())
     stored: dict[uuid.UUID, dict[tuple[uuid.UUID | None, str], Holding]] = defaultdict(dict)

@@ -15,6 +15,7 @@ from accounts.models import AuditEntry, User
 from clients.duties import Duty, require
 from portfolios.calculations.entries import EntryType, LedgerError, LedgerErrorCode, signed_net_amount
 from portfolios.calculations.ledger import derive_positions
+from portfolios.duties import performs_for
 from portfolios.models import Portfolio, Security, Transaction
 from portfolios.services.entries import load_entries
 from portfolios.services.market import rate_between
@@ -33,7 +34,7 @@ def book(*, entries: Iterable[Transaction], by: User | None, refreshing: bool = 
 
     Signs and amounts have to be as ``Transaction`` says. An ``exchange_rate`` left at 1 for a
     foreign currency is filled in from the day's rate. Entries may be back-dated. Raises
-    DomainError, and books nothing, for a received portfolio, an entry that does not add up, or a
+    DomainError, and books nothing, where a partner keeps the ledger, an entry that does not add up, or a
     sale of more than is held on its day. ``refreshing=False`` leaves holdings and valuations to a
     later ``refresh`` of the same portfolios.
     """
@@ -117,7 +118,8 @@ def _lock(ids: set[uuid.UUID]) -> dict[uuid.UUID, Portfolio]:
         .order_by("pk")
     }
     for portfolio in found.values():
-        if portfolio.is_received or portfolio.retired_at is not None:
+        is_ours = performs_for(Duty.SETTLEMENT, portfolio) or not portfolio.is_received
+        if portfolio.retired_at is not None or not is_ours:
             raise DomainError(
                 "received_portfolio",
                 _("Your partner keeps the ledger of portfolio %(number)s. Send an instruction instead.")

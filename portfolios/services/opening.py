@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
 from accounts.models import Unit, User, audit
-from clients.duties import Duty, require
+from clients.duties import Duty, performs, require
 from clients.models import Mandate
 from portfolios.models import Account, Portfolio
 from portfolios.services.refreshing import refresh
@@ -29,7 +29,7 @@ def open_portfolio(
     opened_on: datetime.date | None = None,
     minimum_cash_weight: Decimal = Decimal("0.01"),
 ) -> Portfolio:
-    """Open the portfolio of a mandate with a cash and a custody account; return the one there is already.
+    """Open the portfolio of a mandate with its accounts; return the one there is already.
 
     Raises DomainError where a partner manages under this mandate.
     """
@@ -48,14 +48,31 @@ def open_portfolio(
         manager_name=by.full_name if by else "",
         unit=unit,
     )
-    for kind, suffix in ((Account.Kind.CASH, portfolio.currency), (Account.Kind.CUSTODY, "S")):
-        Account.objects.create(
-            portfolio=portfolio, kind=kind, number=f"{portfolio.number}-{suffix}", currency=portfolio.currency
-        )
+    if performs(Duty.SETTLEMENT, mandate):
+        open_accounts(portfolio)
     audit("open_portfolio", portfolio, by=by, mandate=str(mandate.pk))
     refresh(portfolio_ids=[portfolio.pk])
     portfolio_opened.send(sender=Portfolio, portfolio=portfolio, by=by)
     return portfolio
+
+
+def open_accounts(portfolio: Portfolio) -> None:
+    """Open a cash and a custody account, where this institution keeps the portfolio's ledger."""
+    for kind, suffix in ((Account.Kind.CASH, portfolio.currency), (Account.Kind.CUSTODY, "S")):
+        Account.objects.create(
+            portfolio=portfolio,
+            kind=kind,
+            number=account_number(portfolio, suffix),
+            currency=portfolio.currency,
+        )
+
+
+def account_number(portfolio: Portfolio, suffix: str) -> str:
+    """Return a free number; two partners may have given portfolios the same one."""
+    number = f"{portfolio.number}-{suffix}"
+    if portfolio.is_received and Account.objects.own().filter(number=number).exists():
+        return f"{number}-{portfolio.pk.hex[-6:]}"
+    return number
 
 
 @transaction.atomic

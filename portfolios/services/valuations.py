@@ -13,9 +13,11 @@ from django.db.models import Max
 from django.utils import timezone
 
 from accounts.records import new_id
+from clients.duties import Duty
 from portfolios.calculations.daily import DailyValues, Opening, scaled, value_days
 from portfolios.calculations.entries import Entry, external_flows, standing_entries
 from portfolios.calculations.timeline import Timeline, follow
+from portfolios.duties import performed
 from portfolios.models import Portfolio, Valuation
 from portfolios.services.entries import load_entries
 from portfolios.services.holdings import refresh_holdings
@@ -53,18 +55,22 @@ def value_portfolios(
     from_date: datetime.date | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ValuationRun:
-    """Value own portfolios on every weekday up to the last day with prices, and on days with entries.
+    """Value the portfolios managed here on every weekday up to the last day with prices, and on days with entries.
 
     Each goes on from its last valued day, or from ``from_date`` where something before it changed
     (``datetime.date.min``: from the opening). A price is carried forward; one older than five
     business days is flagged, a missing one makes the day's value null with its reason. Rows that
-    would not change are not written. Holdings are derived with them. ``progress`` is told
+    would not change are not written. Holdings are derived with them where the ledger is kept here,
+    whoever manages. ``progress`` is told
     how many portfolios are done, of how many.
     """
-    wanted = Portfolio.objects.own().current().order_by("pk")
+    wanted = Portfolio.objects.current().select_related("mandate").only("origin", "mandate__agreement")
     if portfolio_ids is not None:
         wanted = wanted.filter(pk__in=list(portfolio_ids))
-    ids = list(wanted.values_list("pk", flat=True))
+    found = list(wanted.order_by("pk"))
+    managed = {each.pk for each in performed(Duty.MANAGEMENT, found)}
+    kept = {each.pk for each in performed(Duty.SETTLEMENT, found)}
+    ids = [each.pk for each in found if each.pk in managed | kept]
     today = timezone.now().date()
     last_day = last_price_day(today)
     written = 0
@@ -72,8 +78,9 @@ def value_portfolios(
         batch = ids[start : start + PORTFOLIOS_AT_ONCE]
         with transaction.atomic():
             refresh_holdings(portfolio_ids=batch)
-            written += _value_batch(batch, from_date, today, last_day)
-            portfolios_valued.send(sender=Valuation, portfolio_ids=batch)
+            valued = [pk for pk in batch if pk in managed]
+            written += _value_batch(valued, from_date, today, last_day)
+            portfolios_valued.send(sender=Valuation, portfolio_ids=valued)
         if progress is not None:
             progress(start + len(batch), len(ids))
     return ValuationRun(portfolios=len(ids), days_written=written)
@@ -343,10 +350,9 @@ def _escaped(text: str) -> str:
 
 
 def portfolios_holding(security_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
-    """Return the own portfolios whose ledger names any of the securities."""
+    """Return the portfolios managed or kept here whose ledger names any of the securities."""
     return list(
-        Portfolio.objects.own()
-        .current()
+        Portfolio.objects.current()
         .filter(pk__in=Portfolio.objects.filter(transactions__security__in=list(security_ids)).values("pk"))
         .values_list("pk", flat=True)
     )

@@ -16,6 +16,7 @@ from accounts.lists import ListView
 from accounts.models import Role, User
 from accounts.rights import can
 from accounts.views_base import signed_in
+from clients.duties import Duty
 from clients.models import ClientInstruction
 from portfolios.filters import BankEntryFilter
 from portfolios.forms import BankEntryForm, BankFileForm
@@ -153,7 +154,10 @@ def _portfolio(request: HttpRequest) -> Portfolio | None:
         return None
     assert isinstance(request.user, User)
     found: Portfolio | None = (
-        Portfolio.objects.visible_to(request.user).own().filter(number__iexact=number, closed_on=None).first()
+        Portfolio.objects.visible_to(request.user)
+        .performed_here(Duty.SETTLEMENT)
+        .filter(number__iexact=number, closed_on=None)
+        .first()
     )
     if found is None:
         raise DomainError(

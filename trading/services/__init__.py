@@ -1,5 +1,6 @@
 """From proposals to settled trades."""
 
+from trading.services.affirmations import affirm, affirm_one, correct, reject_allocation, withdraw
 from trading.services.fills import record_execution
 from trading.services.orders import cancel, release_waiting, send
 from trading.services.proposals import approve, discard, edit, reject, submit
@@ -7,8 +8,11 @@ from trading.services.proposing import propose, propose_each
 from trading.services.settlements import record_failure, retry, settle, settle_due
 
 __all__ = [
+    "affirm",
+    "affirm_one",
     "approve",
     "cancel",
+    "correct",
     "discard",
     "edit",
     "propose",
@@ -16,10 +20,12 @@ __all__ = [
     "record_execution",
     "record_failure",
     "reject",
+    "reject_allocation",
     "release_waiting",
     "retry",
     "send",
     "settle",
     "settle_due",
     "submit",
+    "withdraw",
 ]

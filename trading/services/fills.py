@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from accounts.errors import DomainError
 from clients.duties import Duty, performs
 from models_portfolio.effective import today
-from portfolios.models import Listing, Portfolio, Security, Transaction
-from portfolios.services import book, refresh_holdings
+from portfolios.models import Listing, Security
+from portfolios.services import refresh_holdings
 from portfolios.services.market import rate_between
 from trading.calculations.allocation import (
     BlockMember,
@@ -22,7 +22,8 @@ from trading.calculations.allocation import (
     average_price,
 )
 from trading.calculations.settlement import settlement_date
-from trading.models import Allocation, Block, Execution, Order, Settlement, Side
+from trading.models import Allocation, Block, Execution, Order, Side
+from trading.services.booking import settle_and_book
 from trading.services.policy import fee_of, gross_of, minor_units, rounded
 
 OPEN_BLOCK = (Block.State.SENT, Block.State.NEW, Block.State.PARTIALLY_FILLED)
@@ -94,7 +95,9 @@ def record_execution(*, block_id: uuid.UUID, quantity: Decimal, price: Decimal, 
     )
     block.save(update_fields=["filled_quantity", "state"])
     _follow(orders, allocations)
-    _settle_and_book(allocations, block.security)
+    settle_and_book(
+        [each for each in allocations if performs(Duty.SETTLEMENT, each.portfolio.mandate)], by=None
+    )
     return execution
 
 
@@ -168,8 +171,8 @@ def _follow(orders: list[Order], allocations: list[Allocation]) -> None:
     """Bring the orders' filled quantity, average price and state in line with their fills."""
     fills: dict[uuid.UUID, list[Fill]] = defaultdict(list)
     new = {allocation.order_id: allocation.quantity for allocation in allocations}
-    for order_id, quantity, price in Allocation.objects.filter(order__in=list(new)).values_list(
-        "order", "quantity", "price"
+    for order_id, quantity, price in (
+        Allocation.objects.live().filter(order__in=list(new)).values_list("order", "quantity", "price")
     ):
         fills[order_id].append(Fill(quantity=quantity, price=price))
     for order in orders:
@@ -181,56 +184,3 @@ def _follow(orders: list[Order], allocations: list[Allocation]) -> None:
         order.state = Order.State.FILLED if is_filled else Order.State.PARTIALLY_FILLED
         order.closed_at = timezone.now() if is_filled else None
         order.save(update_fields=["filled_quantity", "average_price", "state", "closed_at"])
-
-
-def _settle_and_book(allocations: list[Allocation], security: Security) -> None:
-    """Expect settlement and book the trades of those portfolios that this institution settles for.
-
-    The ledger carries the contractual settlement date; whether and when delivery happened is the
-    settlement's own state, which settled cash and positions follow.
-    """
-    ours = [a for a in allocations if performs(Duty.SETTLEMENT, a.portfolio.mandate)]
-    Settlement.objects.bulk_create(
-        Settlement(allocation=a, portfolio=a.portfolio, expected_date=a.settlement_date) for a in ours
-    )
-    book(entries=[entry for a in ours for entry in _entries(a, security)], by=None)
-
-
-def _entries(allocation: Allocation, security: Security) -> list[Transaction]:
-    """Return the trade, and the currency exchange that pays for it or changes its proceeds."""
-    portfolio: Portfolio = allocation.portfolio
-    is_buy = allocation.net_amount < 0
-    trade = Transaction(
-        portfolio=portfolio,
-        type=Transaction.Type.BUY if is_buy else Transaction.Type.SELL,
-        trade_date=allocation.trade_date,
-        settlement_date=allocation.settlement_date,
-        security=security,
-        quantity=allocation.quantity if is_buy else -allocation.quantity,
-        price=allocation.price,
-        currency=allocation.currency,
-        gross_amount=allocation.gross_amount,
-        fees=allocation.fees,
-        net_amount=allocation.net_amount,
-        exchange_rate=allocation.exchange_rate,
-        reference=allocation.pk,
-        text=allocation.order.number,
-    )
-    if allocation.currency == portfolio.currency:
-        return [trade]
-    # Cash is kept in the portfolio's currency: the foreign amount comes and goes the same day.
-    exchange = Transaction(
-        portfolio=portfolio,
-        type=Transaction.Type.CURRENCY_EXCHANGE,
-        trade_date=allocation.trade_date,
-        settlement_date=allocation.settlement_date,
-        currency=allocation.currency,
-        gross_amount=abs(allocation.net_amount),
-        net_amount=-allocation.net_amount,
-        exchange_rate=allocation.exchange_rate,
-        counter_currency=portfolio.currency,
-        counter_amount=rounded(allocation.net_amount * allocation.exchange_rate, portfolio.currency),
-        reference=allocation.pk,
-        text=allocation.order.number,
-    )
-    return [exchange, trade] if is_buy else [trade, exchange]

@@ -8,17 +8,18 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.errors import DomainError
 from accounts.models import User, audit
-from clients.duties import Duty, require
+from clients.duties import Duty, performs, require
 from models_portfolio.calculations.weights import CASH, ZERO, Key
 from models_portfolio.effective import ModelBook, today
 from models_portfolio.models import ModelAssignment
 from portfolios.models import Portfolio
 from trading.calculations.proposal import ProposedLine, Rebalance, RebalanceInputs
 from trading.calculations.rebalance import rebalance
-from trading.models import Proposal, ProposalLine
+from trading.models import Allocation, Proposal, ProposalLine
 from trading.services.inputs import Stored, gather, read
 
 State = Proposal.State
@@ -85,6 +86,7 @@ def _make(
     )
     require_managed(portfolio)
     _require_no_open(portfolio)
+    _require_booked(portfolio)
     inputs = read(stored)
     if not inputs.targets and stored["mode"] in (Proposal.Mode.TO_TARGET, Proposal.Mode.INVEST_CASH):
         raise DomainError(
@@ -135,6 +137,23 @@ def _require_no_open(portfolio: Portfolio) -> None:
         % {"number": portfolio.number, "state": open_one.get_state_display().lower()},
         data={"proposal": str(open_one.pk)},
     )
+
+
+def _require_booked(portfolio: Portfolio) -> None:
+    """Refuse while fills are not in the holdings yet: another party settles and has not affirmed them."""
+    waiting = Allocation.objects.unbooked().filter(portfolio=portfolio).count()
+    if waiting and not performs(Duty.SETTLEMENT, portfolio.mandate):
+        raise DomainError(
+            "not_affirmed",
+            ngettext(
+                "%(n)d fill of %(number)s is not affirmed by your partner, so the holdings lack it. Propose again "
+                "once it is affirmed, or put right what was rejected.",
+                "%(n)d fills of %(number)s are not affirmed by your partner, so the holdings lack them. Propose "
+                "again once they are affirmed, or put right what was rejected.",
+                waiting,
+            )
+            % {"n": waiting, "number": portfolio.number},
+        )
 
 
 def _missing_words(result: Rebalance, stored: Stored) -> str:

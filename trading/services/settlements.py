@@ -36,6 +36,23 @@ def settle_due(*, day: datetime.date | None = None) -> int:
 
 
 @transaction.atomic
+def close_settled() -> int:
+    """Close own filled orders whose parts another party has settled; return how many were looked at."""
+    orders = (
+        Order.objects.own()
+        .filter(
+            state=Order.State.FILLED,
+            allocations__settlement__origin__isnull=False,
+            allocations__settlement__state=State.SETTLED,
+        )
+        .distinct()
+    )
+    for order in orders:
+        _follow(order)
+    return len(orders)
+
+
+@transaction.atomic
 def settle(*, settlement: Settlement, by: User) -> Settlement:
     """Confirm that delivery and payment happened today."""
     settlement = _locked(settlement, State.PENDING, State.FAILED)
@@ -95,7 +112,9 @@ def _follow(order: Order) -> None:
     """Close an order that is filled once all its parts are settled."""
     if order.is_received or order.state != Order.State.FILLED:
         return
-    parts = order.allocations.count()
-    settled = Settlement.objects.filter(allocation__order=order, state=State.SETTLED).count()
+    parts = order.allocations.live().count()
+    settled = Settlement.objects.filter(
+        allocation__order=order, allocation__withdrawn_at=None, state=State.SETTLED
+    ).count()
     if parts and parts == settled:
         Order.objects.filter(pk=order.pk, state=Order.State.FILLED).update(state=Order.State.SETTLED)

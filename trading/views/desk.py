@@ -16,13 +16,13 @@ from accounts.lists import ListView
 from accounts.models import Role, User
 from accounts.rights import can
 from accounts.views_base import PersonRequest, signed_in
-from clients.duties import Duty, performs
+from clients.duties import Duty
 from clients.models import ClientInstruction
 from models_portfolio.effective import today
 from portfolios.models import BankEntry, Portfolio
 from portfolios.services.holdings import open_instructions
 from trading.filters import SettlementFilter
-from trading.models import Block, Order, Settlement
+from trading.models import Allocation, Block, Order, Settlement
 from trading.services import record_failure, retry, settle
 from trading.services.fills import OPEN_BLOCK
 from trading.tables import SettlementTable
@@ -40,10 +40,11 @@ def desk(request: PersonRequest) -> HttpResponse:
 
 def _desk_context(user: User) -> dict[str, Any]:
     day = today()
-    own = Portfolio.objects.visible_to(user).own().values("pk")
+    visible = Portfolio.objects.visible_to(user)
+    own, kept = visible.own().values("pk"), visible.performed_here(Duty.SETTLEMENT).values("pk")
     settlements = (
         Settlement.objects.own()
-        .filter(portfolio__in=own)
+        .filter(portfolio__in=kept)
         .select_related("portfolio", "allocation__order__security")
     )
     failed = settlements.filter(state=Settlement.State.FAILED).order_by("expected_date")
@@ -59,13 +60,13 @@ def _desk_context(user: User) -> dict[str, Any]:
     )
     waiting = Order.objects.own().filter(portfolio__in=own, state__in=["approved", "waiting"])
     arrived = BankEntry.objects.filter(state=BankEntry.State.UNMATCHED).select_related("portfolio")
-    expected = [
-        each
-        for each in open_instructions(ClientInstruction.Kind.DEPOSIT)
-        .filter(mandate__portfolio__in=own)
-        .select_related("mandate__client", "mandate__portfolio")[: ROWS * 3]
-        if performs(Duty.SETTLEMENT, each.mandate)
-    ]
+    expected = (
+        open_instructions(ClientInstruction.Kind.DEPOSIT)
+        .filter(mandate__portfolio__in=kept)
+        .select_related("mandate__client", "mandate__portfolio")
+    )
+    to_affirm = Allocation.objects.to_affirm(user).select_related("portfolio", "order__security")
+    rejected = Allocation.objects.rejected(user).select_related("portfolio", "order__security", "affirmation")
     instructions = (
         ClientInstruction.objects.visible_to(user)
         .filter(status=ClientInstruction.Status.SENT, mandate__portfolio__in=own)
@@ -89,7 +90,11 @@ def _desk_context(user: User) -> dict[str, Any]:
         "arrived": arrived.order_by("value_date")[:ROWS],
         "arrived_count": arrived.count(),
         "expected": expected[:ROWS],
-        "expected_count": len(expected),
+        "expected_count": expected.count(),
+        "to_affirm": to_affirm[:ROWS],
+        "to_affirm_count": to_affirm.count(),
+        "rejected": rejected[:ROWS],
+        "rejected_count": rejected.count(),
         "instructions": instructions[:ROWS],
         "instruction_count": instructions.count(),
         "can_settle": can(user, "settlement.edit"),

@@ -16,7 +16,9 @@ from accounts.lists import ListView
 from accounts.models import Role
 from accounts.rights import can
 from accounts.views_base import PersonRequest, signed_in
+from clients.duties import Duty
 from models_portfolio.querysets import MODEL_ROLES
+from portfolios.duties import performs_for
 from trading.calculations.orders import is_cancellable
 from trading.filters import OrderFilter
 from trading.forms import SendForm
@@ -101,7 +103,7 @@ def _context(request: PersonRequest, pk: uuid.UUID) -> dict[str, Any]:
     order = get_object_or_404(orders, pk=pk)
     allocations = list(
         order.allocations.current()
-        .select_related("execution", "settlement")
+        .select_related("execution", "settlement", "affirmation")
         .order_by("trade_date", "created_at")
     )
     for allocation in allocations:
@@ -116,7 +118,7 @@ def _context(request: PersonRequest, pk: uuid.UUID) -> dict[str, Any]:
         "share": order.filled_quantity / order.quantity if order.quantity else None,
         "others": order.block.orders.count() - 1 if order.block else 0,
         "can_cancel": is_own and can(request.user, "order.send") and is_cancellable(order.state),
-        "can_settle": is_own and can(request.user, "settlement.edit"),
+        "can_settle": performs_for(Duty.SETTLEMENT, order.portfolio) and can(request.user, "settlement.edit"),
         "sees_proposal": is_own and can(request.user, "proposal.make"),
         "is_live": order.state in (*Order.OPEN, Order.State.FILLED),
     }

@@ -16,7 +16,7 @@ from clients.models import (
     Party,
     PayoutAccount,
 )
-from federation.models import Agreement
+from federation.models import Agreement, Function
 from models_portfolio.models import ModelAssignment, ModelPortfolio, ModelVersion, Offer, Target, View
 from portfolios.models import (
     Account,
@@ -28,14 +28,16 @@ from portfolios.models import (
     HandoverPosition,
     Holding,
     Listing,
+    Portfolio,
     Price,
     PriceSource,
+    Security,
     Transaction,
     Valuation,
 )
 from reporting.models import Report, ReportRelease
 from tests.federation.mirror.world import TODAY, World
-from trading.models import Allocation, Order, Settlement
+from trading.models import Affirmation, Allocation, Order, Settlement
 
 
 def relationship(world: World, agreement: Agreement | None, *, submitted: bool = True) -> Mandate:
@@ -98,25 +100,19 @@ def offer(world: World, agreement: Agreement | None, schema: str = "aurora") -> 
 
 def management(world: World, mandate: Mandate | None, model: ModelPortfolio) -> Report:
     """Create all that a manager keeps of a portfolio, under a mandate or under none."""
-    security = world.security("aurora", uuid.uuid4().hex[:12].upper(), name="Named")
-    unlisted = world.security("aurora", None, name="Unlisted")
-    portfolio = world.portfolio(mandate)
-    with world.within("aurora"):
-        source, _ = PriceSource.objects.get_or_create(
-            code="FREE", origin=None, defaults={"name": "Free", "is_redistributable": True}
-        )
-        for named in (security, unlisted):
-            Listing.objects.create(security=named, mic="XETR", currency="EUR")
-            Price.objects.create(security=named, source=source, date=TODAY, close=10, currency="EUR")
-            Holding.objects.create(
-                portfolio=portfolio,
-                security=named,
-                currency="EUR",
-                quantity=1,
-                settled_quantity=1,
-                as_of=TODAY,
-            )
-        ExchangeRate.objects.get_or_create(source=source, date=TODAY, currency="EUR", defaults={"rate": 1})
+    portfolio = managed(world, mandate, model)
+    securities = named(world)
+    allocation = traded(world, portfolio, securities[0])
+    settled(world, portfolio, securities, allocation)
+    return reported(world, portfolio)
+
+
+def managed(
+    world: World, mandate: Mandate | None, model: ModelPortfolio, schema: str = "aurora"
+) -> Portfolio:
+    """Create what whoever manages keeps of a mandate."""
+    portfolio = world.portfolio(mandate, schema)
+    with world.within(schema):
         if mandate is not None:
             MandateDecision.objects.create(
                 mandate_id=mandate.pk, submission=1, outcome="accepted", decided_at=timezone.now()
@@ -125,52 +121,107 @@ def management(world: World, mandate: Mandate | None, model: ModelPortfolio) -> 
                 InstructionOutcome.objects.create(
                     instruction=instruction, outcome="received", at=timezone.now()
                 )
-        ModelAssignment.objects.create(portfolio=portfolio, model=model, valid_from=TODAY)
+        ModelAssignment.objects.create(portfolio=portfolio, model_id=model.pk, valid_from=TODAY)
         Valuation.objects.create(
             portfolio=portfolio, date=TODAY, currency="EUR", market_value=100, is_latest=True
         )
+    return portfolio
+
+
+def named(world: World, schema: str = "aurora") -> list[Security]:
+    """Create a security with an ISIN and one without, with listings and redistributable prices."""
+    security = world.security(schema, uuid.uuid4().hex[:12].upper(), name="Named")
+    unlisted = world.security(schema, None, name="Unlisted")
+    with world.within(schema):
+        source, _ = PriceSource.objects.get_or_create(
+            code="FREE", origin=None, defaults={"name": "Free", "is_redistributable": True}
+        )
+        for each in (security, unlisted):
+            Listing.objects.create(security=each, mic="XETR", currency="EUR")
+            Price.objects.create(security=each, source=source, date=TODAY, close=10, currency="EUR")
+        ExchangeRate.objects.get_or_create(source=source, date=TODAY, currency="EUR", defaults={"rate": 1})
+    return [security, unlisted]
+
+
+def traded(world: World, portfolio: Portfolio, security: Security, schema: str = "aurora") -> Allocation:
+    """Create what whoever trades keeps of a portfolio: an allocation that was rejected, and one anew."""
+    with world.within(schema):
         order = Order.objects.create(
-            portfolio=portfolio,
-            security=security,
+            portfolio_id=portfolio.pk,
+            security_id=security.pk,
             number=portfolio.number,
             side="buy",
             quantity=1,
             currency="EUR",
             reason="manual",
         )
-        allocation = Allocation.objects.create(
-            order=order,
-            portfolio=portfolio,
-            quantity=1,
-            price=10,
-            currency="EUR",
-            gross_amount=10,
-            net_amount=10,
-            trade_date=TODAY,
-            settlement_date=TODAY,
+        values = {
+            "order": order,
+            "portfolio_id": portfolio.pk,
+            "quantity": 1,
+            "price": 10,
+            "currency": "EUR",
+            "gross_amount": 10,
+            "net_amount": 10,
+            "trade_date": TODAY,
+            "settlement_date": TODAY,
+        }
+        wrong = Allocation.objects.create(**values, withdrawn_at=timezone.now(), withdrawal_note="Corrected")
+        return Allocation.objects.create(**values, replaces=wrong)
+
+
+def settled(
+    world: World,
+    portfolio: Portfolio,
+    securities: list[Security],
+    allocation: Allocation,
+    schema: str = "aurora",
+) -> None:
+    """Create what whoever settles keeps of a portfolio."""
+    with world.within(schema):
+        for each in securities:
+            Holding.objects.create(
+                portfolio_id=portfolio.pk,
+                security_id=each.pk,
+                currency="EUR",
+                quantity=1,
+                settled_quantity=1,
+                as_of=TODAY,
+            )
+        Affirmation.objects.create(
+            allocation_id=allocation.pk, portfolio_id=portfolio.pk, state="affirmed", at=timezone.now()
         )
-        Settlement.objects.create(allocation=allocation, portfolio=portfolio, expected_date=TODAY)
-        Account.objects.create(portfolio=portfolio, kind="cash", number=portfolio.number, currency="EUR")
+        Settlement.objects.create(allocation_id=allocation.pk, portfolio_id=portfolio.pk, expected_date=TODAY)
+        Account.objects.create(
+            portfolio_id=portfolio.pk, kind="cash", number=portfolio.number, currency="EUR"
+        )
         entry = Transaction.objects.create(
-            portfolio=portfolio,
+            portfolio_id=portfolio.pk,
             type="buy",
             trade_date=TODAY,
             settlement_date=TODAY,
-            security=security,
+            security_id=securities[0].pk,
             quantity=1,
             currency="EUR",
         )
         Transaction.objects.create(
-            portfolio=portfolio,
+            portfolio_id=portfolio.pk,
             type="reversal",
             trade_date=TODAY,
             settlement_date=TODAY + datetime.timedelta(days=2),
             reverses=entry,
             currency="EUR",
         )
-        CorporateAction.objects.create(portfolio=portfolio, security=security, kind="dividend", ex_date=TODAY)
+        CorporateAction.objects.create(
+            portfolio_id=portfolio.pk, security_id=securities[0].pk, kind="dividend", ex_date=TODAY
+        )
+
+
+def reported(world: World, portfolio: Portfolio, schema: str = "aurora") -> Report:
+    """Create a report as whoever reports makes it."""
+    with world.within(schema):
         return Report.objects.create(
-            portfolio=portfolio,
+            portfolio_id=portfolio.pk,
             number=portfolio.number,
             title="Statement",
             period_from=TODAY,
@@ -187,11 +238,24 @@ def release(world: World, report: Report) -> None:
 
 
 def everything(world: World, agreement: Agreement) -> Mandate:
-    """Create and mirror one row of every kind under an agreement."""
+    """Create and mirror one row of every kind under an agreement, each at whoever performs its function."""
+    agreement = Agreement.objects.select_related("manager", "channel", "version").get(pk=agreement.pk)
+    division = agreement.version.division if agreement.version else {}
+    who = {function: agreement.party(side).schema_name or "" for function, side in division.items()}
     mandate = relationship(world, agreement)
     offered = offer(world, agreement)
     world.drain()
-    report = management(world, mandate, offered.model)
+    portfolio = managed(world, mandate, offered.model, who[Function.MANAGEMENT])
+    securities = named(world, who[Function.TRADING])
+    world.drain()
+    allocation = traded(world, portfolio, securities[0], who[Function.TRADING])
+    world.drain()
+    if who[Function.SETTLEMENT] != who[Function.TRADING]:
+        # Only what the partner has named is known here.
+        securities = securities[:1]
+    settled(world, portfolio, securities, allocation, who[Function.SETTLEMENT])
+    world.drain()
+    report = reported(world, portfolio, who[Function.REPORTING])
     world.drain()
     release(world, report)
     world.drain()

@@ -2,7 +2,7 @@
 
 import datetime
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +40,14 @@ class World:
     # Agreements
 
     def agree(
-        self, manager: str = "aurora", channel: str = "harbour", preset: str = "closed", *, fill: bool = True
+        self,
+        manager: str = "aurora",
+        channel: str = "harbour",
+        preset: str = "closed",
+        *,
+        fill: bool = True,
+        division: Mapping[str, str] | None = None,
+        private: Collection[str] = (),
     ) -> Agreement:
         """Return an active agreement whose streams have been filled."""
         parties = self.institution(manager), self.institution(channel)
@@ -48,7 +55,7 @@ class World:
             manager=parties[0],
             channel=parties[1],
             name=f"{manager} {channel}",
-            preset=preset,
+            preset=preset if division is None else "custom",
             drafted_by=parties[0],
             state=Agreement.State.ACTIVE,
             started_at=timezone.now(),
@@ -56,8 +63,8 @@ class World:
         version = AgreementVersion.objects.create(
             agreement=agreement,
             number=1,
-            division=dict(PRESETS[preset].division),
-            private=list(PRESETS[preset].private),
+            division=dict(division or PRESETS[preset].division),
+            private=list(private if division else PRESETS[preset].private),
             proposed_by=parties[0],
         )
         self.change(agreement, version=version)

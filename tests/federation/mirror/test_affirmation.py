@@ -1,0 +1,309 @@
+"""The manager manages and trades, the channel settles: from the fill to the valuation, through the real mirror."""
+
+import datetime
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.errors import DomainError
+from accounts.models import User
+from clients.models import KycStatus, Mandate
+from clients.services import accept_mandate, draft_instruction, send_instruction
+from federation.mirror import arrivals
+from federation.models import Agreement
+from portfolios.models import Account, BankEntry, Holding, Portfolio, Transaction, Valuation
+from portfolios.services import book, value_portfolios
+from portfolios.services.cash_matching import enter_cash, match_cash
+from reporting.models import Report
+from reporting.services import make_report, release_report
+from tests import factories
+from tests.federation.divisions import divided
+from tests.federation.mirror.world import World
+from trading.models import Affirmation, Allocation, Block, Order, Settlement
+from trading.services import (
+    affirm,
+    correct,
+    propose,
+    record_execution,
+    reject_allocation,
+    settle_due,
+    withdraw,
+)
+from trading.services.settlements import close_settled
+
+D = Decimal
+
+
+def today() -> datetime.date:
+    return timezone.now().date()
+
+
+class Shop:
+    """Aurora and Harbour under one division of work, with a funded portfolio."""
+
+    def __init__(self, world: World, **who: str) -> None:
+        self.world = world
+        self.agreement = world.agree(division=divided(**who).division)
+        client = world.client("harbour")
+        with world.within("harbour"):
+            client.risk_profiles.update(valid_until=today() + datetime.timedelta(days=300))
+            KycStatus.objects.create(
+                client=client, state="approved", valid_until=today() + datetime.timedelta(days=300)
+            )
+        self.mandate = world.mandate(self.agreement, client=client)
+        self.sync()
+        self.at("aurora", accept_mandate, mandate=self.mandate, unit=None, by="manager")
+        self.sync()
+        with world.within("aurora"):
+            self.portfolio = Portfolio.objects.get(mandate_id=self.mandate.pk)
+        self.settler = self.agreement.party(who.get("settlement", "manager")).schema_name
+        self.security = world.security("aurora", currency="EUR")
+
+    def sync(self) -> None:
+        """Let everything cross, and everybody hear of it, until nothing is left."""
+        for _ in range(6):
+            self.world.drain()
+            arrivals.deliver_all()
+        self.world.drain()
+
+    def at(self, schema: str, service: Any, *, by: str = "operations", **kwargs: Any) -> Any:
+        """Call a service in an institution's schema as one of its people."""
+        with self.world.within(schema):
+            return service(by=getattr(factories.cast(), by), **kwargs)
+
+    def fund(self, amount: int) -> None:
+        """Send a deposit instruction at the channel, and match the cash where the ledger is kept."""
+        with self.world.within("harbour"):
+            by: User = factories.cast().advisor
+            instruction = draft_instruction(
+                mandate=Mandate.objects.get(pk=self.mandate.pk),
+                kind="deposit",
+                by=by,
+                amount=D(amount),
+                currency="EUR",
+            )
+            self.instruction = send_instruction(instruction=instruction, by=by)
+        self.sync()
+        entry = self.at(
+            self.settler, enter_cash, value_date=today(), amount=D(amount), currency="EUR", payer="Client"
+        )
+        self.at(self.settler, match_cash, entry=entry, instruction=self.instruction)
+        self.sync()
+
+    def fill(self, quantity: int = 10, price: str = "100") -> Allocation:
+        """Have the manager buy, in one fill."""
+        with self.world.within("aurora"):
+            block = Block.objects.create(
+                security=self.security, side="buy", currency="EUR", quantity=quantity, sent_at=timezone.now(),
+                state="new",
+            )  # fmt: skip
+            order = Order.objects.create(
+                portfolio=self.portfolio, security=self.security, number=f"O-{block.pk.hex[-6:]}", side="buy",
+                quantity=quantity, currency="EUR", reason="manual", block=block, state="new",
+            )  # fmt: skip
+            record_execution(block_id=block.pk, quantity=D(quantity), price=D(price), reference=order.number)
+            allocation: Allocation = order.allocations.get()
+        self.sync()
+        return allocation
+
+    def holdings(self, schema: str) -> dict[str, Decimal]:
+        """Return what a schema says the portfolio holds."""
+        with self.world.within(schema):
+            rows = Holding.objects.filter(portfolio_id=self.portfolio.pk).select_related("security")
+            return {str(row.security or row.currency): row.quantity for row in rows}
+
+
+@pytest.fixture
+def split(world: World) -> Iterator[Shop]:
+    return Shop(world, settlement="channel")
+
+
+def test_accounts_and_ledger_are_the_settling_partys(split: Shop) -> None:
+    with split.world.within("harbour"):
+        assert {each.origin for each in Account.objects.all()} == {None}
+        assert Account.objects.count() == 2
+    with split.world.within("aurora"):
+        assert Account.objects.filter(origin__isnull=False).count() == 2
+        with pytest.raises(DomainError):
+            book(entries=[_deposit(split.portfolio)], by=None)
+        with pytest.raises(DomainError, match="Only what another party"):
+            affirm_first(split)
+
+
+def affirm_first(split: Shop) -> None:
+    from trading.services import affirm_one
+
+    allocation = split.fill()
+    with split.world.within("aurora"):
+        affirm_one(allocation=allocation, by=factories.cast().operations)
+
+
+def _deposit(portfolio: Portfolio) -> Transaction:
+    return Transaction(
+        portfolio=portfolio, type="deposit", trade_date=today(), settlement_date=today(), currency="EUR",
+        gross_amount=D(5), net_amount=D(5),
+    )  # fmt: skip
+
+
+def test_cash_is_matched_by_who_settles_and_answered_by_who_manages(split: Shop) -> None:
+    split.fund(5000)
+    assert split.holdings("harbour") == split.holdings("aurora") == {"EUR": D(5000)}
+    for schema in ("aurora", "harbour"):
+        with split.world.within(schema):
+            [outcome] = split.instruction.outcomes.model.objects.filter(instruction_id=split.instruction.pk)
+            assert (outcome.outcome, outcome.amount) == ("done", D(5000))
+            latest = Valuation.objects.get(portfolio_id=split.portfolio.pk, is_latest=True)
+            assert latest.market_value == D(5000)
+            # Valuation is the manager's, the ledger the channel's.
+            assert (latest.origin is None) == (schema == "aurora")
+            assert BankEntry.objects.exists() == (schema == "harbour")
+    split.world.assert_in_step(split.agreement)
+
+
+def test_an_allocation_is_booked_only_once_it_is_affirmed(split: Shop) -> None:
+    split.fund(5000)
+    allocation = split.fill()
+    assert split.holdings("harbour") == {"EUR": D(5000)}
+    with split.world.within("aurora"):
+        assert not Settlement.objects.exists()
+        with pytest.raises(DomainError, match="not affirmed by your partner"):
+            propose(portfolio=split.portfolio, by=factories.cast().manager)
+    with split.world.within("harbour"):
+        operations = factories.cast().operations
+        assert list(Allocation.objects.to_affirm(operations)) == [allocation]
+    done = split.at("harbour", affirm, allocation_ids=[allocation.pk])
+    assert (done.count, done.refused) == (1, ())
+    split.sync()
+    held = split.holdings("harbour")
+    assert held["Apple"] == 10
+    assert split.holdings("aurora") == held
+    with split.world.within("aurora"):
+        received = Allocation.objects.get(pk=allocation.pk)
+        assert received.answered.state == "affirmed"
+        assert received.settlement.origin is not None
+        assert Transaction.objects.filter(type="buy", origin__isnull=False).count() == 1
+        assert not Allocation.objects.unbooked().exists()
+    # Once more changes nothing: an answer is final.
+    again = split.at("harbour", affirm, allocation_ids=[allocation.pk])
+    assert again.count == 0
+    assert "answered it in the meantime" in again.refused[0][1]
+    with split.world.within("harbour"):
+        assert Transaction.objects.filter(type="buy").count() == 1
+        assert settle_due(day=today() + datetime.timedelta(days=10)) == 1
+    split.sync()
+    with split.world.within("aurora"):
+        close_settled()
+        assert Order.objects.get().state == "settled"
+    split.sync()
+    split.world.assert_in_step(split.agreement)
+    assert split.world.orphans("aurora") == split.world.orphans("harbour") == []
+
+
+def test_a_rejected_allocation_is_allocated_anew_or_withdrawn(split: Shop) -> None:
+    split.fund(5000)
+    wrong = split.fill()
+    with split.world.within("harbour"), pytest.raises(DomainError, match="Say why"):
+        reject_allocation(allocation=wrong, reason=" ", by=factories.cast().operations)
+    split.at("harbour", reject_allocation, allocation=wrong, reason="Fees are not as agreed")
+    split.sync()
+    assert split.holdings("harbour") == {"EUR": D(5000)}
+    with split.world.within("aurora"):
+        operations = factories.cast().operations
+        [rejected] = Allocation.objects.rejected(operations)
+        assert rejected.answered.reason == "Fees are not as agreed"
+    anew = split.at(
+        "aurora", correct, allocation=wrong, price=D(100), fees=D(0), settlement_date=wrong.settlement_date
+    )
+    split.sync()
+    with split.world.within("harbour"):
+        operations = factories.cast().operations
+        assert list(Allocation.objects.to_affirm(operations)) == [anew]
+        assert Allocation.objects.get(pk=wrong.pk).withdrawn_at is not None
+    assert split.at("harbour", affirm, allocation_ids=[anew.pk]).count == 1
+    split.sync()
+    assert split.holdings("aurora") == {"EUR": D(4000), "Apple": D(10)}
+    other = split.fill(5)
+    split.at("harbour", reject_allocation, allocation=other, reason="Not our client's")
+    split.sync()
+    split.at("aurora", withdraw, allocation=other, note="Wrong account")
+    split.sync()
+    with split.world.within("harbour"):
+        order = Order.objects.get(pk=other.order_id)
+        assert (order.state, order.filled_quantity) == ("cancelled", 0)
+    split.world.assert_in_step(split.agreement)
+
+
+def test_what_does_not_fit_the_ledger_is_not_affirmed_and_stops_no_other(split: Shop) -> None:
+    split.fund(5000)
+    fits = split.fill()
+    sells = split.fill(3)
+    with split.world.within("aurora"):
+        Order.objects.filter(pk=sells.order_id).update(side="sell")
+        Allocation.objects.filter(pk=sells.pk).update(net_amount=D(300), gross_amount=D(300), fees=0)
+        Allocation.objects.filter(pk=sells.pk).update(quantity=D(30))
+    split.sync()
+    done = split.at("harbour", affirm, allocation_ids=[sells.pk, fits.pk])
+    assert done.count == 1
+    assert "would leave it" in done.refused[0][1]
+    with split.world.within("harbour"):
+        assert Affirmation.objects.count() == Settlement.objects.count() == 1
+
+
+def test_the_nightly_run_values_what_somebody_else_settles(split: Shop) -> None:
+    split.fund(5000)
+    with split.world.within("aurora"):
+        Valuation.objects.all().delete()
+        value_portfolios()
+        assert Valuation.objects.get(is_latest=True).market_value == D(5000)
+    with split.world.within("harbour"):
+        # Who settles derives holdings and leaves values to who manages.
+        value_portfolios()
+        assert not Valuation.objects.filter(origin__isnull=True).exists()
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        {"reporting": "channel"},
+        {"settlement": "channel"},
+        {"settlement": "channel", "reporting": "channel"},
+    ],
+    ids=lambda who: " and ".join(who),
+)
+def test_reports_read_what_was_received(world: World, who: dict[str, str]) -> None:
+    shop = Shop(world, **who)
+    shop.fund(5000)
+    allocation = shop.fill()
+    if shop.settler == "harbour":
+        assert shop.at("harbour", affirm, allocation_ids=[allocation.pk]).count == 1
+        shop.sync()
+    reporter = Agreement.objects.get(pk=shop.agreement.pk).party(who.get("reporting", "manager")).schema_name
+    with world.within(reporter):
+        report = Report.objects.create(
+            portfolio_id=shop.portfolio.pk, number="R-9", title="Statement", language="en",
+            period_from=today(), period_to=today(),
+        )  # fmt: skip
+        made = make_report(report=report)
+        assert (made.state, made.problem) == ("ready", "")
+        text = str(made.content)
+        assert "Apple" in text
+        assert "Deposit" in text or "deposit" in text
+    shop.sync()
+    shop.at("harbour", release_report, report=report, by="advisor")
+    shop.sync()
+    world.assert_in_step(shop.agreement)
+
+
+def test_where_one_party_trades_and_settles_nothing_is_to_be_affirmed(world: World) -> None:
+    shop = Shop(world)
+    shop.fund(5000)
+    shop.fill()
+    for schema in ("aurora", "harbour"):
+        assert shop.holdings(schema)["Apple"] == 10
+        with world.within(schema):
+            operations = factories.cast().operations
+            assert not Allocation.objects.between_parties(operations).exists()
+            assert not Affirmation.objects.exists()

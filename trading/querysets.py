@@ -1,0 +1,52 @@
+"""Questions about allocations."""
+
+from django.db.models import Case, CharField, F, Q, Value, When
+
+from accounts.models import User
+from clients.duties import Duty
+from portfolios.querysets import PortfolioRecordQuerySet
+
+ANSWERED = Q(affirmation__isnull=False, affirmation__retired_at=None)
+
+
+class AllocationQuerySet(PortfolioRecordQuerySet):
+    """Allocations, own and received."""
+
+    def live(self) -> "AllocationQuerySet":
+        """Return the allocations that count: those that were not withdrawn."""
+        return self.current().filter(withdrawn_at=None)
+
+    def between_parties(self, user: User) -> "AllocationQuerySet":
+        """Return the visible allocations that one party trades and the other settles: one of them is here."""
+        from portfolios.models import Portfolio
+
+        visible = Portfolio.objects.visible_to(user)
+        settled = visible.performed_here(Duty.SETTLEMENT).values("pk")
+        traded = visible.performed_here(Duty.TRADING).values("pk")
+        here = Q(origin__isnull=False, portfolio__in=settled)
+        there = Q(origin__isnull=True, portfolio__in=traded) & ~Q(portfolio__in=settled)
+        return self.current().filter(here | there)
+
+    def to_affirm(self, user: User) -> "AllocationQuerySet":
+        """Return what another party has allocated and waits for an answer from here, the oldest first."""
+        waiting = self.between_parties(user).received().live().exclude(ANSWERED)
+        return waiting.order_by("created_at")
+
+    def rejected(self, user: User) -> "AllocationQuerySet":
+        """Return own allocations that the settling party has rejected and nobody has withdrawn."""
+        return self.between_parties(user).own().live().filter(ANSWERED, affirmation__state="rejected")
+
+    def unbooked(self) -> "AllocationQuerySet":
+        """Return own allocations that nobody has booked: unanswered, or rejected and not yet withdrawn."""
+        return self.own().live().filter(settlement__isnull=True)
+
+    def with_answer(self) -> "AllocationQuerySet":
+        """Annotate ``answer``: withdrawn, affirmed, rejected, or waiting."""
+        return self.annotate(
+            answer=Case(
+                When(withdrawn_at__isnull=False, then=Value("withdrawn")),
+                When(ANSWERED, then=F("affirmation__state")),
+                default=Value("waiting"),
+                output_field=CharField(),
+            )
+        )
