@@ -1,5 +1,6 @@
 """Which portfolios' work is this institution's: a ledger may be kept by another party than the portfolio's owner."""
 
+import uuid
 from collections.abc import Iterable
 
 from clients.duties import Duty, performed_under
@@ -11,12 +12,12 @@ def performed(duty: Duty, portfolios: Iterable[Portfolio]) -> list[Portfolio]:
 
     A portfolio outside any agreement is all its owner's work.
     """
-    found = list(portfolios)
-    ours = performed_under(duty, {each.mandate.agreement for each in found if _is_shared(each)})
+    found = [(each, _agreement(each)) for each in portfolios]
+    ours = performed_under(duty, {agreement for _, agreement in found if agreement is not None})
     return [
         each
-        for each in found
-        if (each.mandate.agreement in ours if _is_shared(each) else not each.is_received)
+        for each, agreement in found
+        if (agreement in ours if agreement is not None else not each.is_received)
     ]
 
 
@@ -25,5 +26,5 @@ def performs_for(duty: Duty, portfolio: Portfolio) -> bool:
     return bool(performed(duty, [portfolio]))
 
 
-def _is_shared(portfolio: Portfolio) -> bool:
-    return portfolio.mandate is not None and portfolio.mandate.agreement is not None
+def _agreement(portfolio: Portfolio) -> uuid.UUID | None:
+    return portfolio.mandate.agreement if portfolio.mandate is not None else None

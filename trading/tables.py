@@ -188,7 +188,7 @@ class AgeColumn(tables.Column):
 class AnswerColumn(StateColumn):
     """The settling party's answer, and its reason."""
 
-    def render(self, value: Any, record: Any) -> SafeString:
+    def render(self, value: Any, record: Any, bound_column: Any) -> SafeString:
         badge = state_badge(
             "pending" if value == "waiting" else value,
             dict(AffirmationFilter.ANSWERS)[value],
@@ -197,7 +197,7 @@ class AnswerColumn(StateColumn):
         note = record.withdrawal_note or (answer.reason if answer else "")
         return format_html('{}<span class="line-reason">{}</span>', badge, note) if note else badge
 
-    def value(self, value: Any) -> str:
+    def value(self, value: Any, record: Any, bound_column: Any) -> str:
         return str(dict(AffirmationFilter.ANSWERS)[value])
 
 

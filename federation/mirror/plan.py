@@ -12,6 +12,7 @@ from psycopg import sql
 from federation.mirror.capture import ANYTHING
 from federation.mirror.keys import ANALYSE_FROM, WITH_BRANCHES, Keys
 from federation.scope import Flow, Kind, Share, branches, by_label, in_scope_order, kind_of
+from federation.scope.table import WITH_RATES
 
 INSERT, UPDATE, REPLACE, DELETE, FOREIGN = "insert", "update", "replace", "delete", "foreign"
 # An update after which the row names something else than before.
@@ -21,12 +22,6 @@ SAME = "same"
 
 # So many keys tell whether most of a kind are new to the receiver.
 _SAMPLE = 100
-_WITH_RATES = {
-    "portfolios.Portfolio",
-    "portfolios.Holding",
-    "portfolios.Transaction",
-    "models_portfolio.ModelPortfolio",
-}
 # Stays for history, since rows of the receiver's own name it.
 RETIRE = "retire"
 
@@ -69,7 +64,7 @@ def path_fields(label: str) -> tuple[str, ...]:
 def named_columns(share: Share) -> tuple[str, ...]:
     """Return the shared columns that name other rows, and the currency whose rates a receiver needs."""
     named = [str(key.column) for key in share.foreign_keys]
-    if share.kind.label in _WITH_RATES and "currency" in share.fields:
+    if share.kind.label in WITH_RATES and "currency" in share.fields:
         named.append("currency")
     return tuple(named)
 

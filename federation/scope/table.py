@@ -319,6 +319,16 @@ KINDS: tuple[Kind, ...] = (
     ),
 )
 
+# The kinds whose currency makes exchange rates follow.
+WITH_RATES = frozenset(
+    {
+        "portfolios.Portfolio",
+        "portfolios.Holding",
+        "portfolios.Transaction",
+        "models_portfolio.ModelPortfolio",
+    }
+)
+
 PRIVATE: tuple[Private, ...] = (
     Private("clients.Note", Function.RELATIONSHIP, "an advisor's own words"),
     Private("clients.Task", Function.RELATIONSHIP, "an advisor's own work list"),

@@ -19,6 +19,7 @@ from accounts.views_base import PersonRequest, signed_in
 from trading.filters import AffirmationFilter
 from trading.forms import CorrectForm
 from trading.models import Affirmation, Allocation
+from trading.querysets import AllocationQuerySet
 from trading.services import affirm, correct, reject_allocation, withdraw
 from trading.tables import AffirmationTable
 
@@ -26,8 +27,8 @@ ROLES = (Role.OPERATIONS, Role.PORTFOLIO_MANAGER, Role.COMPLIANCE)
 _RIGHT = "settlement.edit"
 
 
-def _allocations(request: PersonRequest) -> QuerySet[Allocation]:
-    found: QuerySet[Allocation] = (
+def _allocations(request: PersonRequest) -> AllocationQuerySet:
+    found: AllocationQuerySet = (
         Allocation.objects.between_parties(request.user)
         .with_answer()
         .select_related("portfolio__mandate__client", "order__security", "affirmation")
