@@ -7,13 +7,14 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from clients.models import ClientInstruction, InstructionOutcome, Mandate, MandateDecision
-from federation.models import Agreement
-from trading.models import Order, Settlement
+from federation.models import Agreement, Function
+from trading.models import Allocation, Order, Settlement
 
 LABELS: dict[str, str | Promise] = {
     "mandates_undecided": _("Mandates that wait for a decision"),
     "mandates_running": _("Mandates that are not closed"),
     "orders": _("Open orders"),
+    "affirmations": _("Trades that nobody has affirmed or put right"),
     "settlements": _("Trades that have not settled"),
     "instructions": _("Instructions that are not done"),
 }
@@ -31,6 +32,7 @@ class OpenWork:
     mandates_undecided: int
     mandates_running: int
     orders: int
+    affirmations: int
     settlements: int
     instructions: int
 
@@ -49,7 +51,7 @@ class OpenWork:
 
 
 def open_work(agreement: Agreement) -> OpenWork:
-    """Count open mandates, orders, settlements and instructions under ``agreement``, in five queries."""
+    """Count open mandates, orders, trades and instructions under ``agreement``, in at most six queries."""
     mandates = Mandate.objects.current().filter(agreement=agreement.pk, status__in=["submitted", "closing"])
     final = MandateDecision.objects.filter(outcome__in=[*MandateDecision.FINAL]).values("mandate")
     accepted = MandateDecision.objects.filter(outcome__in=["accepted", "active", "closing"]).values("mandate")
@@ -58,6 +60,7 @@ def open_work(agreement: Agreement) -> OpenWork:
         mandates_undecided=mandates.exclude(pk__in=final).exclude(pk__in=accepted).count(),
         mandates_running=mandates.exclude(pk__in=final).filter(pk__in=accepted).count(),
         orders=Order.objects.current().filter(state__in=Order.OPEN, **under).count(),
+        affirmations=_unaffirmed(agreement, under),
         settlements=Settlement.objects.current()
         .exclude(state=Settlement.State.SETTLED)
         .filter(**under)
@@ -67,3 +70,11 @@ def open_work(agreement: Agreement) -> OpenWork:
         .exclude(pk__in=InstructionOutcome.objects.filter(outcome__in=_DONE).values("instruction"))
         .count(),
     )
+
+
+def _unaffirmed(agreement: Agreement, under: dict[str, Any]) -> int:
+    """Count what one party has traded and the other has not booked; none where one party does both."""
+    division = agreement.version.division if agreement.version else {}
+    if division.get(Function.TRADING) == division.get(Function.SETTLEMENT):
+        return 0
+    return Allocation.objects.live().filter(settlement__isnull=True, **under).count()
