@@ -244,7 +244,7 @@ class Plan:
 
     def _is_direct(self, kind: Kind) -> bool:
         """Say whether inserts of a kind can go unplanned and most of the keys look as if they were inserts."""
-        if self._is_exact or branches(kind.label) or kind.is_announced or kind.wakes:
+        if self._is_exact or branches(kind.label) or self.flow.announces(kind) or kind.wakes:
             return False
         if self.keys.count < ANALYSE_FROM:
             return False
