@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -20,7 +21,7 @@ class Peer:
 
     def __init__(self) -> None:
         given = conninfo_to_dict(os.environ["DATABASE_URL"])
-        self._conninfo = {"host": str(given["host"]), "user": SUPERUSER}
+        self._conninfo: dict[str, Any] = {"host": str(given["host"]), "user": SUPERUSER}
         self._here = psycopg.connect(**self._conninfo, dbname=str(given["dbname"]), autocommit=True)
         self._there = psycopg.connect(**self._conninfo, dbname="postgres", autocommit=True)
 
