@@ -171,64 +171,16 @@ class Plan:
 
     def _classify(self, share: Share) -> bool:
         """Plan the rows of one kind; say whether others are in or out of scope because of them."""
-        kind, flow = share.kind, self.flow
-        alternate = [kind.column(name) for name in alternate_key(kind.label) if name in share.fields]
-        steps = [kind.column(name) for name in path_fields(kind.label) if name in share.fields]
-        differs = _differs([name for name in share.columns if name != "id"])
-        moved = self._moved(kind, steps)
+        kind = share.kind
         is_direct = self._is_direct(kind)
         if is_direct:
             self.direct.add(kind.label)
-        self._cursor.execute(
-            sql.SQL(
-                """
-                WITH k AS (
-                    SELECT id, bit_or(operations) AS operations FROM pg_temp.mirror_keys
-                    WHERE kind = {kind} GROUP BY id
-                ), planned AS (
-                    INSERT INTO pg_temp.mirror_plan (kind, id, action, moved)
-                    SELECT {kind}, k.id,
-                        CASE
-                            WHEN w.id IS NULL THEN 'delete'
-                            WHEN d.id IS NULL THEN 'insert'
-                            WHEN d.origin IS DISTINCT FROM {owner} THEN 'foreign'
-                            WHEN {replaced} THEN 'replace'
-                            WHEN {relinked} THEN 'relink'
-                            WHEN {same} THEN 'same'
-                            ELSE 'update'
-                        END,
-                        {moved}
-                    FROM k
-                    {join} {target}.{table} d ON d.id = k.id
-                    LEFT JOIN (SELECT {columns} FROM {source}.{table} t WHERE {in_scope}) w ON w.id = k.id
-                    WHERE CASE
-                        WHEN w.id IS NULL THEN d.origin = {owner} AND d.retired_at IS NULL
-                        ELSE d.id IS NULL OR d.origin IS DISTINCT FROM {owner} OR d.retired_at IS NOT NULL
-                            OR {differs} OR {moved}
-                    END
-                    RETURNING action, moved
-                )
-                SELECT action, count(*), bool_or(moved) FROM planned GROUP BY action
-                """
-            ).format(
-                kind=sql.Literal(kind.label),
-                columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in share.columns),
-                source=flow.source,
-                target=flow.target,
-                table=sql.Identifier(kind.table),
-                in_scope=flow.in_scope(kind, "t"),
-                owner=sql.Literal(flow.owner.pk),
-                join=sql.SQL("JOIN" if is_direct else "LEFT JOIN"),
-                replaced=_differs(alternate),
-                relinked=_differs(named_columns(share)),
-                differs=differs,
-                # Rows that nothing hangs off are here only because they differ.
-                same=sql.SQL("d.retired_at IS NULL AND NOT ({})").format(differs)
-                if branches(kind.label)
-                else sql.SQL("false"),
-                moved=moved,
-            )
-        )
+        # Composing it takes longer than planning it: once for each flow will do.
+        known = self.flow.statements.get((kind.label, is_direct))
+        if known is None:
+            known = self._classification(share, is_direct=is_direct).as_string(self._cursor)
+            self.flow.statements[kind.label, is_direct] = known
+        self._cursor.execute(known)
         counts: Counter[str] = Counter()
         expands = False
         for action, count, moved in self._cursor.fetchall():
@@ -241,6 +193,62 @@ class Plan:
             if label == kind.label:
                 self.drop(label, [key], [INSERT, UPDATE, RELINK, REPLACE])
         return expands
+
+    def _classification(self, share: Share, *, is_direct: bool) -> sql.Composed:
+        """Return the statement that plans the rows of one kind, and counts them by action."""
+        kind, flow = share.kind, self.flow
+        alternate = [kind.column(name) for name in alternate_key(kind.label) if name in share.fields]
+        steps = [kind.column(name) for name in path_fields(kind.label) if name in share.fields]
+        differs = _differs([name for name in share.columns if name != "id"])
+        moved = self._moved(kind, steps)
+        return sql.SQL(
+            """
+            WITH k AS (
+                SELECT id, bit_or(operations) AS operations FROM pg_temp.mirror_keys
+                WHERE kind = {kind} GROUP BY id
+            ), planned AS (
+                INSERT INTO pg_temp.mirror_plan (kind, id, action, moved)
+                SELECT {kind}, k.id,
+                    CASE
+                        WHEN w.id IS NULL THEN 'delete'
+                        WHEN d.id IS NULL THEN 'insert'
+                        WHEN d.origin IS DISTINCT FROM {owner} THEN 'foreign'
+                        WHEN {replaced} THEN 'replace'
+                        WHEN {relinked} THEN 'relink'
+                        WHEN {same} THEN 'same'
+                        ELSE 'update'
+                    END,
+                    {moved}
+                FROM k
+                {join} {target}.{table} d ON d.id = k.id
+                LEFT JOIN (SELECT {columns} FROM {source}.{table} t WHERE {in_scope}) w ON w.id = k.id
+                WHERE CASE
+                    WHEN w.id IS NULL THEN d.origin = {owner} AND d.retired_at IS NULL
+                    ELSE d.id IS NULL OR d.origin IS DISTINCT FROM {owner} OR d.retired_at IS NOT NULL
+                        OR {differs} OR {moved}
+                END
+                RETURNING action, moved
+            )
+            SELECT action, count(*), bool_or(moved) FROM planned GROUP BY action
+            """
+        ).format(
+            kind=sql.Literal(kind.label),
+            columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in share.columns),
+            source=flow.source,
+            target=flow.target,
+            table=sql.Identifier(kind.table),
+            in_scope=flow.in_scope(kind, "t"),
+            owner=sql.Literal(flow.owner.pk),
+            join=sql.SQL("JOIN" if is_direct else "LEFT JOIN"),
+            replaced=_differs(alternate),
+            relinked=_differs(named_columns(share)),
+            differs=differs,
+            # Rows that nothing hangs off are here only because they differ.
+            same=sql.SQL("d.retired_at IS NULL AND NOT ({})").format(differs)
+            if branches(kind.label)
+            else sql.SQL("false"),
+            moved=moved,
+        )
 
     def _is_direct(self, kind: Kind) -> bool:
         """Say whether inserts of a kind can go unplanned and most of the keys look as if they were inserts."""

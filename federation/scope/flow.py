@@ -95,6 +95,11 @@ class Flow:
         return known
 
     @cached_property
+    def statements(self) -> dict[tuple[str, bool], str]:
+        """Return what the mirror has composed for this flow, by kind; it keeps it here."""
+        return {}
+
+    @cached_property
     def _conditions(self) -> dict[tuple[str, str], sql.Composed]:
         return {}
 
