@@ -13,17 +13,19 @@ import psycopg
 
 from config.embedded.paths import PROJECT
 
-WORKER = [
-    "-m", "celery", "-A", "config", "worker", "-Q", "mirror", "-c", "2", "-l", "warning",
-    "--without-gossip", "--without-mingle",
-]  # fmt: skip
+_WORKER = ["-m", "celery", "-A", "config", "worker", "-l", "warning", "--without-gossip", "--without-mingle"]
+PARTS = [
+    [*_WORKER, "-Q", "mirror", "-c", "2", "-n", "mirror@%h"],
+    [*_WORKER, "-Q", "load", "-c", "1", "-n", "load@%h"],
+    ["manage.py", "dispatch"],
+]
 # The first edits meet processes that are still starting.
 _WARM_UP = 40
 
 
 @contextmanager
 def processes() -> Iterator[None]:
-    """Run a dispatcher and a worker as the platform does."""
+    """Run a dispatcher, and the workers for edits and for loads, as the platform does."""
     running = [
         subprocess.Popen(
             [sys.executable, *command],
@@ -32,7 +34,7 @@ def processes() -> Iterator[None]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for command in (WORKER, ["manage.py", "dispatch"])
+        for command in PARTS
     ]
     try:
         yield

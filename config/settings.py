@@ -211,7 +211,14 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_SOFT_TIME_LIMIT = 60
 CELERY_TASK_DEFAULT_QUEUE = "work"
-CELERY_TASK_ROUTES = {"federation.tasks.*": {"queue": "mirror"}}
+# A load of one institution must not hold up another's edit: it has workers of its own.
+CELERY_TASK_ROUTES = {
+    "federation.tasks.apply_load": {"queue": "load"},
+    "federation.tasks.in_*": {"queue": "work"},
+    "federation.tasks.*": {"queue": "mirror"},
+}
+# A worker that has grown is replaced once its task is done.
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300}
@@ -246,28 +253,54 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": crontab(hour=0, minute=20),
         "args": ["portfolios.tasks.value_portfolios"],
     },
-    "settle-due": {
+    # Where something was written within a week, often; everywhere else once a day.
+    "settle-due-everywhere": {
         "task": "federation.tasks.in_every_institution",
+        "schedule": crontab(hour=0, minute=5),
+        "args": ["trading.tasks.settle_due_settlements"],
+    },
+    "release-waiting-orders-everywhere": {
+        "task": "federation.tasks.in_every_institution",
+        "schedule": crontab(hour=9, minute=5),
+        "args": ["trading.tasks.release_waiting_orders"],
+    },
+    "resume-blocks-everywhere": {
+        "task": "federation.tasks.in_every_institution",
+        "schedule": crontab(hour=2, minute=5),
+        "args": ["trading.tasks.resume_blocks"],
+    },
+    "resume-reports-everywhere": {
+        "task": "federation.tasks.in_every_institution",
+        "schedule": crontab(hour=2, minute=25),
+        "args": ["reporting.tasks.resume_reports"],
+    },
+    "forget-api-requests-everywhere": {
+        "task": "federation.tasks.in_every_institution",
+        "schedule": crontab(hour=3, minute=20),
+        "args": ["accounts.tasks.forget_api_requests"],
+    },
+    "settle-due": {
+        "task": "federation.tasks.in_active_institutions",
         "schedule": 600.0,
         "args": ["trading.tasks.settle_due_settlements"],
     },
     "release-waiting-orders": {
-        "task": "federation.tasks.in_every_institution",
+        "task": "federation.tasks.in_active_institutions",
         "schedule": 300.0,
         "args": ["trading.tasks.release_waiting_orders"],
     },
     "resume-blocks": {
-        "task": "federation.tasks.in_every_institution",
+        "task": "federation.tasks.in_active_institutions",
         "schedule": 120.0,
         "args": ["trading.tasks.resume_blocks"],
     },
     "forget-api-requests": {
-        "task": "federation.tasks.in_every_institution",
+        "task": "federation.tasks.in_active_institutions",
         "schedule": crontab(minute=40),
         "args": ["accounts.tasks.forget_api_requests"],
     },
     "resume-reports": {
-        "task": "federation.tasks.in_every_institution",
+        "task": "federation.tasks.in_active_institutions",
         "schedule": 120.0,
         "args": ["reporting.tasks.resume_reports"],
     },

@@ -83,7 +83,6 @@ class Plan:
     executor: MigrationExecutor
     targets: list[tuple[str, str | None]]
     moves: list[tuple[Migration, bool]]
-    state: ProjectState | None = None
     steps: list[Step] = field(default_factory=list)
 
     @property
@@ -114,8 +113,10 @@ class Plan:
             for migration, _ in everything:
                 if (migration.app_label, migration.name) in applied:
                     migration.mutate_state(state, preserve=False)
-        steps = {}
+        steps: dict[Migration, Step] = {}
         for migration, _ in everything:
+            if len(steps) == len(wanted):
+                break
             if migration in wanted:
                 state.apps  # noqa: B018 (rendered once, carried on by each copy)
                 steps[migration] = Step(migration, wanted[migration], self._chain(migration, state))
@@ -124,7 +125,7 @@ class Plan:
                 migration.mutate_state(state, preserve=False)
         # Forwards in the order of the whole graph, backwards in that of the plan.
         ordered = [migration for migration, _ in self.moves] if self.is_backwards else list(steps)
-        self.state, self.steps = state, [steps[migration] for migration in ordered]
+        self.steps = [steps[migration] for migration in ordered]
 
     def _chain(self, migration: Migration, state: ProjectState) -> list[ProjectState]:
         states = [state.clone()]

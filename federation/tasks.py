@@ -1,10 +1,13 @@
 """Background work that knows of more than one institution."""
 
 import uuid
+from collections.abc import Iterable
 
 from celery import current_app, shared_task
+from django.db import connection
 from django.utils import timezone
 
+from federation import activity
 from federation.agreements import sealing
 from federation.mirror import arrivals, dispatch, figures, trimming
 from federation.mirror.batch import Outcome
@@ -15,25 +18,64 @@ from federation.monitor import mail, proof, watch
 APPLY_SECONDS = 20.0
 
 
+# Messages to all institutions leave in small lots, so that nobody's own job waits behind them.
+_LOT, _LOT_SECONDS = 25, 2
+# A connection of the server's remembers every table that it has met: after so many streams it starts anew.
+_STREAMS_PER_CONNECTION = 200
+_met: set[str] = set()
+
+
 @shared_task(ignore_result=True)
-def in_every_institution(task_name: str) -> None:
-    """Send the task of this name to every hosted institution, to run in its schema."""
-    for schema_name in Institution.objects.values_list("schema_name", flat=True):
+def in_every_institution(task_name: str, after: str = "") -> None:
+    """Send the task of this name to every hosted institution, to run in its schema, some at a time."""
+    names = Institution.objects.filter(schema_name__gt=after).order_by("schema_name")
+    schemas = [str(name) for name in names.values_list("schema_name", flat=True)[:_LOT]]
+    _send(task_name, schemas)
+    if len(schemas) == _LOT:
+        in_every_institution.apply_async(args=[task_name, schemas[-1]], countdown=_LOT_SECONDS)
+
+
+@shared_task(ignore_result=True)
+def in_active_institutions(task_name: str) -> None:
+    """Send the task of this name to those institutions in which there can be something for it to do."""
+    _send(task_name, activity.active_institutions())
+
+
+def _send(task_name: str, schemas: Iterable[str]) -> None:
+    for schema_name in schemas:
         current_app.send_task(task_name, headers={"_schema_name": schema_name})
 
 
 @shared_task(ignore_result=True)
 def apply_stream(stream_id: str) -> None:
-    """Apply what a stream has to do; somebody else's lease, or nothing to do, is no trouble."""
-    if dispatch.apply(uuid.UUID(stream_id), seconds=APPLY_SECONDS) == Outcome.DONE:
+    """Apply what a stream has to do; somebody else's lease, or nothing to do, is no trouble.
+
+    What is more than a few edits is left to `apply_load`, whose workers are others.
+    """
+    _apply(stream_id, most=dispatch.QUICK_KEYS)
+
+
+@shared_task(ignore_result=True)
+def apply_load(stream_id: str) -> None:
+    """Apply what a stream has to do, however much; other loads get their turn between."""
+    _apply(stream_id)
+
+
+def _apply(stream_id: str, most: int | None = None) -> None:
+    _met.add(stream_id)
+    if len(_met) > _STREAMS_PER_CONNECTION:
+        connection.close()
+        _met.clear()
+    if dispatch.apply(uuid.UUID(stream_id), seconds=APPLY_SECONDS, most=most) == Outcome.DONE:
         arrivals.hint(uuid.UUID(stream_id))
 
 
 @shared_task(ignore_result=True)
 def sweep_streams() -> None:
-    """Ask for every stream that is behind: a second net below the dispatcher's own."""
-    for stream in dispatch.behind(dispatch.live_streams()):
-        dispatch.hint(stream.pk)
+    """Ask for every stream that is behind, where no dispatcher does; deliver what arrived."""
+    if not dispatch.is_dispatching():
+        for stream in dispatch.behind(dispatch.live_streams()):
+            dispatch.hint(stream.pk)
     arrivals.deliver_all()
 
 

@@ -56,16 +56,7 @@ def parts(address: str, port: int) -> list[Part]:
     """Return the programs of the platform."""
     python = sys.executable
     celery = [python, "-m", "celery", "-A", "config"]
-    worker = [
-        *celery,
-        "worker",
-        "--loglevel",
-        "INFO",
-        "--concurrency",
-        "2",
-        "--without-gossip",
-        "--without-mingle",
-    ]
+    worker = [*celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
     # A long job must not hold up a mirror: each queue has workers of its own.
     found = [
         Part(
@@ -76,8 +67,9 @@ def parts(address: str, port: int) -> list[Part]:
                 "--no-control-socket",
             ],
         ),
-        Part("worker", [*worker, "--queues", "work", "--hostname", "work@%h"], b" ready."),
-        Part("mirror", [*worker, "--queues", "mirror", "--hostname", "mirror@%h"], b" ready."),
+        Part("worker", [*worker, "--queues", "work", "--hostname", "work@%h", "--concurrency", "2"], b" ready."),
+        Part("mirror", [*worker, "--queues", "mirror", "--hostname", "mirror@%h", "--concurrency", "2"], b" ready."),
+        Part("load", [*worker, "--queues", "load", "--hostname", "load@%h", "--concurrency", "1"], b" ready."),
         Part("beat", [*celery, "beat", "--loglevel", "INFO", "--pidfile", ""]),
     ]  # fmt: skip
     if preparation.has_dispatcher():

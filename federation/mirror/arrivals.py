@@ -52,7 +52,6 @@ def deliver(institution: Institution) -> int:
 
 def deliver_all() -> None:
     """Deliver what is left anywhere."""
-    for institution in Institution.objects.filter(
-        arrivals__handled_at=None, arrivals__isnull=False
-    ).distinct():
+    waiting = Arrival.objects.filter(handled_at=None).values("institution").distinct()
+    for institution in Institution.objects.filter(pk__in=waiting):
         deliver(institution)

@@ -55,6 +55,7 @@ class Outcome(Enum):
     IDLE = "there was nothing to do"
     DONE = "all there was has been applied"
     MORE = "there is more to do"
+    LARGE = "there is more to do than was asked for"
     WAITING = "older transactions have to end first"
     BROKEN = "a problem stops the stream"
 
@@ -72,9 +73,10 @@ class _Batch:
     has_parked: bool
 
 
-def run_batch(stream_id: uuid.UUID) -> Outcome:
+def run_batch(stream_id: uuid.UUID, *, most: int | None = None) -> Outcome:
     """Apply one batch of a stream, trying again where the database asks for it.
 
+    With ``most`` leave it alone, and say so, where it would take more than that many keys, or a fill.
     Rows that it refuses are parked; a problem with the structure stops the stream and says why.
     """
     prepare_connection()
@@ -83,7 +85,7 @@ def run_batch(stream_id: uuid.UUID) -> Outcome:
     for attempt in range(TRIES):
         try:
             with transaction.atomic():
-                outcome = _attempt(stream_id, refused, careful=careful, plain=plain)
+                outcome = _attempt(stream_id, refused, careful=careful, plain=plain, most=most)
                 failpoint("before_commit")
         except (RowsRefused, OwnRowsAppeared) as problem:
             if isinstance(problem, RowsRefused):
@@ -114,7 +116,12 @@ def run_batch(stream_id: uuid.UUID) -> Outcome:
 
 
 def _attempt(
-    stream_id: uuid.UUID, refused: dict[tuple[str, Any], str], *, careful: bool, plain: bool
+    stream_id: uuid.UUID,
+    refused: dict[tuple[str, Any], str],
+    *,
+    careful: bool,
+    plain: bool,
+    most: int | None,
 ) -> Outcome:
     started = time.monotonic()
     with connection.cursor() as cursor:
@@ -132,9 +139,10 @@ def _attempt(
             return problem
         only_advice = roles.shares_only_models(leased.flow.version.private)
         become_the_mirror(cursor, only_advice=only_advice)
-        keys.take_log(stream, leased.flow, Snapshot(stream.cursor or snapshot.text))
+        if not _take_log(leased, keys, most):
+            return Outcome.LARGE
         more = leased.has_work or keys.has_left
-        more = more and keys.take_work(stream)
+        more = more and keys.take_work(stream, most)
         if leased.has_parked:
             keys.take_parked(stream)
         roots, was_filling = 0, stream.state == Stream.State.FILLING
@@ -153,6 +161,7 @@ def _attempt(
         failpoint("before_cursor")
         if (
             keys.count
+            or keys.has_passed
             or more
             or was_filling
             or stream.last_tick_at is None
@@ -168,6 +177,14 @@ def _attempt(
         if more:
             return Outcome.MORE
         return Outcome.DONE if keys.count else Outcome.IDLE
+
+
+def _take_log(batch: _Batch, keys: Keys, most: int | None) -> bool:
+    """Take what is new in the log; return False where that, or a fill, is more than was asked for."""
+    stream = batch.stream
+    if most is not None and stream.state == Stream.State.FILLING:
+        return False
+    return keys.take_log(stream, batch.flow, Snapshot(stream.cursor or batch.snapshot.text), most)
 
 
 def _lease(cursor: Any, stream_id: uuid.UUID) -> "_Batch | Outcome":
@@ -243,7 +260,7 @@ def _flow(agreement: Agreement, side: Side) -> Flow:
     """Return a direction as derived before, if its version and cut are the same: versions do not change."""
     key = (agreement.version_id, agreement.new_mandates_suspended_at, side)
     if key not in _FLOWS:
-        if len(_FLOWS) >= 1_000:
+        if len(_FLOWS) >= 200:
             _FLOWS.clear()
         agreement = Agreement.objects.select_related("manager", "channel", "version").get(pk=agreement.pk)
         _FLOWS[key] = Flow.of(agreement, side)

@@ -55,7 +55,16 @@ def _follow(agreement: Agreement) -> None:
             stream.save()
             ending.narrow(flow)
         if agreement.is_live:
+            # The hint may be lost, the wake is not: a resumed stream may have much to read.
+            _wake(flow.owner)
             transaction.on_commit(lambda pk=stream.pk: dispatch.hint(pk))  # type: ignore[misc]
+
+
+def _wake(owner: Institution) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO public.federation_wake (schema_name) VALUES (%s)", [str(owner.schema_name)]
+        )
 
 
 def _wording(flow: Flow) -> str:

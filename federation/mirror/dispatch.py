@@ -1,38 +1,41 @@
-"""From a commit to a worker: who wrote, which streams have work, and hints that carry ids only.
+"""Ask workers to look at a stream, and find out which streams have something to do.
 
-Nothing here is needed for correctness but the sweep: a hint that is lost costs latency.
+Hints carry ids only. Nothing here is needed for correctness but `behind`: a hint that is lost costs latency.
 """
 
 import logging
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cache
 
 import redis
 from celery import current_app
 from django.conf import settings
-from django.db import connection
-from django.db.models import Q
+from django.db import ProgrammingError, connection, transaction
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 from psycopg import sql
 
 from federation.mirror.batch import Outcome, run_batch
 from federation.mirror.keys import Snapshot
-from federation.models import Agreement, Stream
-from federation.scope import agreements_touched, by_label, schema_identifier
+from federation.models import Agreement, ParkedRow, Stream, StreamWork
+from federation.scope import schema_identifier
 
 logger = logging.getLogger(__name__)
 
-TASK = "federation.tasks.apply_stream"
-# A hint that nobody took after this time is sent again.
-HINT_SECONDS = 5
+TASK, LOAD_TASK = "federation.tasks.apply_stream", "federation.tasks.apply_load"
+# A hint that nobody took after this time is sent again; loads wait for each other.
+HINT_SECONDS, LOAD_HINT_SECONDS = 5, 30
+# A stream with more keys than this goes to the workers for loads, so that edits do not wait behind it.
+QUICK_KEYS = 2_000
+# So many logs are looked at in one query.
+_AT_ONCE = 50
+# A dispatcher that has not swept for this long is gone.
+_SILENT_SECONDS = 45
 _TICK = "mirror:dispatcher:tick"
-# Above this many keys it costs more to find out whose they are than to look.
-RESOLVED_KEYS = 2_000
 
 
 @cache
@@ -45,18 +48,19 @@ def flag(stream_id: uuid.UUID) -> str:
     return f"mirror:hint:{stream_id}"
 
 
-def hint(stream_id: uuid.UUID) -> None:
+def hint(stream_id: uuid.UUID, *, is_load: bool = False) -> None:
     """Ask a worker to look at a stream, unless one has been asked and has not looked yet."""
     try:
-        if _redis().set(flag(stream_id), 1, nx=True, ex=HINT_SECONDS):
-            current_app.send_task(TASK, args=[str(stream_id)], headers={"_schema_name": "public"})
+        if _redis().set(flag(stream_id), 1, nx=True, ex=LOAD_HINT_SECONDS if is_load else HINT_SECONDS):
+            name = LOAD_TASK if is_load else TASK
+            current_app.send_task(name, args=[str(stream_id)], headers={"_schema_name": "public"})
     except (redis.RedisError, BrokerError):
         # The sweep finds the work.
         logger.warning("a hint could not be sent: Redis is away")
 
 
-def _note_tick() -> None:
-    """Leave when the dispatcher last swept, for the monitor."""
+def note_tick() -> None:
+    """Leave when the dispatcher last swept, for the monitor and for beat."""
     with suppress(redis.RedisError):
         _redis().set(_TICK, time.time())
 
@@ -70,6 +74,12 @@ def last_tick() -> float | None:
     return float(found) if isinstance(found, bytes) else None
 
 
+def is_dispatching() -> bool:
+    """Say whether a dispatcher has swept lately."""
+    tick = last_tick()
+    return tick is not None and time.time() - tick < _SILENT_SECONDS
+
+
 def is_asked_again(stream_id: uuid.UUID) -> bool:
     """Say whether somebody asked since the last look, and take the question as answered by the next."""
     try:
@@ -78,17 +88,20 @@ def is_asked_again(stream_id: uuid.UUID) -> bool:
         return False
 
 
-def apply(stream_id: uuid.UUID, *, seconds: float) -> Outcome:
-    """Apply batches of a stream until nothing is left or the time is over; then ask for more."""
+def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> Outcome:
+    """Apply batches of a stream until nothing is left or the time is over; then ask for more.
+
+    With ``most``, hand over to the workers for loads what is larger.
+    """
     until = time.monotonic() + seconds
     while True:
-        outcome = run_batch(stream_id)
-        if outcome == Outcome.MORE:
-            if time.monotonic() < until:
-                continue
+        outcome = run_batch(stream_id, most=most)
+        if outcome == Outcome.LARGE or (outcome == Outcome.MORE and time.monotonic() >= until):
             is_asked_again(stream_id)
-            hint(stream_id)
+            hint(stream_id, is_load=True)
             return outcome
+        if outcome == Outcome.MORE:
+            continue
         if outcome == Outcome.BUSY:
             # The question stays: whoever holds the stream finds it after the commit.
             return outcome
@@ -101,9 +114,9 @@ def _has_news(stream_id: uuid.UUID) -> bool:
     return any(stream.pk == stream_id for stream in behind(Stream.objects.filter(pk=stream_id)))
 
 
-def live_streams() -> "list[Stream]":
+def live_streams() -> QuerySet[Stream]:
     """Return the streams that may run now."""
-    return list(
+    return (
         Stream.objects.select_related("owner")
         .filter(
             agreement__suspended_at=None,
@@ -114,106 +127,49 @@ def live_streams() -> "list[Stream]":
     )
 
 
+def due() -> QuerySet[Stream]:
+    """Return the streams that have something to do whatever their log says: a fill, left work, a retry."""
+    waiting = Q(state__in=[Stream.State.WAITING, Stream.State.FILLING]) | Q(cursor=None)
+    retries = Q(state=Stream.State.BROKEN, retry_at__lte=Now())
+    left = Q(pk__in=StreamWork.objects.values("stream"))
+    parked = Q(pk__in=ParkedRow.objects.filter(retry_at__lte=Now()).values("stream"))
+    return Stream.objects.exclude(state=Stream.State.ENDED).filter(
+        (waiting & ~Q(state=Stream.State.BROKEN))
+        | retries
+        | ((left | parked) & ~Q(state=Stream.State.BROKEN))
+    )
+
+
 def behind(streams: Iterable[Stream]) -> list[Stream]:
     """Return the streams that have something to do: unread log, queued work, a fill, a retry that is due."""
     streams = list(streams)
     if not streams:
         return []
-    waiting = {Stream.State.WAITING, Stream.State.FILLING}
-    due = set(
-        Stream.objects.filter(
-            Q(work__isnull=False)
-            | Q(parked__retry_at__lte=Now())
-            | Q(state=Stream.State.BROKEN, retry_at__lte=Now()),
-            pk__in=[stream.pk for stream in streams],
-        ).values_list("pk", flat=True)
-    )
-    found = []
-    for stream in streams:
-        if stream.state == Stream.State.BROKEN and stream.pk not in due:
-            continue
-        if stream.state in waiting or stream.cursor is None or stream.pk in due or _has_log(stream):
-            found.append(stream)
-    return found
+    ready = set(due().filter(pk__in=[stream.pk for stream in streams]).values_list("pk", flat=True))
+    asleep = {stream.pk for stream in streams if stream.state == Stream.State.BROKEN} - ready
+    unsure = [stream for stream in streams if stream.pk not in ready | asleep]
+    ready |= set(_with_log(unsure))
+    return [stream for stream in streams if stream.pk in ready]
 
 
-def _has_log(stream: Stream) -> bool:
-    assert stream.cursor is not None
-    with connection.cursor() as cursor:
-        cursor.execute(
-            sql.SQL("SELECT EXISTS (SELECT 1 FROM {}.mirror_log WHERE {})").format(
-                schema_identifier(stream.owner.schema_name), Snapshot(stream.cursor).is_past()
+def _with_log(streams: Collection[Stream]) -> Iterator[uuid.UUID]:
+    """Yield those that have anything in their owner's log beyond the cursor, with one query for many."""
+    ordered = list(streams)
+    for start in range(0, len(ordered), _AT_ONCE):
+        some = ordered[start : start + _AT_ONCE]
+        query = sql.SQL(" UNION ALL ").join(
+            sql.SQL("SELECT {}::uuid WHERE EXISTS (SELECT 1 FROM {}.mirror_log WHERE {})").format(
+                sql.Literal(stream.pk),
+                schema_identifier(stream.owner.schema_name),
+                Snapshot(str(stream.cursor)).is_past(),
             )
+            for stream in some
         )
-        return bool(cursor.fetchone()[0])
-
-
-@dataclass
-class Dispatcher:
-    """Turns wakes into hints. ``seen`` has, by schema, the snapshot up to which the log was looked at."""
-
-    seen: dict[str, Snapshot] = field(default_factory=dict)
-    asked: dict[uuid.UUID, tuple[float, str | None]] = field(default_factory=dict)
-
-    def poll(self) -> bool:
-        """Hint at the streams of those who wrote since the last time; say whether anybody did."""
-        with connection.cursor() as cursor:
-            # Delete what was read, never TRUNCATE: that would wait for every open writer.
-            cursor.execute("DELETE FROM public.federation_wake RETURNING schema_name")
-            schemas = {row[0] for row in cursor.fetchall()}
-        for schema in sorted(schemas):
-            for stream_id in self._streams_with_work(schema):
-                hint(stream_id)
-        return bool(schemas)
-
-    def _streams_with_work(self, schema: str) -> set[uuid.UUID]:
-        """Return the streams that the new rows of a log concern."""
-        candidates = {
-            stream.agreement_id: stream.pk for stream in live_streams() if stream.owner.schema_name == schema
-        }
-        since = self.seen.get(schema)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_current_snapshot()::text")
-            self.seen[schema] = Snapshot(cursor.fetchone()[0])
-            if len(candidates) <= 1 or since is None:
-                return set(candidates.values())
-            cursor.execute(
-                sql.SQL(
-                    "SELECT kind, bit_or(operation), sum(cardinality(keys)) FROM {}.mirror_log WHERE {} GROUP BY kind"
-                ).format(schema_identifier(schema), since.is_past())
-            )
-            found: set[uuid.UUID] = set()
-            for label, operations, count in cursor.fetchall():
-                if label not in by_label() or count > RESOLVED_KEYS or operations & 4:
-                    return set(candidates.values())
-                keys = sql.SQL("ARRAY(SELECT unnest(keys) FROM {}.mirror_log WHERE kind = {} AND {})").format(
-                    schema_identifier(schema), sql.Literal(label), since.is_past()
-                )
-                query = agreements_touched(by_label()[label], schema, keys)
-                if query is None:
-                    return set(candidates.values())
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute(query)
-                found |= {row[0] for row in cursor.fetchall()}
-        return {stream for agreement, stream in candidates.items() if agreement in found}
-
-    def sweep(self) -> None:
-        """Ask for every stream that is behind; apply those that were asked for and that nobody took."""
-        _note_tick()
-        now = time.monotonic()
-        streams = behind(live_streams())
-        for stream in streams:
-            since, cursor = self.asked.get(stream.pk, (now, stream.cursor))
-            if (
-                cursor == stream.cursor
-                and now - since > HINT_SECONDS
-                and stream.state != Stream.State.WAITING
-            ):
-                logger.warning("no worker took stream %s: applying it here", stream.pk)
-                apply(stream.pk, seconds=5)
-                self.asked.pop(stream.pk, None)
-            else:
-                self.asked[stream.pk] = (since if cursor == stream.cursor else now, stream.cursor)
-                hint(stream.pk)
-        self.asked = {
-            pk: asked for pk, asked in self.asked.items() if pk in {stream.pk for stream in streams}
-        }
+                found = [row[0] for row in cursor.fetchall()]
+        except ProgrammingError:
+            # A log is not there. Its stream is to find that out and say so; the others are asked about alone.
+            found = [some[0].pk] if len(some) == 1 else [pk for each in some for pk in _with_log([each])]
+        yield from found

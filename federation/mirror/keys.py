@@ -85,35 +85,45 @@ class Keys:
         # Something is left to the next batch, or may be.
         self.has_left = False
         self.has_parked = False
+        # Whether the log had anything new, also of kinds that nobody here listens to.
+        self.has_passed = False
         self._analysed = 0
         self._since: list[float] = []
 
-    def take_log(self, stream: Stream, flow: Flow, cursor: Snapshot) -> None:
-        """Take what the log has beyond ``cursor``; too much of it becomes work of the stream first."""
-        where = sql.SQL("FROM {log} WHERE {past} AND kind = ANY({kinds})").format(
-            log=sql.SQL("{}.mirror_log").format(flow.source),
-            past=cursor.is_past(),
-            kinds=sql.Literal(sorted(flow.listens)),
+    def take_log(self, stream: Stream, flow: Flow, cursor: Snapshot, most: int | None = None) -> bool:
+        """Take what the log has beyond ``cursor``; too much of it becomes work of the stream first.
+
+        Take nothing, and return False, where that are more than ``most`` keys.
+        """
+        is_listened = sql.SQL("kind = ANY({})").format(sql.Literal(sorted(flow.listens)))
+        past = sql.SQL("FROM {log} WHERE {past}").format(
+            log=sql.SQL("{}.mirror_log").format(flow.source), past=cursor.is_past()
         )
+        where = sql.SQL("{} AND {}").format(past, is_listened)
         self._cursor.execute(
             sql.SQL(
                 """
-                WITH fresh AS MATERIALIZED (SELECT kind, operation, keys, at {where}),
+                WITH passed AS MATERIALIZED (SELECT kind, operation, keys, at {past}),
+                fresh AS (SELECT * FROM passed WHERE {kinds}),
                 counted AS (SELECT coalesce(sum(cardinality(keys)), 0) AS count FROM fresh),
                 taken AS (
                     INSERT INTO pg_temp.mirror_keys (kind, id, operations)
                     SELECT kind, unnest(keys), operation FROM fresh WHERE (SELECT count FROM counted) <= {room}
                 )
-                SELECT (SELECT count FROM counted), array_agg(DISTINCT kind), array_agg({age}) FROM fresh
+                SELECT (SELECT count FROM counted), array_agg(DISTINCT kind), array_agg({age}),
+                    EXISTS (SELECT FROM passed)
+                FROM fresh
                 """
-            ).format(where=where, room=sql.Literal(BATCH_KEYS), age=_AGE)
+            ).format(past=past, kinds=is_listened, room=sql.Literal(most or BATCH_KEYS), age=_AGE)
         )
-        count, kinds, ages = self._cursor.fetchone()
+        count, kinds, ages, self.has_passed = self._cursor.fetchone()
+        if most is not None and count > most:
+            return False
         if count <= BATCH_KEYS:
             if count:
                 self._took(count, kinds)
                 self._aged(ages)
-            return
+            return True
         self._cursor.execute(
             sql.SQL(
                 "INSERT INTO public.federation_streamwork (stream_id, kind, operations, keys, at)"
@@ -123,9 +133,10 @@ class Keys:
             ).format(stream=sql.Literal(stream.pk), slice=sql.Literal(_SLICE), where=where)
         )
         self.has_left = True
+        return True
 
-    def take_work(self, stream: Stream) -> bool:
-        """Take up to a batch of what earlier ones left, deletions first and whole; say whether any is left."""
+    def take_work(self, stream: Stream, most: int | None = None) -> bool:
+        """Take up to a batch, or about ``most``, of what earlier ones left, deletions first and whole; say whether any is left."""
         self._cursor.execute(
             """
             WITH taken AS (
@@ -145,7 +156,7 @@ class Keys:
                 array_agg(DISTINCT extract(epoch FROM clock_timestamp() - at)::float8) FILTER (WHERE at IS NOT NULL)
             FROM taken
             """,
-            {"stream": stream.pk, "room": max(BATCH_KEYS - self.count, 1)},
+            {"stream": stream.pk, "room": max((most or BATCH_KEYS) - self.count, 1)},
         )
         count, kinds, ages = self._cursor.fetchone()
         if not count:

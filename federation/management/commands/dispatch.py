@@ -5,10 +5,10 @@ import threading
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 
-from federation.mirror.dispatch import Dispatcher
+from federation.mirror.dispatcher import ROUND_SECONDS, Dispatcher
 
 HOT_SECONDS = 0.004
 IDLE_SECONDS = 0.1
@@ -27,22 +27,53 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         self.stdout.write("Dispatching")
-        run(stop, sweep_seconds=options["sweep"])
+        if not run(stop, sweep_seconds=options["sweep"]):
+            raise CommandError("The sweep broke off; what it said is above.")
 
 
-def run(stop: threading.Event, *, sweep_seconds: float) -> None:
-    """Poll and sweep until asked to stop; a database that goes away is waited for."""
+def run(stop: threading.Event, *, sweep_seconds: float) -> bool:
+    """Poll and sweep until asked to stop; a database that goes away is waited for.
+
+    Sweeps have a thread of their own: what they apply themselves must not hold up a hint.
+    """
     dispatcher = Dispatcher()
-    next_sweep = last_written = 0.0
+    swept: list[bool] = []
+
+    def sweep() -> None:
+        try:
+            _sweep(dispatcher, stop, sweep_seconds)
+            swept.append(True)
+        finally:
+            connection.close()
+            stop.set()
+
+    sweeper = threading.Thread(target=sweep, name="sweep", daemon=True)
+    sweeper.start()
+    last_written = 0.0
     while not stop.is_set():
         try:
             if dispatcher.poll():
                 last_written = time.monotonic()
-            if time.monotonic() >= next_sweep:
-                dispatcher.sweep()
-                next_sweep = time.monotonic() + sweep_seconds
         except (OperationalError, InterfaceError):
             connection.close()
+            dispatcher.start_over()
             stop.wait(0.5)
         hot = time.monotonic() - last_written < COOL_AFTER_SECONDS
         stop.wait(HOT_SECONDS if hot else IDLE_SECONDS)
+    sweeper.join(10)
+    return bool(swept) or sweeper.is_alive()
+
+
+def _sweep(dispatcher: Dispatcher, stop: threading.Event, seconds: float) -> None:
+    connected_at = time.monotonic()
+    while not stop.is_set():
+        try:
+            dispatcher.sweep()
+            if time.monotonic() - connected_at > ROUND_SECONDS:
+                # The server's process remembers every log that it has ever looked at.
+                connection.close()
+                connected_at = time.monotonic()
+        except (OperationalError, InterfaceError):
+            connection.close()
+            dispatcher.start_over()
+        stop.wait(seconds)

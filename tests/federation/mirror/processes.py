@@ -19,7 +19,7 @@ WORKER = [
     "config",
     "worker",
     "-Q",
-    "mirror",
+    "mirror,load",
     "-l",
     "error",
     "--without-gossip",

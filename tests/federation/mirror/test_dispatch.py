@@ -9,6 +9,7 @@ from clients.models import Mandate
 from federation.checks import check_scope
 from federation.mirror import arrivals, dispatch
 from federation.mirror.batch import run_batch
+from federation.mirror.dispatcher import Dispatcher
 from federation.mirror.status import streams_of
 from federation.models import Arrival, Stream
 from tests.federation.mirror.world import World
@@ -18,7 +19,7 @@ from tests.federation.mirror.world import World
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """The streams that a worker has been asked to look at."""
     found: list[object] = []
-    monkeypatch.setattr(dispatch, "hint", found.append)
+    monkeypatch.setattr(dispatch, "hint", lambda pk, **_: found.append(pk))
     return found
 
 
@@ -26,7 +27,7 @@ def test_an_edit_wakes_the_streams_of_its_own_agreement_alone(world: World, aske
     first, second = world.agree("aurora"), world.agree("borealis")
     mandates = {agreement.pk: world.mandate(agreement) for agreement in (first, second)}
     world.drain()
-    dispatcher = dispatch.Dispatcher()
+    dispatcher = Dispatcher()
     # From here on the dispatcher knows what it has seen.
     dispatcher.poll()
     with world.within("harbour"):
@@ -45,7 +46,7 @@ def test_a_client_of_two_managers_wakes_both(world: World, asked: list[object]) 
     mandate = world.mandate(first)
     world.mandate(second, client=mandate.client)
     world.drain()
-    dispatcher = dispatch.Dispatcher()
+    dispatcher = Dispatcher()
     dispatcher.poll()
     with world.within("harbour"):
         mandate.client.save()
@@ -62,10 +63,10 @@ def test_a_sweep_asks_only_for_streams_that_are_behind(world: World, asked: list
     world.agree("borealis", "lakeside")
     world.drain()
     asked.clear()
-    dispatch.Dispatcher().sweep()
+    Dispatcher().sweep()
     assert asked == []
     world.mandate(agreement)
-    dispatch.Dispatcher().sweep()
+    Dispatcher().sweep()
     assert asked == [world.stream(agreement, "harbour").pk]
 
 
@@ -74,7 +75,7 @@ def test_a_suspended_agreement_is_not_asked_for(world: World, asked: list[object
     world.suspend(agreement)
     world.mandate(agreement)
     asked.clear()
-    dispatch.Dispatcher().sweep()
+    Dispatcher().sweep()
     assert asked == []
 
 
@@ -89,7 +90,7 @@ def test_redis_away_leaves_the_work_to_the_sweep(world: World, monkeypatch: pyte
     mandate = world.mandate(agreement)
     dispatch.hint(world.stream(agreement, "harbour").pk)
     monkeypatch.setattr(dispatch, "HINT_SECONDS", -1)
-    dispatcher = dispatch.Dispatcher()
+    dispatcher = Dispatcher()
     dispatcher.sweep()
     dispatcher.sweep()
     assert world.count("aurora", Mandate, pk=mandate.pk) == 1

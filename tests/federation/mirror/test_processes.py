@@ -9,6 +9,7 @@ from celery import current_app
 
 from clients.models import Mandate
 from federation.mirror import dispatch, failpoints
+from federation.mirror.dispatcher import Dispatcher
 from federation.models import Stream
 from portfolios.models import Portfolio, Transaction
 from tests.federation.mirror.processes import Processes, eventually
@@ -65,7 +66,7 @@ def test_f4_with_all_workers_dead_the_dispatcher_applies_by_itself(
     monkeypatch.setattr(dispatch, "HINT_SECONDS", 1)
     agreement = world.agree()
     mandate = world.mandate(agreement)
-    alone = dispatch.Dispatcher()
+    alone = Dispatcher()
     alone.poll()
     alone.sweep()
     assert world.count("aurora", Mandate) == 0

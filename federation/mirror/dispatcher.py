@@ -1,0 +1,164 @@
+"""The dispatcher: from a commit to a hint, and the sweeps that find what was missed.
+
+What it costs follows from who writes, not from how many institutions there are: a wake leads to the
+streams of one log; the quick sweep looks at streams that were asked for and have not been seen in step,
+and at those that have something to do anyway; the slow one goes round all of them.
+"""
+
+import logging
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from django.db import connection
+from psycopg import sql
+
+from federation.mirror import dispatch
+from federation.mirror.keys import Snapshot
+from federation.models import Stream
+from federation.scope import agreements_touched, by_label, schema_identifier
+
+logger = logging.getLogger(__name__)
+
+# Above this many keys it costs more to find out whose they are than to look.
+RESOLVED_KEYS = 2_000
+# All streams of somebody who wrote are compared after this time: those that are not concerned move on too.
+STIRRED_SECONDS = 30.0
+# Every stream is looked at within this time, whatever was missed, and all of them at the start.
+ROUND_SECONDS = 600.0
+
+_Asked = tuple[float, str | None]
+
+
+@dataclass
+class Dispatcher:
+    """Turns wakes into hints. ``seen`` has, by schema, the snapshot up to which the log was looked at.
+
+    ``asked`` has the streams that somebody was asked to look at, with when, and the cursor they stood
+    at; ``stirred`` the schemas that were written in, with when all their streams are to be compared.
+    One thread may poll while another one sweeps.
+    """
+
+    seen: dict[str, Snapshot] = field(default_factory=dict)
+    asked: dict[uuid.UUID, _Asked] = field(default_factory=dict)
+    stirred: dict[str, float] = field(default_factory=dict)
+    _round: list[uuid.UUID] = field(default_factory=list)
+    _length: int = 0
+    _swept_at: float | None = None
+
+    def poll(self) -> bool:
+        """Hint at the streams of those who wrote since the last time; say whether anybody did."""
+        schemas = _take_wakes()
+        if not schemas:
+            return False
+        now = time.monotonic()
+        streams: dict[str, list[Stream]] = {schema: [] for schema in sorted(schemas)}
+        for stream in dispatch.live_streams().filter(owner__schema_name__in=schemas):
+            streams[str(stream.owner.schema_name)].append(stream)
+        for schema, candidates in streams.items():
+            # Before the hint: what is noted here, a sweep looks after.
+            self.stirred.setdefault(schema, now + STIRRED_SECONDS)
+            for stream, is_load in self._with_work(schema, candidates):
+                self.asked.setdefault(stream.pk, (now, stream.cursor))
+                dispatch.hint(stream.pk, is_load=is_load)
+        return True
+
+    def _with_work(self, schema: str, candidates: list[Stream]) -> list[tuple[Stream, bool]]:
+        """Return the streams that the new rows of a log concern, and whether they are many rows."""
+        since = self.seen.get(schema)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_current_snapshot()::text")
+            self.seen[schema] = Snapshot(cursor.fetchone()[0])
+            if not candidates:
+                return []
+            if since is None:
+                return [(stream, False) for stream in candidates]
+            cursor.execute(
+                sql.SQL(
+                    "SELECT kind, bit_or(operation), sum(cardinality(keys)) FROM {}.mirror_log WHERE {} GROUP BY kind"
+                ).format(schema_identifier(schema), since.is_past())
+            )
+            rows = cursor.fetchall()
+            everybody = [(stream, sum(row[2] for row in rows) > dispatch.QUICK_KEYS) for stream in candidates]
+            if len(candidates) == 1:
+                return everybody
+            found: set[uuid.UUID] = set()
+            for label, operations, count in rows:
+                if label not in by_label() or count > RESOLVED_KEYS or operations & 4:
+                    return everybody
+                keys = sql.SQL("ARRAY(SELECT unnest(keys) FROM {}.mirror_log WHERE kind = {} AND {})").format(
+                    schema_identifier(schema), sql.Literal(label), since.is_past()
+                )
+                query = agreements_touched(by_label()[label], schema, keys)
+                if query is None:
+                    return everybody
+                cursor.execute(query)
+                found |= {row[0] for row in cursor.fetchall()}
+        return [(stream, is_load) for stream, is_load in everybody if stream.agreement_id in found]
+
+    def sweep(self) -> None:
+        """Ask for streams that are behind; apply those that were asked for and that nobody took.
+
+        Only those that can be: asked for before, with something to do anyway, of somebody who wrote a
+        while ago, and the next of the round.
+        """
+        dispatch.note_tick()
+        now = time.monotonic()
+        stirred = [schema for schema, at in list(self.stirred.items()) if at <= now]
+        live = dispatch.live_streams()
+        suspects = {
+            stream.pk: stream
+            for some in (
+                live.filter(pk__in=[*self.asked, *self._next_of_round(now)]),
+                live.filter(pk__in=dispatch.due().values("pk")),
+                live.filter(owner__schema_name__in=stirred),
+            )
+            for stream in some
+        }
+        streams = {stream.pk: stream for stream in dispatch.behind(suspects.values())}
+        for schema in stirred:
+            self.stirred.pop(schema, None)
+        for pk in [pk for pk in list(self.asked) if pk not in streams]:
+            self.asked.pop(pk, None)
+        for stream in streams.values():
+            self._ask(stream, now)
+
+    def _ask(self, stream: Stream, now: float) -> None:
+        since, cursor = self.asked.get(stream.pk, (now, stream.cursor))
+        is_waiting = stream.state == Stream.State.WAITING
+        if cursor == stream.cursor and now - since > dispatch.HINT_SECONDS and not is_waiting:
+            logger.warning("no worker took stream %s: applying it here", stream.pk)
+            dispatch.apply(stream.pk, seconds=5)
+            self.asked.pop(stream.pk, None)
+            return
+        self.asked[stream.pk] = (since if cursor == stream.cursor else now, stream.cursor)
+        dispatch.hint(stream.pk, is_load=is_waiting or stream.state == Stream.State.FILLING)
+
+    def _next_of_round(self, now: float) -> list[uuid.UUID]:
+        """Return the streams whose turn it is: all at first, then evenly so that a round takes its time."""
+        if not self._round:
+            # Those of one owner together, so that its log is read once.
+            self._round = list(dispatch.live_streams().order_by("owner", "pk").values_list("pk", flat=True))
+            self._length = len(self._round)
+        count = len(self._round)
+        if self._swept_at is not None:
+            count = min(count, -int(-self._length * (now - self._swept_at) // ROUND_SECONDS))
+        self._swept_at = now
+        taken, self._round = self._round[:count], self._round[count:]
+        return taken
+
+    def start_over(self) -> None:
+        """Trust nothing that was noted: the server went away, and wakes with it."""
+        self.seen.clear()
+        self._round, self._swept_at = [], None
+
+
+def _take_wakes() -> set[str]:
+    # Asked hundreds of times a second: Django's cursor would set the search path each time.
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        # Delete what was read, never TRUNCATE: that would wait for every open writer.
+        rows = connection.connection.execute(
+            "DELETE FROM public.federation_wake RETURNING schema_name", prepare=True
+        )
+        return {row[0] for row in rows}
