@@ -181,12 +181,18 @@ def _existing(cursor: Any, schema: str, roles: Names) -> set[Grant]:
     cursor.execute(
         """
         WITH n AS (SELECT oid, nspacl FROM pg_catalog.pg_namespace WHERE nspname = %s),
+        -- What depends on the schema: an index leads there, however many schemas there are.
+        c AS MATERIALIZED (
+            SELECT c.oid, relname, relacl FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = d.objid
+            WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_namespace'::regclass
+                AND d.refobjid = (SELECT oid FROM n)
+        ),
         granted AS (
             SELECT '' AS object, '' AS column, acl.* FROM n, aclexplode(nspacl) acl
             UNION ALL
-            SELECT relname, '', acl.* FROM pg_catalog.pg_class c JOIN n ON n.oid = relnamespace, aclexplode(relacl) acl
+            SELECT relname, '', acl.* FROM c, aclexplode(relacl) acl
             UNION ALL
-            SELECT relname, attname, acl.* FROM pg_catalog.pg_class c JOIN n ON n.oid = relnamespace
+            SELECT relname, attname, acl.* FROM c
             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND NOT attisdropped, aclexplode(attacl) acl
         )
         SELECT rolname, object, "column", privilege_type FROM granted
@@ -237,10 +243,12 @@ def _columns(cursor: Any, schema: str) -> set[tuple[str, str]]:
     """Return the tables of a schema and their columns, the schema itself as ("", "")."""
     cursor.execute(
         """
-        SELECT c.relname, a.attname FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        SELECT c.relname, a.attname FROM pg_catalog.pg_namespace n
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_namespace'::regclass
+            AND d.refobjid = n.oid
+        JOIN pg_catalog.pg_class c ON c.oid = d.objid AND c.relkind = 'r'
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        WHERE n.nspname = %s AND c.relkind = 'r'
+        WHERE n.nspname = %s
         """,
         [schema],
     )
