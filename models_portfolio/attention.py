@@ -16,7 +16,10 @@ def _follows_nothing() -> Any:
 
 
 def _waits_for_adoption() -> Any:
-    """Return the condition that the model followed has a received version without a decision."""
+    """Return the condition that the newest received version of the model followed has no decision."""
+    decided_later = ModelVersion.objects.filter(
+        model=OuterRef("model"), number__gt=OuterRef("number"), adoptions__isnull=False
+    )
     undecided = ModelVersion.objects.filter(
         model__assignments__portfolio=OuterRef("pk"),
         model__assignments__valid_to__isnull=True,
@@ -26,7 +29,7 @@ def _waits_for_adoption() -> Any:
         state=ModelVersion.State.PUBLISHED,
         effective_from__lte=today(),
         adoptions__isnull=True,
-    )
+    ).exclude(Exists(decided_later))
     return Q(origin__isnull=True) & Q(Exists(undecided))
 
 

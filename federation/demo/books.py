@@ -16,20 +16,32 @@ from portfolios.models import Account, Portfolio, Security, Transaction
 from portfolios.services import book, value_portfolios
 
 CUSTODIAN = "Demo Custody Bank"
+# One portfolio in so many was never traded since it opened, another one still holds what its model
+# held first: the drifts of the work lists.
+DRIFTING_EVERY, NEVER_TRADED, AT_FIRST_VERSION = 40, 8, 28
+# Versions published within so many days wait for those who receive them.
+WAITING_DAYS = 60
 
 
 def weights_since(
-    demo: DemoModel, opened: datetime.date, today: datetime.date, skip_last: bool
+    demo: DemoModel, opened: datetime.date, today: datetime.date, *, reviewed: int, waits_for_newest: bool
 ) -> list[tuple[datetime.date, Mapping[str, Decimal]]]:
-    """Return the weights a portfolio followed: the version at its opening, then each later one.
+    """Return the weights a portfolio followed: the version at its opening, each later one, a review of late.
 
-    Where ``skip_last``, the newest version has not been traded to yet.
+    ``reviewed`` is how many days ago it was last brought back to its targets. Where
+    ``waits_for_newest``, a version of the last weeks has not been accepted yet.
     """
-    versions = demo.versions[:-1] if skip_last and len(demo.versions) > 1 else demo.versions
-    dated = [(today - datetime.timedelta(version.days_ago), fractions(version)) for version in versions]
+    dated = [(today - datetime.timedelta(version.days_ago), fractions(version)) for version in demo.versions]
+    if waits_for_newest:
+        dated = [item for item in dated if item[0] <= today - datetime.timedelta(WAITING_DAYS)]
     before = [weights for day, weights in dated if day <= opened]
-    first = before[-1] if before else dated[0][1]
-    return [(opened, first), *((day, weights) for day, weights in dated if day > opened)]
+    since: list[tuple[datetime.date, Mapping[str, Decimal]]] = [
+        (opened, before[-1] if before else dated[0][1])
+    ]
+    since += [(day, weights) for day, weights in dated if day > opened]
+    last, weights = since[-1]
+    review = today - datetime.timedelta(reviewed)
+    return [*since, (review, weights)] if review > last else since
 
 
 def create_books(
@@ -45,6 +57,7 @@ def create_books(
 ) -> list[Portfolio]:
     """Accept the mandates and run their portfolios from their opening to yesterday."""
     rng = random.Random(seed)
+    is_own = all(not model.is_received for model in models.values())
     decisions, portfolios, accounts, assignments = [], [], [], []
     ledgers: list[tuple[Portfolio, list[dict[str, Any]]]] = []
     for number, item in enumerate(mandates, start=1001 + Portfolio.objects.count()):
@@ -80,7 +93,8 @@ def create_books(
         assignments.append(
             ModelAssignment(portfolio=portfolio, model=models[item.model_code], valid_from=item.opened)
         )
-        ledgers.append((portfolio, _ledger(item, demo, market, today, rng)))
+        place = len(ledgers) % DRIFTING_EVERY
+        ledgers.append((portfolio, _ledger(item, demo, market, today, rng, place=place, is_own=is_own)))
     MandateDecision.objects.bulk_create(decisions)
     Portfolio.objects.bulk_create(portfolios)
     Account.objects.bulk_create(accounts)
@@ -99,24 +113,37 @@ def create_books(
 
 
 def _ledger(
-    item: DemoMandate, demo: DemoModel, market: Market, today: datetime.date, rng: random.Random
+    item: DemoMandate,
+    demo: DemoModel,
+    market: Market,
+    today: datetime.date,
+    rng: random.Random,
+    *,
+    place: int,
+    is_own: bool,
 ) -> list[dict[str, Any]]:
     amount = item.amount
     age = (today - item.opened).days
+    reviewed = rng.randint(5, 40)
     flows = []
     if age > 200 and rng.random() < 0.35:
-        # Paid in a while before the newest version, so that it has been invested since.
+        # Paid in a while before the review, so that it has been invested since.
         day = today - datetime.timedelta(rng.randint(60, age - 60))
         flows.append((day, (amount / rng.choice([5, 10, 20])).quantize(Decimal(100))))
-    if rng.random() < 0.06:
+    if rng.random() < 0.03:
         # Idle cash, for the work list of today.
-        flows.append((today - datetime.timedelta(rng.randint(3, 12)), (amount / 8).quantize(Decimal(100))))
+        flows.append((today - datetime.timedelta(rng.randint(1, 4)), (amount / 8).quantize(Decimal(100))))
+    weights = weights_since(demo, item.opened, today, reviewed=reviewed, waits_for_newest=not is_own)
+    if place in (NEVER_TRADED, AT_FIRST_VERSION):
+        weights = [(item.opened, fractions(demo.versions[0]))]
+    if place == AT_FIRST_VERSION:
+        weights.append((today - datetime.timedelta(reviewed), fractions(demo.versions[0])))
     return ledger_of(
         Plan(
             opened=item.opened,
             currency=item.mandate.currency,
             amount=amount,
-            weights=weights_since(demo, item.opened, today, skip_last=rng.random() < 0.4),
+            weights=weights,
             flows=flows,
             yearly_fee=Decimal(demo.fee),
         ),

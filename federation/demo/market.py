@@ -20,7 +20,8 @@ SEED = 20_240_229
 CURRENCIES = ("USD", "CHF", "GBP", "JPY")
 # Two for one, some two years ago: relative to the day the demonstration is made.
 SPLIT_TICKER, SPLIT_RATIO, SPLIT_DAYS_AGO = "NVDA", Decimal(2), 500
-STALE_TICKER, STALE_DAYS = "DGE", 12
+# Held only where a portfolio was not traded since its model dropped it.
+STALE_TICKER, STALE_DAYS = "MC", 12
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ AURORA: tuple[DemoModel, ...] = (
         _world(0.9),
         (
             DemoVersion(1150, "First version", {"EUNL": 25, "IS3N": 6, "AAPL": 6, "MSFT": 7, "NVDA": 6, "JPM": 5, "SAP": 5, "ASML": 6, "MC": 4, "UBSG": 4, "NOVN": 4, "AZN": 4, "6758": 4, "PPFB": 4, "EUN5": 8}),
-            DemoVersion(540, "Luxury reduced", {"EUNL": 27, "IS3N": 6, "AAPL": 6, "MSFT": 7, "NVDA": 6, "JPM": 6, "SAP": 6, "ASML": 6, "MC": 1, "UBSG": 4, "NOVN": 4, "AZN": 4, "6758": 4, "PPFB": 4, "EUN5": 7}),
+            DemoVersion(540, "Luxury sold", {"EUNL": 28, "IS3N": 6, "AAPL": 6, "MSFT": 7, "NVDA": 6, "JPM": 6, "SAP": 6, "ASML": 6, "UBSG": 4, "NOVN": 4, "AZN": 4, "6758": 4, "PPFB": 4, "EUN5": 7}),
         ),
     ),
 )  # fmt: skip
@@ -155,7 +155,7 @@ def create_views(model: ModelPortfolio, author: str, today: datetime.date) -> No
     }
     View.objects.create(
         asset_class=Security.AssetClass.EQUITY,
-        tilt=Decimal("0.03"),
+        tilt=Decimal("0.02"),
         rationale="Earnings have held up better than prices suggest.",
         valid_from=today - datetime.timedelta(15),
         valid_to=today + datetime.timedelta(5),
@@ -163,7 +163,7 @@ def create_views(model: ModelPortfolio, author: str, today: datetime.date) -> No
     )
     View.objects.create(
         asset_class=Security.AssetClass.FIXED_INCOME,
-        tilt=Decimal("-0.02"),
+        tilt=Decimal("-0.01"),
         rationale="Yields leave little cushion against a surprise in inflation.",
         valid_from=today - datetime.timedelta(15),
         valid_to=today + datetime.timedelta(90),

@@ -14,6 +14,7 @@ from clients.services import (
     send_instruction,
     start_mandate,
 )
+from federation.demo.books import WAITING_DAYS
 from federation.demo.build import BY_CODE, Stage, advisors
 from federation.demo.cast import FIRST_NAMES
 from federation.demo.relationships import Relationships
@@ -163,12 +164,14 @@ def decide(stage: Stage, fates: dict[Mandate, str]) -> None:
 
 
 def follow_received_models(stage: Stage) -> None:
-    """Let Meadow have accepted all but the newest version of each model: that one waits for it."""
+    """Let Meadow have accepted all but the versions of the last weeks: those wait for it."""
     with stage.inside("meadow"):
         manager = people(Role.PORTFOLIO_MANAGER)[0]
         for model in ModelPortfolio.objects.received().current():
-            published = ModelVersion.objects.filter(model=model, effective_from__lte=stage.today)
-            for version in published.order_by("-effective_from", "-number")[1:2]:
+            followed = ModelVersion.objects.filter(
+                model=model, effective_from__lte=stage.today - datetime.timedelta(WAITING_DAYS)
+            )
+            for version in followed.order_by("-effective_from", "-number")[:1]:
                 accept(version=version, by=manager)
         refresh_drift()
 

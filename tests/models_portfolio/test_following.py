@@ -15,6 +15,7 @@ from models_portfolio.services import (
     decline,
     refresh_drift,
 )
+from portfolios.attention import reasons_of
 from portfolios.models import Valuation
 from portfolios.services import book
 from portfolios.signals import portfolio_opened
@@ -74,6 +75,22 @@ def test_a_view_that_comes_later_waits_for_its_own_decision(in_meadow: Cast):
     decide_view(view=view, accepts=True, by=in_meadow.manager)
 
     assert current_targets(model)[apple.pk] == D("0.6")
+
+
+def test_only_the_newest_version_waits_for_a_decision(in_meadow: Cast):
+    apple = make.security("Apple")
+    model = make.received({apple: "1"})
+    portfolio = funded(in_meadow)
+    assign_model(portfolio=portfolio, model=model, by=in_meadow.manager)
+    make.received_version(model, {apple: "0.9", None: "0.1"}, number=2)
+    third = make.received_version(model, {apple: "0.8", None: "0.2"}, number=3)
+
+    def waits() -> bool:
+        return "version" in {reason.code for reason in reasons_of([portfolio.pk])[portfolio.pk]}
+
+    assert waits()
+    accept(version=third, by=in_meadow.manager)
+    assert not waits()
 
 
 def test_an_own_version_is_not_adopted(in_aurora: Cast):
