@@ -15,6 +15,7 @@ from guardian.shortcuts import assign_perm, remove_perm
 
 from accounts.errors import DomainError
 from accounts.models import User, audit
+from accounts.services.people import require_somebody_else
 
 # Kind → model, and the fields by which an administrator finds the record.
 GRANTABLE = {
@@ -69,7 +70,8 @@ def grants_of(user: User) -> list[Grant]:
 
 @transaction.atomic
 def grant(*, user: User, kind: str, record_id: object, by: User) -> None:
-    """Let a person see one client or portfolio."""
+    """Let a person see one client or portfolio; never oneself."""
+    require_somebody_else(user, by)
     record = _model(kind)._default_manager.filter(pk=record_id, retired_at=None).first()
     if record is None:
         raise DomainError("record_unknown", _("There is no such record. Search again."), field="record")
@@ -79,7 +81,8 @@ def grant(*, user: User, kind: str, record_id: object, by: User) -> None:
 
 @transaction.atomic
 def revoke_grant(*, user: User, grant_id: int, by: User) -> None:
-    """Take a single grant away."""
+    """Take a single grant away, never one's own."""
+    require_somebody_else(user, by)
     row = UserObjectPermission.objects.filter(pk=grant_id, user=user).select_related("permission").first()
     if row is None:
         raise DomainError("grant_unknown", _("This grant is gone already. Reload the page."))

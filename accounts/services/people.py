@@ -62,7 +62,8 @@ def change_person(*, user: User, full_name: str, job_title: str, by: User) -> Us
 
 @transaction.atomic
 def assign_role(*, user: User, role: str, unit: Unit | None, by: User) -> RoleAssignment:
-    """Give a person a role in a unit and all below it, or in the whole institution."""
+    """Give a person a role in a unit and all below it, or in the whole institution; never oneself."""
+    require_somebody_else(user, by)
     assignment = RoleAssignment(user=user, role=role, unit=unit)
     try:
         assignment.full_clean()
@@ -75,9 +76,10 @@ def assign_role(*, user: User, role: str, unit: Unit | None, by: User) -> RoleAs
 
 @transaction.atomic
 def remove_role(*, assignment: RoleAssignment, by: User) -> None:
-    """Take a role away; the last administrator keeps it."""
+    """Take a role away, never one's own; the last administrator keeps it."""
     if assignment.role == Role.ADMINISTRATOR:
         _require_another_administrator(without=assignment)
+    require_somebody_else(assignment.user, by)
     audit(
         "role.removed",
         assignment.user,
@@ -113,6 +115,14 @@ def reactivate_person(*, user: User, by: User) -> User:
     user.save(update_fields=["is_active"])
     audit("person.reactivated", user, by=by)
     return user
+
+
+def require_somebody_else(user: User, by: User) -> None:
+    """Keep administrators from widening their own reach: another one has to."""
+    if user.pk == by.pk:
+        raise DomainError(
+            "own_roles", _("Nobody changes their own roles and grants. Ask another administrator.")
+        )
 
 
 def _require_another_administrator(*, without: RoleAssignment | User) -> None:

@@ -111,6 +111,8 @@ def _page(request: PersonRequest, person: User, *, role_form: RoleForm | None = 
         "tokens": person.api_tokens.all(),
         "role_form": role_form or RoleForm(),
         "may_edit": may_edit,
+        # Nobody widens their own reach.
+        "may_change_rights": may_edit and person.pk != request.user.pk,
         "kinds": [(key, label) for key, (_model, label, _fields) in grants.GRANTABLE.items()],
         "kind": kind,
         "words": words,

@@ -50,6 +50,30 @@ def test_one_of_two_administrators_can_leave(in_aurora):
     assert not can(User.objects.get(pk=in_aurora.administrator.pk), "people.edit")
 
 
+def test_nobody_widens_their_own_reach(aurora, in_aurora, browse):
+    services.assign_role(
+        user=in_aurora.stranger, role=Role.ADMINISTRATOR, unit=None, by=in_aurora.administrator
+    )
+    mine = in_aurora.administrator
+    someone = Client.objects.create(name="Nora Beispiel", unit=in_aurora.other_unit)
+    for change in (
+        lambda: services.assign_role(user=mine, role=Role.OPERATIONS, unit=None, by=mine),
+        lambda: services.remove_role(assignment=assignment(mine), by=mine),
+        lambda: services.grant(user=mine, kind="client", record_id=someone.pk, by=mine),
+    ):
+        with pytest.raises(DomainError, match="another administrator"):
+            change()
+    page = browse(aurora, mine)
+    own = page.get(reverse("accounts:person_detail", args=[mine.pk])).content.decode()
+    assert "Another administrator changes them" in own
+    assert reverse("accounts:role_add", args=[mine.pk]) not in own
+    page.post(reverse("accounts:role_add", args=[mine.pk]), {"role": Role.OPERATIONS, "unit": ""})
+    assert mine.role_assignments.count() == 1
+    # The other one may.
+    services.assign_role(user=mine, role=Role.OPERATIONS, unit=None, by=in_aurora.stranger)
+    assert can(User.objects.get(pk=mine.pk), "cash.match")
+
+
 def test_a_role_is_held_once_in_a_place(in_aurora):
     with pytest.raises(DomainError, match="already has this role"):
         services.assign_role(
