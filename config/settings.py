@@ -343,6 +343,13 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_URLCONF": "config.urls",
+    # Whoever may call the API, and nobody else, reads what it offers.
+    "SERVE_AUTHENTICATION": [
+        "federation.api.AgreementTokenAuthentication",
+        "config.api.authentication.UserTokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "SERVE_PERMISSIONS": ["config.api.authentication.IsCaller"],
     "COMPONENT_SPLIT_REQUEST": True,
     "SORT_OPERATION_PARAMETERS": False,
     "ENUM_NAME_OVERRIDES": {

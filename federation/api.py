@@ -27,9 +27,10 @@ class Partner:
     is_authenticated = True
     is_active = True
     is_anonymous = False
-    pk = None
 
     def __init__(self, token: AgreementToken) -> None:
+        # Requests are counted by it: each token has a count of its own.
+        self.pk = token.pk
         self.agreement = token.agreement
 
     def __str__(self) -> str:

@@ -25,9 +25,9 @@ class VersionInForce(serializers.ModelSerializer):
     """One wording of an agreement: which side performs each function, and what is left out."""
 
     state = serializers.CharField(read_only=True)
-    proposed_at = UtcField(read_only=True)
-    in_force_from = UtcField(read_only=True)
-    in_force_to = UtcField(read_only=True)
+    proposed_at = UtcField(read_only=True, allow_null=True)
+    in_force_from = UtcField(read_only=True, allow_null=True)
+    in_force_to = UtcField(read_only=True, allow_null=True)
 
     class Meta:
         model = AgreementVersion
@@ -45,10 +45,10 @@ class AgreementSerializer(serializers.ModelSerializer):
     channel = InstitutionName(read_only=True)
     versions = VersionInForce(many=True, read_only=True)
     is_live = serializers.BooleanField(read_only=True)
-    started_at = UtcField(read_only=True)
-    ended_at = UtcField(read_only=True)
-    suspended_at = UtcField(read_only=True)
-    new_mandates_suspended_at = UtcField(read_only=True)
+    started_at = UtcField(read_only=True, allow_null=True)
+    ended_at = UtcField(read_only=True, allow_null=True)
+    suspended_at = UtcField(read_only=True, allow_null=True)
+    new_mandates_suspended_at = UtcField(read_only=True, allow_null=True)
 
     class Meta:
         model = Agreement
@@ -89,9 +89,9 @@ class StreamSerializer(serializers.ModelSerializer):
     last_proof = serializers.SerializerMethodField()
     owner = InstitutionName(read_only=True)
     receiver = InstitutionName(read_only=True)
-    last_tick_at = UtcField(read_only=True)
-    last_applied_at = UtcField(read_only=True)
-    problem_at = UtcField(read_only=True)
+    last_tick_at = UtcField(read_only=True, allow_null=True)
+    last_applied_at = UtcField(read_only=True, allow_null=True)
+    problem_at = UtcField(read_only=True, allow_null=True)
 
     class Meta:
         model = Stream

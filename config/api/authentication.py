@@ -36,6 +36,10 @@ class UserTokenAuthentication(authentication.BaseAuthentication):
         return self.keyword
 
 
+class IsCaller(permissions.IsAuthenticated):
+    """Let everybody in who may call any part of the API: users, and partners with an agreement's token."""
+
+
 class IsUser(permissions.BasePermission):
     """Let users of this institution in, with a token that may write for what writes."""
 

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
+from accounts.views_base import signed_in
 from config.api import agreements, clients, mandates, models, portfolios, reference, reports, trading
 
 router = SimpleRouter(use_regex_path=False)
@@ -37,7 +38,7 @@ for prefix, viewset in (
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
-    path("redoc/", SpectacularRedocView.as_view(url_name="api:schema"), name="redoc"),
+    path("docs/", signed_in()(SpectacularSwaggerView.as_view(url_name="api:schema")), name="docs"),
+    path("redoc/", signed_in()(SpectacularRedocView.as_view(url_name="api:schema")), name="redoc"),
     path("", include(router.urls)),
 ]

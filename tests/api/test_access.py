@@ -7,7 +7,7 @@ from django.core.cache import cache
 from django.test import Client as Caller
 from django.utils import timezone
 from django_tenants.utils import tenant_context
-from rest_framework.throttling import AnonRateThrottle
+from rest_framework.throttling import UserRateThrottle
 
 from accounts.models import ApiToken, User
 from accounts.services import tokens
@@ -130,11 +130,11 @@ def test_a_method_a_format_and_a_body_that_do_not_fit_are_problems(
 
 
 def test_too_many_requests_are_told_when_to_go_on(
-    aurora: Institution, call: Call, monkeypatch: pytest.MonkeyPatch
+    in_aurora: Cast, aurora: Institution, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(AnonRateThrottle, "get_rate", lambda self: "2/min")
+    monkeypatch.setattr(UserRateThrottle, "get_rate", lambda self: "2/min")
     cache.clear()
-    caller = Caller(HTTP_HOST="aurora.localhost")
+    caller = call(aurora, in_aurora.advisor)
     statuses = [caller.get("/api/v1/schema/").status_code for _each in range(3)]
     assert statuses == [200, 200, 429]
     response = caller.get("/api/v1/schema/")

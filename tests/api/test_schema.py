@@ -1,6 +1,7 @@
 """The documentation: valid, complete, served from here, and true (schemathesis tries each operation)."""
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,11 +23,14 @@ from schemathesis.specs.openapi.checks import (
 from accounts.models import Role, RoleAssignment
 from accounts.services.tokens import create_token
 from config.wsgi import application
+from federation.agreements.tokens import make_token
 from federation.models import Institution
 from tests.api.conftest import Call
 from tests.api.test_reading import furnish
 from tests.factories import Cast
+from tests.federation.agreements import make as agreements
 
+Browse = Callable[..., Caller]
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
 ]  # fmt: skip
@@ -60,14 +64,34 @@ def test_problems_are_documented_where_they_occur() -> None:
 
 
 @pytest.mark.parametrize("path", ["docs", "redoc"])
-def test_the_documentation_is_served_from_here(path: str, aurora: Institution, call: Call) -> None:
-    page = call(aurora, None).get(f"/api/v1/{path}/")
+def test_the_documentation_is_served_from_here_to_those_who_sign_in(
+    path: str, in_aurora: Cast, aurora: Institution, browse: Browse
+) -> None:
+    stranger = browse(aurora).get(f"/api/v1/{path}/")
+    assert stranger["Location"].startswith("/accounts/login/")
+    page = browse(aurora, in_aurora.advisor).get(f"/api/v1/{path}/")
     assert page.status_code == 200
     text = page.content.decode()
     assert "/api/v1/schema/" in text
     assert "cdn." not in text
     assert "//unpkg" not in text
     assert "/static/drf_spectacular_sidecar/" in text
+
+
+def test_whoever_may_call_reads_the_schema(
+    in_aurora: Cast, aurora: Institution, meadow: Institution, call: Call, browse: Browse
+) -> None:
+    assert browse(aurora).get("/api/v1/schema/").status_code == 401
+    assert call(aurora, in_aurora.advisor).get("/api/v1/schema/").status_code == 200
+    partner = {"Authorization": f"Bearer {_partner_token(aurora, meadow)}"}
+    assert browse(aurora).get("/api/v1/schema/", headers=partner).status_code == 200
+
+
+def _partner_token(issuer: Institution, partner: Institution) -> str:
+    agreement = agreements.active(issuer, partner, "advice")
+    expires = timezone.now() + datetime.timedelta(days=1)
+    _row, text = agreements.act(make_token, agreement, issuer, name="Their system", expires_at=expires)
+    return str(text)
 
 
 # Each operation is tried some times with what its schema allows, by a person with every role, so that
@@ -89,11 +113,14 @@ def everybody(in_aurora: Cast, aurora: Institution) -> str:
 def _operations() -> Any:
     loaded = schemathesis.openapi.from_dict(document())
     loaded.app = application
-    return loaded.include(path_regex="^/api/v1/(?!schema|agreement/)")
+    return loaded.include(path_regex="^/api/v1/(?!schema)")
 
 
-def test_each_operation_answers_as_documented(everybody: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    headers = {"Authorization": f"Bearer {everybody}", "Host": "aurora.localhost"}
+def test_each_operation_answers_as_documented(
+    everybody: str, aurora: Institution, meadow: Institution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partner = _partner_token(aurora, meadow)
+    headers = {"Host": "aurora.localhost"}
     monkeypatch.setattr("rest_framework.throttling.UserRateThrottle.allow_request", lambda *_args: True)
     # The application would give up the connection, and with it the test's transaction, after each call.
     for signal in (request_started, request_finished):
@@ -102,6 +129,8 @@ def test_each_operation_answers_as_documented(everybody: str, monkeypatch: pytes
     tried = 0
     for result in _operations().get_all_operations():
         operation = result.ok()
+        token = partner if operation.path.startswith("/api/v1/agreement/") else everybody
+        headers["Authorization"] = f"Bearer {token}"
 
         @settings(
             max_examples=5,
@@ -124,7 +153,7 @@ def test_each_operation_answers_as_documented(everybody: str, monkeypatch: pytes
 def test_a_caller_without_token_learns_nothing(aurora: Institution) -> None:
     caller = Caller(HTTP_HOST="aurora.localhost")
     for path, methods in document()["paths"].items():
-        if "get" in methods and "{" not in path and "schema" not in path:
+        if "get" in methods and "{" not in path:
             response = caller.get(path)
             assert response.status_code == 401, path
             assert response["Content-Type"].startswith("application/problem+json")
