@@ -70,11 +70,11 @@ def work_for(clients: "QuerySet[Client]") -> list[Work]:
     return [provider(clients) for _position, provider in _providers]
 
 
-def first(rows: "QuerySet[Any]", to_item: Callable[[Any], Item]) -> tuple[tuple[Item, ...], int]:
-    """Return the first rows as items, and how many rows there are; one query where they are few."""
+def work_of(rows: "QuerySet[Any]", to_item: Callable[[Any], Item], **about: Any) -> Work:
+    """Return work with the first rows as items, and how many rows there are; one query where they are few."""
     shown = list(rows[: SHOWN + 1])
     count = rows.count() if len(shown) > SHOWN else len(shown)
-    return tuple(to_item(row) for row in shown[:SHOWN]), count
+    return Work(items=tuple(to_item(row) for row in shown[:SHOWN]), count=count, **about)
 
 
 def _tone(day: datetime.date | None) -> str:
@@ -124,14 +124,13 @@ def returned(clients: "QuerySet[Client]") -> Work:
             tone="late",
         )
 
-    items, count = first(rows, item)
-    return Work(
+    return work_of(
+        rows,
+        item,
         key="returned",
         title=gettext_lazy("Returned mandates"),
         icon="arrow-back-up",
         action=gettext_lazy("Answer"),
-        items=items,
-        count=count,
     )
 
 
@@ -157,14 +156,13 @@ def unfinished(clients: "QuerySet[Client]") -> Work:
             day=timezone.localtime(mandate.created_at).date(),
         )
 
-    items, count = first(rows, item)
-    return Work(
+    return work_of(
+        rows,
+        item,
         key="unfinished",
         title=gettext_lazy("Unfinished onboardings"),
         icon="user-plus",
         action=gettext_lazy("Go on"),
-        items=items,
-        count=count,
     )
 
 
@@ -190,14 +188,13 @@ def expiring_kyc(clients: "QuerySet[Client]") -> Work:
             tone=_tone(kyc.valid_until),
         )
 
-    items, count = first(rows, item)
-    return Work(
+    return work_of(
+        rows,
+        item,
         key="kyc",
         title=gettext_lazy("Identity checks to renew"),
         icon="id",
         action=gettext_lazy("Renew"),
-        items=items,
-        count=count,
     )
 
 
@@ -220,14 +217,13 @@ def expiring_profiles(clients: "QuerySet[Client]") -> Work:
             tone=_tone(client.profile_until),
         )
 
-    items, count = first(rows, item)
-    return Work(
+    return work_of(
+        rows,
+        item,
         key="profiles",
         title=gettext_lazy("Risk profiles to renew"),
         icon="gauge",
         action=gettext_lazy("Renew"),
-        items=items,
-        count=count,
     )
 
 
@@ -255,14 +251,13 @@ def answered(clients: "QuerySet[Client]") -> Work:
             tone="" if outcome.outcome == "done" else "late",
         )
 
-    items, count = first(rows, item)
-    return Work(
+    return work_of(
+        rows,
+        item,
         key="answered",
         title=gettext_lazy("Arrived cash and answers"),
         icon="cash",
         action=gettext_lazy("See"),
-        items=items,
-        count=count,
     )
 
 
@@ -275,14 +270,13 @@ def reviews(clients: "QuerySet[Client]") -> Work:
         day = client.next_review_date
         return Item(title=str(client), text=_until(day), url=_client_url(client.pk), day=day, tone=_tone(day))
 
-    items, count = first(rows, item)
-    return Work(
+    return work_of(
+        rows,
+        item,
         key="reviews",
         title=gettext_lazy("Reviews"),
         icon="calendar-event",
         action=gettext_lazy("Prepare"),
-        items=items,
-        count=count,
     )
 
 
@@ -303,14 +297,13 @@ def tasks(clients: "QuerySet[Client]") -> Work:
             tone=_tone(task.due_date),
         )
 
-    items, count = first(rows, item)
-    return Work(
+    return work_of(
+        rows,
+        item,
         key="tasks",
         title=gettext_lazy("Tasks"),
         icon="checkbox",
         action=gettext_lazy("Do"),
-        items=items,
-        count=count,
     )
 
 

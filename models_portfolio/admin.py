@@ -1,10 +1,8 @@
 """Django's admin for those who run the platform: models and what follows from them are read there."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
+from accounts.admin import ReadOnly, ReadOnlyAdmin
 from models_portfolio.models import (
     Adoption,
     ModelAssignment,
@@ -16,29 +14,9 @@ from models_portfolio.models import (
 )
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows that services write, with checks that a form here would go around."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class TargetInline(admin.TabularInline):
+class TargetInline(ReadOnly, admin.TabularInline):
     model = Target
     extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(ModelPortfolio)

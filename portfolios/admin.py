@@ -3,9 +3,9 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model
 from django.http import HttpRequest
 
+from accounts.admin import ReadOnlyAdmin
 from portfolios.models import (
     Account,
     BankEntry,
@@ -23,22 +23,6 @@ from portfolios.models import (
     Transaction,
     Valuation,
 )
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Show rows; they change through services alone, which keep ledger, values and partners in step."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 @admin.register(Portfolio)

@@ -1,26 +1,9 @@
 """Django's admin of this app: to look, never to change what services keep in line."""
 
 from django.contrib import admin
-from django.http import HttpRequest
 
-from accounts.records import Record
+from accounts.admin import ReadOnlyAdmin
 from reporting.models import Report, ReportRelease
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Show rows; a report stays as it was made, and a release is somebody's word."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Record | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Record | None = None) -> bool:
-        return False
 
 
 @admin.register(Report)

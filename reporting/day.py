@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from clients.day import Item, Work, first
+from clients.day import Item, Work, work_of
 from clients.models import Client
 from reporting.models import Report
 
@@ -30,13 +30,12 @@ def to_release(clients: "QuerySet[Client]") -> Work:
             day=timezone.localtime(report.made_at).date() if report.made_at else None,
         )
 
-    items, count = first(rows, item)
-    return Work(
+    return work_of(
+        rows,
+        item,
         key="reports",
         title=_("Reports to release"),
         icon="report-analytics",
         action=_("Open"),
-        items=items,
-        count=count,
         url=f"{reverse('reporting:report_list')}?status=ready",
     )

@@ -13,8 +13,9 @@ from django.utils import formats, translation
 
 from accounts import formatting
 from portfolios.calculations.returns import Figure, Reason
-from reporting.figures import CostLine, Figures, HoldingLine, Returns
+from reporting.figures import CostLine, Figures, Returns
 from reporting.letterhead import Letterhead
+from reporting.lines import HoldingLine
 from reporting.words import language_for, problem_in, words_in
 
 MARKS = "¹²³⁴⁵⁶⁷⁸⁹"

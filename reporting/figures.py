@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
@@ -24,10 +23,8 @@ from portfolios.calculations.returns import (
     annualise,
     time_weighted_return,
 )
-from portfolios.models import BenchmarkValue, Handover, Holding, Portfolio, Transaction, Valuation
+from portfolios.models import BenchmarkValue, Handover, Portfolio, Valuation
 from portfolios.services.entries import load_entries
-from portfolios.services.holdings import derive_holdings
-from portfolios.services.market import STALE_AFTER_DAYS
 from reporting.calculations.costs import (
     Costs,
     average_value,
@@ -37,6 +34,7 @@ from reporting.calculations.costs import (
     product_cost,
     share_of,
 )
+from reporting.lines import HoldingLine, Share, TransactionLine, allocation_of, holdings_of, transactions_of
 
 DAYS_PER_YEAR = 365
 # A benchmark's level may be this many days older than the day it stands for.
@@ -63,49 +61,6 @@ class ChangeOfManager:
     since: datetime.date | None
     before: Figure
     chained: Figure
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldingLine:
-    """A holding at the end of the period; ``security`` is empty for cash."""
-
-    security: str
-    isin: str
-    asset_class: str
-    currency: str
-    quantity: Decimal
-    price: Decimal | None
-    price_date: datetime.date | None
-    price_source: str
-    is_simulated: bool
-    is_stale: bool
-    market_value: Decimal | None
-    weight: Decimal | None
-    unrealised_gain: Decimal | None
-    problem: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """Part of the portfolio: an asset class, or "cash"."""
-
-    key: str
-    value: Decimal | None
-    weight: Decimal | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransactionLine:
-    """An entry of the ledger within the period, as booked."""
-
-    trade_date: datetime.date
-    type: str
-    security: str
-    quantity: Decimal
-    price: Decimal | None
-    currency: str
-    net_amount: Decimal
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +137,7 @@ def gather(portfolio: Portfolio, period_from: datetime.date, period_to: datetime
     result = _result(opening_value, closing_value, inflow, outflow)
     average = average_value(days)
     start = opening.date if opening else None
-    holdings = _holdings(portfolio, closing.date)
+    holdings = holdings_of(portfolio, closing.date)
     returns = _returns(portfolio, history, days, all_days, opening_value)
     return Figures(
         currency=portfolio.currency,
@@ -208,8 +163,8 @@ def gather(portfolio: Portfolio, period_from: datetime.date, period_to: datetime
         average_value=average,
         index=_index(history),
         holdings=holdings,
-        allocation=_allocation(holdings),
-        transactions=_transactions(portfolio, period_from, period_to),
+        allocation=allocation_of(holdings),
+        transactions=transactions_of(portfolio, period_from, period_to),
         has_simulated_prices=any(each.has_simulated_prices for each in history.within),
     )
 
@@ -402,82 +357,3 @@ def _index(history: _History) -> tuple[tuple[datetime.date, Decimal], ...]:
     rows = [*([history.opening] if history.opening else []), *history.within]
     base = rows[0].return_index if history.opening else Decimal(1)
     return tuple((row.date, row.return_index / base) for row in rows)
-
-
-def _holdings(portfolio: Portfolio, day: datetime.date) -> tuple[HoldingLine, ...]:
-    rows = derive_holdings([portfolio], day)[portfolio.pk]
-    prefetch_related_objects(rows, "security")
-    lines = [_line(row, day) for row in rows if row.quantity]
-    return tuple(
-        sorted(lines, key=lambda line: (not line.security, -(line.market_value or ZERO), line.security))
-    )
-
-
-def _line(row: Holding, day: datetime.date) -> HoldingLine:
-    security = row.security
-    is_old = row.price_date is not None and (day - row.price_date).days > STALE_AFTER_DAYS
-    gain = row.unrealised_gain
-    return HoldingLine(
-        security=security.name if security else "",
-        isin=(security.isin or "") if security else "",
-        asset_class=security.asset_class if security else "cash",
-        currency=row.currency,
-        quantity=row.quantity,
-        price=row.price,
-        price_date=row.price_date,
-        price_source=row.price_source_name,
-        is_simulated=row.is_price_simulated,
-        is_stale=is_old,
-        market_value=row.market_value,
-        weight=row.weight,
-        unrealised_gain=gain if isinstance(gain, Decimal) else None,
-        problem=row.problem if row.market_value is None else "",
-    )
-
-
-def _allocation(holdings: Sequence[HoldingLine]) -> tuple[Share, ...]:
-    keys = list(dict.fromkeys(line.asset_class for line in holdings))
-    shares = []
-    for key in keys:
-        lines = [line for line in holdings if line.asset_class == key]
-        shares.append(
-            Share(
-                key=key,
-                value=_sum(line.market_value for line in lines),
-                weight=_sum(line.weight for line in lines),
-            )
-        )
-    return tuple(sorted(shares, key=lambda share: -(share.weight or ZERO)))
-
-
-def _sum(values: Iterable[Decimal | None]) -> Decimal | None:
-    total = ZERO
-    for value in values:
-        if value is None:
-            return None
-        total += value
-    return total
-
-
-def _transactions(
-    portfolio: Portfolio, period_from: datetime.date, period_to: datetime.date
-) -> tuple[TransactionLine, ...]:
-    rows = (
-        Transaction.objects.current()
-        .filter(portfolio=portfolio, trade_date__gte=period_from, trade_date__lte=period_to)
-        .select_related("security")
-        .order_by("trade_date", "created_at", "pk")
-    )
-    return tuple(
-        TransactionLine(
-            trade_date=row.trade_date,
-            type=row.type,
-            security=row.security.name if row.security else "",
-            quantity=row.quantity,
-            price=row.price,
-            currency=row.currency,
-            net_amount=row.net_amount,
-            text=row.text,
-        )
-        for row in rows
-    )

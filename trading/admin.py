@@ -1,10 +1,8 @@
 """Django's admin for those who run the platform: trading is read there, the restricted list is kept."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
+from accounts.admin import ReadOnly, ReadOnlyAdmin
 from trading.models import (
     Affirmation,
     Allocation,
@@ -18,29 +16,9 @@ from trading.models import (
 )
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows that services write, with checks that a form here would go around."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class LineInline(admin.TabularInline):
+class LineInline(ReadOnly, admin.TabularInline):
     model = ProposalLine
     extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(RestrictedSecurity)

@@ -1,11 +1,11 @@
 from django.urls import URLPattern, URLResolver, path
 
-from trading.views import affirmations, desk, orders, proposals
+from trading.views import affirmations, desk, orders, proposals, proposing
 
 app_name = "trading"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("proposals/", proposals.ProposalList.as_view(), name="proposal_list"),
-    path("proposals/propose/", proposals.propose_for, name="propose"),
+    path("proposals/propose/", proposing.propose_for, name="propose"),
     path("proposals/decide/", proposals.proposals_decide, name="proposals_decide"),
     path("proposals/<uuid:pk>/", proposals.proposal_detail, name="proposal_detail"),
     path("proposals/<uuid:pk>/edit/", proposals.proposal_edit, name="proposal_edit"),
@@ -13,7 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("proposals/<uuid:pk>/approve/", proposals.proposal_approve, name="proposal_approve"),
     path("proposals/<uuid:pk>/reject/", proposals.proposal_reject, name="proposal_reject"),
     path("proposals/<uuid:pk>/discard/", proposals.proposal_discard, name="proposal_discard"),
-    path("model-versions/<uuid:pk>/rebalance/", proposals.adopt_and_rebalance, name="adopt_and_rebalance"),
+    path("model-versions/<uuid:pk>/rebalance/", proposing.adopt_and_rebalance, name="adopt_and_rebalance"),
     path("orders/", orders.OrderList.as_view(), name="order_list"),
     path("orders/send/", orders.orders_send, name="orders_send"),
     path("orders/<uuid:pk>/", orders.order_detail, name="order_detail"),

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from accounts.formatting import day as day_text
 from accounts.lists import ListView
 from accounts.models import Role, User
 from accounts.rights import can
@@ -135,7 +136,7 @@ def settlement_change(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase
         messages.success(request, _("The failure is recorded."))
     elif action == "retry":
         again = retry(settlement=settlement, by=request.user)
-        messages.success(request, _("Expected again on %(day)s.") % {"day": again.expected_date.isoformat()})
+        messages.success(request, _("Expected again on %(day)s.") % {"day": day_text(again.expected_date)})
     else:
         settle(settlement=settlement, by=request.user)
         messages.success(request, _("Settled."))
