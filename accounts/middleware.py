@@ -4,7 +4,7 @@ import zoneinfo
 from collections.abc import Callable
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
@@ -88,13 +88,22 @@ class PreferencesMiddleware:
 
 
 class DomainErrorMiddleware:
-    """Answer a DomainError that no view caught: back to the page with its sentence, or 409."""
+    """Answer a DomainError that no view caught: back to the page with its sentence, or 409.
+
+    Where somebody opens an address that only a form sends to (a bookmark, or signing in again after
+    sending one), a page says so instead of an empty one.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed) and request.method == "GET" and not response.content:
+            shown = render(request, "405.html", status=response.status_code)
+            shown.headers["Allow"] = response.headers["Allow"]
+            return shown
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, DomainError):

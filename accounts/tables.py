@@ -133,7 +133,9 @@ class AuditTable(tables.Table):
     record_id = tables.Column(
         verbose_name=gettext_lazy("Id"), attrs={"td": {"class": "font-monospace small"}}, default=UNKNOWN
     )
-    data = tables.Column(verbose_name=gettext_lazy("Details"), orderable=False)
+    data = tables.Column(
+        verbose_name=gettext_lazy("Details"), orderable=False, attrs={"td": {"class": "long"}}
+    )
 
     class Meta:
         model = AuditEntry

@@ -39,7 +39,7 @@ class ClientTable(tables.Table):
     )
     kyc_until = DateColumn(verbose_name=_("KYC until"), accessor="kyc__valid_until")
     next_review_date = DateColumn()
-    advisor_name = tables.Column()
+    advisor_name = tables.Column(attrs={"td": {"class": "text-nowrap"}})
     origin = OriginColumn()
 
     class Meta:
@@ -62,6 +62,12 @@ class MandateTable(tables.Table):
     offer_name = tables.Column(verbose_name=_("Plan"))
     manager_name = tables.Column(verbose_name=_("Manager"), empty_values=())
     computed_state = StateColumn(verbose_name=_("State"), labels=_MANDATE_LABELS)
+    portfolio = LinkColumn(
+        to="portfolios:portfolio_detail",
+        key="portfolio__pk",
+        accessor="portfolio__number",
+        verbose_name=_("Portfolio"),
+    )
     amount = MoneyColumn(currency_field="currency", places=0)
     value = MoneyColumn(verbose_name=_("Value"), currency_field="value_currency", places=0, total=True)
     since_start = PercentColumn(verbose_name=_("Since start"), signed=True)
@@ -70,8 +76,8 @@ class MandateTable(tables.Table):
 
     class Meta:
         model = Mandate
-        fields = ("number", "client", "offer_name", "manager_name", "computed_state", "amount", "value")
-        sequence = (*fields, "since_start", "submitted_at", "origin")
+        fields = ("number", "client", "offer_name", "manager_name", "computed_state", "portfolio", "amount")
+        sequence = (*fields, "value", "since_start", "submitted_at", "origin")
         order_by = "-submitted_at"
 
     def render_manager_name(self, value: str, record: Mandate) -> str:

@@ -1,8 +1,10 @@
 """What happened to a mandate, on both sides: the sales side's doings and the manager's answers."""
 
 import datetime
+import uuid
 from typing import Any
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from clients.models import ClientInstruction, Mandate, MandateDecision
@@ -28,9 +30,15 @@ _TONES = {
 }
 
 
-def events_of(mandate: Mandate, instructions: list[ClientInstruction]) -> list[dict[str, Any]]:
-    """Return the events of a mandate, newest first; prefetch its decisions and the outcomes."""
-    events = [*_submissions(mandate), *map(_decision, mandate.decisions.all())]
+def events_of(
+    mandate: Mandate, instructions: list[ClientInstruction], portfolio: uuid.UUID | None = None
+) -> list[dict[str, Any]]:
+    """Return the events of a mandate, newest first; prefetch its decisions and the outcomes.
+
+    Where it led to a ``portfolio``, its acceptance leads there.
+    """
+    url = reverse("portfolios:portfolio_detail", args=[portfolio]) if portfolio else ""
+    events = [*_submissions(mandate), *(_decision(each, url) for each in mandate.decisions.all())]
     for instruction in instructions:
         events += instruction_events(instruction)
     if not mandate.is_received:
@@ -67,7 +75,7 @@ def _submissions(mandate: Mandate) -> list[dict[str, Any]]:
     return events
 
 
-def _decision(decision: MandateDecision) -> dict[str, Any]:
+def _decision(decision: MandateDecision, portfolio_url: str) -> dict[str, Any]:
     titles = {
         Outcome.ACCEPTED: _("Accepted"),
         Outcome.RETURNED: _("Returned"),
@@ -84,6 +92,7 @@ def _decision(decision: MandateDecision) -> dict[str, Any]:
         titles[outcome],
         icon=_ICONS[outcome],
         tone=_TONES.get(outcome, ""),
+        url=portfolio_url if outcome in (Outcome.ACCEPTED, Outcome.ACTIVE) else "",
         who=decision.decided_by_name,
         text="\n".join(line for line in lines if line),
     )

@@ -109,6 +109,7 @@ class DisclosureTable(tables.Table):
         accessor="version",
         orderable=False,
         exclude_from_export=True,
+        attrs={"td": {"class": "long"}},
     )
     why = tables.Column(verbose_name=gettext_lazy("Because"), visible=False)
     text_version = tables.Column(

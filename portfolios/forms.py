@@ -129,9 +129,10 @@ class BankEntryForm(forms.Form):
     payer = forms.CharField(label=_("Payer"), max_length=200, required=False)
     reference = forms.CharField(label=_("Payment reference"), max_length=140, required=False)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["value_date"].initial = timezone.now().date()
+        self.fields["currency"].initial = currency
 
 
 class BankFileForm(forms.Form):

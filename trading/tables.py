@@ -78,7 +78,10 @@ class ProposalTable(tables.Table):
     turnover = PercentColumn(verbose_name=gettext_lazy("Turnover"))
     trades = NumberColumn(verbose_name=gettext_lazy("Trades"), accessor="trade_count")
     made_by = tables.Column(
-        verbose_name=gettext_lazy("Proposed by"), accessor="made_by__full_name", default="—"
+        verbose_name=gettext_lazy("Proposed by"),
+        accessor="made_by__full_name",
+        default="—",
+        attrs={"td": {"class": "text-nowrap"}},
     )
     created_at = MomentColumn(verbose_name=gettext_lazy("Made"))
     state = StateColumn(verbose_name=gettext_lazy("State"))
@@ -93,7 +96,10 @@ class OrderTable(tables.Table):
     """Orders, own and received."""
 
     select = SelectColumn(states=("approved",), what="number")
-    number = LinkColumn(verbose_name=gettext_lazy("Order"), to="trading:order_detail")
+    # As text, O-9 would come after O-10.
+    number = LinkColumn(
+        verbose_name=gettext_lazy("Order"), to="trading:order_detail", order_by=("created_at", "pk")
+    )
     portfolio = LinkColumn(
         verbose_name=gettext_lazy("Portfolio"),
         accessor="portfolio__number",

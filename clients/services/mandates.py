@@ -60,33 +60,6 @@ def _locked_draft(mandate: Mandate) -> Mandate:
     return draft
 
 
-_REVISED = (
-    "amount", "currency", "risk_profile", "name", "offer", "offer_name", "agreement", "manager_name", "terms",
-    "override_reason",
-)  # fmt: skip
-
-
-def _keep(mandate: Mandate) -> None:
-    """Save a draft; changes of a returned mandate wait beside it until it is submitted again."""
-    if not mandate.submission:
-        mandate.save()
-        return
-    changed = {name: getattr(mandate, mandate._meta.get_field(name).attname) for name in _REVISED}
-    mandate.revision = {**mandate.revision, **changed}
-    mandate.save(update_fields=["revision"])
-
-
-def _bring_in(mandate: Mandate) -> None:
-    """Make what was changed since the mandate was returned part of it."""
-    mandate.take_revision()
-    wanted = {str(each.pk): each for each in mandate.wishes}
-    standing = {str(each.pk) for each in mandate.restrictions.own()}
-    if "restrictions" in mandate.revision:
-        mandate.restrictions.own().exclude(pk__in=list(wanted)).delete()
-        MandateRestriction.objects.bulk_create(each for key, each in wanted.items() if key not in standing)
-    mandate.revision = {}
-
-
 def _event(mandate: Mandate, event: str, by: User, text: str = "") -> None:
     mandate.history = [
         *mandate.history,
@@ -126,7 +99,6 @@ def plan_mandate(
     A plan chosen before under another profile, amount or currency has to be chosen again.
     """
     draft = _locked_draft(mandate)
-    draft.take_revision()
     if risk_profile.client_id != draft.client_id:
         raise DomainError("profile_of_another", _("This risk profile belongs to another client."))
     before = (draft.amount, draft.currency, draft.risk_profile_id)
@@ -134,7 +106,7 @@ def plan_mandate(
     if before != (amount, currency, risk_profile.pk) and draft.submission == 0:
         _forget_choice(draft)
     draft.full_clean(exclude=["client"])
-    _keep(draft)
+    draft.save()
     audit("mandate.planned", draft, by=by)
     return draft
 
@@ -153,7 +125,6 @@ def choose_plan(*, mandate: Mandate, choice: Choice, by: User, override_reason: 
     The agreement of a mandate that was submitted once stays what it was.
     """
     draft = _locked_draft(mandate)
-    draft.take_revision()
     if draft.risk_profile_id is None or draft.amount is None:
         raise DomainError("mandate_not_planned", _("Fill in the risk profile and the planned amount first."))
     if draft.submission and choice.agreement != draft.agreement:
@@ -176,7 +147,7 @@ def choose_plan(*, mandate: Mandate, choice: Choice, by: User, override_reason: 
     draft.agreement, draft.manager_name = choice.agreement, choice.manager_name
     draft.terms = dict(choice.terms)
     draft.override_reason = override_reason.strip() if choice.reasons_against else ""
-    _keep(draft)
+    draft.save()
     audit("mandate.plan_chosen", draft, by=by, offer=str(choice.offer), override=bool(draft.override_reason))
     return draft
 
@@ -197,7 +168,6 @@ def submit_mandate(
     ``mandate_submitting`` refuses.
     """
     mandate = _locked_draft(mandate)
-    _bring_in(mandate)
     _check_complete(mandate, signed_on, disclosure_authorised_on)
     again = mandate.submission > 0
     if again and not answer.strip():
@@ -271,7 +241,7 @@ def withdraw_mandate(*, mandate: Mandate, by: User, reason: str = "") -> Mandate
             "mandate_not_withdrawable", _("The mandate is being managed. Send an instruction to close it.")
         )
     _event(mandate, "withdrawn", by, reason)
-    mandate.status, mandate.revision = Mandate.Status.WITHDRAWN, {}
+    mandate.status = Mandate.Status.WITHDRAWN
     mandate.save()
     audit("mandate.withdrawn", mandate, by=by)
     return mandate
@@ -281,21 +251,11 @@ def withdraw_mandate(*, mandate: Mandate, by: User, reason: str = "") -> Mandate
 def add_restriction(
     *, mandate: Mandate, kind: str, value: str, by: User, note: str = ""
 ) -> MandateRestriction:
-    """Add something the client does not want, or wants kept; it holds from the next proposal on.
-
-    That of a returned mandate waits until it is submitted again.
-    """
-    mandate = _locked(mandate)
-    _refuse_ended(mandate)
+    """Add something the client does not want, or wants kept; it holds from the next proposal on."""
+    _refuse_ended(_locked(mandate))
     restriction = MandateRestriction(mandate=mandate, kind=kind, value=value.strip(), note=note)
-    if mandate.state == MandateState.RETURNED:
-        restriction.clean_fields(exclude=["mandate"])
-        if any((each.kind, each.value) == (restriction.kind, restriction.value) for each in mandate.wishes):
-            raise DomainError("wish_known", _("This wish is there already."), field="value")
-        _keep_wishes(mandate, [*mandate.wishes, restriction])
-    else:
-        restriction.full_clean()
-        restriction.save()
+    restriction.full_clean()
+    restriction.save()
     audit("mandate.restriction_added", mandate, by=by, kind=kind)
     return restriction
 
@@ -307,18 +267,7 @@ def remove_restriction(*, restriction: MandateRestriction, by: User) -> None:
     refuse_received(restriction)
     _refuse_ended(mandate)
     audit("mandate.restriction_removed", mandate, by=by, kind=restriction.kind)
-    if mandate.state == MandateState.RETURNED:
-        _keep_wishes(mandate, [each for each in mandate.wishes if str(each.pk) != str(restriction.pk)])
-    else:
-        restriction.delete()
-
-
-def _keep_wishes(mandate: Mandate, wishes: Sequence[MandateRestriction]) -> None:
-    listed = [
-        {"id": str(each.pk), "kind": each.kind, "value": each.value, "note": each.note} for each in wishes
-    ]
-    mandate.revision = {**mandate.revision, "restrictions": listed}
-    mandate.save(update_fields=["revision"])
+    restriction.delete()
 
 
 def _refuse_ended(mandate: Mandate) -> None:

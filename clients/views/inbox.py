@@ -8,6 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
@@ -79,6 +81,7 @@ def mandate_decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             return redirect("clients:mandate_inbox")
     checks = checks_of(mandate)
     profile = mandate.risk_profile
+    portfolio = getattr(mandate, "portfolio", None)
     return render(
         request,
         "clients/mandate_decide.html",
@@ -92,7 +95,8 @@ def mandate_decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "warnings": sum(each.result == WARNING for each in checks),
             "is_waiting": mandate.state == MandateState.SUBMITTED,
             "state": mandate.state,
-            "events": events_of(mandate, []),
+            "portfolio": portfolio,
+            "events": events_of(mandate, [], portfolio.pk if portfolio else None),
             "profile": profile,
             "profile_parts": words.parts(profile) if profile else [],
             "level_name": words.level_name(profile.level) if profile else "",
@@ -115,7 +119,12 @@ def _decide(decision: str, mandate: Mandate, form: DecisionForm, by: User) -> st
         if data["unit"] is None:
             raise DomainError("desk_missing", _("Choose the desk that takes the mandate."), field="unit")
         services.accept_mandate(unit=data["unit"], **common)
-        return _("Accepted. The portfolio is open.")
+        opened = Mandate.objects.select_related("portfolio").get(pk=mandate.pk).portfolio
+        return format_html(
+            _('Accepted. Its portfolio is open: <a href="{}">{}</a>.'),
+            reverse("portfolios:portfolio_detail", args=[opened.pk]),
+            opened.number,
+        )
     if decision == "return":
         services.return_mandate(reason=data["reason"], missing=form.missing_labels(), **common)
         return _("Returned. The advisor sees what is missing.")

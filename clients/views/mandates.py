@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -22,7 +22,7 @@ from clients import disclosure, services, wealth, words
 from clients.calculations.states import MandateState
 from clients.filters import MandateFilter
 from clients.forms import AnswerForm, RestrictionForm, WithdrawForm
-from clients.models import ClientInstruction, Mandate
+from clients.models import ClientInstruction, Mandate, MandateRestriction
 from clients.onboarding import next_url
 from clients.services.mandates import WITHDRAWABLE
 from clients.tables import MandateTable
@@ -47,7 +47,7 @@ class MandateList(ListView):
 
     def get_queryset(self) -> QuerySet[Mandate]:
         rows = Mandate.objects.visible_to(self.request.user).with_state().with_book()
-        return rows.select_related("client")
+        return rows.select_related("client", "portfolio")
 
     def get_empty_action(self) -> tuple[Any, str] | None:
         if can(self.request.user, "client.edit"):
@@ -74,8 +74,7 @@ def mandate_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             state,
             mandate.history,
             [each.pk for each in mandate.decisions.all()],
-            [each.pk for each in mandate.wishes],
-            mandate.revision,
+            [each.pk for each in mandate.restrictions.all()],
             [(each.pk, each.state, len(each.outcomes.all())) for each in instructions],
             position and (position.value, position.as_of),
         ]
@@ -98,7 +97,7 @@ def _context(request: PersonRequest, mandate: Mandate, instructions: Any, positi
         "client": mandate.client,
         "state": state,
         "instructions": instructions,
-        "events": events_of(mandate, instructions),
+        "events": events_of(mandate, instructions, position.portfolio if position else None),
         "position": position,
         "last_decision": next(
             (each for each in reversed(last) if each.outcome in {"returned", "rejected"}), None
@@ -110,7 +109,7 @@ def _context(request: PersonRequest, mandate: Mandate, instructions: Any, positi
         "answer_form": AnswerForm(),
         "withdraw_form": WithdrawForm(),
         "restriction_form": RestrictionForm(),
-        "restrictions": mandate.wishes,
+        "restrictions": mandate.restrictions.all(),
         "is_returned": state == MandateState.RETURNED,
         "is_draft": mandate.is_draft,
         "may_answer": is_own and can(user, "mandate.submit") and state == MandateState.RETURNED,
@@ -177,15 +176,14 @@ def restriction_add(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 def restriction_remove(request: PersonRequest, pk: uuid.UUID, restriction_pk: uuid.UUID) -> HttpResponse:
     """Remove a wish from a mandate; the list of wishes is drawn again."""
     mandate = _own_mandate(request, pk)
-    restriction = next((each for each in mandate.wishes if str(each.pk) == str(restriction_pk)), None)
-    if restriction is None or restriction.is_received:
-        raise Http404
+    restriction = get_object_or_404(
+        MandateRestriction.objects.own().filter(mandate=mandate), pk=restriction_pk
+    )
     services.remove_restriction(restriction=restriction, by=request.user)
     return _restrictions(request, mandate, RestrictionForm())
 
 
 def _restrictions(request: PersonRequest, mandate: Mandate, form: RestrictionForm) -> HttpResponse:
-    mandate.refresh_from_db(fields=["revision"])
     if not request.htmx:
         if form.errors:
             messages.error(request, _("Enter a valid ISIN, or the name of a sector."))
@@ -195,7 +193,7 @@ def _restrictions(request: PersonRequest, mandate: Mandate, form: RestrictionFor
         "clients/_restrictions.html",
         {
             "mandate": mandate,
-            "restrictions": mandate.wishes,
+            "restrictions": mandate.restrictions.current(),
             "restriction_form": form,
             "may_restrict": True,
         },

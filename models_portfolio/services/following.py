@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from accounts import formatting
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
@@ -114,7 +115,7 @@ def change_model(
             outcome=InstructionOutcome.Outcome.DONE,
             by=by,
             note=_("The portfolio follows %(model)s from %(day)s.")
-            % {"model": model, "day": assignment.valid_from.isoformat()},
+            % {"model": model, "day": formatting.day(assignment.valid_from)},
         )
     return assignment
 

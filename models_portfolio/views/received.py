@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from accounts import formatting
 from accounts.lists import ListView
 from accounts.rights import can
 from accounts.views_base import PersonRequest, signed_in
@@ -118,7 +119,7 @@ def version_accept(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     messages.success(
         request,
         _("Version %(number)s is accepted. Your portfolios follow it from %(day)s.")
-        % {"number": version.number, "day": version.effective_from.isoformat()},
+        % {"number": version.number, "day": formatting.day(version.effective_from)},
     )
     return redirect("models_portfolio:received_detail", version.model_id)
 

@@ -187,7 +187,10 @@ def entry_create(request: HttpRequest) -> HttpResponse:
     """Enter cash that arrived by hand, or take it from a file."""
     assert isinstance(request.user, User)
     is_file = "from_file" in request.POST
-    form = BankEntryForm(request.POST if request.method == "POST" and not is_file else None)
+    form = BankEntryForm(
+        request.POST if request.method == "POST" and not is_file else None,
+        currency=getattr(getattr(request, "tenant", None), "currency", "EUR"),
+    )
     file_form = BankFileForm(*((request.POST, request.FILES) if is_file else ()))
     errors: list[Any] = []
     try:

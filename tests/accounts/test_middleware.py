@@ -8,6 +8,7 @@ from django.contrib.messages.storage.fallback import FallbackStorage
 from django.contrib.sessions.models import Session
 from django.http import HttpResponse
 from django.test import RequestFactory
+from django.urls import reverse
 from django.utils import timezone
 from django_htmx.middleware import HtmxMiddleware
 
@@ -54,6 +55,15 @@ def refuse(method: str, referer: str | None = None) -> HttpResponse:
     response = DomainErrorMiddleware(lambda request: HttpResponse()).process_exception(request, ERROR)
     response.told = [str(message) for message in messages.get_messages(request)]
     return response
+
+
+def test_an_address_that_only_a_form_sends_to_says_so(aurora, in_aurora, browse):
+    page = browse(aurora, in_aurora.administrator).get(
+        reverse("accounts:role_add", args=[in_aurora.advisor.pk])
+    )
+    assert page.status_code == 405
+    assert page["Allow"] == "POST"
+    assert "It only takes what a form sends" in page.content.decode()
 
 
 def test_a_refused_change_leads_back_with_its_sentence(db):

@@ -45,7 +45,9 @@ def test_the_inbox_takes_a_fixed_number_ofqueries_of(
     assert queries_of(manager, url_of("clients:mandate_inbox")) == few <= 20
 
 
-def test_a_manager_checks_and_accepts(manager: Browser, meadow: Institution, people: Cast) -> None:
+def test_a_manager_checks_and_accepts(
+    manager: Browser, advisor: Browser, meadow: Institution, people: Cast
+) -> None:
     with tenant_context(meadow):
         mandate = make.submitted(people.advisor)
     url = url_of("clients:mandate_decide", mandate.pk)
@@ -55,7 +57,13 @@ def test_a_manager_checks_and_accepts(manager: Browser, meadow: Institution, peo
     accept = {"decision": "accept", "submission": 1, "unit": people.unit.pk}
     assert manager.post(url, accept)["Location"] == url_of("clients:mandate_inbox")
     with tenant_context(meadow):
-        assert Mandate.objects.get().state == MandateState.ACTIVE
+        accepted = Mandate.objects.get()
+        assert accepted.state == MandateState.ACTIVE
+        portfolio = url_of("portfolios:portfolio_detail", accepted.portfolio.pk).encode()
+    # From there the portfolio is one click away, on both sides.
+    assert portfolio in manager.get(url).content
+    assert portfolio in advisor.get(url_of("clients:mandate_detail", mandate.pk)).content
+    assert portfolio in advisor.get(url_of("clients:mandate_list")).content
 
 
 def test_checks_tell_what_is_not_in_order(manager: Browser, meadow: Institution, people: Cast) -> None:

@@ -244,6 +244,11 @@ def test_a_page_without_the_right_does_not_exist(aurora, browse, in_aurora: Cast
     assert _get(browse(aurora, in_aurora.advisor), name).status_code == 404
 
 
+def test_arrived_cash_is_entered_in_the_institutions_currency(aurora, browse, in_aurora: Cast):
+    page = _get(browse(aurora, in_aurora.operations), "bank_entry_create")
+    assert page.context["form"]["currency"].value() == aurora.currency
+
+
 def test_a_security_is_created_and_its_isin_stays(as_manager, in_aurora: Cast):
     form = {"isin": "ch0038863350", "name": "Nestlé", "kind": "share", "asset_class": "equity", "currency": "chf",
             "price_unit": "per_unit", "lot_size": "1", "quantity_decimals": "0", "is_active": "on"}  # fmt: skip
