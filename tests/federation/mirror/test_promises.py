@@ -162,8 +162,8 @@ def test_p2_a_partner_cannot_hang_rows_on_the_mandates_of_others(world: World) -
         world.execute("SET LOCAL session_replication_role = replica")
         world.execute(
             "INSERT INTO aurora.clients_mandate (id, origin, number, agreement, status, submission, created_at, name,"
-            " offer_name, manager_name, terms, currency, override_reason, disclosure_text, answer, history)"
-            " VALUES (%s, %s, 'X', %s, 'submitted', 1, now(), '', '', '', '{}', 'EUR', '', '', '', '[]')",
+            " offer_name, manager_name, terms, currency, override_reason, disclosure_text, answer, history, revision)"
+            " VALUES (%s, %s, 'X', %s, 'submitted', 1, now(), '', '', '', '{}', 'EUR', '', '', '', '[]', '{}')",
             foreign.pk,
             agreement.channel_id,
             agreement.pk,
