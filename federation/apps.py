@@ -21,7 +21,7 @@ class FederationConfig(AppConfig):
     def ready(self) -> None:
         from django_tenants.signals import schema_migrated
 
-        from clients.signals import mandate_submitting
+        from clients.signals import mandate_decided, mandate_submitting
         from federation import (
             checks,  # noqa: F401
             receivers,
@@ -33,5 +33,6 @@ class FederationConfig(AppConfig):
         # writes after a column is renamed.
         schema_migrated.connect(_install_capture, dispatch_uid="federation_install_capture")
         mandate_submitting.connect(receivers.gate_mandate, dispatch_uid="federation_gate_mandate")
+        mandate_decided.connect(receivers.gate_acceptance, dispatch_uid="federation_gate_acceptance")
         letterhead_wanted.connect(receivers.answer_letterhead, dispatch_uid="federation_letterhead")
         followers_wanted.connect(receivers.answer_followers, dispatch_uid="federation_followers")

@@ -1,12 +1,14 @@
 """What federation answers to the domain apps."""
 
+import uuid
 from typing import Any
 
+from django.db import connection
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
-from clients.models import Mandate
+from clients.models import Mandate, MandateDecision
 from federation.models import Agreement, Institution
 from federation.partners import current_institution, partners, why_not
 from models_portfolio.models import ModelPortfolio, Offer
@@ -29,7 +31,7 @@ def gate_mandate(sender: type[Mandate], *, mandate: Mandate, **_kwargs: Any) -> 
             _("There is no agreement under which this manager takes mandates. Choose another plan."),
             field="offer",
         )
-    agreement = Agreement.objects.get(pk=mandate.agreement)
+    agreement = _held(mandate.agreement)
     is_new = mandate.submission <= 1
     if not is_new and agreement.state == Agreement.State.ACTIVE and not agreement.is_suspended:
         return
@@ -50,6 +52,27 @@ def gate_mandate(sender: type[Mandate], *, mandate: Mandate, **_kwargs: Any) -> 
         raise DomainError(
             "offer_closed",
             _("%(name)s takes no new mandates for this plan. Choose another one.") % {"name": partner.name},
+        )
+
+
+def _held(agreement: uuid.UUID) -> Agreement:
+    """Return an agreement that does not change before this transaction ends: who changes it waits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM public.federation_agreement WHERE id = %s FOR SHARE", [agreement])
+    held: Agreement = Agreement.objects.get(pk=agreement)
+    return held
+
+
+def gate_acceptance(
+    sender: type[Mandate], *, mandate: Mandate, decision: MandateDecision, **_kwargs: Any
+) -> None:
+    """Refuse to accept a mandate under an agreement that is ending."""
+    if mandate.agreement is None or decision.outcome != MandateDecision.Outcome.ACCEPTED:
+        return
+    if _held(mandate.agreement).state != Agreement.State.ACTIVE:
+        raise DomainError(
+            "agreement_takes_none",
+            _("The agreement with this sales channel is ending and takes no new mandates. Reject it."),
         )
 
 

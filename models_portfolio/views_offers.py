@@ -48,6 +48,7 @@ def offer_step(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Step three of a new client: choose a plan among what the managers offer."""
     mandates = Mandate.objects.editable_by(request.user).select_related("client", "risk_profile")
     mandate = get_object_or_404(mandates, pk=pk)
+    mandate.take_revision()
     if mandate.risk_profile is None or mandate.amount is None:
         return redirect("clients:profile", mandate.pk)
     is_again = mandate.submission > 0

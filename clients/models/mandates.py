@@ -3,6 +3,7 @@
 import uuid
 from typing import ClassVar
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -58,6 +59,9 @@ class Mandate(Record):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="successors"
     )
 
+    # What has been changed since the mandate was returned: it counts, and crosses, once submitted again.
+    revision = models.JSONField(default=dict, blank=True, editable=False, encoder=DjangoJSONEncoder)
+
     objects = MandateQuerySet.as_manager()
 
     class Meta:
@@ -97,6 +101,20 @@ class Mandate(Record):
     def is_draft(self) -> bool:
         """Say whether the mandate has not left the institution yet and may still be changed freely."""
         return self.status in {self.Status.DRAFT, self.Status.SIGNED}
+
+    def take_revision(self) -> None:
+        """Set, in memory, what has been changed since the mandate was returned."""
+        for name, value in self.revision.items():
+            if name != "restrictions":
+                field = self._meta.get_field(name)
+                setattr(self, field.attname, field.to_python(value))
+
+    @property
+    def wishes(self) -> list["MandateRestriction"]:
+        """Return what the client does not want, as it stands or as it is to be submitted again."""
+        if "restrictions" not in self.revision:
+            return [each for each in self.restrictions.all() if not each.retired_at]
+        return [MandateRestriction(mandate=self, **each) for each in self.revision["restrictions"]]
 
     @property
     def state(self) -> MandateState:

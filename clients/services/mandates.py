@@ -60,6 +60,33 @@ def _locked_draft(mandate: Mandate) -> Mandate:
     return draft
 
 
+_REVISED = (
+    "amount", "currency", "risk_profile", "name", "offer", "offer_name", "agreement", "manager_name", "terms",
+    "override_reason",
+)  # fmt: skip
+
+
+def _keep(mandate: Mandate) -> None:
+    """Save a draft; changes of a returned mandate wait beside it until it is submitted again."""
+    if not mandate.submission:
+        mandate.save()
+        return
+    changed = {name: getattr(mandate, mandate._meta.get_field(name).attname) for name in _REVISED}
+    mandate.revision = {**mandate.revision, **changed}
+    mandate.save(update_fields=["revision"])
+
+
+def _bring_in(mandate: Mandate) -> None:
+    """Make what was changed since the mandate was returned part of it."""
+    mandate.take_revision()
+    wanted = {str(each.pk): each for each in mandate.wishes}
+    standing = {str(each.pk) for each in mandate.restrictions.own()}
+    if "restrictions" in mandate.revision:
+        mandate.restrictions.own().exclude(pk__in=list(wanted)).delete()
+        MandateRestriction.objects.bulk_create(each for key, each in wanted.items() if key not in standing)
+    mandate.revision = {}
+
+
 def _event(mandate: Mandate, event: str, by: User, text: str = "") -> None:
     mandate.history = [
         *mandate.history,
@@ -99,6 +126,7 @@ def plan_mandate(
     A plan chosen before under another profile, amount or currency has to be chosen again.
     """
     draft = _locked_draft(mandate)
+    draft.take_revision()
     if risk_profile.client_id != draft.client_id:
         raise DomainError("profile_of_another", _("This risk profile belongs to another client."))
     before = (draft.amount, draft.currency, draft.risk_profile_id)
@@ -106,7 +134,7 @@ def plan_mandate(
     if before != (amount, currency, risk_profile.pk) and draft.submission == 0:
         _forget_choice(draft)
     draft.full_clean(exclude=["client"])
-    draft.save()
+    _keep(draft)
     audit("mandate.planned", draft, by=by)
     return draft
 
@@ -125,6 +153,7 @@ def choose_plan(*, mandate: Mandate, choice: Choice, by: User, override_reason: 
     The agreement of a mandate that was submitted once stays what it was.
     """
     draft = _locked_draft(mandate)
+    draft.take_revision()
     if draft.risk_profile_id is None or draft.amount is None:
         raise DomainError("mandate_not_planned", _("Fill in the risk profile and the planned amount first."))
     if draft.submission and choice.agreement != draft.agreement:
@@ -147,7 +176,7 @@ def choose_plan(*, mandate: Mandate, choice: Choice, by: User, override_reason: 
     draft.agreement, draft.manager_name = choice.agreement, choice.manager_name
     draft.terms = dict(choice.terms)
     draft.override_reason = override_reason.strip() if choice.reasons_against else ""
-    draft.save()
+    _keep(draft)
     audit("mandate.plan_chosen", draft, by=by, offer=str(choice.offer), override=bool(draft.override_reason))
     return draft
 
@@ -168,6 +197,7 @@ def submit_mandate(
     ``mandate_submitting`` refuses.
     """
     mandate = _locked_draft(mandate)
+    _bring_in(mandate)
     _check_complete(mandate, signed_on, disclosure_authorised_on)
     again = mandate.submission > 0
     if again and not answer.strip():
@@ -241,7 +271,7 @@ def withdraw_mandate(*, mandate: Mandate, by: User, reason: str = "") -> Mandate
             "mandate_not_withdrawable", _("The mandate is being managed. Send an instruction to close it.")
         )
     _event(mandate, "withdrawn", by, reason)
-    mandate.status = Mandate.Status.WITHDRAWN
+    mandate.status, mandate.revision = Mandate.Status.WITHDRAWN, {}
     mandate.save()
     audit("mandate.withdrawn", mandate, by=by)
     return mandate
@@ -251,11 +281,21 @@ def withdraw_mandate(*, mandate: Mandate, by: User, reason: str = "") -> Mandate
 def add_restriction(
     *, mandate: Mandate, kind: str, value: str, by: User, note: str = ""
 ) -> MandateRestriction:
-    """Add something the client does not want, or wants kept; it holds from the next proposal on."""
-    _refuse_ended(_locked(mandate))
+    """Add something the client does not want, or wants kept; it holds from the next proposal on.
+
+    That of a returned mandate waits until it is submitted again.
+    """
+    mandate = _locked(mandate)
+    _refuse_ended(mandate)
     restriction = MandateRestriction(mandate=mandate, kind=kind, value=value.strip(), note=note)
-    restriction.full_clean()
-    restriction.save()
+    if mandate.state == MandateState.RETURNED:
+        restriction.clean_fields(exclude=["mandate"])
+        if any((each.kind, each.value) == (restriction.kind, restriction.value) for each in mandate.wishes):
+            raise DomainError("wish_known", _("This wish is there already."), field="value")
+        _keep_wishes(mandate, [*mandate.wishes, restriction])
+    else:
+        restriction.full_clean()
+        restriction.save()
     audit("mandate.restriction_added", mandate, by=by, kind=kind)
     return restriction
 
@@ -267,7 +307,18 @@ def remove_restriction(*, restriction: MandateRestriction, by: User) -> None:
     refuse_received(restriction)
     _refuse_ended(mandate)
     audit("mandate.restriction_removed", mandate, by=by, kind=restriction.kind)
-    restriction.delete()
+    if mandate.state == MandateState.RETURNED:
+        _keep_wishes(mandate, [each for each in mandate.wishes if str(each.pk) != str(restriction.pk)])
+    else:
+        restriction.delete()
+
+
+def _keep_wishes(mandate: Mandate, wishes: Sequence[MandateRestriction]) -> None:
+    listed = [
+        {"id": str(each.pk), "kind": each.kind, "value": each.value, "note": each.note} for each in wishes
+    ]
+    mandate.revision = {**mandate.revision, "restrictions": listed}
+    mandate.save(update_fields=["revision"])
 
 
 def _refuse_ended(mandate: Mandate) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -22,7 +22,7 @@ from clients import disclosure, services, wealth, words
 from clients.calculations.states import MandateState
 from clients.filters import MandateFilter
 from clients.forms import AnswerForm, RestrictionForm, WithdrawForm
-from clients.models import ClientInstruction, Mandate, MandateRestriction
+from clients.models import ClientInstruction, Mandate
 from clients.onboarding import next_url
 from clients.services.mandates import WITHDRAWABLE
 from clients.tables import MandateTable
@@ -74,7 +74,8 @@ def mandate_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             state,
             mandate.history,
             [each.pk for each in mandate.decisions.all()],
-            [each.pk for each in mandate.restrictions.all()],
+            [each.pk for each in mandate.wishes],
+            mandate.revision,
             [(each.pk, each.state, len(each.outcomes.all())) for each in instructions],
             position and (position.value, position.as_of),
         ]
@@ -109,7 +110,7 @@ def _context(request: PersonRequest, mandate: Mandate, instructions: Any, positi
         "answer_form": AnswerForm(),
         "withdraw_form": WithdrawForm(),
         "restriction_form": RestrictionForm(),
-        "restrictions": mandate.restrictions.all(),
+        "restrictions": mandate.wishes,
         "is_returned": state == MandateState.RETURNED,
         "is_draft": mandate.is_draft,
         "may_answer": is_own and can(user, "mandate.submit") and state == MandateState.RETURNED,
@@ -176,14 +177,15 @@ def restriction_add(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 def restriction_remove(request: PersonRequest, pk: uuid.UUID, restriction_pk: uuid.UUID) -> HttpResponse:
     """Remove a wish from a mandate; the list of wishes is drawn again."""
     mandate = _own_mandate(request, pk)
-    restriction = get_object_or_404(
-        MandateRestriction.objects.own().filter(mandate=mandate), pk=restriction_pk
-    )
+    restriction = next((each for each in mandate.wishes if str(each.pk) == str(restriction_pk)), None)
+    if restriction is None or restriction.is_received:
+        raise Http404
     services.remove_restriction(restriction=restriction, by=request.user)
     return _restrictions(request, mandate, RestrictionForm())
 
 
 def _restrictions(request: PersonRequest, mandate: Mandate, form: RestrictionForm) -> HttpResponse:
+    mandate.refresh_from_db(fields=["revision"])
     if not request.htmx:
         if form.errors:
             messages.error(request, _("Enter a valid ISIN, or the name of a sector."))
@@ -193,7 +195,7 @@ def _restrictions(request: PersonRequest, mandate: Mandate, form: RestrictionFor
         "clients/_restrictions.html",
         {
             "mandate": mandate,
-            "restrictions": mandate.restrictions.current(),
+            "restrictions": mandate.wishes,
             "restriction_form": form,
             "may_restrict": True,
         },

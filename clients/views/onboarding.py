@@ -28,6 +28,7 @@ _MOST_PARTIES = 50
 def _draft(request: PersonRequest, pk: uuid.UUID) -> Mandate:
     mandates = Mandate.objects.editable_by(request.user).select_related("client", "risk_profile")
     mandate: Mandate = get_object_or_404(mandates, pk=pk)
+    mandate.take_revision()
     return mandate
 
 

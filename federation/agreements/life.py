@@ -127,7 +127,7 @@ def cut(agreement: Agreement, *, by: User, institution: Institution, reason: str
     agreement = locked(agreement, institution)
     require_state(agreement, State.ACTIVE, State.WINDING_DOWN)
     left = open_work(agreement).counts
-    undelivered = sum(each.pending for each in streams_of(institution, agreement))
+    undelivered = sum(each.pending + each.parked for each in streams_of(institution, agreement))
     _end(agreement)
     timeline.record(
         EventKind.CUT,

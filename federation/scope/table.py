@@ -80,7 +80,7 @@ KINDS: tuple[Kind, ...] = (
         rows=SUBMITTED,
         shared="number client name agreement offer offer_name manager_name terms currency amount risk_profile"
         " override_reason status submission signed_on submitted_at disclosure_text disclosure_authorised_on answer history",
-        kept="predecessor",
+        kept="predecessor revision",
         personal="client name terms amount risk_profile override_reason answer history",
         is_announced=True,
     ),

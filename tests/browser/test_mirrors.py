@@ -11,8 +11,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
 def test_a_proof_that_is_asked_for_appears_on_both_parties_pages_by_itself(people: People) -> None:
-    here = people("aurora", "administrator").go("/mirrors/")
-    row = here.get_by_role("row").filter(has_text="Aurora → Harbour").first
+    here = people("borealis", "administrator").go("/mirrors/")
+    row = here.get_by_role("row").filter(has_text="Borealis → Harbour").first
     row.get_by_role("link").first.click()
     expect(here.get_by_role("heading", level=1)).to_contain_text("Harbour")
     there = people("harbour", "administrator").go(re.sub(r"^https?://[^/]+", "", here.url))
@@ -27,7 +27,7 @@ def test_a_proof_that_is_asked_for_appears_on_both_parties_pages_by_itself(peopl
 
 def test_the_period_of_the_charts_stays_in_the_address_and_has_its_data_as_a_table(people: People) -> None:
     page = people("harbour", "administrator").go("/mirrors/")
-    page.get_by_role("row").filter(has_text="Aurora → Harbour").first.get_by_role("link").first.click()
+    page.get_by_role("row").filter(has_text="Borealis → Harbour").first.get_by_role("link").first.click()
     page.get_by_role("link", name="24 hours").click()
     expect(page).to_have_url(re.compile(r"window=24h"))
     charts = page.locator("#mirror-charts")
