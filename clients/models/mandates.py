@@ -104,10 +104,9 @@ class Mandate(Record):
 
     def take_revision(self) -> None:
         """Set, in memory, what has been changed since the mandate was returned."""
-        for name, value in self.revision.items():
-            if name != "restrictions":
-                field = self._meta.get_field(name)
-                setattr(self, field.attname, field.to_python(value))
+        for field in self._meta.concrete_fields:
+            if field.name in self.revision:
+                setattr(self, field.attname, field.to_python(self.revision[field.name]))
 
     @property
     def wishes(self) -> list["MandateRestriction"]:

@@ -71,7 +71,11 @@ def _keep(mandate: Mandate) -> None:
     if not mandate.submission:
         mandate.save()
         return
-    changed = {name: getattr(mandate, mandate._meta.get_field(name).attname) for name in _REVISED}
+    changed = {
+        field.name: getattr(mandate, field.attname)
+        for field in mandate._meta.concrete_fields
+        if field.name in _REVISED
+    }
     mandate.revision = {**mandate.revision, **changed}
     mandate.save(update_fields=["revision"])
 

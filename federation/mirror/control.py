@@ -5,7 +5,7 @@ from django.utils import timezone
 from psycopg import sql
 
 from federation.mirror import capture, dispatch, ending
-from federation.models import Agreement, Institution, ParkedRow, Side, Stream
+from federation.models import Agreement, AgreementVersion, Institution, ParkedRow, Side, Stream
 from federation.scope import Flow
 
 
@@ -32,7 +32,7 @@ def agreement_changed(agreement: Agreement) -> None:
 def _follow(agreement: Agreement) -> None:
     for side in Side:
         flow = Flow.of(agreement, side)
-        if not flow.shares:
+        if not flow.shares and not Stream.objects.filter(agreement=agreement, owner=flow.owner).exists():
             continue
         _switch(flow.owner, on=True)
         wording = _wording(flow)
@@ -49,11 +49,12 @@ def _follow(agreement: Agreement) -> None:
         if not is_new and stream.wording != wording:
             # The scope is another one: compare everything again.
             stream = Stream.objects.select_for_update().get(pk=stream.pk)
+            former = AgreementVersion.objects.filter(pk=stream.wording.partition(" ")[0]).first()
             stream.wording, stream.state = wording, Stream.State.WAITING
             stream.cursor, stream.wait_for = None, _no_need_to_wait(flow.owner)
             stream.fill_kind, stream.fill_after, stream.fill_reason = "", None, "the scope has changed"
             stream.save()
-            ending.narrow(flow)
+            ending.narrow(flow, Flow.of(agreement, side, former))
         if agreement.is_live:
             # The hint may be lost, the wake is not: a resumed stream may have much to read.
             _wake(flow.owner)

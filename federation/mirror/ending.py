@@ -44,9 +44,12 @@ def clear(flow: Flow) -> None:
     _try(lambda: _Ending(flow).clear())
 
 
-def narrow(flow: Flow) -> None:
-    """Remove from the receiver the kinds that are no longer shared, and blank fields that are not."""
-    _try(lambda: _Ending(flow).narrow())
+def narrow(flow: Flow, former: Flow) -> None:
+    """Remove from the receiver the kinds that ``former`` shared and ``flow`` does not, and blank such fields.
+
+    Also where the function has moved to the other party: what its former owner shared goes.
+    """
+    _try(lambda: _Ending(flow, former).narrow())
 
 
 def _try(change: Callable[[], None]) -> None:
@@ -63,8 +66,10 @@ def _try(change: Callable[[], None]) -> None:
 
 
 class _Ending:
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, former: Flow | None = None) -> None:
         self.flow = flow
+        # Under which wording the rows came: it knows the way from them to their roots.
+        self.former = former or flow
         self.others = other_flows(flow)
 
     def clear(self) -> None:
@@ -102,7 +107,7 @@ class _Ending:
         with self._as_the_mirror() as cursor:
             plan = self._plan(cursor)
             for kind in in_scope_order():
-                if kind.function is None or not self.flow.is_owners(kind):
+                if kind.function is None or kind.label not in self.former.shares:
                     continue
                 share = self.flow.shares.get(kind.label)
                 if share is None:
@@ -112,7 +117,7 @@ class _Ending:
                     )
                     continue
                 gone = [name for name in kind.shared_fields if name not in share.fields]
-                self._blank(cursor, kind, gone, lambda kind: self.flow.received(kind, "t"))
+                self._blank(cursor, kind, gone, lambda kind: self.former.received(kind, "t"))
             seal_again(cursor, self.flow, plan)
             self._carry_out(cursor, plan)
             self._forget(cursor)
@@ -147,11 +152,11 @@ class _Ending:
         if not elsewhere:
             return None
         any_of_them = sql.SQL(" OR ").join(sql.SQL("({})").format(each) for each in elsewhere)
-        return sql.SQL("{} AND ({})").format(self.flow.received(kind, "t"), any_of_them)
+        return sql.SQL("{} AND ({})").format(self.former.received(kind, "t"), any_of_them)
 
     def _ours(self, kind: Kind) -> sql.Composable:
         """Return the condition for: a row at the receiver that this agreement alone has brought."""
-        mine = self.flow.received(kind, "t")
+        mine = self.former.received(kind, "t")
         elsewhere = [
             sql.SQL(" AND NOT ({})").format(other.received(kind, "t"))
             for other in self.others

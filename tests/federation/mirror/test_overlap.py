@@ -10,6 +10,7 @@ from federation.models import Agreement, AgreementVersion, Stream
 from portfolios.models import Portfolio, Transaction
 from tests.federation.mirror import everything
 from tests.federation.mirror.world import World
+from trading.models import Order
 
 
 def withhold(world: World, agreement: Agreement, *entries: str) -> Agreement:
@@ -179,3 +180,46 @@ def test_f14_a_ring_of_three_passes_nothing_on(world: World) -> None:
         assert world.count(schema, Client) == 2, "one's own, and the one of who one manages for"
         assert world.count(schema, Portfolio) == 2
         assert world.orphans(schema) == []
+
+
+def test_p2_a_function_that_moves_to_the_other_party_takes_what_its_former_owner_shared(world: World) -> None:
+    agreement = world.agree()
+    mandate = everything.relationship(world, agreement)
+    world.drain()
+    everything.management(world, mandate, everything.offer(world, agreement).model)
+    world.drain()
+    assert world.count("harbour", Order, origin__isnull=False) > 0
+    before = Agreement.objects.select_related("version").get(pk=agreement.pk).version
+    assert before is not None
+    AgreementVersion.objects.filter(pk=before.pk).update(in_force_to=timezone.now())
+    version = AgreementVersion.objects.create(
+        agreement=agreement, number=2, division={**before.division, "trading": "channel"}, proposed_by=agreement.channel
+    )  # fmt: skip
+    world.change(agreement, version=version)
+    assert world.count("harbour", Order, origin__isnull=False, retired_at=None) == 0
+    world.drain()
+    assert world.count("harbour", Portfolio, origin__isnull=False, retired_at=None) == 1
+    world.assert_in_step(Agreement.objects.get(pk=agreement.pk))
+    assert world.orphans("harbour") == []
+
+
+def test_p2_a_party_that_shares_nothing_any_more_has_nothing_left_at_the_other(world: World) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    world.drain()
+    assert world.count("aurora", Client) == 1
+    before = Agreement.objects.select_related("version").get(pk=agreement.pk).version
+    assert before is not None
+    AgreementVersion.objects.filter(pk=before.pk).update(in_force_to=timezone.now())
+    version = AgreementVersion.objects.create(
+        agreement=agreement, number=2, division=before.division, private=["relationship"], proposed_by=agreement.channel
+    )  # fmt: skip
+    world.change(agreement, version=version)
+    world.drain()
+    assert (
+        world.count("aurora", Client)
+        == world.count("aurora", Mandate)
+        == world.count("aurora", ContactDetail)
+        == 0
+    )
+    assert world.orphans("aurora") == []
