@@ -19,7 +19,7 @@ from psycopg import sql
 from federation.mirror import figures, fill, parking, reference, roles
 from federation.mirror.acting import become_the_mirror, stop_being_the_mirror
 from federation.mirror.failpoints import failpoint
-from federation.mirror.keys import Keys, Snapshot, prepare_connection
+from federation.mirror.keys import Keys, Snapshot, prepare_again, prepare_connection
 from federation.mirror.overlap import keep_what_others_cover
 from federation.mirror.plan import DELETE, FOREIGN, INSERT, RETIRE, Plan
 from federation.mirror.write import OwnRowsAppeared, RowsRefused, Writer, reason_of
@@ -30,7 +30,9 @@ logger = logging.getLogger(__name__)
 
 TRIES = 12
 STATEMENT_TIMEOUT = "50s"
-LOCK_TIMEOUT = "5s"
+# Shorter than PostgreSQL waits before it looks for a deadlock (one second): in one with a user it is
+# the batch that gives way.
+LOCK_TIMEOUT = "700ms"
 # An idle stream's cursor moves this often, so that the log can be trimmed.
 TICK = datetime.timedelta(seconds=30)
 
@@ -42,8 +44,10 @@ _BEGIN = (
 )
 
 # serialization failure, deadlock, lock not available, statement timeout, admin shutdown, crash, starting up
-_RETRIED = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"}
+_LOCKED = "55P03"
+_RETRIED = {"40001", "40P01", _LOCKED, "57014", "57P01", "57P02", "57P03"}
 _DENIED = "42501"
+_UNDEFINED_TABLE = "42P01"
 _BROKEN_RETRY = datetime.timedelta(minutes=1)
 
 
@@ -82,6 +86,7 @@ def run_batch(stream_id: uuid.UUID, *, most: int | None = None) -> Outcome:
     prepare_connection()
     refused: dict[tuple[str, Any], str] = {}
     careful = plain = False
+    state = None
     for attempt in range(TRIES):
         try:
             with transaction.atomic():
@@ -103,7 +108,9 @@ def run_batch(stream_id: uuid.UUID, *, most: int | None = None) -> Outcome:
                     prepare_connection()
             elif isinstance(error, DataError | IntegrityError):
                 careful = True
-            elif state == _DENIED and _lacked_privileges(stream_id):
+            elif (state == _DENIED and _lacked_privileges(stream_id)) or (
+                state == _UNDEFINED_TABLE and prepare_again()
+            ):
                 continue
             else:
                 _break(stream_id, reason_of(error))
@@ -111,6 +118,9 @@ def run_batch(stream_id: uuid.UUID, *, most: int | None = None) -> Outcome:
         else:
             failpoint("after_commit")
             return outcome
+    if state == _LOCKED:
+        # A user keeps a row for long: the sweep comes back to it.
+        return Outcome.BUSY
     _break(stream_id, "gave up after several tries")
     return Outcome.BROKEN
 
@@ -274,9 +284,17 @@ def _position(cursor: Any, batch: _Batch) -> Outcome | None:
         moved = stream.identity != batch.identity or snapshot.xmax < Snapshot(stream.cursor).xmax
         if moved:
             refill(stream, "the database is not the one that was followed")
+            # Nothing here can have been written by a transaction that has not begun: ids of another
+            # cluster would be read again and again until this one comes to count as far.
+            cursor.execute(
+                sql.SQL("DELETE FROM {}.mirror_log WHERE xid >= {}::xid8").format(
+                    batch.flow.source, sql.Literal(str(snapshot.xmax))
+                )
+            )
     if stream.cursor is None:
         # Every change from now on is logged; who wrote before that may still be running.
-        wait_for = snapshot.xmax if stream.wait_for is None else int(stream.wait_for)
+        # At most: what was noted in another cluster may never come.
+        wait_for = snapshot.xmax if stream.wait_for is None else min(int(stream.wait_for), snapshot.xmax)
         stream.wait_for = Decimal(wait_for)
         if snapshot.xmin < wait_for:
             stream.state = Stream.State.WAITING

@@ -47,6 +47,16 @@ def prepare_connection() -> None:
             _PREPARED.add(connection.connection)
 
 
+def prepare_again() -> bool:
+    """Give a connection that took a broken one's place unnoticed its temporary tables; say whether it did."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('pg_temp.mirror_plan') IS NULL")
+        if not cursor.fetchone()[0]:
+            return False
+        cursor.execute(as_its_role(_TEMPORARY))
+    return True
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A ``pg_snapshot``: the transactions that were visible at a moment."""

@@ -5,14 +5,12 @@ import uuid
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
-from django.db import OperationalError, connection
+from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from federation.models import Agreement, Arrival, SharedCurrency, SharedSecurity
-from federation.scope import KINDS, PRIVATE
-from tests import databases, factories
+from tests import databases
+from tests.federation.mirror.emptying import empty
 from tests.federation.mirror.processes import Processes
 from tests.federation.mirror.world import World
 
@@ -40,7 +38,7 @@ def world(mirror_database: str, django_db_blocker: DjangoDbBlocker) -> Iterator[
         finally:
             world.close_connections()
             connection.close()
-            _empty()
+            empty()
             databases.connect_to(before)
 
 
@@ -53,38 +51,3 @@ def running(mirror_database: str, tmp_path_factory: pytest.TempPathFactory) -> I
     started.start_all()
     yield started
     started.stop()
-
-
-def _empty() -> None:
-    """Remove what a test left: its records, agreements, logs."""
-    from django.apps import apps
-
-    tables = [kind.table for kind in KINDS] + [apps.get_model(kind.label)._meta.db_table for kind in PRIVATE]
-    # Rather an error than a teardown that waits for ever for a lock that a test has left.
-    statements = ["SET lock_timeout = '20s'", "SET session_replication_role = replica"]
-    for schema in factories.STANDING:
-        statements += [f'DELETE FROM "{schema}"."{table}"' for table in tables]
-        statements += [
-            f'DELETE FROM "{schema}".guardian_userobjectpermission',
-            f'DELETE FROM "{schema}".mirror_log',
-            f"SELECT setval('{schema}.mirror_switch', 1, false)",
-        ]
-    statements += ["SET session_replication_role = origin", "DELETE FROM public.federation_wake"]
-    _execute_beside_workers(";".join(statements))
-    Agreement.objects.update(version=None)
-    for model in (Arrival, SharedSecurity, SharedCurrency, Agreement):
-        model.objects.all().delete()
-
-
-def _execute_beside_workers(statements: str) -> None:
-    """Run statements that may meet a batch of a living worker in a deadlock."""
-    for _ in range(5):
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statements)
-        except OperationalError as error:
-            if not isinstance(error.__cause__, psycopg.errors.DeadlockDetected):
-                raise
-        else:
-            return
-    raise AssertionError("the workers do not let go")

@@ -18,7 +18,7 @@ from federation.mirror import control
 from federation.mirror.batch import Outcome, run_batch
 from federation.models import Agreement, AgreementVersion, Institution, Stream
 from federation.scope import PRESETS, Flow, Share
-from portfolios.models import Portfolio, Security, Transaction, security_id
+from portfolios.models import Account, Portfolio, Security, Transaction, security_id
 
 TODAY = datetime.date(2026, 3, 2)
 _numbers = itertools.count(1)
@@ -236,6 +236,14 @@ class World:
                     )
                     for number in range(count)
                 ]
+            )
+
+    def accounts(self, portfolio: Portfolio, count: int, schema: str = "aurora") -> list[Account]:
+        """Open accounts: records of a portfolio that may be changed and deleted, as a ledger's may not."""
+        with self.within(schema):
+            return Account.objects.bulk_create(
+                Account(portfolio=portfolio, kind="cash", number=f"A-{next(_numbers)}", currency="EUR")
+                for _ in range(count)
             )
 
     def count(self, schema: str, model: type[Any], **filters: Any) -> int:

@@ -1,0 +1,130 @@
+"""F23: whatever an exception, a pooled connection or a thread has left, applying knows its schemas."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+from django_tenants.utils import tenant_context
+
+from clients.models import Client, Mandate
+from federation.mirror import batch
+from federation.mirror.batch import Outcome, run_batch
+from federation.models import Agreement, Stream
+from tests import factories
+from tests.federation.mirror.world import World
+
+
+def _assert_it_went_where_it_belongs(world: World, agreement: Agreement, mandate: Mandate) -> None:
+    assert world.count("aurora", Mandate, pk=mandate.pk, origin=agreement.channel_id) == 1
+    assert world.count("harbour", Mandate, pk=mandate.pk, origin=None) == 1
+    for schema in set(factories.STANDING) - {"aurora", "harbour"}:
+        assert world.count(schema, Mandate) == world.count(schema, Client) == 0
+    world.assert_in_step(agreement)
+
+
+def _leave_a_context_by_an_exception(world: World) -> None:
+    with pytest.raises(ZeroDivisionError), world.within("lakeside"):
+        raise ZeroDivisionError
+
+
+def _leave_a_suspended_generator(world: World) -> None:
+    def rows() -> Iterator[Client]:
+        with tenant_context(world.institution("meadow")):
+            yield from [Client(), Client()]
+
+    # It stands in Meadow's context for as long as somebody holds it.
+    world.left = rows()  # type: ignore[attr-defined]
+    next(world.left)  # type: ignore[attr-defined]
+
+
+def _leave_another_search_path(world: World) -> None:
+    world.execute("SET search_path TO lakeside, borealis, public")
+
+
+def _leave_another_tenant_set(world: World) -> None:
+    connection.set_tenant(world.institution("borealis"))
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        _leave_a_context_by_an_exception,
+        _leave_a_suspended_generator,
+        _leave_another_search_path,
+        _leave_another_tenant_set,
+    ],
+)
+def test_f23_what_a_connection_was_used_for_before_does_not_matter(world: World, leave: object) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    stream = world.stream(agreement, "harbour")
+    try:
+        leave(world)  # type: ignore[operator]
+        assert run_batch(stream.pk) == Outcome.DONE
+    finally:
+        connection.set_schema_to_public()
+    _assert_it_went_where_it_belongs(world, agreement, mandate)
+
+
+def test_f23_a_new_thread_applies_in_the_right_schemas(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    stream = world.stream(agreement, "harbour")
+
+    def apply() -> None:
+        try:
+            run_batch(stream.pk)
+        finally:
+            connection.close()
+
+    with world.within("lakeside"):
+        threads = [threading.Thread(target=apply) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    world.drain()
+    _assert_it_went_where_it_belongs(world, agreement, mandate)
+
+
+def test_f23_a_batch_leaves_nothing_of_itself_on_the_connection(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+
+    def fail(name: str) -> None:
+        if name == "before_cursor":
+            raise ZeroDivisionError
+
+    stream = world.stream(agreement, "harbour")
+    monkeypatch.setattr(batch, "failpoint", fail)
+    with pytest.raises(ZeroDivisionError):
+        run_batch(stream.pk)
+    monkeypatch.undo()
+    _assert_ordinary(world)
+    world.drain()
+    _assert_ordinary(world)
+
+
+def test_f23_a_stream_that_does_not_belong_to_its_agreements_parties_is_not_applied(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    stream = world.stream(agreement, "harbour")
+    Stream.objects.filter(pk=stream.pk).update(receiver=world.institution("meadow"))
+    with pytest.raises(ValueError, match="parties"):
+        run_batch(stream.pk)
+    assert world.count("meadow", Mandate) == world.count("aurora", Mandate) == 0
+    Stream.objects.filter(pk=stream.pk).update(receiver=agreement.manager)
+    world.drain()
+    _assert_it_went_where_it_belongs(world, agreement, mandate)
+
+
+def _assert_ordinary(world: World) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('session_replication_role'), coalesce(current_setting('roboblock.mirror', true), ''),"
+            " current_user = session_user, current_setting('statement_timeout'), current_setting('lock_timeout')"
+        )
+        assert cursor.fetchone() == ("origin", "", True, "0", "0")

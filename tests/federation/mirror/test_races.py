@@ -1,0 +1,133 @@
+"""Users who write while a batch is at work, and partners in a ring."""
+
+import threading
+
+import pytest
+from django.db import connection, transaction
+
+from clients.models import Client, Mandate
+from federation.mirror import batch, failpoints, trimming, write
+from federation.mirror.batch import run_batch
+from federation.models import Stream
+from portfolios.models import Account, BankEntry, Portfolio, Transaction
+from tests.federation.mirror.world import TODAY, World
+
+
+@pytest.mark.parametrize("point", failpoints.NAMES)
+def test_f10_a_row_that_moves_during_a_batch_is_where_it_belongs(
+    world: World, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    agreement, other = world.agree(), world.agree("aurora", "lakeside")
+    here, there = world.mandate(agreement), world.mandate(other, "lakeside")
+    world.drain()
+    stays, comes = world.portfolio(here, transactions=3), world.portfolio(there, transactions=4)
+    world.drain()
+    world.transactions(stays, 2)
+    world.transactions(comes, 2)
+    user = world.another_connection()
+    user.autocommit = True
+    moved: list[str] = []
+
+    def move(name: str) -> None:
+        if name == point and not moved:
+            moved.append(name)
+            # The two change places: each leaves one partner and comes to the other.
+            with user.transaction():
+                for portfolio, mandate in ((stays, None), (comes, here), (stays, there)):
+                    user.execute(
+                        "UPDATE aurora.portfolios_portfolio SET mandate_id = %s WHERE id = %s",
+                        [mandate and mandate.pk, portfolio.pk],
+                    )
+
+    monkeypatch.setattr(batch, "failpoint", move)
+    monkeypatch.setattr(write, "failpoint", move)
+    for each in (agreement, other):
+        run_batch(world.stream(each, "aurora").pk)
+        # Never at both, never half of it.
+        assert world.orphans("harbour") == world.orphans("lakeside") == []
+    world.drain()
+    assert moved
+    for each in (agreement, other):
+        world.assert_in_step(each)
+    assert (
+        world.count("harbour", Transaction) == world.count("harbour", Transaction, portfolio_id=comes.pk) == 6
+    )
+    assert (
+        world.count("lakeside", Transaction)
+        == world.count("lakeside", Transaction, portfolio_id=stays.pk)
+        == 5
+    )
+
+
+def test_f19_in_a_deadlock_with_a_user_the_batch_gives_way_and_the_edit_is_kept(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    portfolio = world.portfolio(mandate)
+    world.accounts(portfolio, 1)
+    world.drain()
+    stream = world.stream(agreement, "aurora")
+    with world.within("aurora"):
+        account = Account.objects.get()
+        Account.objects.all()._raw_delete("default")
+        Portfolio.objects.all()._raw_delete("default")
+
+    def apply() -> None:
+        try:
+            run_batch(stream.pk)
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=apply)
+    with world.within("harbour"), transaction.atomic():
+        own = BankEntry.objects.create(portfolio_id=portfolio.pk, amount=1, currency="EUR", value_date=TODAY)
+        world.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        worker.start()
+        # The batch has deleted the account and waits for the portfolio; longer than PostgreSQL waits
+        # before it looks for a deadlock, so that it would find the user's.
+        worker.join(1.5)
+        assert worker.is_alive()
+        world.execute("SELECT 1 FROM harbour.portfolios_account WHERE id = %s FOR KEY SHARE", account.pk)
+    worker.join(30)
+    assert not worker.is_alive()
+    world.drain()
+    with world.within("harbour"):
+        assert BankEntry.objects.get(pk=own.pk).portfolio.retired_at is not None
+    assert world.orphans("harbour") == []
+    assert world.stream(agreement, "aurora").state == Stream.State.RUNNING
+
+
+def test_f14_in_a_ring_of_three_thousands_of_edits_do_not_echo_and_the_logs_stay_bounded(
+    world: World,
+) -> None:
+    ring = [("aurora", "harbour"), ("harbour", "lakeside"), ("lakeside", "aurora")]
+    agreements = {pair: world.agree(*pair) for pair in ring}
+    mandates = {pair: world.mandate(agreement, pair[1]) for pair, agreement in agreements.items()}
+    world.drain()
+    portfolios = {pair: world.portfolio(mandate, pair[0]) for pair, mandate in mandates.items()}
+    for round_ in range(3):
+        for (manager, channel), portfolio in portfolios.items():
+            world.accounts(portfolio, 300, manager)
+            with world.within(manager):
+                Account.objects.filter(portfolio=portfolio).update(custodian=f"Round {round_}")
+            with world.within(channel):
+                for number in range(10):
+                    Client.objects.filter(origin=None).update(name=f"Edit {round_} {number}")
+        for stream in Stream.objects.all():
+            run_batch(stream.pk)
+    world.drain()
+    for agreement in agreements.values():
+        world.assert_in_step(agreement)
+    written = {stream.pk: stream.rows_written for stream in Stream.objects.all()}
+    Stream.objects.update(last_tick_at=None)
+    world.drain()
+    assert {stream.pk: stream.rows_written for stream in Stream.objects.all()} == written
+    trimming.trim()
+    for schema in ("aurora", "harbour", "lakeside"):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM {schema}.mirror_log")
+            assert cursor.fetchone() == (0,)
+        # Each has one partner's client beside its own: nothing went on to the third.
+        assert world.count(schema, Client) == 2
+        assert world.count(schema, Mandate) == 2
+        assert world.count(schema, Account) == 1_800
