@@ -4,11 +4,15 @@ import os
 import shutil
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from django.conf import settings
 from pytest_django import DjangoDbBlocker
 
 from tests import servers
+
+# pytest --hypothesis-profile=long looks at many more examples, others in each run.
+hypothesis.settings.register_profile("long", max_examples=1_000, deadline=None)
 
 if settings.configured:
     pytest.exit("Unset DJANGO_SETTINGS_MODULE: the tests set it once their servers run.", returncode=4)
