@@ -13,7 +13,7 @@ find_python = python=; for name in $(PYTHONS); do \
 	echo "Install it (Debian, Ubuntu: sudo apt install python3 python3-venv), or name it: make $@ PYTHON=/path/to/python3"; \
 	exit 1; fi
 
-.PHONY: help run stop reset install test lint format bench
+.PHONY: help run stop reset install test lint format bench chaos
 
 help:
 	@echo "make run [PORT=8001]       start the platform; Ctrl-C stops it"
@@ -23,6 +23,7 @@ help:
 	@echo "make lint                  check style, types, layers, templates and migrations"
 	@echo "make format                format Python"
 	@echo "make bench [NAME=mirror]   run the benchmarks, or one"
+	@echo "make chaos [DURATION=600]  run the mirror under random faults, then compare; SEED=… replays a run"
 
 run:
 	@$(find_python); "$$python" config/environment.py runtime
@@ -54,3 +55,6 @@ format: install
 
 bench: install
 	@exec $(VENV) -m benchmarks $(NAME)
+
+chaos: install
+	@exec $(VENV) -m tests.chaos $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))

@@ -1,0 +1,1 @@
+"""A long random run of the mirror in which everything dies that can."""
