@@ -20,15 +20,15 @@ _ROUND_MINUTES = 360
 def trim() -> int:
     """Trim the logs that have rows, and each a few times a day whatever they seem to have; return the rows deleted."""
     institutions = list(Institution.objects.order_by("pk"))
-    filled, turn = _filled(), int(time.time() // 60) % _ROUND_MINUTES
+    with_rows, turn = filled(), int(time.time() // 60) % _ROUND_MINUTES
     return sum(
         trim_log(institution)
         for number, institution in enumerate(institutions)
-        if institution.schema_name in filled or number % _ROUND_MINUTES == turn
+        if institution.schema_name in with_rows or number % _ROUND_MINUTES == turn
     )
 
 
-def _filled() -> set[str]:
+def filled() -> set[str]:
     """Return the schemas whose log has rows, as far as the server has counted them."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 from django.utils import timezone
 
 from federation.agreements.timeline import EventKind, record_of_mirror
-from federation.mirror import dispatch
+from federation.mirror import dispatch, trimming
 from federation.mirror.status import last_proofs, pending_of, streams
 from federation.models import Alert, Institution, ParkedRow, Proof, Stream, Watch
 
@@ -63,8 +63,22 @@ def look() -> None:
 
 
 def _looks(now: datetime.datetime) -> list[_Look]:
-    behind = {stream.pk for stream in dispatch.behind(dispatch.live_streams())}
-    following = list(streams().exclude(state=Stream.State.ENDED))
+    """Look at those that something may have to be said of: idle mirrors cost nothing."""
+    wrote = Q(owner__schema_name__in=trimming.filled()) | Q(pk__in=dispatch.due().values("pk"))
+    behind = {stream.pk for stream in dispatch.behind(dispatch.live_streams().filter(wrote))}
+    following = list(
+        streams()
+        .exclude(state=Stream.State.ENDED)
+        .filter(
+            ~Q(told_state="")
+            | Q(filled_at__isnull=False, told_filled_at=None)
+            | ~Q(told_filled_at=F("filled_at"))
+            | Q(state=Stream.State.BROKEN)
+            | Q(pk__in=behind)
+            | Q(pk__in=ParkedRow.objects.filter(skipped_at=None).values("stream"))
+            | Q(pk__in=Proof.objects.filter(result=Proof.Result.UNEQUAL).values("stream"))
+        )
+    )
     waiting = pending_of(stream for stream in following if stream.pk in behind)
     parked_at = dict(
         ParkedRow.objects.filter(skipped_at=None)

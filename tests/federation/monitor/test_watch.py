@@ -30,6 +30,12 @@ def age(world: World, schema: str, seconds: int) -> None:
     world.execute(f"UPDATE {schema}.mirror_log SET at = now() - interval '{seconds} seconds'")
 
 
+def look(world: World) -> None:
+    """Look as the beat task does, once the server has counted what was written."""
+    world.execute("SELECT pg_stat_force_next_flush()")
+    watch.look()
+
+
 def later(monkeypatch: pytest.MonkeyPatch, **by: int) -> None:
     """Go on as if so much time had passed."""
     now = timezone.now() + datetime.timedelta(**by)
@@ -59,8 +65,8 @@ def poison(world: World, *, on: bool) -> None:
 
 def test_a_fill_is_told_once(world: World) -> None:
     world.agree()
-    watch.look()
-    watch.look()
+    look(world)
+    look(world)
 
     assert len(told("filled")) == 2
     assert not Alert.objects.exists()
@@ -71,11 +77,11 @@ def test_a_mirror_that_is_behind_is_raised_for_both_parties_and_cleared_when_it_
 ) -> None:
     agreement = world.agree()
     world.mandate(agreement)
-    watch.look()
+    look(world)
     assert raised("behind") == set()
     age(world, "harbour", 90)
-    watch.look()
-    watch.look()
+    look(world)
+    look(world)
 
     assert raised("behind") == {"aurora", "harbour"}
     assert Alert.objects.count() == 2
@@ -88,10 +94,10 @@ def test_a_mirror_that_is_behind_is_raised_for_both_parties_and_cleared_when_it_
     assert "http://aurora.localhost" in to_aurora.body
 
     world.drain()
-    watch.look()
+    look(world)
     assert raised("behind") == {"aurora", "harbour"}
     later(monkeypatch, minutes=3)
-    watch.look()
+    look(world)
     assert raised("behind") == set()
     assert len(told("caught_up")) == 1
     assert mail.deliver() == 2
@@ -102,7 +108,7 @@ def test_a_mirror_that_is_behind_is_raised_for_both_parties_and_cleared_when_it_
 def test_it_is_reminded_of_once_a_day_and_not_while_muted(world: World, monkeypatch) -> None:
     agreement = world.agree()
     Stream.objects.filter(owner__schema_name="aurora").update(state="broken", problem="a reason")
-    watch.look()
+    look(world)
     assert raised("broken") == {"aurora", "harbour"}
     assert mail.deliver() == 2
     later(monkeypatch, hours=23)
@@ -131,7 +137,7 @@ def test_each_party_sets_from_when_on_it_is_told(world: World) -> None:
         settings.set_threshold(agreement, by=by, institution=world.institution("aurora"), seconds=10)
     world.mandate(agreement)
     age(world, "harbour", 30)
-    watch.look()
+    look(world)
 
     assert raised("behind") == {"aurora"}
     assert Watch.objects.get().changed_by_name == by.full_name
@@ -149,14 +155,14 @@ def test_parked_rows_are_raised_until_they_cross_or_are_skipped_and_told_togethe
         with world.within("aurora"):
             Portfolio.objects.update(name="Bad")
         world.drain()
-        watch.look()
-        watch.look()
+        look(world)
+        look(world)
         assert raised("parked") == {"aurora", "harbour"}
         assert len(told("parked")) == 1
         ParkedRow.objects.update(skipped_at=timezone.now())
-        watch.look()
+        look(world)
         later(monkeypatch, minutes=3)
-        watch.look()
+        look(world)
         assert raised("parked") == set()
     finally:
         poison(world, on=False)
@@ -174,15 +180,15 @@ def test_drift_is_raised_by_an_unequal_proof_and_cleared_by_the_next_equal_one(
         " SET session_replication_role = origin"
     )
     proof.run(proof.ask(stream).pk)
-    watch.look()
+    look(world)
     assert raised("drifted") == {"aurora", "harbour"}
     mended = proof.ask(stream, repairs=True)
     while not mended.is_over:
         proof.run(mended.pk)
         mended.refresh_from_db()
-    watch.look()
+    look(world)
     later(monkeypatch, minutes=3)
-    watch.look()
+    look(world)
     assert raised("drifted") == set()
 
 
@@ -191,7 +197,7 @@ def test_what_is_suspended_on_purpose_raises_nothing(world: World) -> None:
     world.suspend(agreement)
     world.mandate(agreement)
     age(world, "harbour", 1000)
-    watch.look()
+    look(world)
 
     assert not Alert.objects.exists()
     assert told("behind") == []
@@ -199,9 +205,9 @@ def test_what_is_suspended_on_purpose_raises_nothing(world: World) -> None:
 
 def test_a_look_asks_no_more_for_three_agreements_than_whether_each_log_has_news(world: World) -> None:
     def asked() -> int:
-        watch.look()
+        look(world)
         with CaptureQueriesContext(connection) as captured:
-            watch.look()
+            look(world)
         return sum(not each["sql"].startswith("SET search_path") for each in captured)
 
     world.agree()
@@ -235,7 +241,7 @@ def test_mail_speaks_the_language_of_each_person_and_names_nobody(world: World) 
         User.objects.filter(email__startswith="administrator").update(language="de")
     try:
         Stream.objects.filter(owner__schema_name="aurora").update(state="broken", problem="x")
-        watch.look()
+        look(world)
         assert mail.deliver() == 2
     finally:
         with world.within("harbour"):
