@@ -8,7 +8,10 @@ and at those that have something to do anyway; the slow one goes round all of th
 import logging
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection
 from psycopg import sql
@@ -26,6 +29,8 @@ RESOLVED_KEYS = 2_000
 STIRRED_SECONDS = 30.0
 # Every stream is looked at within this time, whatever was missed, and all of them at the start.
 ROUND_SECONDS = 600.0
+# Which streams an institution has is asked again after this time.
+KNOWN_SECONDS = 1.0
 
 _Asked = tuple[float, str | None]
 
@@ -42,6 +47,7 @@ class Dispatcher:
     seen: dict[str, Snapshot] = field(default_factory=dict)
     asked: dict[uuid.UUID, _Asked] = field(default_factory=dict)
     stirred: dict[str, float] = field(default_factory=dict)
+    _known: dict[str, tuple[float, list[Stream]]] = field(default_factory=dict)
     _round: list[uuid.UUID] = field(default_factory=list)
     _length: int = 0
     _swept_at: float | None = None
@@ -52,10 +58,7 @@ class Dispatcher:
         if not schemas:
             return False
         now = time.monotonic()
-        streams: dict[str, list[Stream]] = {schema: [] for schema in sorted(schemas)}
-        for stream in dispatch.live_streams().filter(owner__schema_name__in=schemas):
-            streams[str(stream.owner.schema_name)].append(stream)
-        for schema, candidates in streams.items():
+        for schema, candidates in self._streams_of(schemas, now).items():
             # Before the hint: what is noted here, a sweep looks after.
             self.stirred.setdefault(schema, now + STIRRED_SECONDS)
             for stream, is_load in self._with_work(schema, candidates):
@@ -63,22 +66,31 @@ class Dispatcher:
                 dispatch.hint(stream.pk, is_load=is_load)
         return True
 
+    def _streams_of(self, schemas: set[str], now: float) -> dict[str, list[Stream]]:
+        """Return the live streams by owner's schema, as they were a moment ago: this only says whom to ask."""
+        new = {schema for schema in schemas if self._known.get(schema, (0.0, []))[0] < now - KNOWN_SECONDS}
+        if new:
+            self._known.update({schema: (now, []) for schema in new})
+            for stream in dispatch.live_streams().filter(owner__schema_name__in=new):
+                self._known[str(stream.owner.schema_name)][1].append(stream)
+        return {schema: self._known[schema][1] for schema in sorted(schemas)}
+
     def _with_work(self, schema: str, candidates: list[Stream]) -> list[tuple[Stream, bool]]:
         """Return the streams that the new rows of a log concern, and whether they are many rows."""
         since = self.seen.get(schema)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_current_snapshot()::text")
-            self.seen[schema] = Snapshot(cursor.fetchone()[0])
-            if not candidates:
-                return []
-            if since is None:
-                return [(stream, False) for stream in candidates]
+        with _plain_cursor() as cursor:
             cursor.execute(
                 sql.SQL(
-                    "SELECT kind, bit_or(operation), sum(cardinality(keys)) FROM {}.mirror_log WHERE {} GROUP BY kind"
-                ).format(schema_identifier(schema), since.is_past())
+                    "SELECT pg_current_snapshot()::text, kind, operations, count FROM (SELECT) one LEFT JOIN"
+                    " (SELECT kind, bit_or(operation) AS operations, sum(cardinality(keys)) AS count"
+                    " FROM {}.mirror_log WHERE {} GROUP BY kind) found ON true"
+                ).format(schema_identifier(schema), since.is_past() if since else sql.SQL("false"))
             )
-            rows = cursor.fetchall()
+            found_rows = cursor.fetchall()
+            self.seen[schema] = Snapshot(found_rows[0][0])
+            rows = [row[1:] for row in found_rows if row[1] is not None]
+            if since is None or not candidates:
+                return [(stream, False) for stream in candidates]
             everybody = [(stream, sum(row[2] for row in rows) > dispatch.QUICK_KEYS) for stream in candidates]
             if len(candidates) == 1:
                 return everybody
@@ -150,15 +162,20 @@ class Dispatcher:
     def start_over(self) -> None:
         """Trust nothing that was noted: the server went away, and wakes with it."""
         self.seen.clear()
+        self._known.clear()
         self._round, self._swept_at = [], None
 
 
-def _take_wakes() -> set[str]:
-    # Asked hundreds of times a second: Django's cursor would set the search path each time.
+@contextmanager
+def _plain_cursor() -> Iterator[Any]:
+    """Give a cursor that does not set the search path first: what it runs names its schemas."""
     connection.ensure_connection()
-    with connection.wrap_database_errors:
+    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+        yield cursor
+
+
+def _take_wakes() -> set[str]:
+    with _plain_cursor() as cursor:
         # Delete what was read, never TRUNCATE: that would wait for every open writer.
-        rows = connection.connection.execute(
-            "DELETE FROM public.federation_wake RETURNING schema_name", prepare=True
-        )
-        return {row[0] for row in rows}
+        cursor.execute("DELETE FROM public.federation_wake RETURNING schema_name")
+        return {row[0] for row in cursor.fetchall()}
