@@ -24,6 +24,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+# A page that was resized or changed its theme draws itself anew, which takes a busy machine a while.
+SETTLING_ATTEMPTS, SETTLING_MS = 4, 250
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -31,15 +33,15 @@ def main() -> int:
     """Take the pictures that the command line asks for; 1 where a page has a problem."""
     options = _options()
     options.out.mkdir(parents=True, exist_ok=True)
-    problems = 0
+    count = 0
     with sync_playwright() as playwright:
         path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         for theme in options.themes.split(","):
             for width in map(int, options.widths.split(",")):
-                problems += _pictures(browser, options, width, theme)
+                count += _pictures(browser, options, width, theme)
         browser.close()
-    return 1 if problems else 0
+    return 1 if count else 0
 
 
 def _options() -> argparse.Namespace:
@@ -115,6 +117,18 @@ def _picture(context: BrowserContext, url: str, options: argparse.Namespace, wid
     sys.stdout.write(f"{file}\n" + "".join(f"  ! {line}\n" for line in found))
     page.close()
     return len(found)
+
+
+def problems(page: Page, *, thoroughly: bool = True) -> list[str]:
+    """Return what is still wrong once sizes and colours have settled."""
+    found: list[str] = []
+    for _attempt in range(SETTLING_ATTEMPTS):
+        found = violations(page) if thoroughly else []
+        _check_width(page, found)
+        if not found:
+            break
+        page.wait_for_timeout(SETTLING_MS)
+    return found
 
 
 def violations(page: Page) -> list[str]:

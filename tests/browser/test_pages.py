@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.people import People, Person
-from tests.browser.screenshots import violations
+from tests.browser.screenshots import problems
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -21,8 +21,6 @@ PERSONAS = [
     ("aurora", "compliance"),
     ("meadow", "manager"),
 ]
-# A page that was resized or changed its theme draws itself anew, which takes a busy machine a while.
-SETTLING_ATTEMPTS, SETTLING_MS = 4, 250
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 # Downloads are no pages.
 _NO_PAGE = re.compile(r"/pdf/|/logout/|_export|/api/")
@@ -83,23 +81,8 @@ def _looked_at(person: Person, path: str, *, thoroughly: bool) -> list[str]:
     assert response is not None
     if response.status != 200:
         return [f"{person.host}{path}: {response.status}"]
-    problems = _problems(page, thoroughly)
+    found = problems(page, thoroughly=thoroughly)
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     page.set_viewport_size(NARROW)
-    problems += [f"dark, narrow: {each}" for each in _problems(page, thoroughly)]
-    return [f"{person.host}{path}: {each}" for each in problems]
-
-
-def _problems(page: Page, thoroughly: bool) -> list[str]:
-    """Return what is still wrong once sizes and colours have settled."""
-    for _attempt in range(SETTLING_ATTEMPTS):
-        found = [*_overflow(page), *(violations(page) if thoroughly else [])]
-        if not found:
-            break
-        page.wait_for_timeout(SETTLING_MS)
-    return found
-
-
-def _overflow(page: Page) -> list[str]:
-    extra = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return [f"{extra} px wider than its window of {page.viewport_size}"] if extra > 0 else []
+    found += [f"dark, narrow: {each}" for each in problems(page, thoroughly=thoroughly)]
+    return [f"{person.host}{path}: {each}" for each in found]
