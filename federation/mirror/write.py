@@ -163,7 +163,12 @@ class Writer:
         ]
         for key in share.foreign_keys:
             target = kind_of(key.related_model)
-            if key.null and target is not None and key.name not in kind.personal_fields:
+            if not key.null or target is None or key.name in kind.personal_fields:
+                continue
+            if key.unique:
+                # What it named may be named by another row now.
+                blanked.append(sql.SQL("{} = NULL").format(sql.Identifier(key.column)))
+            else:
                 blanked.append(
                     sql.SQL(
                         "{column} = CASE WHEN EXISTS (SELECT 1 FROM pg_temp.mirror_plan o WHERE o.kind = {target}"

@@ -114,6 +114,31 @@ def test_f10_a_portfolio_that_moves_to_a_mandate_out_of_scope_takes_its_rows_alo
         world.assert_in_step(each)
 
 
+def test_f10_a_row_kept_for_history_leaves_its_place_to_another(world: World) -> None:
+    from portfolios.models import BankEntry
+
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    former = world.portfolio(mandate)
+    world.drain()
+    with world.within("harbour"):
+        BankEntry.objects.create(portfolio_id=former.pk, amount=1, currency="EUR", value_date=TODAY)
+    with world.within("aurora"):
+        Portfolio.objects.filter(pk=former.pk).update(mandate_id=None)
+    following = world.portfolio(mandate)
+    world.drain()
+    assert world.count("harbour", Portfolio, pk=former.pk, retired_at__isnull=False) == 1
+    assert world.count("harbour", Portfolio, pk=following.pk, mandate_id=mandate.pk) == 1
+    assert not ParkedRow.objects.exists()
+    with world.within("aurora"):
+        Portfolio.objects.filter(pk=following.pk).delete()
+        Portfolio.objects.filter(pk=former.pk).update(mandate_id=mandate.pk)
+    world.drain()
+    assert world.count("harbour", Portfolio, pk=former.pk, mandate_id=mandate.pk, retired_at=None) == 1
+    world.assert_in_step(agreement)
+
+
 def test_f11_a_suspension_waits_for_the_batch_in_hand_and_none_comes_after(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
