@@ -14,7 +14,7 @@ from clients.models import Mandate
 from federation.agreements import timeline
 from federation.agreements.access import save
 from federation.mirror import erasing
-from federation.mirror.write import OwnRowsAppeared
+from federation.mirror.refusals import OwnRowsAppeared
 from federation.models import Agreement, Institution, RecordsHold, SealedAccess, SealedRecords
 
 EventKind = timeline.EventKind

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django_tenants.utils import tenant_context
 
 from accounts.models import AuditEntry
+from federation.agreements import drafting, proposals
 from federation.models import Agreement, AgreementToken
 from tests import factories
 from tests.clients import make as clients_make
@@ -74,6 +75,17 @@ def test_to_a_third_party_an_agreement_does_not_exist(aurora, harbour, lakeside,
         ), path
     assert b"Aurora" not in client.get(url("agreements")).content
     assert Agreement.objects.get(pk=agreement.pk).state == "active"
+
+
+def test_both_parties_read_what_a_proposed_version_changes(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    draft = make.act(drafting.revise, agreement, aurora)
+    make.act(drafting.word, draft, aurora, terms="As agreed.", retention_years=10)
+    version = make.act(proposals.propose, draft, aurora)
+    for party in (aurora, harbour):
+        client = browse(party, people(party).administrator)
+        for path in (url("agreement_detail", agreement.pk), url("version_detail", agreement.pk, version.pk)):
+            assert "kept 10 years after the end instead of 5" in client.get(path).content.decode(), path
 
 
 @pytest.mark.parametrize("who", ["manager", "advisor", "operations", "stranger"])

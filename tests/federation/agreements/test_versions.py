@@ -106,33 +106,121 @@ def test_winding_down_allows_narrowing_only(aurora, harbour):
     assert refused.value.code == "winding_down"
 
 
-WORDS = [
-    ({"withheld": ["clients.Party"]}, "narrowing", "Harbour no longer shares: Party."),
-    ({"withheld": ["clients.Client.lei"]}, "narrowing", "Harbour no longer shares the field LEI of Client."),
-    ({"private": ["reporting"]}, "narrowing", "Aurora keeps reporting private."),
-    ({"division": {"trading": "channel"}}, "changes", "Trading is done by Harbour, no longer by Aurora."),
-    ({"terms": "Other."}, "changes", "The terms are worded differently."),
-    ({"retention_years": 10}, "changes", "Received records are kept 10 years after the end instead of 5."),
+# What a version was, what it becomes, all that is said of it, that in one word, and who may do so alone.
+CASES = [
+    ({}, {"withheld": ["clients.Party"]}, ["Harbour no longer shares: Party."], "narrowing", "channel"),
+    ({"withheld": ["clients.Party"]}, {"withheld": []}, ["Harbour also shares: Party."], "widening", None),
+    (
+        {},
+        {"withheld": ["clients.Client.lei"]},
+        ["Harbour no longer shares the field LEI of Client."],
+        "narrowing",
+        "channel",
+    ),
+    (
+        {"withheld": ["clients.Client.lei", "clients.Client.nationality"]},
+        {"withheld": []},
+        ["Harbour also shares the fields LEI, nationality of Client."],
+        "widening",
+        None,
+    ),
+    (
+        {"withheld": ["clients.Client.lei"]},
+        {"withheld": ["clients.Party"]},
+        ["Harbour also shares the field LEI of Client.", "Harbour no longer shares: Party."],
+        "changes",
+        None,
+    ),
+    # Where there are no reports, nobody can release them.
+    (
+        {},
+        {"private": ["reporting"]},
+        ["Harbour no longer shares: Report release.", "Aurora keeps reporting private."],
+        "narrowing",
+        "manager",
+    ),
+    (
+        {"private": ["reporting"]},
+        {"private": []},
+        ["Harbour also shares: Report release.", "Aurora shares reporting, which was private."],
+        "widening",
+        None,
+    ),
+    (
+        {"private": ["reporting"]},
+        {"private": [], "withheld": ["reporting.Report.made_by_name"]},
+        [
+            "Harbour also shares: Report release.",
+            "Aurora shares reporting, which was private, all but: Report: made by name.",
+        ],
+        "widening",
+        None,
+    ),
+    ({"private": ["reporting"]}, {"withheld": ["reporting.Report"]}, [], "nothing", None),
+    (
+        {},
+        {"division": {"reporting": "channel"}},
+        ["Reporting is done by Harbour, no longer by Aurora."],
+        "changes",
+        None,
+    ),
+    (
+        {},
+        {"division": {"reporting": "channel"}, "withheld": ["reporting.Report.made_by_name"]},
+        [
+            "Reporting is done by Harbour, no longer by Aurora.",
+            "Aurora no longer shares the field made by name of Report.",
+        ],
+        "changes",
+        None,
+    ),
+    (
+        {},
+        {"division": {"reporting": "channel"}, "private": ["reporting"]},
+        [
+            "Reporting is done by Harbour, no longer by Aurora.",
+            "Harbour no longer shares: Report release.",
+            "Harbour keeps reporting private.",
+        ],
+        "changes",
+        None,
+    ),
+    ({}, {"terms": "Other."}, ["The terms are worded differently."], "changes", None),
+    ({}, {"terms": "As agreed. \n"}, [], "nothing", None),
+    (
+        {},
+        {"retention_years": 10},
+        ["Received records are kept 10 years after the end instead of 5."],
+        "changes",
+        None,
+    ),
+    (
+        {},
+        {"withheld": ["clients.Party"], "terms": "Other."},
+        ["Harbour no longer shares: Party.", "The terms are worded differently."],
+        "changes",
+        None,
+    ),
 ]
 
 
-@pytest.mark.parametrize(("change", "kind", "text"), WORDS, ids=[each[2] for each in WORDS])
-def test_a_difference_reads_in_words(aurora, harbour, change, kind, text):
-    before = make.draft(aurora, harbour)
-    after = AgreementVersion(
-        agreement=before.agreement,
-        division={**before.division, **change.get("division", {})},
-        private=change.get("private", before.private),
-        withheld=change.get("withheld", before.withheld),
-        terms=change.get("terms", before.terms),
-        retention_years=change.get("retention_years", before.retention_years),
+def worded(version: AgreementVersion, changes) -> AgreementVersion:
+    """Return a version like another one but for some of its wording."""
+    kept = ("private", "withheld", "terms", "retention_years")
+    return AgreementVersion(
+        agreement=version.agreement,
+        division={**version.division, **changes.get("division", {})},
+        **{name: changes.get(name, getattr(version, name)) for name in kept},
     )
-    found = difference(before, after)
-    assert text in [each.text for each in found.changes]
+
+
+@pytest.mark.parametrize(("was", "becomes", "texts", "kind", "alone"), CASES)
+def test_a_difference_is_told_whole_in_words(aurora, harbour, was, becomes, texts, kind, alone):
+    before = worded(make.draft(aurora, harbour), was)
+    found = difference(before, worded(before, becomes))
+    assert [each.text for each in found.changes] == texts
     assert found.classification == kind
-    if kind == "narrowing":
-        assert difference(after, before).classification == "widening"
-        assert not difference(after, before).takes_one("channel")
+    assert [side for side in ("manager", "channel") if found.takes_one(side)] == ([alone] if alone else [])
 
 
 def test_the_same_wording_does_not_differ(aurora, harbour):
