@@ -24,7 +24,8 @@ from benchmarks._throughput import transactions_per_second
 from benchmarks.measure import Timing, percentile, print_table, print_timings
 from clients.models import Client, Mandate
 from federation.mirror import capture, control, trimming
-from federation.mirror.batch import Outcome, run_batch
+from federation.mirror.batch import run_batch
+from federation.mirror.outcome import Outcome
 from federation.models import Agreement, AgreementVersion, Institution, Side, Stream
 from federation.scope import PRESETS, Flow, by_label
 from portfolios.models import Portfolio, Security, security_id

@@ -10,7 +10,7 @@ from django.utils import timezone
 from federation import activity
 from federation.agreements import sealing
 from federation.mirror import arrivals, dispatch, figures, trimming
-from federation.mirror.batch import Outcome
+from federation.mirror.outcome import Outcome
 from federation.models import Institution
 from federation.monitor import mail, proof, watch
 

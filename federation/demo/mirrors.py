@@ -2,8 +2,9 @@
 
 import time
 
-from federation.mirror.batch import Outcome, run_batch
+from federation.mirror.batch import run_batch
 from federation.mirror.dispatch import behind, live_streams
+from federation.mirror.outcome import Outcome
 
 PATIENCE_SECONDS = 120
 

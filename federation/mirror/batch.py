@@ -5,43 +5,33 @@ import logging
 import random
 import time
 import uuid
-from dataclasses import dataclass
 from decimal import Decimal
-from enum import Enum
-from functools import cache
 from typing import Any
 
 import psycopg
-from django.db import DataError, Error, IntegrityError, connection, models, transaction
+from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from federation.mirror import figures, fill, parking, reference, roles
+from federation.mirror import figures, fill, lease, parking, reference, roles
 from federation.mirror.acting import become_the_mirror, stop_being_the_mirror
 from federation.mirror.failpoints import failpoint
 from federation.mirror.keys import Keys, Snapshot, prepare_again, prepare_connection
+from federation.mirror.lease import Lease
+from federation.mirror.outcome import Outcome
 from federation.mirror.overlap import keep_what_others_cover
 from federation.mirror.plan import DELETE, FOREIGN, INSERT, RETIRE, Plan
-from federation.mirror.write import OwnRowsAppeared, RowsRefused, Writer, reason_of
-from federation.models import Agreement, Side, Stream
-from federation.scope import Flow, by_label
+from federation.mirror.proving import check_parents, look_again
+from federation.mirror.refusals import OwnRowsAppeared, RowsRefused, reason_of
+from federation.mirror.write import Writer
+from federation.models import Stream
+from federation.scope import by_label
 
 logger = logging.getLogger(__name__)
 
 TRIES = 12
-STATEMENT_TIMEOUT = "50s"
-# Shorter than PostgreSQL waits before it looks for a deadlock (one second): in one with a user it is
-# the batch that gives way.
-LOCK_TIMEOUT = "700ms"
 # An idle stream's cursor moves this often, so that the log can be trimmed.
 TICK = datetime.timedelta(seconds=30)
-
-# Keys need few statistics: how many there are, and of which kinds.
-_BEGIN = (
-    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
-    f" SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';"
-    " SET LOCAL default_statistics_target = 10"
-)
 
 # serialization failure, deadlock, lock not available, statement timeout, admin shutdown, crash, starting up
 _LOCKED = "55P03"
@@ -49,32 +39,6 @@ _RETRIED = {"40001", "40P01", _LOCKED, "57014", "57P01", "57P02", "57P03"}
 _DENIED = "42501"
 _UNDEFINED_TABLE = "42P01"
 _BROKEN_RETRY = datetime.timedelta(minutes=1)
-
-
-class Outcome(Enum):
-    """How a batch ended."""
-
-    BUSY = "somebody else holds the stream"
-    STOPPED = "records do not flow under this agreement now"
-    IDLE = "there was nothing to do"
-    DONE = "all there was has been applied"
-    MORE = "there is more to do"
-    LARGE = "there is more to do than was asked for"
-    WAITING = "older transactions have to end first"
-    BROKEN = "a problem stops the stream"
-
-
-@dataclass
-class _Batch:
-    """What one attempt needs to know."""
-
-    stream: Stream
-    flow: Flow
-    reverse: Flow
-    snapshot: Snapshot
-    identity: str
-    has_work: bool
-    has_parked: bool
 
 
 def run_batch(stream_id: uuid.UUID, *, most: int | None = None) -> Outcome:
@@ -135,9 +99,9 @@ def _attempt(
 ) -> Outcome:
     started = time.monotonic()
     with connection.cursor() as cursor:
-        cursor.execute(_BEGIN)
+        cursor.execute(lease.BEGIN)
         failpoint("before_lease")
-        leased = _lease(cursor, stream_id)
+        leased = lease.take(cursor, stream_id)
         if isinstance(leased, Outcome):
             return leased
         failpoint("after_lease")
@@ -145,7 +109,7 @@ def _attempt(
         keys = Keys(cursor)
         problem = _position(cursor, leased)
         if problem is not None:
-            _save(cursor, stream, snapshot, started)
+            lease.move_cursor(cursor, stream, snapshot, started)
             return problem
         only_advice = roles.shares_only_models(leased.flow.version.private)
         become_the_mirror(cursor, only_advice=only_advice)
@@ -183,13 +147,13 @@ def _attempt(
                 stream.last_applied_at = timezone.now()
             if keys.count:
                 figures.record(cursor, stream, keys.waited(), rows)
-            _save(cursor, stream, snapshot, started)
+            lease.move_cursor(cursor, stream, snapshot, started)
         if more:
             return Outcome.MORE
         return Outcome.DONE if keys.count else Outcome.IDLE
 
 
-def _take_log(batch: _Batch, keys: Keys, most: int | None) -> bool:
+def _take_log(batch: Lease, keys: Keys, most: int | None) -> bool:
     """Take what is new in the log; return False where that, or a fill, is more than was asked for."""
     stream = batch.stream
     if most is not None and stream.state == Stream.State.FILLING:
@@ -197,87 +161,7 @@ def _take_log(batch: _Batch, keys: Keys, most: int | None) -> bool:
     return keys.take_log(stream, batch.flow, Snapshot(stream.cursor or batch.snapshot.text), most)
 
 
-def _lease(cursor: Any, stream_id: uuid.UUID) -> "_Batch | Outcome":
-    """Lock the agreement against change and the stream against others; both end with the connection.
-
-    The agreement first: whoever changes it goes on to its streams.
-    """
-    cursor.execute(
-        "SELECT id FROM public.federation_agreement WHERE id ="
-        " (SELECT agreement_id FROM public.federation_stream WHERE id = %s) FOR SHARE",
-        [stream_id],
-    )
-    if cursor.fetchone() is None:
-        return Outcome.STOPPED
-    cursor.execute(_lease_statement(), [stream_id])
-    row = cursor.fetchone()
-    if row is None:
-        return Outcome.BUSY
-    snapshot, identity, has_work, has_parked, *values = row
-    names = _attnames(Stream)
-    stream = Stream.from_db("default", names, values[: len(names)])
-    agreement = Agreement.from_db("default", _attnames(Agreement), values[len(names) :])
-    if not agreement.is_live or stream.state == Stream.State.ENDED:
-        return Outcome.STOPPED
-    side = Side.MANAGER if agreement.manager_id == stream.owner_id else Side.CHANNEL
-    other = Side.CHANNEL if side == Side.MANAGER else Side.MANAGER
-    flow = _flow(agreement, side)
-    if (flow.owner.pk, flow.receiver.pk) != (stream.owner_id, stream.receiver_id):
-        raise ValueError("the stream does not belong to the parties of its agreement")
-    return _Batch(stream, flow, _flow(agreement, other), Snapshot(snapshot), identity, has_work, has_parked)
-
-
-@cache
-def _attnames(model: type[models.Model]) -> tuple[str, ...]:
-    return tuple(field.attname for field in model._meta.concrete_fields)
-
-
-@cache
-def _lease_statement() -> sql.Composed:
-    """Return the query for a stream under lock with its agreement, what it finds, and where: all in one.
-
-    Where: the transaction's snapshot, and what identifies the cluster, the database and the two logs.
-    """
-    return sql.SQL(
-        """
-        SELECT pg_current_snapshot()::text,
-            concat_ws('.', (SELECT system_identifier FROM pg_control_system()),
-                (SELECT oid FROM pg_database WHERE datname = current_database()),
-                to_regclass(format('%%I.mirror_log', o.schema_name))::oid,
-                to_regclass(format('%%I.mirror_log', r.schema_name))::oid),
-            EXISTS (SELECT 1 FROM public.federation_streamwork w WHERE w.stream_id = s.id),
-            EXISTS (SELECT 1 FROM public.federation_parkedrow p WHERE p.stream_id = s.id),
-            {columns}
-        FROM public.federation_stream s
-        JOIN public.federation_agreement a ON a.id = s.agreement_id
-        JOIN public.federation_institution o ON o.id = s.owner_id
-        JOIN public.federation_institution r ON r.id = s.receiver_id
-        WHERE s.id = %s FOR UPDATE OF s SKIP LOCKED
-        """
-    ).format(
-        columns=sql.SQL(", ").join(
-            sql.Identifier(alias, str(field.column))
-            for alias, model in (("s", Stream), ("a", Agreement))
-            for field in model._meta.concrete_fields
-        )
-    )
-
-
-_FLOWS: dict[tuple[Any, ...], Flow] = {}
-
-
-def _flow(agreement: Agreement, side: Side) -> Flow:
-    """Return a direction as derived before, if its version and cut are the same: versions do not change."""
-    key = (agreement.version_id, agreement.new_mandates_suspended_at, side)
-    if key not in _FLOWS:
-        if len(_FLOWS) >= 200:
-            _FLOWS.clear()
-        agreement = Agreement.objects.select_related("manager", "channel", "version").get(pk=agreement.pk)
-        _FLOWS[key] = Flow.of(agreement, side)
-    return _FLOWS[key]
-
-
-def _position(cursor: Any, batch: _Batch) -> Outcome | None:
+def _position(cursor: Any, batch: Lease) -> Outcome | None:
     """Check that the cursor means something here, and start a fill where it does not; None to go on."""
     stream, snapshot = batch.stream, batch.snapshot
     if stream.cursor is not None:
@@ -316,7 +200,7 @@ def refill(stream: Stream, reason: str) -> None:
 
 def _apply(
     cursor: Any,
-    batch: _Batch,
+    batch: Lease,
     keys: Keys,
     refused: dict[tuple[str, Any], str],
     *,
@@ -331,8 +215,8 @@ def _apply(
     writer = Writer(cursor, plan, careful=careful)
     writer.write()
     reference.follow(cursor, stream, plan, writer, keys)
-    writer.check_parents()
-    writer.look_again()
+    check_parents(cursor, flow, writer.written.named)
+    look_again(flow, writer.deleted)
     if keys.has_parked:
         parking.clear_tried(cursor, stream, refused | writer.refused)
     parking.park(cursor, stream, refused | writer.refused)
@@ -357,7 +241,7 @@ def _lacked_privileges(stream_id: uuid.UUID) -> bool:
         return True
 
 
-def _tell_the_way_back(cursor: Any, batch: _Batch, plan: Plan) -> None:
+def _tell_the_way_back(cursor: Any, batch: Lease, plan: Plan) -> None:
     """Note in the receiver's log what came, went or moved on the way from its own rows to a root."""
     flow, back = batch.flow, batch.reverse
     labels = [
@@ -382,7 +266,7 @@ def _tell_the_way_back(cursor: Any, batch: _Batch, plan: Plan) -> None:
         )
 
 
-def _announce(cursor: Any, batch: _Batch, plan: Plan) -> None:
+def _announce(cursor: Any, batch: Lease, plan: Plan) -> None:
     """Leave a durable note of new rows of the kinds that the receiver listens for."""
     labels = [
         label
@@ -396,25 +280,6 @@ def _announce(cursor: Any, batch: _Batch, plan: Plan) -> None:
             " WHERE kind = ANY(%s) AND action = 'insert'",
             [batch.flow.receiver.pk, batch.flow.agreement.pk, labels],
         )
-
-
-def _save(cursor: Any, stream: Stream, snapshot: Snapshot, started: float) -> None:
-    """Move the cursor and keep the figures; part of the batch's transaction."""
-    if stream.cursor is not None:
-        stream.cursor = snapshot.text
-    stream.last_tick_at = timezone.now()
-    stream.last_duration_ms = (time.monotonic() - started) * 1000
-    cursor.execute(_save_statement(), [getattr(stream, name) for name in (*_attnames(Stream), "pk")])
-
-
-@cache
-def _save_statement() -> sql.Composed:
-    return sql.SQL("UPDATE public.federation_stream SET {} WHERE id = %s").format(
-        sql.SQL(", ").join(
-            sql.SQL("{} = %s").format(sql.Identifier(str(field.column)))
-            for field in Stream._meta.concrete_fields
-        )
-    )
 
 
 def _break(stream_id: uuid.UUID, reason: str) -> None:

@@ -19,8 +19,9 @@ from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 from psycopg import sql
 
-from federation.mirror.batch import Outcome, run_batch
+from federation.mirror.batch import run_batch
 from federation.mirror.keys import Snapshot
+from federation.mirror.outcome import Outcome
 from federation.models import Agreement, ParkedRow, Stream, StreamWork
 from federation.scope import schema_identifier
 

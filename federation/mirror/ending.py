@@ -13,7 +13,9 @@ from federation.mirror.acting import become_the_mirror, stop_being_the_mirror
 from federation.mirror.keys import Keys, prepare_connection
 from federation.mirror.overlap import blank_what_is_left_out, left_out_by_some, other_flows, seal_again
 from federation.mirror.plan import DELETE, Plan
-from federation.mirror.write import OwnRowsAppeared, Writer
+from federation.mirror.proving import look_again
+from federation.mirror.refusals import OwnRowsAppeared
+from federation.mirror.write import Writer
 from federation.models import Function, SealedRecords
 from federation.scope import Flow, Kind, by_label, in_foreign_key_order, in_scope_order, parent_of
 
@@ -205,7 +207,7 @@ class _Ending:
     def _carry_out(self, cursor: Any, plan: Plan) -> None:
         writer = Writer(cursor, plan)
         writer.delete_only([kind.label for kind in reversed(in_foreign_key_order())])
-        writer.look_again()
+        look_again(self.flow, writer.deleted)
 
     def _seal(self, cursor: Any, kind: Kind) -> int:
         if not is_sealed(kind):

@@ -13,6 +13,7 @@ from federation.mirror.acting import become_the_mirror, stop_being_the_mirror
 from federation.mirror.ending import CLIENT, is_sealed
 from federation.mirror.keys import Keys, prepare_connection
 from federation.mirror.plan import DELETE, Plan
+from federation.mirror.proving import look_again
 from federation.mirror.write import Writer
 from federation.models import RecordsHold, SealedRecords
 from federation.scope import Flow, Kind, in_foreign_key_order, in_scope_order, parent_of
@@ -87,7 +88,7 @@ class _Erasure:
                 self._plan(plan, kind, mandates)
         writer = Writer(self.cursor, plan)
         writer.delete_only([kind.label for kind in reversed(in_foreign_key_order())])
-        writer.look_again()
+        look_again(self.flow, writer.deleted)
         self.cursor.execute("DELETE FROM pg_temp.mirror_plan")
         stop_being_the_mirror(self.cursor)
         return writer.written.rows

@@ -1,11 +1,10 @@
-"""Carry a plan out in the receiver's schema: delete, update, insert, and prove what foreign keys prove."""
+"""Carry a plan out in the receiver's schema: delete, update, insert."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import psycopg
 from django.db import DataError, IntegrityError, connection, models, transaction
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -13,7 +12,8 @@ from psycopg.types.json import Jsonb
 from federation.mirror.failpoints import failpoint
 from federation.mirror.plan import DELETE, INSERT, RELINK, REPLACE, RETIRE, UPDATE, Plan, named_columns
 from federation.mirror.references import named
-from federation.scope import ALWAYS, Flow, Kind, Share, by_label, in_foreign_key_order, kind_of
+from federation.mirror.refusals import reason_of
+from federation.scope import Flow, Kind, Share, by_label, kind_of
 
 _SECURITY = "portfolios.Security"
 
@@ -23,18 +23,6 @@ _UPDATE = (
     " FROM pg_temp.mirror_plan p JOIN {source}.{table} s ON s.id = p.id"
     " WHERE p.kind = {kind} AND p.action = {action}{only} AND d.id = p.id AND d.origin = {owner}"
 )
-
-
-class RowsRefused(Exception):
-    """Some rows cannot be written now: by (kind, key), the constraint or field that stands in the way."""
-
-    def __init__(self, rows: dict[tuple[str, Any], str]) -> None:
-        super().__init__(f"{len(rows)} rows")
-        self.rows = rows
-
-
-class OwnRowsAppeared(Exception):
-    """A row of the receiver's own, committed after the snapshot, names a row that was to go."""
 
 
 @dataclass
@@ -87,7 +75,7 @@ class Writer:
         self.deleted: dict[str, list[Any]] = {}
 
     def write(self) -> None:
-        """Delete what left, then update, then insert; raise RowsRefused for rows whose parents are missing."""
+        """Delete what left, then update, then insert."""
         shares = list(self.flow.shares.values())
         for share in reversed(shares):
             self._delete(share)
@@ -316,90 +304,6 @@ class Writer:
             yield from self._halves(ids[:middle], share, write)
             yield from self._halves(ids[middle:], share, write)
 
-    # Proof
-
-    def check_parents(self) -> None:
-        """Raise RowsRefused for written rows that name what is not there, or is not theirs to name.
-
-        What the owner shares must have come from it; what belongs to the receiver must be its own and
-        stand under this agreement, and stays until this transaction ends.
-        """
-        checks, locks = [], []
-        for (label, name), ids in self.written.named.items():
-            target, condition, is_receivers = self._parent(by_label()[label], name)
-            parts = {
-                "what": sql.Literal(f"{label}.{name}"),
-                "ids": sql.Literal(list(ids)),
-                "target": self.flow.target,
-                "table": sql.Identifier(target._meta.db_table),
-                "condition": condition,
-            }
-            checks.append(
-                sql.SQL(
-                    "SELECT {what} AS what, named.id FROM unnest({ids}) AS named (id) WHERE NOT EXISTS"
-                    " (SELECT 1 FROM {target}.{table} t WHERE t.id = named.id AND {condition})"
-                ).format(**parts)
-            )
-            if is_receivers:
-                locks.append(
-                    sql.SQL("SELECT 1 FROM {target}.{table} WHERE id = ANY({ids}) FOR KEY SHARE").format(
-                        **parts
-                    )
-                )
-        for lock in locks:
-            self._cursor.execute(lock)
-        if not checks:
-            return
-        self._cursor.execute(sql.SQL(" UNION ALL ").join(checks))
-        missing: dict[str, list[Any]] = {}
-        for what, key in self._cursor.fetchall():
-            missing.setdefault(what, []).append(key)
-        if missing:
-            raise RowsRefused(dict(self._naming(missing)))
-
-    def _parent(self, kind: Kind, name: str) -> tuple[type[models.Model], sql.Composable, bool]:
-        target = kind.named_by(name)
-        if target._meta.label == _SECURITY:
-            return target, sql.SQL("true"), False
-        named = kind_of(target)
-        if named is None:
-            raise ValueError(f"{kind.label}.{name} names what is never shared")
-        if self.flow.is_owners(named):
-            return target, sql.SQL("t.origin = {}").format(sql.Literal(self.flow.owner.pk)), False
-        return target, self.flow.belongs(named, "t"), True
-
-    def _naming(self, missing: dict[str, list[Any]]) -> Iterable[tuple[tuple[str, Any], str]]:
-        for what, keys in missing.items():
-            label, _, name = what.rpartition(".")
-            kind = by_label()[label]
-            self._execute(
-                "SELECT DISTINCT k.id FROM pg_temp.mirror_keys k JOIN {source}.{table} s ON s.id = k.id"
-                " WHERE k.kind = {kind} AND s.{column} = ANY({keys})",
-                kind,
-                column=sql.Identifier(kind.column(name)),
-                keys=sql.Literal(keys),
-            )
-            for (key,) in self._cursor.fetchall():
-                yield (label, key), f"{name}: not there"
-
-    def look_again(self) -> None:
-        """Raise OwnRowsAppeared if a row committed since the snapshot names one that has been deleted.
-
-        Whoever comes after the deletion waits for it. Only a fresh snapshot, on a connection of its
-        own, sees who came between the snapshot and the deletion.
-        """
-        if not self.deleted:
-            return
-        parameters = connection.get_connection_params()
-        parameters.pop("cursor_factory", None)
-        parameters.pop("context", None)
-        with psycopg.connect(**parameters, autocommit=True) as fresh:
-            for label, ids in self.deleted.items():
-                # Received rows that name it are not new: they leave or stay in this transaction.
-                own = named(self.flow.target, by_label()[label].table, sql.Literal(ids), only_own=True)
-                if fresh.execute(sql.SQL("SELECT {} LIMIT 1").format(own)).fetchone():
-                    raise OwnRowsAppeared(label)
-
     def _execute(self, statement: str, kind: Kind, **parts: Any) -> None:
         self._cursor.execute(
             sql.SQL(statement).format(
@@ -411,26 +315,3 @@ class Writer:
                 **parts,
             )
         )
-
-
-def reason_of(error: BaseException) -> str:
-    """Return what refused a row by name, never a value: PostgreSQL's details repeat the row."""
-    cause = error.__cause__
-    if not isinstance(cause, psycopg.Error):
-        return type(error).__name__
-    named = cause.diag.constraint_name or cause.diag.column_name
-    if not named and (cause.sqlstate or "").startswith("42"):
-        # Errors of this class are about names in a statement, not about values.
-        named = cause.diag.message_primary
-    return named or f"SQLSTATE {cause.sqlstate}"
-
-
-__all__ = [
-    "ALWAYS",
-    "OwnRowsAppeared",
-    "RowsRefused",
-    "Writer",
-    "Written",
-    "in_foreign_key_order",
-    "reason_of",
-]

@@ -18,7 +18,7 @@ from psycopg import sql
 from accounts.models import User
 from federation.agreements.timeline import EventKind, record_of_mirror
 from federation.mirror import arrivals, control, dispatch
-from federation.mirror.batch import Outcome
+from federation.mirror.outcome import Outcome
 from federation.mirror.status import is_read, left, streams, unread
 from federation.models import Agreement, Institution, ParkedRow, Proof, Stream
 from federation.scope import Flow, Share

@@ -1,0 +1,140 @@
+"""The lease of a stream: its transaction, who may have it, and how its cursor moves on."""
+
+import time
+import uuid
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from psycopg import sql
+
+from federation.mirror.keys import Snapshot
+from federation.mirror.outcome import Outcome
+from federation.models import Agreement, Side, Stream
+from federation.scope import Flow
+
+STATEMENT_TIMEOUT = "50s"
+# Shorter than PostgreSQL waits before it looks for a deadlock (one second): in one with a user it is
+# the batch that gives way.
+LOCK_TIMEOUT = "700ms"
+
+# Keys need few statistics: how many there are, and of which kinds.
+BEGIN = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
+    f" SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';"
+    " SET LOCAL default_statistics_target = 10"
+)
+
+
+@dataclass
+class Lease:
+    """A stream under lock, and what was found with it; ends with the transaction."""
+
+    stream: Stream
+    flow: Flow
+    reverse: Flow
+    snapshot: Snapshot
+    identity: str
+    has_work: bool
+    has_parked: bool
+
+
+def take(cursor: Any, stream_id: uuid.UUID) -> "Lease | Outcome":
+    """Lock the agreement against change and the stream against others.
+
+    Both locks end with the connection. The agreement first: whoever changes it goes on to its streams.
+    """
+    cursor.execute(
+        "SELECT id FROM public.federation_agreement WHERE id ="
+        " (SELECT agreement_id FROM public.federation_stream WHERE id = %s) FOR SHARE",
+        [stream_id],
+    )
+    if cursor.fetchone() is None:
+        return Outcome.STOPPED
+    cursor.execute(_lease_statement(), [stream_id])
+    row = cursor.fetchone()
+    if row is None:
+        return Outcome.BUSY
+    snapshot, identity, has_work, has_parked, *values = row
+    names = _attnames(Stream)
+    stream = Stream.from_db("default", names, values[: len(names)])
+    agreement = Agreement.from_db("default", _attnames(Agreement), values[len(names) :])
+    if not agreement.is_live or stream.state == Stream.State.ENDED:
+        return Outcome.STOPPED
+    side = Side.MANAGER if agreement.manager_id == stream.owner_id else Side.CHANNEL
+    other = Side.CHANNEL if side == Side.MANAGER else Side.MANAGER
+    flow = _flow(agreement, side)
+    if (flow.owner.pk, flow.receiver.pk) != (stream.owner_id, stream.receiver_id):
+        raise ValueError("the stream does not belong to the parties of its agreement")
+    return Lease(stream, flow, _flow(agreement, other), Snapshot(snapshot), identity, has_work, has_parked)
+
+
+@cache
+def _attnames(model: type[models.Model]) -> tuple[str, ...]:
+    return tuple(field.attname for field in model._meta.concrete_fields)
+
+
+@cache
+def _lease_statement() -> sql.Composed:
+    """Return the query for a stream under lock with its agreement, what it finds, and where: all in one.
+
+    Where: the transaction's snapshot, and what identifies the cluster, the database and the two logs.
+    """
+    return sql.SQL(
+        """
+        SELECT pg_current_snapshot()::text,
+            concat_ws('.', (SELECT system_identifier FROM pg_control_system()),
+                (SELECT oid FROM pg_database WHERE datname = current_database()),
+                to_regclass(format('%%I.mirror_log', o.schema_name))::oid,
+                to_regclass(format('%%I.mirror_log', r.schema_name))::oid),
+            EXISTS (SELECT 1 FROM public.federation_streamwork w WHERE w.stream_id = s.id),
+            EXISTS (SELECT 1 FROM public.federation_parkedrow p WHERE p.stream_id = s.id),
+            {columns}
+        FROM public.federation_stream s
+        JOIN public.federation_agreement a ON a.id = s.agreement_id
+        JOIN public.federation_institution o ON o.id = s.owner_id
+        JOIN public.federation_institution r ON r.id = s.receiver_id
+        WHERE s.id = %s FOR UPDATE OF s SKIP LOCKED
+        """
+    ).format(
+        columns=sql.SQL(", ").join(
+            sql.Identifier(alias, str(field.column))
+            for alias, model in (("s", Stream), ("a", Agreement))
+            for field in model._meta.concrete_fields
+        )
+    )
+
+
+_FLOWS: dict[tuple[Any, ...], Flow] = {}
+
+
+def _flow(agreement: Agreement, side: Side) -> Flow:
+    """Return a direction as derived before, if its version and cut are the same: versions do not change."""
+    key = (agreement.version_id, agreement.new_mandates_suspended_at, side)
+    if key not in _FLOWS:
+        if len(_FLOWS) >= 200:
+            _FLOWS.clear()
+        agreement = Agreement.objects.select_related("manager", "channel", "version").get(pk=agreement.pk)
+        _FLOWS[key] = Flow.of(agreement, side)
+    return _FLOWS[key]
+
+
+def move_cursor(cursor: Any, stream: Stream, snapshot: Snapshot, started: float) -> None:
+    """Move the cursor and keep the figures; part of the batch's transaction."""
+    if stream.cursor is not None:
+        stream.cursor = snapshot.text
+    stream.last_tick_at = timezone.now()
+    stream.last_duration_ms = (time.monotonic() - started) * 1000
+    cursor.execute(_save_statement(), [getattr(stream, name) for name in (*_attnames(Stream), "pk")])
+
+
+@cache
+def _save_statement() -> sql.Composed:
+    return sql.SQL("UPDATE public.federation_stream SET {} WHERE id = %s").format(
+        sql.SQL(", ").join(
+            sql.SQL("{} = %s").format(sql.Identifier(str(field.column)))
+            for field in Stream._meta.concrete_fields
+        )
+    )
