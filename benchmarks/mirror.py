@@ -19,15 +19,15 @@ from psycopg import sql
 
 from accounts.records import new_id
 from benchmarks._latency import bulk_load, latencies, processes
+from benchmarks._pairs import agree, create_institution, create_records, drain
 from benchmarks._replication import Peer, peer
 from benchmarks._throughput import transactions_per_second
 from benchmarks.measure import Timing, percentile, print_table, print_timings
-from clients.models import Client, Mandate
 from federation.mirror import capture, control, trimming
 from federation.mirror.batch import run_batch
 from federation.mirror.outcome import Outcome
-from federation.models import Agreement, AgreementVersion, Institution, Side, Stream
-from federation.scope import PRESETS, Flow, by_label
+from federation.models import Side, Stream
+from federation.scope import Flow, by_label
 from portfolios.models import Portfolio, Security, security_id
 
 PORTFOLIOS, COVERED, EACH, SECURITIES = 1_000, 600, 100, 50
@@ -85,13 +85,13 @@ class Bench:
     """Two institutions under one agreement, and the statements to compare."""
 
     def __init__(self) -> None:
-        self.manager, self.channel = self._institution("alpha"), self._institution("beta")
-        self.agreement = self._agreement(self.manager, self.channel)
+        self.manager, self.channel = create_institution("alpha"), create_institution("beta")
+        self.agreement = agree(self.manager, self.channel)
         self.stream = Stream.objects.get(agreement=self.agreement, owner=self.manager)
-        self._drain()
-        self._records(self.manager, self.channel, self.agreement, covered=COVERED, portfolios=PORTFOLIOS)
+        drain()
+        create_records(self.manager, self.channel, self.agreement, covered=COVERED, portfolios=PORTFOLIOS)
         self._transactions()
-        self._drain()
+        drain()
         # The raw statements write what only the mirror may.
         self._triggers("DISABLE", "beta")
         self.share = Flow.of(self.agreement, Side.MANAGER).shares[KIND.label]
@@ -101,72 +101,6 @@ class Bench:
         self._execute("VACUUM ANALYZE")
 
     # Set-up
-
-    def _institution(self, name: str) -> Institution:
-        institution = Institution(schema_name=name, name=name.title(), short_name=name.title())
-        institution.save(verbosity=0)
-        return institution
-
-    def _agreement(self, manager: Institution, channel: Institution) -> Agreement:
-        agreement = Agreement.objects.create(
-            manager=manager,
-            channel=channel,
-            name="Benchmark",
-            preset=Agreement.Preset.CLOSED,
-            drafted_by=manager,
-            state=Agreement.State.ACTIVE,
-            started_at=timezone.now(),
-        )
-        preset = PRESETS[Agreement.Preset.CLOSED]
-        version = AgreementVersion.objects.create(
-            agreement=agreement, number=1, division=dict(preset.division), proposed_by=manager
-        )
-        with transaction.atomic():
-            agreement.version = version
-            agreement.save()
-            control.agreement_changed(agreement)
-        return agreement
-
-    def _records(
-        self,
-        manager: Institution,
-        channel: Institution,
-        agreement: Agreement,
-        *,
-        covered: int,
-        portfolios: int,
-    ) -> None:
-        today = datetime.date.today()  # noqa: DTZ011
-        with tenant_context(channel):
-            clients = Client.objects.bulk_create(
-                Client(number=f"C-{n}", name=f"Client {n}") for n in range(covered)
-            )
-            mandates = Mandate.objects.bulk_create(
-                Mandate(
-                    number=f"M-{n}",
-                    client=client,
-                    agreement=agreement.pk,
-                    status=Mandate.Status.SUBMITTED,
-                    submission=1,
-                    signed_on=today,
-                    submitted_at=timezone.now(),
-                    disclosure_authorised_on=today,
-                )
-                for n, client in enumerate(clients)
-            )
-        self._drain()
-        with tenant_context(manager):
-            Portfolio.objects.bulk_create(
-                Portfolio(
-                    number=f"P-{n}",
-                    name=f"Portfolio {n}",
-                    currency="EUR",
-                    opened_on=today,
-                    mandate_id=mandates[n].pk if n < covered else None,
-                )
-                for n in range(portfolios)
-            )
-        self._drain()
 
     def _transactions(self) -> None:
         today = datetime.date.today()  # noqa: DTZ011
@@ -209,12 +143,6 @@ class Bench:
             with cursor.cursor.copy(statement) as copy:
                 for row in rows:
                     copy.write_row([row.get(column) for column in columns])
-
-    def _drain(self) -> None:
-        streams = list(Stream.objects.values_list("pk", flat=True))
-        while outcomes := {run_batch(stream) for stream in streams} - {Outcome.IDLE}:
-            if Outcome.BROKEN in outcomes:
-                raise RuntimeError("a stream is stopped by a problem")
 
     def _execute(self, *statements: "str | sql.Composable") -> None:
         with connection.cursor() as cursor:
@@ -378,15 +306,15 @@ class Bench:
     def latencies(self) -> list[float]:
         """Return milliseconds from the commit of a single edit to its visibility."""
         self._triggers("ENABLE")
-        self._drain()
+        drain()
         return latencies("alpha", "beta", self._portfolios("alpha")[:EDITS])
 
     def latencies_beside_a_load(self) -> tuple[list[float], int]:
         """Return the same for another pair of institutions while this one loads rows, and how many it loaded."""
-        gamma, delta = self._institution("gamma"), self._institution("delta")
-        agreement = self._agreement(gamma, delta)
-        self._drain()
-        self._records(gamma, delta, agreement, covered=EDITS // 4, portfolios=EDITS // 4)
+        gamma, delta = create_institution("gamma"), create_institution("delta")
+        agreement = agree(gamma, delta)
+        drain()
+        create_records(gamma, delta, agreement, covered=EDITS // 4, portfolios=EDITS // 4)
         load = (
             "INSERT INTO alpha.portfolios_transaction (id, created_at, portfolio_id, type, trade_date,"
             " settlement_date, quantity, currency, gross_amount, fees, taxes, net_amount, exchange_rate,"

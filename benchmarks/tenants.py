@@ -20,18 +20,17 @@ from contextlib import contextmanager
 
 import psutil
 import psycopg
-from django.db import connection, connections, transaction
+from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 from psycopg import sql
 
+from benchmarks._pairs import agree
 from benchmarks.measure import percentile, print_table
 from clients.models import Client, Mandate
 from config.embedded.paths import PROJECT
-from federation.mirror import control
-from federation.models import Agreement, AgreementVersion, Institution, Stream
-from federation.scope import PRESETS
+from federation.models import Agreement, Institution, Stream
 
 CREATED = int(os.environ.get("BENCH_TENANTS", "1000"))
 IDLE = 2 * CREATED
@@ -133,23 +132,8 @@ def _agree() -> None:
     """Have each institution agree with the next one."""
     started = time.perf_counter()
     institutions = list(Institution.objects.order_by("schema_name"))
-    preset = PRESETS[Agreement.Preset.CLOSED]
     for manager, channel in zip(institutions, [*institutions[1:], institutions[0]], strict=True):
-        with transaction.atomic():
-            agreement = Agreement.objects.create(
-                manager=manager,
-                channel=channel,
-                name="Benchmark",
-                preset=Agreement.Preset.CLOSED,
-                drafted_by=manager,
-                state=Agreement.State.ACTIVE,
-                started_at=timezone.now(),
-            )
-            agreement.version = AgreementVersion.objects.create(
-                agreement=agreement, number=1, division=dict(preset.division), proposed_by=manager
-            )
-            agreement.save()
-            control.agreement_changed(agreement)
+        agree(manager, channel)
     print(f"{len(institutions):,} agreements: {time.perf_counter() - started:.0f} s", flush=True)
 
 
