@@ -1,13 +1,14 @@
 """The lines of a report: what was held at its end, how that divides, and what was booked within it."""
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db.models import prefetch_related_objects
 
 from portfolios.calculations.entries import ZERO
+from portfolios.calculations.valuation import sum_or_none
 from portfolios.models import Holding, Portfolio, Transaction
 from portfolios.services.holdings import derive_holdings
 from portfolios.services.market import STALE_AFTER_DAYS
@@ -97,20 +98,11 @@ def allocation_of(holdings: Sequence[HoldingLine]) -> tuple[Share, ...]:
         shares.append(
             Share(
                 key=key,
-                value=_sum(line.market_value for line in lines),
-                weight=_sum(line.weight for line in lines),
+                value=sum_or_none(line.market_value for line in lines),
+                weight=sum_or_none(line.weight for line in lines),
             )
         )
     return tuple(sorted(shares, key=lambda share: -(share.weight or ZERO)))
-
-
-def _sum(values: Iterable[Decimal | None]) -> Decimal | None:
-    total = ZERO
-    for value in values:
-        if value is None:
-            return None
-        total += value
-    return total
 
 
 def transactions_of(

@@ -95,11 +95,6 @@ class Agreement(models.Model):
         return self.suspended_at is not None
 
     @property
-    def is_listed(self) -> bool:
-        """Say whether both parties agreed to be named in public as working together."""
-        return self.is_listed_by_manager and self.is_listed_by_channel
-
-    @property
     def is_live(self) -> bool:
         """Say whether records flow under this agreement now."""
         return self.state in {self.State.ACTIVE, self.State.WINDING_DOWN} and not self.is_suspended

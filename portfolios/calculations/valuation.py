@@ -153,9 +153,9 @@ def value_portfolio(
     book = _RateBook(rates, currency, as_of, stale_after_days)
     valued = [_value_position(position, quotes, book) for position in positions]
     valued_cash = [_value_cash(code, amount, book) for code, amount in sorted(cash.items())]
-    securities_value = _total(line.market_value for line in valued)
-    cash_value = _total(line.market_value for line in valued_cash)
-    total = _total([securities_value, cash_value])
+    securities_value = sum_or_none(line.market_value for line in valued)
+    cash_value = sum_or_none(line.market_value for line in valued_cash)
+    total = sum_or_none([securities_value, cash_value])
     missing = [gap for line in valued for gap in line.missing]
     missing += [gap for cash_line in valued_cash for gap in cash_line.missing]
     return Valuation(
@@ -255,7 +255,8 @@ def _value_cash(code: str, amount: Decimal, book: _RateBook) -> ValuedCash:
     )
 
 
-def _total(values: Iterable[Decimal | None]) -> Decimal | None:
+def sum_or_none(values: Iterable[Decimal | None]) -> Decimal | None:
+    """Return the sum; None where any of the values is not known."""
     total = ZERO
     for value in values:
         if value is None:

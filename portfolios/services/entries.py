@@ -66,11 +66,3 @@ def as_settled(ledgers: Mapping[uuid.UUID, list[Entry]]) -> dict[uuid.UUID, list
         ]
         for key, entries in ledgers.items()
     }
-
-
-def as_entry(transaction: Transaction) -> Entry:
-    """Return one ledger row as the calculations want it."""
-    values = (getattr(transaction, name) for name in _FIELDS)
-    named = dict(zip(_NAMES, values, strict=True))
-    named["type"] = EntryType(named["type"])
-    return Entry(**named)
