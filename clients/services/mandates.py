@@ -105,11 +105,20 @@ def _event(mandate: Mandate, event: str, by: User, text: str = "") -> None:
 
 
 @transaction.atomic
-def start_mandate(*, client: Client, by: User, predecessor: Mandate | None = None) -> Mandate:
-    """Start a draft for a client; nothing of it leaves the institution before it is submitted."""
+def start_mandate(
+    *, client: Client, by: User, predecessor: Mandate | None = None, amount: Decimal | None = None
+) -> Mandate:
+    """Start a draft for a client; nothing of it leaves the institution before it is submitted.
+
+    ``amount`` is what is likely to be invested, where that is known, in the predecessor's currency.
+    """
     refuse_received(client)
     mandate: Mandate = Mandate.objects.create(
-        number=next_mandate_number(), client=client, currency=client.currency, predecessor=predecessor
+        number=next_mandate_number(),
+        client=client,
+        currency=(predecessor or client).currency,
+        amount=amount,
+        predecessor=predecessor,
     )
     audit("mandate.started", mandate, by=by)
     return mandate

@@ -28,6 +28,13 @@ class Handover(Record):
     def __str__(self) -> str:
         return f"{self._meta.verbose_name} {self.as_of}"
 
+    def listed(self) -> "list[HandoverPosition]":
+        """Return the positions as they are read: by name, the oldest lot first, cash last."""
+        return sorted(
+            self.positions.current(),
+            key=lambda each: (each.is_cash, each.security_name, each.currency, str(each.acquired_on or "")),
+        )
+
 
 class HandoverPosition(Record):
     """A lot of a security as it was first bought, or cash in one currency where ``isin`` and name are empty.

@@ -1,25 +1,36 @@
 """Handover of a client's portfolio to the next manager: begun by the sales side, taken over by the successor."""
 
 import uuid
+from decimal import Decimal
 
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
+from accounts.models import User
 from accounts.rights import can
 from accounts.views_base import PersonRequest, signed_in
 from clients.calculations.states import MandateState
 from clients.duties import Duty, performs
 from clients.models import Mandate
 from clients.services import start_mandate
-from portfolios.models import Handover
+from portfolios.models import Handover, Valuation
 from portfolios.services.handover import has_taken_over, snapshot, take_over
 
 TAKES_OVER = ("portfolio.manage", "settlement.edit")
+
+
+def may_take_over(user: User, mandate: Mandate) -> bool:
+    """Say whether a user may book what was handed over under a mandate."""
+    return (
+        mandate.state == MandateState.ACTIVE
+        and performs(Duty.SETTLEMENT, mandate)
+        and any(can(user, right) for right in TAKES_OVER)
+    )
 
 
 @signed_in("mandate.edit")
@@ -31,7 +42,9 @@ def handover_start(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     begun = mandate.successors.exclude(status=Mandate.Status.WITHDRAWN).prefetch_related("decisions")
     successor = next((each for each in begun if each.state != MandateState.REJECTED), None)
     if request.method == "POST" and successor is None:
-        started = start_mandate(client=mandate.client, by=request.user, predecessor=mandate)
+        started = start_mandate(
+            client=mandate.client, by=request.user, predecessor=mandate, amount=_latest_value(mandate)
+        )
         return redirect("clients:profile", started.pk)
     try:
         taken, problem = snapshot(mandate), ""
@@ -51,6 +64,14 @@ def handover_start(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     )
 
 
+def _latest_value(mandate: Mandate) -> Decimal | None:
+    """Return what the portfolio of a mandate was last worth, in whole units of its currency, if that is known."""
+    latest = Valuation.objects.filter(portfolio__mandate=mandate).order_by("-date").first()
+    if latest is None or latest.market_value is None:
+        return None
+    return Decimal(latest.market_value).quantize(Decimal(1))
+
+
 @signed_in()
 def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show what was handed over to the manager of a mandate, on both sides."""
@@ -67,13 +88,10 @@ def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         {
             "mandate": mandate,
             "handover": given,
-            "positions": given.positions.current(),
+            "positions": given.listed(),
             "portfolio": getattr(mandate, "portfolio", None),
             "is_done": is_done,
-            "may_take_over": not is_done
-            and performs(Duty.SETTLEMENT, mandate)
-            and any(can(request.user, right) for right in TAKES_OVER)
-            and mandate.state == MandateState.ACTIVE,
+            "may_take_over": not is_done and may_take_over(request.user, mandate),
         },
     )
 
@@ -87,5 +105,10 @@ def handover_take(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     )
     given = get_object_or_404(Handover.objects.current().select_related("mandate"), mandate=mandate)
     booked = take_over(handover=given, by=request.user)
-    messages.success(request, _("Booked: %(count)d transfers in kind.") % {"count": len(booked)})
+    count = len(booked)
+    messages.success(
+        request,
+        ngettext("Booked: %(count)d transfer in kind.", "Booked: %(count)d transfers in kind.", count)
+        % {"count": count},
+    )
     return redirect("portfolios:portfolio_transactions", mandate.portfolio.pk)

@@ -27,8 +27,10 @@ from portfolios.models import Handover, Holding, Portfolio, Transaction
 from portfolios.services.benchmarks import Comparison, benchmarks_for, compare
 from portfolios.services.chain import first_day, load_chain
 from portfolios.services.figures import REASONS, Day, money_weighted_over, return_over
+from portfolios.services.handover import has_taken_over
 from portfolios.services.holdings import commitments, derive_holdings
 from portfolios.tables import HoldingTable, TransactionTable
+from portfolios.views.handover import may_take_over
 
 TABS = {
     "overview": gettext_lazy("Overview"),
@@ -70,6 +72,7 @@ def _frame(request: HttpRequest, portfolio: Portfolio, tab: str) -> dict[str, An
 @signed_in()
 def overview(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Show value, returns, allocation and cash over a period."""
+    assert isinstance(request.user, User)
     portfolio = visible_portfolio(request, pk)
     frame = _frame(request, portfolio, "overview")
     latest = frame["latest"]
@@ -87,6 +90,9 @@ def overview(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         .exclude(quantity=0, settled_quantity=0)
         .select_related("security")
     )
+    handover = (
+        Handover.objects.current().filter(mandate=portfolio.mandate_id).select_related("mandate").first()
+    )
     return render(
         request,
         "portfolios/portfolio_overview.html",
@@ -99,7 +105,11 @@ def overview(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "value_chart": value_chart(days, portfolio.currency),
             "return_chart": return_chart(days, benchmark, period.from_date, chain.changes),
             "changes": chain.changes,
-            "handover": Handover.objects.current().filter(mandate=portfolio.mandate_id).first(),
+            "handover": handover,
+            "takes_over": handover is not None
+            and frame["is_own"]
+            and not has_taken_over(handover)
+            and may_take_over(request.user, handover.mandate),
             "by_class": allocation_chart(holdings, _class_of, "class"),
             "by_currency": allocation_chart(holdings, _currency_of, "currency"),
             "cash": [_cash_line(portfolio, holding) for holding in holdings if holding.security_id is None],

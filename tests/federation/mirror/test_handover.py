@@ -193,9 +193,13 @@ def test_a_client_changes_manager_with_lots_dates_costs_and_one_chain_of_returns
         with pytest.raises(DomainError):
             take_over(handover=given, by=cast.manager)
         services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
+        assert [each.is_cash for each in given.listed()] == [False, False, True]
+        portfolio = Portfolio.objects.own().get()
+        shown_at = reverse("portfolios:portfolio_detail", args=[portfolio.pk])
+        assert b"not booked yet" in inbox.get(shown_at).content
         taken = inbox.post(reverse("portfolios:handover_take", args=[journey.new.pk]))
         assert taken.status_code == 302
-        portfolio = Portfolio.objects.own().get()
+        assert b"not booked yet" not in inbox.get(shown_at).content
         assert set(Transaction.objects.values_list("type", flat=True)) == {"transfer_in"}
         with pytest.raises(DomainError) as refused:
             take_over(handover=given, by=cast.manager)
@@ -203,7 +207,7 @@ def test_a_client_changes_manager_with_lots_dates_costs_and_one_chain_of_returns
         shown = gather(portfolio, today, today).change_of_manager
         assert shown is not None
         assert (shown.before.value, shown.chained.value) == (D("0.1885"), D("0.1885"))
-        assert b"18.85" in inbox.get(reverse("portfolios:portfolio_detail", args=[portfolio.pk])).content
+        assert b"18.85" in inbox.get(shown_at).content
 
     for method in (CostMethod.AVERAGE, CostMethod.FIFO):
         before, after = (
@@ -287,6 +291,19 @@ def _advisor_of_all() -> Any:
     cast = factories.cast()
     Client.objects.own().update(unit=cast.unit)
     return cast.advisor
+
+
+def test_the_next_mandate_begins_with_what_the_portfolio_is_worth(world: World) -> None:
+    journey = begin(world)
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=journey.new.pk).update(status="withdrawn")
+        browser = Browser(headers={"host": "harbour.localhost"})
+        browser.force_login(_advisor_of_all())
+        begun = browser.post(reverse("portfolios:handover_start", args=[journey.old.pk]))
+        assert begun.status_code == 302
+        following = Mandate.objects.get(predecessor=journey.old.pk, status="draft")
+        # 150 × 66 + 1,985 of cash.
+        assert (following.amount, following.currency) == (D(11_885), "EUR")
 
 
 def test_a_rejected_successor_loses_what_was_handed_over_and_the_former_manager_goes_on(world: World) -> None:
