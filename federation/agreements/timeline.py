@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts import formatting
 from accounts.models import User, audit
 from federation.agreements.open_work import LABELS
 from federation.models import Agreement, AgreementEvent, Institution, Proof, Stream
@@ -130,7 +131,8 @@ def words(event: AgreementEvent) -> str:
     if event.data.get("mandate"):
         parts.append(_("Mandate %(number)s") % {"number": event.data["mandate"]})
     if event.data.get("until"):
-        parts.append(_("Until %(day)s") % {"day": event.data["until"]})
+        until = datetime.date.fromisoformat(event.data["until"])
+        parts.append(_("Until %(day)s") % {"day": formatting.day(until)})
     if event.data.get("rows"):
         parts.append(_("Records: %(count)s") % {"count": event.data["rows"]})
     parts += [str(event.data[name]) for name in ("model", "token") if event.data.get(name)]
