@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from accounts.models import ApiToken, AuditEntry, Invitation, Job, RoleAssignment, Unit, User
+from accounts.records import RecordQuerySet
 
 
 class RoleAssignmentInline(admin.TabularInline):
@@ -37,6 +38,11 @@ class UnitAdmin(admin.ModelAdmin):
 
 class ReadOnly:
     """Show rows that only services write: a form here would go around what they check and keep in step."""
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Return the rows without what is kept for history, or sealed."""
+        rows = super().get_queryset(request)  # type: ignore[misc]
+        return rows.current() if isinstance(rows, RecordQuerySet) else rows
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

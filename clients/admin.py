@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.http import HttpRequest
 
+from accounts.records import Record
 from clients.models import (
     Client,
     ClientInstruction,
@@ -24,6 +25,16 @@ class RecordAdmin(admin.ModelAdmin):
     """Own rows can be put right, received ones only read; nothing is deleted here."""
 
     list_filter: ClassVar[Any] = [("origin", admin.EmptyFieldListFilter)]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Return the rows without what is kept for history, or sealed."""
+        rows: Any = super().get_queryset(request)
+        return rows.current()
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if issubclass(db_field.related_model, Record):
+            kwargs["queryset"] = db_field.related_model.objects.current()
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         is_own = obj is None or obj.origin is None

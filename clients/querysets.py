@@ -136,11 +136,16 @@ class MandateQuerySet(RecordQuerySet):
         return set(known.distinct())
 
     def with_book(self) -> "MandateQuerySet":
-        """Annotate value, currency and return since the start of each mandate's portfolio, as of its latest day."""
+        """Annotate each mandate's portfolio with value, currency and return since its start, as of its latest day."""
+        portfolios = (
+            apps.get_model("portfolios", "Portfolio").objects.current().filter(mandate=OuterRef("pk"))
+        )
         valuations = apps.get_model("portfolios", "Valuation").objects.filter(
-            portfolio__mandate=OuterRef("pk"), is_latest=True
+            portfolio__mandate=OuterRef("pk"), is_latest=True, retired_at=None
         )
         return self.annotate(
+            portfolio_key=Subquery(portfolios.values("pk")[:1]),
+            portfolio_number=Subquery(portfolios.values("number")[:1]),
             value=Subquery(valuations.values("market_value")[:1]),
             value_currency=Subquery(valuations.values("currency")[:1]),
             value_date=Subquery(valuations.values("date")[:1]),

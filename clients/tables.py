@@ -64,8 +64,8 @@ class MandateTable(tables.Table):
     computed_state = StateColumn(verbose_name=_("State"), labels=_MANDATE_LABELS)
     portfolio = LinkColumn(
         to="portfolios:portfolio_detail",
-        key="portfolio__pk",
-        accessor="portfolio__number",
+        key="portfolio_key",
+        accessor="portfolio_number",
         verbose_name=_("Portfolio"),
     )
     amount = MoneyColumn(currency_field="currency", places=0)

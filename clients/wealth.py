@@ -68,7 +68,7 @@ def with_total(clients: "QuerySet[Client]", known: Mapping[str, Decimal]) -> "Qu
 
     in_euro = (
         apps.get_model("portfolios", "Valuation")
-        .objects.filter(portfolio__mandate__client=OuterRef("pk"), is_latest=True)
+        .objects.filter(portfolio__mandate__client=OuterRef("pk"), is_latest=True, retired_at=None)
         .order_by()
         .values("portfolio__mandate__client")
         .annotate(total=Sum(ExpressionWrapper(F("market_value") / rate_of("currency"), output_field=_MONEY)))
@@ -258,7 +258,8 @@ def return_lines(
     rows: dict[Any, list[tuple[datetime.date, Decimal]]] = {}
     found = (
         apps.get_model("portfolios", "Valuation")
-        .objects.filter(portfolio__mandate__in=by_id, date__gte=since)
+        .objects.current()
+        .filter(portfolio__mandate__in=by_id, date__gte=since)
         .order_by("date")
         .values_list("portfolio__mandate", "date", "return_index")
     )

@@ -1,7 +1,7 @@
 """Mandates, and what the managing side decides about them."""
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
@@ -96,6 +96,18 @@ class Mandate(Record):
         """Return the client's name; "" where the client is no more than kept for history."""
         client = self.client
         return client.name if client is not None and client.retired_at is None else ""
+
+    @property
+    def successor(self) -> "Mandate | None":
+        """Return the mandate that the portfolio moves on to; None where none has begun, or none stood."""
+        begun = self.successors.exclude(status=self.Status.WITHDRAWN).prefetch_related("decisions")
+        return next((each for each in begun if each.state != MandateState.REJECTED), None)
+
+    @property
+    def shown_portfolio(self) -> Any:
+        """Return the mandate's portfolio; None without one, and where it is no more than kept."""
+        portfolio = getattr(self, "portfolio", None)
+        return portfolio if portfolio is not None and portfolio.retired_at is None else None
 
     @property
     def is_draft(self) -> bool:

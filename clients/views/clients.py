@@ -108,7 +108,8 @@ def client_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 def _first_day(mandates: Sequence[Mandate]) -> datetime.date | None:
     opened = (
         apps.get_model("portfolios", "Portfolio")
-        .objects.filter(mandate__in=[mandate.pk for mandate in mandates])
+        .objects.current()
+        .filter(mandate__in=[mandate.pk for mandate in mandates])
         .order_by("opened_on")
         .values_list("opened_on", flat=True)
         .first()

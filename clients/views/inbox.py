@@ -81,7 +81,7 @@ def mandate_decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             return redirect("clients:mandate_inbox")
     checks = checks_of(mandate)
     profile = mandate.risk_profile
-    portfolio = getattr(mandate, "portfolio", None)
+    portfolio = mandate.shown_portfolio
     return render(
         request,
         "clients/mandate_decide.html",

@@ -47,7 +47,7 @@ class MandateList(ListView):
 
     def get_queryset(self) -> QuerySet[Mandate]:
         rows = Mandate.objects.visible_to(self.request.user).with_state().with_book()
-        return rows.select_related("client", "portfolio")
+        return rows.select_related("client")
 
     def get_empty_action(self) -> tuple[Any, str] | None:
         if can(self.request.user, "client.edit"):

@@ -25,7 +25,7 @@ def former_portfolio(portfolio: Portfolio) -> Portfolio | None:
     if mandate is None or mandate.predecessor_id is None:
         return None
     found: Portfolio | None = (
-        Portfolio.objects.filter(mandate=mandate.predecessor_id).select_related("mandate").first()
+        Portfolio.objects.current().filter(mandate=mandate.predecessor_id).select_related("mandate").first()
     )
     return found
 
