@@ -78,7 +78,7 @@ def sealed_mandates(institution: Institution) -> list[SealedMandate]:
                 sealed_at=sealed.sealed_at,
                 retain_until=sealed.retain_until,
                 is_held=None in held or pk in held,
-                is_due=sealed.retain_until <= today,
+                is_due=sealed.retain_until < today,
             )
             for pk, number in kept_mandates(sealed).order_by("number").values_list("pk", "number")
         ]

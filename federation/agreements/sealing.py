@@ -163,7 +163,9 @@ def erase_due(*, today: datetime.date, seconds: float = 20.0) -> bool:
 
 def _record_erased(sealed: SealedRecords) -> None:
     sealed = SealedRecords.objects.select_related("agreement", "receiver").get(pk=sealed.pk)
-    if sealed.erased_at is None:
+    # Another worker may have finished, and said so.
+    is_known = sealed.agreement.events.filter(kind=EventKind.ERASED, institution=sealed.receiver).exists()
+    if sealed.erased_at is None or is_known:
         return
     with tenant_context(sealed.receiver):
         timeline.record(

@@ -21,9 +21,9 @@ class SealedRecordsQuerySet(models.QuerySet[Any]):
         return self.filter(erased_at=None)
 
     def due(self, today: datetime.date) -> "SealedRecordsQuerySet":
-        """Return the sets to be erased by now; those held as a whole are left out."""
+        """Return the sets to be erased by now, their last day being over; those held as a whole are left out."""
         held = RecordsHold.objects.in_force(today).filter(sealed=OuterRef("pk"), mandate=None)
-        return self.kept().filter(retain_until__lte=today).exclude(Exists(held))
+        return self.kept().filter(retain_until__lt=today).exclude(Exists(held))
 
 
 class SealedRecords(models.Model):

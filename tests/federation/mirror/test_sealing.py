@@ -122,6 +122,30 @@ def test_what_is_due_is_erased_and_what_is_not_due_stays(world: World) -> None:
     assert AgreementEvent.objects.filter(agreement=agreement, kind="erased").count() == 2
 
 
+def test_the_last_day_of_keeping_is_over_before_anything_is_erased(world: World) -> None:
+    agreement = ended(world)
+    last = sealed_at(agreement, "aurora").retain_until
+    erase(last)
+    assert world.count("aurora", Client) == 1
+    erase(last + datetime.timedelta(days=1))
+    assert world.count("aurora", Client) == 0
+
+
+def test_two_workers_that_erase_at_once_say_so_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    agreement = ended(world)
+    real, nested = erasing.erase, []
+
+    def other_was_faster(sealed, **kwargs):
+        if not nested:
+            nested.append(sealed)
+            erase()
+        return real(sealed, **kwargs)
+
+    monkeypatch.setattr(erasing, "erase", other_was_faster)
+    erase()
+    assert AgreementEvent.objects.filter(agreement=agreement, kind="erased").count() == 2
+
+
 def test_a_row_that_an_own_row_names_stays_as_a_blanked_stub(world: World) -> None:
     agreement = world.agree()
     mandate = world.mandate(agreement)
