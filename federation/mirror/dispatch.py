@@ -147,7 +147,9 @@ def behind(streams: Iterable[Stream]) -> list[Stream]:
     if not streams:
         return []
     ready = set(due().filter(pk__in=[stream.pk for stream in streams]).values_list("pk", flat=True))
-    asleep = {stream.pk for stream in streams if stream.state == Stream.State.BROKEN} - ready
+    # One that has ended has no place in a log any more.
+    resting = {Stream.State.BROKEN, Stream.State.ENDED}
+    asleep = {stream.pk for stream in streams if stream.state in resting} - ready
     unsure = [stream for stream in streams if stream.pk not in ready | asleep]
     ready |= set(_with_log(unsure))
     return [stream for stream in streams if stream.pk in ready]

@@ -107,6 +107,9 @@ def _prove(proof: Proof) -> None:
     for attempt in range(1, TRIES + 1):
         _apply(proof.stream_id, APPLY_SECONDS / TRIES)
         stream = streams().get(pk=proof.stream_id)
+        if stream.state == Stream.State.ENDED:
+            _finish(proof, problem="nothing crosses under this agreement now")
+            return
         with _snapshot() as cursor:
             if not _is_as_read(cursor, stream):
                 continue
@@ -115,7 +118,11 @@ def _prove(proof: Proof) -> None:
                 continue
             cursor.execute("SELECT now()")
             (proof.at,) = cursor.fetchone()
-            _compare(cursor, proof, stream)
+            if proof.pending and not stream.agreement.is_live:
+                # Counts would tell what the owner has added since the suspension.
+                proof.kinds, proof.result = [], Proof.Result.UNDECIDED
+            else:
+                _compare(cursor, proof, stream)
         _finish(proof)
         return
     _finish(proof, problem="the agreement keeps changing")
@@ -138,12 +145,19 @@ def _snapshot() -> Iterator[Any]:
 def _is_as_read(cursor: Any, stream: Stream) -> bool:
     """Take the stream's place from the snapshot; False where the agreement was changed in between."""
     cursor.execute(
-        "SELECT s.cursor, s.state, a.version_id, a.new_mandates_suspended_at FROM public.federation_stream s"
+        "SELECT s.cursor, s.state, a.version_id, a.new_mandates_suspended_at, a.suspended_at, a.state"
+        " FROM public.federation_stream s"
         " JOIN public.federation_agreement a ON a.id = s.agreement_id WHERE s.id = %s",
         [stream.pk],
     )
-    stream.cursor, stream.state, version, cut = cursor.fetchone()
-    return (version, cut) == (stream.agreement.version_id, stream.agreement.new_mandates_suspended_at)
+    stream.cursor, stream.state, *found = cursor.fetchone()
+    agreement = stream.agreement
+    return found == [
+        agreement.version_id,
+        agreement.new_mandates_suspended_at,
+        agreement.suspended_at,
+        agreement.state,
+    ]
 
 
 def _pending(cursor: Any, stream: Stream) -> int:

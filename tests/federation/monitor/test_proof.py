@@ -1,10 +1,11 @@
 """Both sides are proven equal, or what differs is counted; a repair mends it."""
 
 import pytest
+from django.utils import timezone
 
 from federation.mirror import control
 from federation.mirror.batch import run_batch
-from federation.models import AgreementEvent, ParkedRow, Proof, Stream
+from federation.models import Agreement, AgreementEvent, ParkedRow, Proof, Stream
 from federation.monitor import parked, proof
 from portfolios.models import Portfolio
 from tests import factories
@@ -132,6 +133,18 @@ def test_what_still_waits_is_stated_where_nothing_may_cross(world: World) -> Non
 
     assert found.result == "undecided"
     assert found.pending > 0
+    assert found.kinds == [], "p5: no count of what came after the suspension"
+
+
+def test_nothing_is_counted_under_an_agreement_that_has_ended_meanwhile(world: World) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    stream = world.stream(agreement, "harbour")
+    world.change(agreement, state=Agreement.State.TERMINATED, ended_at=timezone.now())
+
+    found = proven(stream)
+
+    assert (found.state, found.kinds) == ("failed", [])
 
 
 def test_a_parked_row_is_no_drift(world: World) -> None:
