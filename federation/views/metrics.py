@@ -17,7 +17,7 @@ from federation.monitor import metrics as mirrors
 def metrics(request: HttpRequest) -> HttpResponse:
     """Return the metrics; without the setting METRICS_TOKEN, or on another host, there is no such page."""
     host = request.get_host().rpartition(":")[0] or request.get_host()
-    if not settings.METRICS_TOKEN or host != settings.PLATFORM_HOST:
+    if not settings.METRICS_TOKEN.strip() or host != settings.PLATFORM_HOST:
         raise Http404
     scheme, _space, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(given), _digest(settings.METRICS_TOKEN)):

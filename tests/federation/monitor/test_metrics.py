@@ -42,6 +42,12 @@ def test_without_the_setting_there_is_no_such_page(scrape, settings) -> None:
     assert scrape("").status_code == 404
 
 
+def test_a_setting_of_blanks_is_no_token(scrape, settings) -> None:
+    settings.METRICS_TOKEN = "  "
+    assert scrape("").status_code == 404
+    assert scrape(" ").status_code == 404
+
+
 @pytest.mark.parametrize("token", [None, "", "another", TOKEN + "x", TOKEN[:-1]])
 def test_without_the_token_nothing_is_read(scrape, token) -> None:
     answer = scrape(token)
