@@ -111,8 +111,13 @@ def start_mandate(
     """Start a draft for a client; nothing of it leaves the institution before it is submitted.
 
     ``amount`` is what is likely to be invested, where that is known, in the predecessor's currency.
+    Raises DomainError where another successor of ``predecessor`` has begun already.
     """
     refuse_received(client)
+    if predecessor is not None and _locked(predecessor).successor is not None:
+        raise DomainError(
+            "handover_begun", _("This mandate is being handed over already. Go on with the mandate begun.")
+        )
     mandate: Mandate = Mandate.objects.create(
         number=next_mandate_number(),
         client=client,

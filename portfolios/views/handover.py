@@ -39,8 +39,7 @@ def handover_start(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     mandates = Mandate.objects.visible_to(request.user).own().select_related("client")
     mandate = get_object_or_404(mandates.in_state(MandateState.ACTIVE, MandateState.CLOSING), pk=pk)
     assert mandate.client is not None
-    begun = mandate.successors.exclude(status=Mandate.Status.WITHDRAWN).prefetch_related("decisions")
-    successor = next((each for each in begun if each.state != MandateState.REJECTED), None)
+    successor = mandate.successor
     if request.method == "POST" and successor is None:
         started = start_mandate(
             client=mandate.client, by=request.user, predecessor=mandate, amount=_latest_value(mandate)
@@ -66,7 +65,7 @@ def handover_start(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 
 def _latest_value(mandate: Mandate) -> Decimal | None:
     """Return what the portfolio of a mandate was last worth, in whole units of its currency, if that is known."""
-    latest = Valuation.objects.filter(portfolio__mandate=mandate).order_by("-date").first()
+    latest = Valuation.objects.current().filter(portfolio__mandate=mandate).order_by("-date").first()
     if latest is None or latest.market_value is None:
         return None
     return Decimal(latest.market_value).quantize(Decimal(1))
@@ -89,7 +88,7 @@ def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "mandate": mandate,
             "handover": given,
             "positions": given.listed(),
-            "portfolio": getattr(mandate, "portfolio", None),
+            "portfolio": mandate.shown_portfolio,
             "is_done": is_done,
             "may_take_over": not is_done and may_take_over(request.user, mandate),
         },

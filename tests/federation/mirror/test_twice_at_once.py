@@ -1,0 +1,111 @@
+"""The same thing asked for twice at the same moment, as by a double click on two workers: it happens once."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+
+from accounts.errors import DomainError
+from clients import services
+from clients.models import Mandate
+from federation.agreements import sealing
+from federation.models import Proof, RecordsHold
+from federation.monitor import proof
+from portfolios.models import Handover, Portfolio, Transaction
+from portfolios.services.handover import take_over
+from tests import factories
+from tests.federation.mirror.test_affirmation import Shop
+from tests.federation.mirror.test_handover import begin, submit
+from tests.federation.mirror.test_sealing import ended, sealed_at
+from tests.federation.mirror.world import World
+from trading.models import Affirmation
+from trading.services import affirm_one, reject_allocation
+
+
+def at_once(world: World, schema: str, *calls: Callable[[], Any]) -> list[str]:
+    """Call each on a connection of its own; return what was refused, by code."""
+    refused, start = [], threading.Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> None:
+        try:
+            with world.within(schema):
+                start.wait()
+                call()
+        except DomainError as error:
+            refused.append(error.code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=[call]) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return refused
+
+
+def test_two_successors_of_a_mandate_do_not_begin(world: World) -> None:
+    journey = begin(world)
+    with world.within("harbour"):
+        by = factories.cast().advisor
+        Mandate.objects.filter(pk=journey.new.pk).update(status="withdrawn")
+        old = Mandate.objects.select_related("client").get(pk=journey.old.pk)
+
+    def start() -> None:
+        services.start_mandate(client=old.client, by=by, predecessor=old)
+
+    assert at_once(world, "harbour", start, start) == ["handover_begun"]
+    assert world.count("harbour", Mandate, predecessor=old.pk, status="draft") == 1
+
+
+def test_a_portfolio_is_taken_over_once(world: World) -> None:
+    journey = begin(world)
+    submit(world, journey.new)
+    with world.within("borealis"):
+        cast = factories.cast()
+        services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
+        given = Handover.objects.get()
+
+    def take() -> None:
+        take_over(handover=Handover.objects.get(pk=given.pk), by=cast.manager)
+
+    assert at_once(world, "borealis", take, take) == ["taken_over"]
+    with world.within("borealis"):
+        assert Transaction.objects.filter(portfolio__in=Portfolio.objects.own()).count() == 3
+
+
+def test_an_allocation_is_answered_once(world: World) -> None:
+    shop = Shop(world, settlement="channel")
+    shop.fund(5000)
+    allocation = shop.fill()
+    with world.within("harbour"):
+        by = factories.cast().operations
+    refused = at_once(
+        world,
+        "harbour",
+        lambda: affirm_one(allocation=allocation, by=by),
+        lambda: reject_allocation(allocation=allocation, reason="Wrong.", by=by),
+        lambda: affirm_one(allocation=allocation, by=by),
+    )
+    assert refused == ["answered", "answered"]
+    with world.within("harbour"):
+        answer = Affirmation.objects.get()
+        booked = Transaction.objects.filter(type="buy").count()
+    assert booked == (1 if answer.state == "affirmed" else 0)
+
+
+def test_one_proof_is_under_way_and_one_hold_stands(world: World) -> None:
+    agreement = world.agree()
+    stream = world.stream(agreement, "harbour")
+    assert at_once(world, "harbour", lambda: proof.ask(stream), lambda: proof.ask(stream)) == []
+    assert Proof.objects.filter(stream=stream).count() == 1
+    kept = sealed_at(ended(world, world.mandate(agreement), agreement=agreement), "aurora")
+    with world.within("aurora"):
+        by = factories.cast().compliance
+
+    def hold() -> None:
+        sealing.place_hold(kept, by=by, institution=kept.receiver, reason="A lawsuit.")
+
+    assert at_once(world, "aurora", hold, hold) == ["held_already"]
+    assert RecordsHold.objects.count() == 1
