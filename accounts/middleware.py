@@ -4,11 +4,13 @@ import zoneinfo
 from collections.abc import Callable
 
 from django.contrib import messages
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 
 from accounts import formatting
 from accounts.errors import DomainError
@@ -106,6 +108,9 @@ class DomainErrorMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, DataError | ValueError) and "NUL (0x00)" in str(exception):
+            # Forms refuse it; a reason that comes without one gets as far as the database's driver.
+            exception = DomainError("nul", _("A text holds a character that cannot be kept. Type it again."))
         if not isinstance(exception, DomainError):
             return None
         back_url = request.headers.get("referer", "")

@@ -156,6 +156,14 @@ def test_a_proof_that_is_asked_for_is_seen_by_both(aurora, harbour, browse) -> N
     assert "Repair compares everything again" in text
 
 
+def test_a_reason_with_a_nul_is_refused_in_words(aurora, harbour, browse) -> None:
+    agreement, client = make.active(aurora, harbour), browse(aurora, make.administrator(aurora))
+    page = client.post(url("switch", agreement.pk, "everything", "suspend"), {"reason": "Because\x00"})
+    assert page.status_code == 409
+    assert b"Type it again" in page.content
+    assert not agreement.suspensions.exists()
+
+
 def test_nothing_is_repaired_while_everything_is_suspended(aurora, harbour, browse) -> None:
     agreement = make.active(aurora, harbour)
     stream = stream_of(agreement, harbour)
