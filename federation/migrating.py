@@ -4,9 +4,9 @@ Django loads all migrations and rebuilds the models of every step for each schem
 point share all of that here: one graph, one plan, one chain of states.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 from django.apps import apps
@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.migrations import Migration
 from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.executor import MigrationExecutor
-from django.db.migrations.operations import RunPython, RunSQL
+from django.db.migrations.operations import AddConstraint, AddIndex, CreateModel, RunPython, RunSQL
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.operations.models import IndexOperation
@@ -29,6 +29,8 @@ _KEPT_OPERATIONS = 150
 # So many schemas are asked about in one query: each takes locks on its tables.
 _AT_ONCE = 100
 
+# A run of these asks for its own model alone: the models between them need not be rebuilt.
+_TOGETHER = (CreateModel, AddConstraint, AddIndex)
 _WITHIN_MODELS = (FieldOperation, IndexOperation, RunSQL, RunPython)
 
 # django-tenants' connection, which knows of schemas.
@@ -127,15 +129,40 @@ class Plan:
         ordered = [migration for migration, _ in self.moves] if self.is_backwards else list(steps)
         self.steps = [steps[migration] for migration in ordered]
 
+    def from_nothing(self) -> Iterator[Step]:
+        """Yield what a new schema has to do, step by step: the states of all of it would not fit."""
+        emit_pre_migrate_signal(0, False, connection.alias, apps=apps, plan=self.moves)
+        state = ProjectState(real_apps=self.executor.loader.unmigrated_apps)
+        for migration, _ in self.moves:
+            state.apps  # noqa: B018 (rendered once, carried on by each copy)
+            step = Step(migration, False, self._chain(migration, state))
+            yield step
+            state = step.states[-1].clone()
+
     def _chain(self, migration: Migration, state: ProjectState) -> list[ProjectState]:
         states = [state.clone()]
-        for operation in migration.operations:
-            if self.is_backwards and not operation.reversible:
-                raise IrreversibleError(f"Operation {operation} in {migration} is not reversible")
-            following = states[-1].clone()
-            operation.state_forwards(migration.app_label, following)
-            states.append(following)
+        for kind, run in groupby(migration.operations, key=type):
+            if kind in _TOGETHER and not self.is_backwards:
+                operations = list(run)
+                states += [_after(states[-1], migration.app_label, operations)] * len(operations)
+                continue
+            for operation in run:
+                if self.is_backwards and not operation.reversible:
+                    raise IrreversibleError(f"Operation {operation} in {migration} is not reversible")
+                following = states[-1].clone()
+                operation.state_forwards(migration.app_label, following)
+                states.append(following)
         return states
+
+
+def _after(state: ProjectState, label: str, operations: Iterable[Operation]) -> ProjectState:
+    """Return the state after several operations, whose models are rebuilt once."""
+    following = state.clone()
+    following.__dict__.pop("apps", None)
+    for operation in operations:
+        operation.state_forwards(label, following)
+    following.apps  # noqa: B018 (rendered once, carried on by each copy)
+    return following
 
 
 class Migrator:
@@ -181,8 +208,8 @@ class Migrator:
         _tenants.set_schema(found.schema, include_public=False)
         plan.executor.recorder.ensure_schema()
         _tenants.set_schema(found.schema)
-        if plan.steps:
-            for step in plan.steps:
+        if plan.steps or not found.applied:
+            for step in plan.steps or plan.from_nothing():
                 self._take(plan, step)
         elif plan.moves:
             emit_pre_migrate_signal(0, False, connection.alias, apps=apps, plan=plan.moves)
