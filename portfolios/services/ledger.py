@@ -15,7 +15,7 @@ from accounts.models import AuditEntry, User
 from clients.duties import Duty, require
 from portfolios.calculations.entries import EntryType, LedgerError, LedgerErrorCode, signed_net_amount
 from portfolios.calculations.ledger import derive_positions
-from portfolios.duties import performs_for
+from portfolios.duties import performed
 from portfolios.models import Portfolio, Security, Transaction
 from portfolios.services.entries import load_entries
 from portfolios.services.market import rate_between
@@ -117,15 +117,17 @@ def _lock(ids: set[uuid.UUID]) -> dict[uuid.UUID, Portfolio]:
         .select_related("mandate")
         .order_by("pk")
     }
+    settled_here = {portfolio.pk for portfolio in performed(Duty.SETTLEMENT, found.values())}
     for portfolio in found.values():
-        is_ours = performs_for(Duty.SETTLEMENT, portfolio) or not portfolio.is_received
+        is_ours = portfolio.pk in settled_here or not portfolio.is_received
         if portfolio.retired_at is not None or not is_ours:
             raise DomainError(
                 "received_portfolio",
                 _("Your partner keeps the ledger of portfolio %(number)s. Send an instruction instead.")
                 % {"number": portfolio.number},
             )
-        require(Duty.SETTLEMENT, portfolio.mandate)
+        if portfolio.pk not in settled_here:
+            require(Duty.SETTLEMENT, portfolio.mandate)
     if len(found) != len(ids):
         raise DomainError("unknown_portfolio", _("This portfolio no longer exists. Reload the page."))
     return found
