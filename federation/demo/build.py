@@ -32,6 +32,8 @@ from portfolios.models import Security
 
 HISTORY_DAYS = 1095
 STARTED_DAYS_AGO = 1120
+# The agreement that ends today; its portfolios have not traded for so many days, so that all has settled.
+ENDED, QUIET_DAYS = ("borealis", "lakeside"), 30
 
 Progress = Callable[[str], None]
 
@@ -99,13 +101,14 @@ def create_managers(stage: Stage) -> None:
 
 
 def create_agreements(stage: Stage) -> None:
-    """Create the four agreements, and what is offered under each."""
+    """Create the agreements, and what is offered under each."""
     started = stage.today - datetime.timedelta(STARTED_DAYS_AGO)
     for manager, channel, preset, codes in (
         ("aurora", "harbour", "closed", ("AUR-DEF", "AUR-BAL", "AUR-GRO")),
         ("borealis", "harbour", "closed", ("BOR-INC", "BOR-EQ")),
         ("aurora", "lakeside", "closed", ("AUR-DEF", "AUR-BAL")),
         ("aurora", "meadow", "advice", ("AUR-BAL", "AUR-GRO")),
+        (*ENDED, "closed", ("BOR-INC",)),
     ):
         with stage.inside(manager):
             agreement = create_agreement(
@@ -123,7 +126,7 @@ def create_clients(stage: Stage) -> None:
     """Create the clients of the channels that leave the managing to others."""
     for channel, country, groups in (
         ("harbour", "CH", (("aurora", 120), ("borealis", 55))),
-        ("lakeside", "DE", (("aurora", 55),)),
+        ("lakeside", "DE", (("aurora", 55), ("borealis", 3))),
     ):
         with stage.inside(channel):
             book = Relationships(stage.today, country, advisors(), seed=len(channel))
@@ -167,9 +170,11 @@ def advisors() -> list[User]:
 
 def create_managed_books(stage: Stage) -> None:
     """Accept the mandates that came through the mirror, and run their portfolios for three years."""
-    for number, ((manager, _channel), mandates) in enumerate(stage.mandates.items()):
+    for number, (parties, mandates) in enumerate(stage.mandates.items()):
+        manager, _channel = parties
         if manager not in DEMOS:
             continue
+        quiet = datetime.timedelta(QUIET_DAYS if parties == ENDED else 0)
         with stage.inside(manager):
             units = list(Unit.objects.order_by("pk"))
             create_books(
@@ -180,7 +185,7 @@ def create_managed_books(stage: Stage) -> None:
                 stage.market,
                 units[0],
                 manager_of(units).full_name,
-                stage.today,
+                stage.today - quiet,
                 seed=number,
             )
 

@@ -1,10 +1,14 @@
 """Let the mirrors catch up while no worker runs yet."""
 
+import os
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+from django.db import connection
 
 from federation.mirror.batch import run_batch
 from federation.mirror.dispatch import behind, live_streams
-from federation.mirror.outcome import Outcome
 
 PATIENCE_SECONDS = 120
 
@@ -15,7 +19,16 @@ def drain() -> None:
     What one mirror brings may be work for another, so all are asked until none has anything to do.
     """
     until = time.monotonic() + PATIENCE_SECONDS
-    while streams := [stream for stream in behind(live_streams()) if run_batch(stream.pk) != Outcome.IDLE]:
-        if time.monotonic() > until:
-            names = ", ".join(sorted({str(stream.agreement) for stream in streams}))
-            raise RuntimeError(f"the mirrors of {names} do not get in step: see manage.py check_mirror")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while streams := behind(live_streams()):
+            list(pool.map(_apply, [stream.pk for stream in streams]))
+            if time.monotonic() > until:
+                names = ", ".join(sorted({str(stream.agreement) for stream in streams}))
+                raise RuntimeError(f"the mirrors of {names} do not get in step: see manage.py check_mirror")
+
+
+def _apply(stream_id: uuid.UUID) -> None:
+    try:
+        run_batch(stream_id)
+    finally:
+        connection.close()

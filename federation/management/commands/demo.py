@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from federation.demo import build, work
+from federation.demo import build, endings, work
 from federation.demo.cast import INSTITUTIONS
 from federation.demo.institutions import create_institution, missing
 from federation.demo.mirrors import drain
@@ -51,11 +51,14 @@ class Command(BaseCommand):
             fates = work.submit_new_mandates(stage)
             work.fill_channel_lists(stage)
             instructions = work.ask_for_cash(stage)
+            endings.change_manager(stage)
+            endings.close_what_ended(stage)
             drain()
             work.decide(stage, fates)
             work.follow_received_models(stage)
             work.fill_manager_lists(stage, instructions)
             work.make_reports(stage)
+            endings.end_agreement(stage)
             drain()
             work.release_reports(stage)
             drain()
