@@ -15,7 +15,7 @@ from clients.models import Client, ContactDetail, Mandate, MandateDecision, Note
 from federation.agreements import life, sealing
 from federation.mirror import erasing
 from federation.models import Agreement, AgreementEvent, RecordsHold, SealedAccess, SealedRecords
-from portfolios.models import BankEntry, Portfolio, Transaction
+from portfolios.models import BankEntry, Portfolio, Transaction, Valuation
 from tests import factories
 from tests.federation.mirror.world import TODAY, World
 
@@ -29,7 +29,11 @@ def ended(world: World, *mandates: Mandate, agreement: Agreement | None = None) 
     world.drain()
     for mandate in listed:
         world.decide(mandate, "accepted")
-        world.portfolio(mandate, transactions=3)
+        portfolio = world.portfolio(mandate, transactions=3)
+        with world.within("aurora"):
+            Valuation.objects.create(
+                portfolio=portfolio, date=TODAY, currency="EUR", market_value=777_123, is_latest=True
+            )
     world.drain()
     return cut(world, agreement)
 
@@ -93,6 +97,11 @@ def test_sealed_records_are_in_no_list_no_search_no_api_and_no_total(world: Worl
                 own = schema == "harbour" and "search" in path
                 assert own or b"Ann Example" not in answer.content, path
                 assert schema == "aurora" or b"Portfolio P-" not in answer.content, path
+            listed = browser.get("/mandates/").content
+            assert b"/portfolios/" not in listed.partition(b"<main")[2]
+            for path in ("/mandates/", "/clients/", "/mandates/?_export=csv", "/clients/?_export=csv"):
+                shown = browser.get(path).content.replace(b",", b"")
+                assert b"777123" not in shown, path
             assert Portfolio.objects.visible_to(person).received().count() == 0
             assert Client.objects.visible_to(person).received().count() == 0
 
