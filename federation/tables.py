@@ -93,7 +93,9 @@ class TimelineTable(tables.Table):
 class DisclosureTable(tables.Table):
     """What partners received of clients, and on whose authority; exports write each fact in a column of its own."""
 
-    client_name = tables.Column(verbose_name=gettext_lazy("Client"))
+    client_name = LinkColumn(
+        to="federation:client_disclosures", key="client", verbose_name=gettext_lazy("Client")
+    )
     mandate_number = LinkColumn(
         to="clients:mandate_detail",
         key="mandate",

@@ -214,7 +214,7 @@ class TransactionTable(tables.Table):
     """Entries of the ledger."""
 
     trade_date = DateColumn(verbose_name=_("Trade date"))
-    type = tables.Column(verbose_name=_("Type"))
+    type = tables.Column(verbose_name=_("Type"), attrs={"td": {"class": "text-nowrap"}})
     portfolio = LinkColumn(accessor="portfolio__number", to="portfolios:portfolio_detail", key="portfolio_id")
     security = tables.Column(accessor="security__name", verbose_name=_("Security"), default="—")
     quantity = QuantityColumn(verbose_name=_("Quantity"))

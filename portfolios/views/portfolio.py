@@ -17,7 +17,7 @@ from accounts import formatting
 from accounts.lists import Export, ListView, table_for
 from accounts.models import User
 from accounts.period import Period, parse_period
-from accounts.rights import can
+from accounts.rights import PORTFOLIO_ROLES, can, reach
 from accounts.views_base import signed_in
 from portfolios.attention import reasons_of
 from portfolios.calculations.returns import annualise
@@ -61,6 +61,7 @@ def _frame(request: HttpRequest, portfolio: Portfolio, tab: str) -> dict[str, An
         "tab": tab,
         "tabs": TABS,
         "model": assignment.model if assignment else None,
+        "leads_to_model": is_own and bool(reach(request.user, PORTFOLIO_ROLES)),
         "latest": portfolio.valuations.filter(is_latest=True).first(),
         "reasons": reasons_of([portfolio.pk]).get(portfolio.pk, []),
         "is_own": is_own,

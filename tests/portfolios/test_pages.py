@@ -202,6 +202,8 @@ def test_an_advisor_sees_the_same_page_without_what_only_managers_do(aurora, bro
     page = _get(browse(aurora, in_aurora.advisor), "portfolio_detail", filled.pk)
     assert page.status_code == 200
     assert "Propose" not in page.content.decode()
+    # Models are not an advisor's pages.
+    assert page.context["leads_to_model"] is False
 
 
 def test_a_received_portfolio_shows_whose_it_is_and_no_button_that_cannot_work(
