@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
@@ -56,7 +57,16 @@ def create_empty(name: str) -> None:
 
 def drop(name: str) -> None:
     """Drop a database, also while somebody is connected to it."""
-    _administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+    for attempt in range(50):
+        try:
+            _administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        except psycopg.errors.InsufficientPrivilege:
+            # A worker of autovacuum is in it, which is the server's own and soon done.
+            if attempt == 49:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 def _exists(name: str) -> bool:

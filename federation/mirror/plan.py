@@ -19,6 +19,8 @@ INSERT, UPDATE, REPLACE, DELETE, FOREIGN = "insert", "update", "replace", "delet
 RELINK = "relink"
 # Nothing to write, but what hangs off the row is looked at.
 SAME = "same"
+# Neither shared nor there, perhaps since another agreement's stream took it away: what it names is looked at.
+GONE = "gone"
 
 # So many keys tell whether most of a kind are new to the receiver.
 _SAMPLE = 100
@@ -185,9 +187,9 @@ class Plan:
         expands = False
         for action, count, moved in self._cursor.fetchall():
             counts[action] += count
-            expands = expands or moved
+            expands = expands or moved or action == GONE
         self.counts[kind.label] = counts
-        if expands:
+        if expands and counts.total() > counts[GONE]:
             self.moved.add(kind.label)
         for label, key in self.excluded:
             if label == kind.label:
@@ -210,7 +212,7 @@ class Plan:
                 INSERT INTO pg_temp.mirror_plan (kind, id, action, moved)
                 SELECT {kind}, k.id,
                     CASE
-                        WHEN w.id IS NULL THEN 'delete'
+                        WHEN w.id IS NULL THEN CASE WHEN d.id IS NULL THEN 'gone' ELSE 'delete' END
                         WHEN d.id IS NULL THEN 'insert'
                         WHEN d.origin IS DISTINCT FROM {owner} THEN 'foreign'
                         WHEN {replaced} THEN 'replace'
@@ -223,6 +225,7 @@ class Plan:
                 {join} {target}.{table} d ON d.id = k.id
                 LEFT JOIN (SELECT {columns} FROM {source}.{table} t WHERE {in_scope}) w ON w.id = k.id
                 WHERE CASE
+                    WHEN w.id IS NULL AND d.id IS NULL THEN {names_what_it_shares}
                     WHEN w.id IS NULL THEN d.origin = {owner} AND d.retired_at IS NULL
                     ELSE d.id IS NULL OR d.origin IS DISTINCT FROM {owner} OR d.retired_at IS NOT NULL
                         OR {differs} OR {moved}
@@ -242,6 +245,7 @@ class Plan:
             join=sql.SQL("JOIN" if is_direct else "LEFT JOIN"),
             replaced=_differs(alternate),
             relinked=_differs(named_columns(share)),
+            names_what_it_shares=sql.Literal(any(step.is_up for step in branches(kind.label))),
             differs=differs,
             # Rows that nothing hangs off are here only because they differ.
             same=sql.SQL("d.retired_at IS NULL AND NOT ({})").format(differs)
@@ -280,16 +284,20 @@ class Plan:
 
     def _expand(self, kind: Kind) -> None:
         """Add the keys of what is in scope because of the rows of this kind."""
-        rows = sql.SQL("SELECT id FROM pg_temp.mirror_plan WHERE kind = {} AND moved")
-        if kind.label not in self.flow.shares:
-            rows = sql.SQL("SELECT id FROM pg_temp.mirror_keys WHERE kind = {}")
-        moved = rows.format(sql.Literal(kind.label))
         for step in branches(kind.label):
-            if step.kind.label in self.flow.listens:
-                query = self._up if step.is_up else self._down
-                self.keys.add(
-                    step.kind.label, query(kind, step.kind, step.field, moved), ANYTHING | WITH_BRANCHES
+            if step.kind.label not in self.flow.listens:
+                continue
+            if kind.label not in self.flow.shares:
+                rows = sql.SQL("SELECT id FROM pg_temp.mirror_keys WHERE kind = {}")
+            elif step.is_up:
+                rows = sql.SQL(
+                    "SELECT id FROM pg_temp.mirror_plan WHERE kind = {} AND (moved OR action = 'gone')"
                 )
+            else:
+                rows = sql.SQL("SELECT id FROM pg_temp.mirror_plan WHERE kind = {} AND moved")
+            query = self._up if step.is_up else self._down
+            found = query(kind, step.kind, step.field, rows.format(sql.Literal(kind.label)))
+            self.keys.add(step.kind.label, found, ANYTHING | WITH_BRANCHES)
 
     def _down(self, _kind: Kind, child: Kind, field: str, rows: sql.Composable) -> sql.Composable:
         """Return the children in the owner's schema and those that the receiver has of them."""

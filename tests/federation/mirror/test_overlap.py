@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from clients.models import Client, ContactDetail, Mandate, Party
 from federation.mirror import control
+from federation.mirror.batch import run_batch
 from federation.models import Agreement, AgreementVersion, Stream
 from portfolios.models import Portfolio, Transaction
 from tests.federation.mirror import everything
@@ -94,6 +95,8 @@ def test_f13_a_row_that_leaves_one_agreement_keeps_only_what_the_other_shares(wo
     world.drain()
     with world.within("harbour"):
         Mandate.objects.filter(pk=mandate.pk).update(status=Mandate.Status.WITHDRAWN)
+    # The other one's stream, if it is quicker, takes the mandate away.
+    run_batch(world.stream(second, "harbour").pk)
     world.drain()
     assert received(world) == ("CH", "", "Ada")
     with world.within("aurora"):

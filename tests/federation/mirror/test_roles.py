@@ -21,6 +21,7 @@ from models_portfolio.models import ModelPortfolio
 from portfolios.models import Portfolio, Transaction
 from tests import databases, factories
 from tests.federation.mirror.everything import everything, offer
+from tests.federation.mirror.processes import eventually
 from tests.federation.mirror.world import World
 
 BOTH = ("aurora", "harbour")
@@ -164,8 +165,7 @@ def test_a_field_shared_by_mistake_stops_the_stream_and_does_not_cross(
         wrong = world.agree("aurora", "lakeside", fill=False)
         world.mandate(wrong, "lakeside")
         stream = world.stream(wrong, "lakeside")
-        outcomes = [run_batch(stream.pk) for _ in range(4)]
-        assert outcomes[-1] == Outcome.BROKEN
+        eventually(lambda: run_batch(stream.pk) == Outcome.BROKEN)
         assert Stream.objects.get(pk=stream.pk).problem == "permission denied for table clients_client"
         assert world.count("aurora", Client) == 0
     finally:
@@ -194,8 +194,8 @@ def test_p3_clients_shared_by_mistake_under_advice_stop_the_stream_and_do_not_cr
     assert Function.RELATIONSHIP in version.private
     world.mandate(agreement, "meadow", client=world.client("meadow", "Zacharias Unmistakable"))
     stream = world.stream(agreement, "meadow")
-    outcomes = [run_batch(stream.pk) for _ in range(6)]
-    assert Outcome.BROKEN in outcomes
+    # Transactions of other databases of this server may be older than the stream.
+    eventually(lambda: run_batch(stream.pk) == Outcome.BROKEN)
     assert Stream.objects.get(pk=stream.pk).problem.startswith("permission denied for table clients_")
     assert world.count("aurora", Client) == 0
     assert not ParkedRow.objects.exists()
