@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -118,24 +119,33 @@ class Platform:
         except psycopg.OperationalError as error:
             raise StartError(f"The database does not answer; check DATABASE_URL.\n{error}") from error
         log = self.logs / "prepare.log"
-        for step in steps:
-            if ledger.has(step):
-                continue
-            with timed(step.title) as timer:
-                child = processes.spawn(
-                    [sys.executable, "manage.py", *step.command], log=log, cwd=PROJECT, env=env
-                )
-                try:
+        missing = [step for step in steps if not ledger.has(step)]
+        started: dict[str, subprocess.Popen[bytes]] = {}
+
+        def start(step: preparation.Step) -> None:
+            command = [sys.executable, "manage.py", *step.command]
+            started[step.title] = processes.spawn(command, log=log, cwd=PROJECT, env=env)
+
+        try:
+            for step in missing:
+                if step.is_apart:
+                    start(step)
+            for step in missing:
+                with timed(step.title) as timer:
+                    if not step.is_apart:
+                        start(step)
+                    child = started[step.title]
                     while child.poll() is None:
                         timer.tick()
                         time.sleep(POLL_SECONDS)
-                finally:
-                    processes.stop_child(child, [(signal.SIGTERM, STOP_SECONDS)])
-            if child.returncode:
-                raise StartError(
-                    f"The {step.title} could not be prepared. The end of {shown(log)}:\n{processes.tail(log, 20)}"
-                )
-            ledger.add(step)
+                if child.returncode:
+                    raise StartError(
+                        f"The {step.title} could not be prepared. The end of {shown(log)}:\n{processes.tail(log, 20)}"
+                    )
+                ledger.add(step)
+        finally:
+            for child in started.values():
+                processes.stop_child(child, [(signal.SIGTERM, STOP_SECONDS)])
 
     def _wait_until_ready(self, env: dict[str, str], timer: Timer) -> None:
         deadline = time.monotonic() + READY_SECONDS

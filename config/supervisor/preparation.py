@@ -13,11 +13,15 @@ from config.embedded.paths import PROJECT, read_state, write_state
 
 @dataclass(frozen=True)
 class Step:
-    """A management command to run unless it ran before with the same fingerprint."""
+    """A management command to run unless it ran before with the same fingerprint.
+
+    One that ``is_apart`` needs no other and runs beside them.
+    """
 
     title: str
     command: tuple[str, ...]
     fingerprint: str
+    is_apart: bool = False
 
 
 class Ledger:
@@ -50,7 +54,7 @@ def steps(database_url: str, *, demo: bool, keep_current: bool) -> Sequence[Step
         # Once a day: what it tells is told relative to the day.
         found.append(Step("demo institutions", ("demo",), _digest(tables, time.strftime("%Y-%m-%d"))))
     static = _digest(*_contents(packages), *_stamps(_sources("static/**/*")))
-    found.append(Step("static files", ("collectstatic", "--no-input"), static))
+    found.append(Step("static files", ("collectstatic", "--no-input"), static, is_apart=True))
     return found
 
 
