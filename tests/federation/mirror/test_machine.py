@@ -271,8 +271,8 @@ class Mirror(RuleBasedStateMachine):
     def poison(self, at: str) -> None:
         self.records.try_to(
             lambda: self.world.execute(
-                f"ALTER TABLE {at}.clients_contactdetail ADD CONSTRAINT poison"
-                " CHECK (origin IS NULL OR value <> 'poison') NOT VALID"
+                f"ALTER TABLE {at}.clients_contactdetail DROP CONSTRAINT IF EXISTS poison,"
+                " ADD CONSTRAINT poison CHECK (origin IS NULL OR value <> 'poison') NOT VALID"
             ),
             lambda: self.plain.poisoned.add(at),
         )
@@ -401,7 +401,7 @@ def test_p1_to_p7_hold_whatever_happens_in_whatever_order(
     run_state_machine_as_test(
         lambda: Mirror(world),
         settings=settings(
-            max_examples=1_000 if is_long else 6,
+            max_examples=settings().max_examples if is_long else 6,
             stateful_step_count=30,
             deadline=None,
             derandomize=not is_long,
