@@ -17,7 +17,7 @@ environ.Env.read_env(BASE_DIR / ".env")
 DEBUG = env.bool("DEBUG", default=False)
 # Demo mode offers one-click sign-in as each demo person. Without DEBUG it must be asked for by name.
 DEMO = env.bool("DEMO", default=DEBUG)
-PORT = env.int("PORT", default=8000)
+PORT = env.int("PORT", default=embedded.platform_port() or 8000)
 PLATFORM_HOST = env("PLATFORM_HOST", default="localhost")
 PLATFORM_SCHEME = env("PLATFORM_SCHEME", default="http")
 SECRET_KEY = env("SECRET_KEY", default="") or embedded.secret_key()

@@ -102,6 +102,8 @@ WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = %(schema)s::regna
 def replay(source: str, target: str) -> None:
     """Create the schema ``target`` with tables, constraints, functions, triggers and rows like those of ``source``."""
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SHOW search_path")
+        before = cursor.fetchone()[0]
         statements = _read(cursor, source)
         name = sql.Identifier(target)
         cursor.execute(
@@ -111,6 +113,11 @@ def replay(source: str, target: str) -> None:
         )
         # One message for all: without parameters, PostgreSQL takes many statements at once.
         cursor.execute(sql.SQL(";\n".join(statements)))
+        # The transaction may go on with something else.
+        cursor.execute(
+            "SELECT set_config('check_function_bodies', 'on', true), set_config('search_path', %s, true)",
+            [before],
+        )
 
 
 def _read(cursor: Any, source: str) -> list[str]:

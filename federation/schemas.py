@@ -20,19 +20,22 @@ BLANK = "blank_institution"
 def create(schema_name: str) -> None:
     """Create the schema of a new institution; ValidationError where one of this name is there.
 
+    Called where `blank_is_current`.
     Replaying the blank schema takes a fraction of migrating a new one. The blank schema holds nothing
     but the migrations' own rows and is made anew whenever it is not at the migrations of this code.
     """
     if schema_exists(schema_name):
         raise ValidationError(f"There is already a schema {schema_name}. Choose another name.")
-    with _blank_is_current():
-        blueprint.replay(BLANK, schema_name)
+    blueprint.replay(BLANK, schema_name)
     schema_migrated.send(sender=create, schema_name=schema_name)
 
 
 @contextmanager
-def _blank_is_current() -> Iterator[None]:
-    """Have the blank schema at this code's migrations, and nobody make it anew meanwhile."""
+def blank_is_current() -> Iterator[None]:
+    """Have the blank schema at this code's migrations, and nobody make it anew meanwhile.
+
+    Before a transaction: what makes it anew commits.
+    """
     # The lock has a connection of its own, since migrating closes the usual one.
     locking = connection.copy()
     try:

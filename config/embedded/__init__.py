@@ -2,7 +2,7 @@
 
 from config.embedded.paths import EmbeddedError, data_folder, secret_key
 from config.embedded.redis import celery_url
-from config.embedded.servers import Servers, ensure, stop_leftovers, urls
+from config.embedded.servers import Servers, ensure, platform_port, stop_leftovers, urls
 
 __all__ = [
     "EmbeddedError",
@@ -10,6 +10,7 @@ __all__ = [
     "celery_url",
     "data_folder",
     "ensure",
+    "platform_port",
     "secret_key",
     "stop_leftovers",
     "urls",

@@ -47,6 +47,12 @@ def urls(data: Path | None = None) -> tuple[str | None, str | None]:
     return database, queue
 
 
+def platform_port(data: Path | None = None) -> int | None:
+    """Return the port of the platform that runs in this folder, perhaps from another terminal."""
+    state = read_state((data or data_folder()) / "platform.json")
+    return int(state["port"]) if "port" in state and processes.find(state.get("supervisor")) else None
+
+
 class Servers:
     """The servers of one data folder. Whoever started them stops them; for the rest `stop` does nothing."""
 

@@ -2,11 +2,13 @@
 
 from typing import Any, ClassVar
 
-from django.db import models
+from django.conf import settings
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django_tenants.models import DomainMixin, TenantMixin
 from django_tenants.postgresql_backend.base import _check_schema_name
+from django_tenants.utils import schema_exists
 
 from accounts.fields import CurrencyField
 from accounts.records import new_id
@@ -51,7 +53,8 @@ class Institution(TenantMixin):
     is_demo = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    auto_create_schema = True
+    # `save` creates it, in the transaction that writes the row.
+    auto_create_schema = False
     auto_drop_schema = False
 
     objects: ClassVar[HostedManager] = HostedManager()
@@ -83,21 +86,20 @@ class Institution(TenantMixin):
         """Say whether this institution's schema is on this platform."""
         return self.schema_name is not None
 
-    def create_schema(
-        self, check_if_exists: bool = False, sync_schema: bool = True, verbosity: int = 1
-    ) -> None:
-        """Create this institution's schema as a copy of the blank one."""
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Write the row and, where it has none yet, create the schema: both are there or neither."""
         from federation import schemas
 
-        schemas.create(str(self.schema_name))
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.is_hosted:
-            super().save(*args, **kwargs)
-        else:
+        if not self.is_hosted:
             # No schema to create: any institution may enter an external one from its own.
             kwargs.pop("verbosity", None)
             models.Model.save(self, *args, **kwargs)
+        elif not self._state.adding and schema_exists(self.schema_name):
+            super().save(*args, **kwargs)
+        else:
+            with schemas.blank_is_current(), transaction.atomic():
+                super().save(*args, **kwargs)
+                schemas.create(str(self.schema_name))
 
 
 class Domain(DomainMixin):
@@ -105,3 +107,10 @@ class Domain(DomainMixin):
 
     def __str__(self) -> str:
         return self.domain
+
+    @property
+    def url(self) -> str:
+        """Return where its pages begin, without a slash at the end."""
+        # A proxy that terminates TLS answers on the scheme's own port.
+        port = "" if settings.PLATFORM_SCHEME == "https" or settings.PORT == 80 else f":{settings.PORT}"
+        return f"{settings.PLATFORM_SCHEME}://{self.domain}{port}"

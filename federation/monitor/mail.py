@@ -6,7 +6,6 @@ import smtplib
 import uuid
 from collections import defaultdict
 
-from django.conf import settings
 from django.core.mail import send_mail
 from django.db.models import Q
 from django.template.loader import render_to_string
@@ -62,9 +61,7 @@ def _due(now: datetime.datetime) -> list[Alert]:
 def _tell(institution: Institution, alerts: list[Alert]) -> int:
     """Write to each administrator in their language; called in the institution's schema."""
     domain = institution.get_primary_domain()
-    # A proxy that terminates TLS answers on the scheme's own port.
-    port = "" if settings.PLATFORM_SCHEME == "https" or settings.PORT == 80 else f":{settings.PORT}"
-    link = f"{settings.PLATFORM_SCHEME}://{domain.domain}{port}/mirrors/" if domain else ""
+    link = f"{domain.url}/mirrors/" if domain else ""
     people = User.objects.filter(is_active=True, role_assignments__role=Role.ADMINISTRATOR).distinct()
     sent = 0
     for person in people:

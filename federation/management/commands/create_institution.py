@@ -15,6 +15,7 @@ from django_tenants.utils import get_public_schema_name, schema_context, schema_
 
 from accounts.models import Role
 from accounts.services import invite_person
+from federation import schemas
 from federation.models import Domain, Institution
 
 RESERVED = {"public", "information_schema"}
@@ -45,7 +46,7 @@ class Command(BaseCommand):
         name, schema, domain = options["name"].strip(), options["schema"], options["domain"].lower()
         self._check(name, schema, domain, options)
         existing = Institution.objects.filter(schema_name=schema).first()
-        # Without a domain, an earlier run was interrupted after the schema: go on from there.
+        # Without a domain, a run of an earlier version was interrupted: go on from there.
         is_unfinished = existing is not None and existing.name == name and not existing.domains.exists()
         if existing is not None and not is_unfinished:
             self._say_existing(existing, name, domain)
@@ -61,11 +62,11 @@ class Command(BaseCommand):
             currency=options["currency"].upper(),
             language=options["language"],
         )
-        # A schema is created from the public one, wherever this is called.
-        with schema_context(get_public_schema_name()):
+        # All of it or nothing: what is interrupted leaves no trace. Whatever this is called in, a schema
+        # is created from the public one.
+        with schemas.blank_is_current(), schema_context(get_public_schema_name()), transaction.atomic():
             institution.save(verbosity=0)
-        with transaction.atomic():
-            Domain.objects.create(domain=domain, tenant=institution, is_primary=True)
+            address = Domain.objects.create(domain=domain, tenant=institution, is_primary=True).url
             with tenant_context(institution):
                 email = options["admin_email"]
                 _invitation, secret = invite_person(
@@ -75,11 +76,10 @@ class Command(BaseCommand):
                     assignments=[(Role.ADMINISTRATOR, None)],
                     by=None,
                 )
-        port = "" if settings.PORT in {80, 443} else f":{settings.PORT}"
         path = reverse("accounts:invitation", args=[secret], urlconf=settings.ROOT_URLCONF)
         self.stdout.write(self.style.SUCCESS(f"{name} is ready after {time.monotonic() - started:.1f} s."))
         self.stdout.write(f"{email} sets a password here, once, within a week:")
-        self.stdout.write(f"{settings.PLATFORM_SCHEME}://{domain}{port}{path}")
+        self.stdout.write(f"{address}{path}")
 
     def _check(self, name: str, schema: str, domain: str, options: dict[str, Any]) -> None:
         if not name:
@@ -121,6 +121,6 @@ class Command(BaseCommand):
             raise CommandError(f"{domain} leads to {taken.tenant}. Choose another domain.")
         if not is_unfinished and schema_exists(schema):
             raise CommandError(
-                f"The database already has a schema {schema} that belongs to no institution, perhaps from an "
-                f"interrupted run. Look at it, then remove it (DROP SCHEMA {schema} CASCADE) or choose another name."
+                f"The database already has a schema {schema} that belongs to no institution. Look at it, then "
+                f"remove it (DROP SCHEMA {schema} CASCADE) or choose another name."
             )
