@@ -4,8 +4,9 @@ import math
 import multiprocessing
 import os
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ClassVar
@@ -151,21 +152,45 @@ def _run(migrator: Migrator, waiting: list[Found], jobs: int) -> Iterator[Result
     if jobs <= 1 or len(waiting) < _WORTH_PROCESSES or connection.in_atomic_block:
         yield from (_migrate_one(migrator, each) for each in waiting)
         return
+    lost = yield from _in_processes(migrator, waiting, jobs)
+    # One process that is killed takes the others with it: what is left gets one each, from where it stands.
+    for each in find(lost):
+        if not migrator.needs_work(each):
+            yield each.schema, 0, ""
+        elif (yield from _in_processes(migrator, [each], 1)):
+            yield each.schema, 0, "its process was killed, perhaps for want of memory"
+
+
+def _in_processes(migrator: Migrator, waiting: list[Found], jobs: int) -> Generator[Result, None, list[str]]:
+    """Migrate schemas in several processes; return those that a killed one left open."""
     global _shared
     # The processes are forked, so they have what was worked out here, but need connections of their own.
     _shared = migrator
     connections.close_all()
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as pool:
-        futures = {pool.submit(_migrate_shared, each): each for each in waiting}
+    lost = []
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), _end_with, (os.getpid(),)) as pool:
+        futures = {pool.submit(_migrate_shared, each): each.schema for each in waiting}
         for future in as_completed(futures):
             try:
                 yield future.result()
             except BrokenProcessPool:
-                yield futures[future].schema, 0, "a process ended before it was done; run it again"
+                lost.append(futures[future])
+    return lost
 
 
 _shared: Migrator | None = None
 _touched = 0
+
+
+def _end_with(parent: int) -> None:
+    """Have this process end soon after its parent, even one that was killed: nobody would take its results."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _migrate_shared(found: Found) -> Result:
