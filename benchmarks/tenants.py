@@ -1,10 +1,12 @@
 """What do many institutions cost: to create, to migrate, and while nobody there does anything?
 
-1,000 institutions are created one after the other, then migrated by one real migration and by none. As many
-more are created, and each has an agreement with the next. Real workers and a real dispatcher fill them all;
-then the processor time of the whole platform is read while all are idle, and twenty of them are edited.
+1,000 institutions are created, the first and the last few one after the other, then migrated by one real
+migration and by none. As many more are created, and each has an agreement with the next. Real workers and
+a real dispatcher fill them all; then the processor time of the whole platform is read while all are idle,
+and twenty of them are edited. What is not measured is done by several processes.
 """
 
+import datetime
 import multiprocessing
 import os
 import random
@@ -14,7 +16,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
@@ -29,35 +31,36 @@ from psycopg import sql
 from benchmarks._pairs import agree
 from benchmarks.measure import percentile, print_table
 from clients.models import Client, Mandate
-from config.embedded.paths import PROJECT
+from config.embedded import processes
+from config.embedded.paths import PROJECT, data_folder
+from config.supervisor.parts import parts as platform_parts
 from federation.models import Agreement, Institution, Stream
 
 CREATED = int(os.environ.get("BENCH_TENANTS", "1000"))
 IDLE = 2 * CREATED
+# So many at the beginning, and at the end, are created one after the other and timed.
+TIMED = min(20, CREATED // 3)
 HOT, EDITS_EACH, EDIT_SECONDS = 20, 30, 1.0
-IDLE_SECONDS = 120
+SETTLE_SECONDS, IDLE_SECONDS = 60, 120
+FILL_SECONDS = 1200
+SAY_SECONDS = 10
 MIGRATED_APP = "clients"
-_CELERY = ["-m", "celery", "-A", "config"]
-_WORKER = [*_CELERY, "worker", "-l", "warning", "--without-gossip", "--without-mingle"]
-PARTS = {
-    "dispatcher": ["manage.py", "dispatch"],
-    "mirror worker": [*_WORKER, "-Q", "mirror", "-c", "2", "-n", "mirror@%h"],
-    "load worker": [*_WORKER, "-Q", "load", "-c", "1", "-n", "load@%h"],
-    "work worker": [*_WORKER, "-Q", "work", "-c", "2", "-n", "work@%h"],
-    "beat": [*_CELERY, "beat", "-l", "warning", "--pidfile", ""],
-}
+# What the platform runs, but for its web server.
+PARTS = {part.name: part.command for part in platform_parts("127.0.0.1", 0) if part.name != "web"}
 
 
 def run() -> dict[str, float]:
     """Measure and print; return the figures."""
     create_s = _create()
     per_tenant_ms = _migrate()
-    _create_more()
+    _in_processes(f"{IDLE - CREATED:,} more institutions", _create_one, range(CREATED, IDLE))
+    _agree()
     with _platform() as parts:
-        _agree()
         worker_mb = _fill(parts)
         idle = _idle(parts)
+        _say(f"editing in {HOT} agreements")
         hot = _edit()
+        _still_running(parts)
     print_table(
         ["commit to visible, 20 hot agreements", "p50 ms", "p95 ms", "p99 ms", "worst ms"],
         [["one edit a second each", *(percentile(hot, p) for p in (50, 95, 99)), max(hot)]],
@@ -69,6 +72,22 @@ def run() -> dict[str, float]:
         "worker_mb": round(worker_mb),
         "hot_p95_ms": round(percentile(hot, 95), 1),
     }
+
+
+def _say(text: str) -> None:
+    print(f"{datetime.datetime.now():%H:%M:%S} {text}", flush=True)  # noqa: DTZ005 (a clock on the wall)
+
+
+def _in_processes(what: str, task: Callable[[int], object], numbers: Sequence[int]) -> None:
+    """Run a task for each number, by as many processes as there are cores, and say how it goes."""
+    started = said = time.perf_counter()
+    connections.close_all()
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("fork")) as pool:
+        for done, _ in enumerate(pool.map(task, numbers, chunksize=5), 1):
+            if time.perf_counter() - said > SAY_SECONDS:
+                said = time.perf_counter()
+                _say(f"{what}: {done:,} of {len(numbers):,}")
+    _say(f"{what}: {time.perf_counter() - started:.0f} s in {os.cpu_count()} processes")
 
 
 def _name(number: int) -> str:
@@ -83,18 +102,20 @@ def _create_one(number: int) -> float:
 
 
 def _create() -> float:
-    """Create institutions one after the other; return the median seconds of the last tenth."""
-    lot = max(1, CREATED // 10)
-    rows: list[tuple[str, float, float]] = []
-    for start in range(0, CREATED, lot):
-        seconds = [_create_one(number) for number in range(start, min(start + lot, CREATED))]
-        if start == 0:
-            # The first one of all makes the blank schema.
-            print(f"the first institution: {seconds.pop(0):.1f} s", flush=True)
-        rows.append((f"to {start + lot:,}", statistics.median(seconds), max(seconds)))
-        print(f"{start + lot:,} of {CREATED:,} created, {rows[-1][1]:.2f} s each", flush=True)
-    print_table(["institutions", "median s", "worst s"], rows)
-    return rows[-1][1]
+    """Create institutions; return the median seconds of the last ones."""
+    # The first one of all makes the blank schema.
+    _say(f"the first institution: {_create_one(0):.1f} s")
+    first = [_create_one(number) for number in range(1, TIMED)]
+    _in_processes("institutions", _create_one, range(TIMED, CREATED - TIMED))
+    last = [_create_one(number) for number in range(CREATED - TIMED, CREATED)]
+    print_table(
+        ["create one after the other", "median s", "worst s"],
+        [
+            [f"number 2 to {TIMED}", statistics.median(first), max(first)],
+            [f"number {CREATED - TIMED + 1:,} to {CREATED:,}", statistics.median(last), max(last)],
+        ],
+    )
+    return statistics.median(last)
 
 
 def _migrate() -> float:
@@ -108,42 +129,34 @@ def _migrate() -> float:
         (f"{leaf[0]}.{leaf[1]}, forth", []),
         ("nothing to do", []),
     ):
+        _say(f"migrate_schemas: {what}")
         started = time.perf_counter()
         subprocess.run(
             [sys.executable, "manage.py", "migrate_schemas", "--tenant", *arguments], cwd=PROJECT, check=True
         )
         seconds = time.perf_counter() - started
         rows.append((what, seconds, 1000 * seconds / CREATED))
-    print_table([f"migrate_schemas, {CREATED:,} institutions", "s", "ms each"], rows)
+    print_table([f"migrate_schemas, {CREATED:,} institutions, {os.cpu_count()} jobs", "s", "ms each"], rows)
     return rows[1][2]
-
-
-def _create_more() -> None:
-    """Create the other institutions, by as many processes as there are cores."""
-    started = time.perf_counter()
-    connections.close_all()
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("fork")) as pool:
-        list(pool.map(_create_one, range(CREATED, IDLE)))
-    seconds = time.perf_counter() - started
-    print(f"{IDLE - CREATED:,} more in {os.cpu_count()} processes: {seconds:.0f} s", flush=True)
 
 
 def _agree() -> None:
     """Have each institution agree with the next one."""
-    started = time.perf_counter()
-    institutions = list(Institution.objects.order_by("schema_name"))
-    for manager, channel in zip(institutions, [*institutions[1:], institutions[0]], strict=True):
-        agree(manager, channel)
-    print(f"{len(institutions):,} agreements: {time.perf_counter() - started:.0f} s", flush=True)
+    _in_processes("agreements", _agree_one, range(IDLE))
+
+
+def _agree_one(number: int) -> None:
+    parties = [Institution.objects.get(schema_name=_name(each % IDLE)) for each in (number, number + 1)]
+    agree(*parties)
 
 
 @contextmanager
 def _platform() -> Iterator[dict[str, psutil.Process]]:
     """Run what the platform runs, but for its web server."""
+    connections.close_all()
+    logs = data_folder() / "logs"
     children = {
-        name: subprocess.Popen(
-            [sys.executable, *command], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        name: processes.spawn(command, log=logs / f"{name}.log", cwd=PROJECT)
         for name, command in PARTS.items()
     }
     try:
@@ -164,6 +177,14 @@ def _platform() -> Iterator[dict[str, psutil.Process]]:
             child.wait(30)
 
 
+def _still_running(parts: dict[str, psutil.Process]) -> None:
+    """Stop where a part has ended: what is measured without it means nothing."""
+    for name, process in parts.items():
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            said = processes.tail(data_folder() / "logs" / f"{name}.log")
+            raise RuntimeError(f"{name} has ended. The end of its log:\n{said}")
+
+
 def _is_own_redis(process: psutil.Process) -> bool:
     socket = os.environ["REDIS_URL"].removeprefix("unix://").partition("?")[0]
     try:
@@ -177,25 +198,43 @@ def _is_own_redis(process: psutil.Process) -> bool:
 
 def _fill(parts: dict[str, psutil.Process]) -> float:
     """Wait until every stream runs; return the megabytes of the largest worker with its server process."""
-    started = time.perf_counter()
+    started = said = time.perf_counter()
     total = Stream.objects.count()
     worker = server = 0.0
-    while left := Stream.objects.exclude(state=Stream.State.RUNNING).count():
-        worker = max([worker, *(_own_mb(each) for each in parts["load worker"].children())])
-        server = max([server, *(_own_mb(each) for each in parts["PostgreSQL"].children())])
-        if int(time.perf_counter() - started) % 10 == 0:
-            print(f"{total - left:,} of {total:,} streams filled", flush=True)
-        time.sleep(1)
-        if time.perf_counter() - started > 900:
-            raise RuntimeError("the streams were not filled in time")
-    print(f"{total:,} streams filled: {time.perf_counter() - started:.0f} s", flush=True)
+    with _more_workers():
+        while left := Stream.objects.exclude(state=Stream.State.RUNNING).count():
+            worker = max([worker, *(_own_mb(each) for each in parts["load"].children())])
+            server = max([server, *(_own_mb(each) for each in parts["PostgreSQL"].children())])
+            if time.perf_counter() - said > SAY_SECONDS:
+                said = time.perf_counter()
+                _say(f"{total - left:,} of {total:,} streams filled")
+                _still_running(parts)
+            time.sleep(1)
+            if time.perf_counter() - started > FILL_SECONDS:
+                raise RuntimeError("the streams were not filled in time")
+    _say(f"{total:,} streams filled: {time.perf_counter() - started:.0f} s")
     print_table(["memory of its own, at most", "MB"], [["worker", worker], ["its server process", server]])
     return worker + server
 
 
-def _own_mb(process: psutil.Process) -> float:
+@contextmanager
+def _more_workers() -> Iterator[None]:
+    """Help the platform's one worker for loads: how long all the fills take is not measured."""
+    command = [*PARTS["load"], "--hostname", "more@%h", "--concurrency", str(os.cpu_count())]
+    child = processes.spawn(command, log=data_folder() / "logs" / "more.log", cwd=PROJECT)
     try:
-        return float(process.memory_full_info().uss) / 2**20
+        yield
+    finally:
+        child.terminate()
+        child.wait(60)
+
+
+def _own_mb(process: psutil.Process) -> float:
+    """Return the megabytes that would be free without a process: no shared buffers, nothing of its parent's."""
+    try:
+        memory = process.memory_full_info()
+        private = memory.rss - memory.shared if process.name().startswith("postgres") else memory.uss
+        return float(private) / 2**20
     except psutil.Error:
         return 0.0
 
@@ -220,12 +259,14 @@ def _idle(parts: dict[str, psutil.Process]) -> float:
         cursor.execute(
             "VACUUM ANALYZE pg_class, pg_attribute, pg_index, pg_depend, pg_constraint, pg_trigger"
         )
-    print(f"waiting a minute, then {IDLE_SECONDS} s of nothing", flush=True)
-    time.sleep(60)
+    _say(f"waiting {SETTLE_SECONDS} s, then {IDLE_SECONDS} s of nothing")
+    time.sleep(SETTLE_SECONDS)
+    _still_running(parts)
     before = {name: _seconds(process) for name, process in parts.items()}
     started = time.perf_counter()
     time.sleep(IDLE_SECONDS)
     lasted = time.perf_counter() - started
+    _still_running(parts)
     percent = {name: 100 * (_seconds(parts[name]) - before[name]) / lasted for name in parts}
     print_table(
         [f"{IDLE:,} institutions, idle", "% of a core"],
