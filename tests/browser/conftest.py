@@ -10,6 +10,7 @@ from pytest_django import DjangoDbBlocker
 
 from tests import databases
 from tests.browser import scenario
+from tests.browser.journey import Journey
 from tests.browser.people import People
 from tests.browser.processes import Platform
 from tests.browser.traces import Traffic
@@ -73,3 +74,16 @@ def browser(platform: Platform) -> Iterator[Browser]:
 def people(browser: Browser, platform: Platform, scene: scenario.Scenario) -> People:
     """Return the people at their browsers."""
     return People(browser, platform.port)
+
+
+@pytest.fixture(scope="package")
+def journey() -> Journey:
+    """Return what the parts of the journey hand on."""
+    return Journey()
+
+
+@pytest.fixture
+def faultless(people: People) -> Iterator[None]:
+    """See that nothing goes wrong on any page."""
+    yield
+    assert people.problems() == []
