@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import Role, User
 from accounts.records import RecordQuerySet
-from accounts.rights import CLIENT_ROLES, PORTFOLIO_ROLES, granted_ids, reach
+from accounts.rights import CLIENT_ROLES, PORTFOLIO_ROLES, granted, reach
 from clients.calculations.states import InstructionState, MandateState
 
 # The furthest of these outcomes is where an instruction stands (clients.calculations.states).
@@ -35,7 +35,7 @@ class ClientQuerySet(RecordQuerySet):
         """Return the clients that ``user`` may see: own, the unit's, and those granted or managed."""
         from clients.models import Mandate
 
-        condition = reach(user, CLIENT_ROLES).q("unit") | Q(pk__in=granted_ids(user, self.model))
+        condition = reach(user, CLIENT_ROLES).q("unit") | granted(user, self.model)
         if reach(user, [Role.ADVISOR]):
             condition |= Q(advisor=user)
         if reach(user, [Role.PORTFOLIO_MANAGER]):

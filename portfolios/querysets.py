@@ -4,7 +4,7 @@ from django.db.models import FilteredRelation, Q
 
 from accounts.models import User
 from accounts.records import RecordQuerySet
-from accounts.rights import CLIENT_ROLES, PORTFOLIO_ROLES, granted_ids, reach
+from accounts.rights import CLIENT_ROLES, PORTFOLIO_ROLES, granted, has_granted, reach
 from clients.duties import Duty, performed_under
 from clients.models import Client
 
@@ -14,8 +14,8 @@ class PortfolioQuerySet(RecordQuerySet):
 
     def visible_to(self, user: User) -> "PortfolioQuerySet":
         """Return the portfolios of the user's desks, of the user's clients, and those granted."""
-        condition = reach(user, PORTFOLIO_ROLES).q("unit") | Q(pk__in=granted_ids(user, self.model))
-        if reach(user, CLIENT_ROLES) or granted_ids(user, Client).exists():
+        condition = reach(user, PORTFOLIO_ROLES).q("unit") | granted(user, self.model)
+        if reach(user, CLIENT_ROLES) or has_granted(user, Client):
             condition |= Q(mandate__client__in=Client.objects.visible_to(user).values("pk"))
         return self.current().filter(condition)
 

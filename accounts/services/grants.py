@@ -15,6 +15,7 @@ from guardian.shortcuts import assign_perm, remove_perm
 
 from accounts.errors import DomainError
 from accounts.models import User, audit
+from accounts.rights import forget_granted
 from accounts.services.people import require_somebody_else
 
 # Kind → model, and the fields by which an administrator finds the record.
@@ -76,6 +77,7 @@ def grant(*, user: User, kind: str, record_id: object, by: User) -> None:
     if record is None:
         raise DomainError("record_unknown", _("There is no such record. Search again."), field="record")
     assign_perm(f"view_{kind}", user, record)
+    forget_granted(user)
     audit("grant.added", user, by=by, kind=kind, granted=str(record.pk))
 
 
@@ -92,4 +94,5 @@ def revoke_grant(*, user: User, grant_id: int, by: User) -> None:
         row.delete()
     else:
         remove_perm(row.permission.codename, user, record)
+    forget_granted(user)
     audit("grant.removed", user, by=by, kind=kind, granted=str(row.object_pk))

@@ -13,7 +13,8 @@ from accounts.errors import DomainError
 from accounts.models import AuditEntry, Role, RoleAssignment, User
 from accounts.rights import can
 from accounts.services import grants
-from clients.models import Client
+from clients.models import Client, Mandate
+from portfolios.models import Portfolio
 
 
 def assignment(user: User) -> RoleAssignment:
@@ -109,6 +110,18 @@ def test_a_grant_shows_one_client(in_aurora):
     (grant,) = grants.grants_of(in_aurora.advisor)
     services.revoke_grant(user=in_aurora.advisor, grant_id=grant.pk, by=in_aurora.administrator)
     assert get_perms(in_aurora.advisor, granted) == []
+    assert not Client.objects.visible_to(in_aurora.advisor).filter(pk=granted.pk).exists()
+
+
+def test_a_grant_shows_the_portfolio_of_a_client_to_a_stranger(in_aurora):
+    client = Client.objects.create(name="Nora Beispiel", unit=in_aurora.other_unit)
+    mandate = Mandate.objects.create(number="M-9", client=client)
+    portfolio = Portfolio.objects.create(
+        number="P-9", mandate=mandate, currency="EUR", opened_on="2026-01-01"
+    )
+    assert portfolio not in Portfolio.objects.visible_to(in_aurora.stranger)
+    services.grant(user=in_aurora.stranger, kind="client", record_id=client.pk, by=in_aurora.administrator)
+    assert list(Portfolio.objects.visible_to(in_aurora.stranger)) == [portfolio]
 
 
 def test_only_clients_and_portfolios_can_be_granted(in_aurora):
