@@ -254,11 +254,21 @@ class Valuation(PortfolioRecord):
                 fields=["market_value"], condition=Q(is_latest=True), name="valuation_latest_by_value"
             ),
             models.Index(fields=["drift"], condition=Q(is_latest=True), name="valuation_latest_by_drift"),
+            # Returns ask for the days without a value or capital, which are few.
+            models.Index(
+                fields=["portfolio", "date"],
+                condition=Q(market_value__isnull=True) | Q(market_value__lte=0),
+                name="valuation_without_capital",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["portfolio", "date"], name="valuation_unique_per_day"),
+            # With all that the book sums, sorts and filters by: it reads thousands of these at once.
             models.UniqueConstraint(
-                fields=["portfolio"], condition=Q(is_latest=True), name="valuation_one_latest"
+                fields=["portfolio"],
+                condition=Q(is_latest=True),
+                include=["market_value", "cash_value", "drift", "date", "return_index", "problem"],
+                name="valuation_one_latest",
             ),
         ]
 

@@ -126,7 +126,7 @@ def period_returns(
             """
             SELECT wanted.id, opening.date, opening.return_index, opening.gross_return_index, opening.market_value,
                 closing.date, closing.return_index, closing.gross_return_index,
-                between_.gap, between_.first, between_.last, between_.empty
+                without.gap, first.date, last.date, without.empty
             FROM unnest(%(ids)s::uuid[]) AS wanted(id)
             LEFT JOIN LATERAL (
                 SELECT date, return_index, gross_return_index, market_value FROM portfolios_valuation v
@@ -138,13 +138,24 @@ def period_returns(
             ) closing ON TRUE
             LEFT JOIN LATERAL (
                 SELECT bool_or(v.market_value IS NULL) AS gap,
-                    min(v.date) FILTER (WHERE v.market_value > 0) AS first,
-                    max(v.date) FILTER (WHERE v.market_value > 0) AS last,
                     array_agg(v.date) FILTER (WHERE v.market_value <= 0) AS empty
                 FROM portfolios_valuation v
                 WHERE v.portfolio_id = wanted.id AND v.date <= %(until)s
                     AND v.date >= coalesce(opening.date, '-infinity'::date)
-            ) between_ ON TRUE
+                    AND (v.market_value IS NULL OR v.market_value <= 0)
+            ) without ON TRUE
+            LEFT JOIN LATERAL (
+                SELECT v.date FROM portfolios_valuation v
+                WHERE v.portfolio_id = wanted.id AND v.date <= %(until)s
+                    AND v.date >= coalesce(opening.date, '-infinity'::date) AND v.market_value > 0
+                ORDER BY v.date LIMIT 1
+            ) first ON TRUE
+            LEFT JOIN LATERAL (
+                SELECT v.date FROM portfolios_valuation v
+                WHERE v.portfolio_id = wanted.id AND v.date <= %(until)s
+                    AND v.date >= coalesce(opening.date, '-infinity'::date) AND v.market_value > 0
+                ORDER BY v.date DESC LIMIT 1
+            ) last ON TRUE
             """,
             {"ids": list(portfolio_ids), "since": since, "until": until},
         )
