@@ -6,13 +6,12 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from models_portfolio.effective import today
-from models_portfolio.models import ModelAssignment, ModelVersion
+from models_portfolio.models import ModelVersion
 from portfolios.attention import Reason
 
 
 def _follows_nothing() -> Any:
-    open_assignment = ModelAssignment.objects.filter(portfolio=OuterRef("pk"), valid_to__isnull=True)
-    return Q(closed_on__isnull=True, origin__isnull=True) & ~Q(Exists(open_assignment))
+    return Q(closed_on__isnull=True, origin__isnull=True, followed__isnull=True)
 
 
 def _waits_for_adoption() -> Any:

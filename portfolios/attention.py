@@ -1,7 +1,8 @@
 """Why a portfolio needs attention: each reason is a condition on portfolios, for chips and filters.
 
-Conditions may name what stands to the left of this app by reverse accessors; another app may add
-reasons of its own with ``register``. They are put to portfolios from ``Portfolio.objects.in_book()``.
+Conditions may name what stands to the left of this app by reverse accessors, and what ``_LAST`` names;
+another app may add reasons of its own with ``register``. They are put to portfolios from
+``Portfolio.objects.in_book()``.
 """
 
 from collections.abc import Callable
@@ -47,49 +48,72 @@ def expressions() -> dict[str, Any]:
 
 def reasons_of(portfolio_ids: list[Any]) -> dict[Any, list[Reason]]:
     """Return the reasons of a page of portfolios, in one query."""
+    return {pk: reasons for pk, reasons, _others in reasons_with(portfolio_ids)}
+
+
+def reasons_with(portfolio_ids: list[Any], *fields: str) -> list[tuple[Any, list[Reason], list[Any]]]:
+    """Return the reasons of a page of portfolios and other fields of each, in one query."""
     if not portfolio_ids:
-        return {}
+        return []
     codes = list(REASONS)
     rows = (
         Portfolio.objects.in_book()
+        .alias(**_LAST)
         .filter(pk__in=portfolio_ids)
         .annotate(**expressions())
         .order_by()
-        .values_list("pk", *(f"attention_{code}" for code in codes))
+        .values_list("pk", *(f"attention_{code}" for code in codes), *fields)
     )
-    return {
-        pk: [REASONS[code] for code, holds in zip(codes, found, strict=True) if holds] for pk, *found in rows
-    }
+    count = len(codes)
+    return [
+        (
+            pk,
+            [REASONS[code] for code, holds in zip(codes, found[:count], strict=True) if holds],
+            found[count:],
+        )
+        for pk, *found in rows
+    ]
 
 
-def any_reason() -> Q:
-    """Return the condition that a portfolio needs attention for whatever reason."""
+def in_need(portfolios: Any, code: str) -> Any:
+    """Return those of the ``portfolios``, from ``in_book()``, with a reason; "any" stands for whatever reason."""
+    reasons = REASONS.values() if code == "any" else [REASONS[code]]
     condition = Q(pk__in=[])
-    for reason in REASONS.values():
+    for reason in reasons:
         condition |= Q(reason.condition())
-    return condition
+    return portfolios.alias(**_LAST).filter(condition)
 
 
+# Of the last valuation and the model: a filter through the relations themselves would join them once more.
+_LAST = {
+    "last_date": F("latest__date"),
+    "last_value": F("latest__market_value"),
+    "last_cash": F("latest__cash_value"),
+    "last_drift": F("latest__drift"),
+    "last_problem": F("latest__problem"),
+    "followed": F("assignment__model"),
+    "drift_tolerance": F("assignment__model__drift_tolerance"),
+}
 # Told from the last value alone, since the book asks it of every portfolio.
-_IS_INVESTED = Q(latest__market_value__gt=F("latest__cash_value"))
+_IS_INVESTED = Q(last_value__gt=F("last_cash"))
 
 
 def _is_drifted() -> Q:
-    return _IS_INVESTED & Q(latest__drift__gt=F("assignment__model__drift_tolerance"))
+    return _IS_INVESTED & Q(last_drift__gt=F("drift_tolerance"))
 
 
 def _has_idle_cash() -> Q:
-    idle = F("latest__market_value") * (F("minimum_cash_weight") + IDLE_CASH)
-    return _IS_INVESTED & Q(latest__cash_value__gt=idle)
+    idle = F("last_value") * (F("minimum_cash_weight") + IDLE_CASH)
+    return _IS_INVESTED & Q(last_cash__gt=idle)
 
 
 def _is_new() -> Q:
-    is_all_cash = Q(latest__isnull=True) | Q(latest__market_value=F("latest__cash_value"))
+    is_all_cash = Q(last_date__isnull=True) | Q(last_value=F("last_cash"))
     return Q(closed_on__isnull=True) & is_all_cash
 
 
 def _has_problem() -> Q:
-    return Q(latest__problem__gt="")
+    return Q(last_problem__gt="")
 
 
 def _expects_cash() -> Q:

@@ -10,7 +10,7 @@ from django.forms import DateInput, SearchInput
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Unit
-from portfolios.attention import REASONS, any_reason
+from portfolios.attention import REASONS, in_need
 from portfolios.models import BankEntry, Portfolio, PriceSource, Security, Transaction
 
 _DAY = {"widget": DateInput(attrs={"type": "date"})}
@@ -78,7 +78,7 @@ class BookFilter(filters.FilterSet):
 
     def by_attention(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
         """Return portfolios that need attention for a reason."""
-        return queryset.filter(any_reason() if value == "any" else REASONS[value].condition())
+        return in_need(queryset, value)
 
     def by_unit(self, queryset: QuerySet[Any], _name: str, value: Unit) -> QuerySet[Any]:
         """Return the portfolios of a desk and all below it."""

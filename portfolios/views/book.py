@@ -1,6 +1,5 @@
 """The book of portfolios: what a portfolio manager starts the day with."""
 
-import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +16,7 @@ from accounts.models import User
 from accounts.period import Period, parse_period
 from accounts.rights import can
 from accounts.views_base import signed_in
-from portfolios.attention import reasons_of
+from portfolios.attention import reasons_with
 from portfolios.calculations.valuation import cross_rate
 from portfolios.filters import BookFilter
 from portfolios.models import Portfolio, Valuation
@@ -27,6 +26,8 @@ from portfolios.tables import BookTable
 from portfolios.tasks import start_valuation
 
 _FRACTION = DecimalField(max_digits=24, decimal_places=10)
+# Of the client and the model, read for the rows of a page.
+_NAMES = ("mandate__client__name", "mandate__client__retired_at", "assignment__model__name")
 
 
 class BookView(ListView):
@@ -56,14 +57,18 @@ class BookView(ListView):
             .annotate(
                 value=F("latest__market_value"),
                 cash_value=F("latest__cash_value"),
-                cash_weight=_share(F("latest__cash_value"), F("latest__market_value")),
                 drift=F("latest__drift"),
                 value_date=F("latest__date"),
             )
         )
-        if "model_name" in self.request.GET.get("sort", ""):
+        sort = self.request.GET.get("sort", "")
+        if "cash_weight" in sort:
+            queryset = queryset.annotate(
+                cash_weight=_share(F("latest__cash_value"), F("latest__market_value"))
+            )
+        if "model_name" in sort:
             queryset = queryset.annotate(model_name=F("assignment__model__name"))
-        if "period_return" in self.request.GET.get("sort", ""):
+        if "period_return" in sort:
             queryset = queryset.annotate(growth=_growth(self.period))
         return queryset
 
@@ -88,14 +93,15 @@ class BookView(ListView):
         return [row.record for row in table.paginated_rows]
 
     def _complete(self, rows: list[Any]) -> None:
+        """Add what sorting all portfolios need not read."""
         ids = [portfolio.pk for portfolio in rows]
-        names = _names(ids)
         returns = period_returns(ids, self.period.from_date, self.period.to_date)
-        reasons = reasons_of(ids)
+        found = {pk: (reasons, *others) for pk, reasons, others in reasons_with(ids, *_NAMES)}
         for portfolio in rows:
-            portfolio.client_name, portfolio.model_name = names[portfolio.pk]
+            portfolio.reasons, client, retired, portfolio.model_name = found[portfolio.pk]
+            portfolio.client_name = None if retired else client
             portfolio.period_return = returns[portfolio.pk].net
-            portfolio.reasons = reasons.get(portfolio.pk, [])
+            portfolio.cash_weight = _fraction(portfolio.cash_value, portfolio.value)
 
     def get_empty_action(self) -> tuple[Any, str] | None:
         return None
@@ -144,13 +150,8 @@ class BookView(ListView):
         }
 
 
-def _names(ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple[str | None, str | None]]:
-    """Return the client's and the model's name of a page of portfolios: joins that sorting all need not make."""
-    found = Portfolio.objects.in_book().filter(pk__in=ids).order_by()
-    rows = found.values_list(
-        "pk", "mandate__client__name", "mandate__client__retired_at", "assignment__model__name"
-    )
-    return {pk: (None if retired else client, model) for pk, client, retired, model in rows}
+def _fraction(part: Decimal | None, whole: Decimal | None) -> Decimal | None:
+    return None if part is None or whole is None or whole <= 0 else round(part / whole, 10)
 
 
 def _share(part: Any, whole: Any) -> Case:

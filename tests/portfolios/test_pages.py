@@ -5,11 +5,13 @@ from decimal import Decimal as D
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_tenants.utils import tenant_context
 
 from clients.models import Client, Mandate
+from portfolios.attention import REASONS, in_need
 from portfolios.models import Portfolio, Transaction
 from portfolios.services import book
 from tests.factories import Cast
@@ -83,6 +85,12 @@ def test_the_book_sorts_by_every_column(as_manager, filled, sort):
 )  # fmt: skip
 def test_the_book_is_filtered_by_the_url(as_manager, filled, parameters, found):
     assert _get(as_manager, "book", **parameters).context["table"].paginator.count == found
+
+
+@pytest.mark.parametrize("code", ["any", *REASONS])
+def test_a_filter_by_attention_reads_the_valuations_once(in_aurora, code):
+    query = str(in_need(Portfolio.objects.in_book().annotate(value=F("latest__market_value")), code).query)
+    assert query.count('JOIN "portfolios_valuation"') == 1
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
