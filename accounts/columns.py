@@ -14,7 +14,6 @@ import django_tables2 as tables
 from django.db.models import Max, Min, QuerySet, Sum
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -173,7 +172,7 @@ class MoneyColumn(_Figure):
             own = Accessor(self.currency_field).resolve(record, quiet=True) or ""
         text = self._text(value, own)
         if self.signed and not formatting.hides_amounts():
-            return format_html('<span class="{}">{}</span>', formatting.signed_class(value), text)
+            return formatting.fill_in('<span class="{}">{}</span>', formatting.signed_class(value), text)
         return text
 
     def show_total(self, table: tables.Table, name: str, value: Any) -> str:
@@ -200,7 +199,7 @@ class PercentColumn(_Figure):
             return formatting.points(value, self.places)
         if self.signed:
             text = formatting.signed_percent(value, self.places)
-            return format_html('<span class="{}">{}</span>', formatting.signed_class(value), text)
+            return formatting.fill_in('<span class="{}">{}</span>', formatting.signed_class(value), text)
         return formatting.percent(value, self.places)
 
 
@@ -227,7 +226,7 @@ class DateColumn(tables.Column):
         super().__init__(*args, **kwargs)
 
     def render(self, value: date) -> str | SafeString:
-        return format_html(
+        return formatting.fill_in(
             '<time datetime="{0}" title="{0}">{1}</time>', value.isoformat(), formatting.day(value)
         )
 
@@ -245,7 +244,9 @@ class MomentColumn(tables.Column):
 
     def render(self, value: datetime) -> str | SafeString:
         iso = timezone.localtime(value).isoformat(timespec="seconds")
-        return format_html('<time datetime="{0}" title="{0}">{1}</time>', iso, formatting.moment(value))
+        return formatting.fill_in(
+            '<time datetime="{0}" title="{0}">{1}</time>', iso, formatting.moment(value)
+        )
 
     def value(self, value: Any) -> Any:
         return (
@@ -290,7 +291,7 @@ class OriginColumn(tables.Column):
 
     def render(self, value: Any) -> SafeString:
         name = origin_name(value)
-        return format_html(
+        return formatting.fill_in(
             '<span class="origin" title="{}">{}{}</span>',
             _("Received from %(name)s") % {"name": name},
             formatting.icon("transfer-in"),
@@ -315,7 +316,7 @@ class LinkColumn(tables.Column):
             url = reverse(self.to, args=[key]) if self.to else record.get_absolute_url()
         except NoReverseMatch:
             return value
-        return format_html('<a href="{}">{}</a>', url, value)
+        return formatting.fill_in('<a href="{}">{}</a>', url, value)
 
     def value(self, value: Any) -> str:
         return "" if value == formatting.UNKNOWN else str(value)

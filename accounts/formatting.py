@@ -7,12 +7,13 @@ and decimal separators of the active language (Django's formats), minor units of
 from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
+from html import escape
 from typing import Any
 
 from django.templatetags.static import static
 from django.utils import formats, timezone
-from django.utils.html import format_html
+from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
@@ -37,6 +38,20 @@ def hides_amounts() -> bool:
     return _hides_amounts.get()
 
 
+def escaped(value: Any) -> str:
+    """Return a text as HTML, as Django's ``conditional_escape`` does."""
+    if isinstance(value, SafeString):
+        return value
+    if isinstance(value, Promise):
+        value = str(value)
+    return value.__html__() if hasattr(value, "__html__") else escape(str(value))
+
+
+def fill_in(template: str, *values: Any) -> SafeString:
+    """Return HTML with escaped values in it: ``format_html`` in a third of its time, for cells of long lists."""
+    return SafeString(template.format(*[escaped(value) for value in values]))
+
+
 def _decimal(value: Any) -> Decimal | None:
     if value is None or value == "":
         return None
@@ -49,10 +64,18 @@ def _decimal(value: Any) -> Decimal | None:
 
 def _show(value: Decimal, places: int, *, sign: bool = False) -> str:
     rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-    text = formats.number_format(abs(rounded), decimal_pos=places, use_l10n=True, force_grouping=True)
+    text = f"{abs(rounded):,f}".translate(_separators(get_language()))
     if rounded < 0:
         return MINUS + text
     return f"+{text}" if sign and rounded > 0 else text
+
+
+@cache
+def _separators(language: str | None) -> dict[int, str]:
+    """Return what a language writes for the comma and the point of an English number."""
+    point = formats.get_format("DECIMAL_SEPARATOR", language, use_l10n=True)
+    group = formats.get_format("THOUSAND_SEPARATOR", language, use_l10n=True)
+    return {ord(","): group, ord("."): point}
 
 
 def _trimmed(value: Decimal, least: int, most: int) -> str:
@@ -148,8 +171,13 @@ def day(value: date | datetime | None) -> str:
     """Return a day as the reader's language writes it."""
     if not value:
         return UNKNOWN
-    if isinstance(value, datetime) and timezone.is_aware(value):
-        value = timezone.localtime(value)
+    if isinstance(value, datetime):
+        value = (timezone.localtime(value) if timezone.is_aware(value) else value).date()
+    return _day(value, get_language())
+
+
+@lru_cache(maxsize=2048)
+def _day(value: date, _language: str | None) -> str:
     return formats.date_format(value, "DATE_FORMAT")
 
 
@@ -196,10 +224,10 @@ def icon(name: str, label: str = "", css: str = "") -> SafeString:
     """Return an icon of the sprite as SVG."""
     href = f"{_sprite()}#{name}"
     if label:
-        return format_html(
+        return fill_in(
             '<svg class="icon {}" role="img" aria-label="{}"><use href="{}"></use></svg>', css, label, href
         )
-    return format_html('<svg class="icon {}" aria-hidden="true"><use href="{}"></use></svg>', css, href)
+    return fill_in('<svg class="icon {}" aria-hidden="true"><use href="{}"></use></svg>', css, href)
 
 
 # What a state says by its colour and its mark; unlisted states are neutral.
@@ -245,6 +273,4 @@ def state_badge(value: Any, label: Any = "") -> SafeString:
     key = str(getattr(value, "value", value))
     tone, mark = _TONES.get(key, ("secondary", "circle"))
     text = label or getattr(value, "label", "") or key.replace("_", " ").capitalize()
-    return format_html(
-        '<span class="state state-{}" data-state="{}">{}{}</span>', tone, key, icon(mark), text
-    )
+    return fill_in('<span class="state state-{}" data-state="{}">{}{}</span>', tone, key, icon(mark), text)

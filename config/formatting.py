@@ -26,7 +26,7 @@ from django.utils.translation import gettext as _
 from accounts import formatting
 from accounts.demo import DemoPerson
 from accounts.demo import demo_people as list_demo_people
-from accounts.formatting import UNKNOWN
+from accounts.formatting import UNKNOWN, fill_in
 from accounts.lists import header_text
 from accounts.tables import person_state
 
@@ -215,14 +215,14 @@ def table_rows(table: Any) -> SafeString:
     }
     for row in table.paginated_rows:
         cells = [
-            format_html(
+            fill_in(
                 "<td {}>{}</td>",
                 fixed[column.name] if column.name in fixed else column.attrs["td"].as_html(),
                 cell if isinstance(cell, str) else localize(cell),
             )
             for column, cell in row.items()
         ]
-        rows.append(format_html("<tr {}>{}</tr>", row.attrs.as_html(), SafeString("".join(cells))))
+        rows.append(fill_in("<tr {}>{}</tr>", row.attrs.as_html(), SafeString("".join(cells))))
     return SafeString("\n".join(rows))
 
 

@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import django_tables2 as tables
-from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+
+from accounts.formatting import escaped
 
 
 class _Cells:
     """The cells of one column."""
 
     def __init__(self, table: tables.Table, bound: Any) -> None:
-        self.attributes = bound.attrs["td"].as_html()
+        self.attributes = escaped(bound.attrs["td"].as_html())
         self.accessor, self.default, self.empty_values = (
             bound.accessor,
             bound.default,
@@ -44,6 +45,6 @@ def rows_of(table: tables.Table) -> Iterator[SafeString]:
     """Yield the cells of each row of the page."""
     columns = [_Cells(table, bound) for bound in table.columns]
     for row in table.paginated_rows:
-        yield format_html_join(
-            "", "<td {}>{}</td>", ((column.attributes, column.cell(row.record)) for column in columns)
+        yield SafeString(
+            "".join(f"<td {column.attributes}>{escaped(column.cell(row.record))}</td>" for column in columns)
         )

@@ -68,7 +68,7 @@ class ChooseColumn(tables.CheckBoxColumn):
     def render(self, value: Any, bound_column: Any, record: Any) -> SafeString:
         if record.origin is not None:
             return SafeString("")
-        return format_html(
+        return formatting.fill_in(
             '<input type="checkbox" class="form-check-input" name="portfolio" value="{}" form="propose" aria-label="{}">',
             value,
             _("Choose %(number)s") % {"number": record.number},
@@ -132,7 +132,7 @@ class BookTable(tables.Table):
 
     def render_value(self, value: Any, record: Any, bound_column: Any, table: Any) -> Any:
         text = bound_column.column.render(value, record, bound_column, table)
-        return format_html('<span title="{}">{}</span>', formatting.day(record.value_date), text)
+        return formatting.fill_in('<span title="{}">{}</span>', formatting.day(record.value_date), text)
 
     def render_reasons(self, record: Portfolio) -> Any:
         chips = [

@@ -5,7 +5,10 @@ from decimal import Decimal
 
 import pytest
 from django.template import engines
-from django.utils import timezone, translation
+from django.utils import formats, timezone, translation
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -177,3 +180,21 @@ def test_a_chart_hides_its_amounts_with_all_others():
         assert chart("c", {})["hides_amounts"]
     finally:
         formatting.hide_amounts(False)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@given(amount=st.decimals(-(10**12), 10**12, places=6), places=st.integers(0, 6))
+@settings(max_examples=50)
+def test_figures_read_as_django_writes_them(language, amount, places):
+    with translation.override(language):
+        shown = formatting.number(abs(amount), places)
+        rounded = abs(amount).quantize(Decimal(1).scaleb(-places), rounding="ROUND_HALF_UP")
+        assert shown == formats.number_format(rounded, decimal_pos=places, use_l10n=True, force_grouping=True)
+
+
+@pytest.mark.parametrize(
+    "value", ["<b>&'\"", SafeString("<b>"), gettext_lazy("<b>"), None, 1, Decimal("1.5"), ["<b>"]], ids=repr
+)
+def test_what_is_filled_in_is_escaped_as_django_does(value):
+    template = '<td title="{0}">{0}</td>'
+    assert formatting.fill_in(template, value) == format_html(template, value)
