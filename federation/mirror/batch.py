@@ -51,13 +51,17 @@ def run_batch(stream_id: uuid.UUID, *, most: int | None = None) -> Outcome:
     refused: dict[tuple[str, Any], str] = {}
     careful = plain = False
     state = None
-    for attempt in range(TRIES):
+    attempt = 0
+    while attempt < TRIES:
+        attempt += 1
         try:
             with transaction.atomic():
                 outcome = _attempt(stream_id, refused, careful=careful, plain=plain, most=most)
                 failpoint("before_commit")
         except (RowsRefused, OwnRowsAppeared) as problem:
             if isinstance(problem, RowsRefused):
+                # One leads to the next, as in a chain of swapped numbers: each is a step forward.
+                attempt -= bool(problem.rows.keys() - refused.keys())
                 refused.update(problem.rows)
         except Error as error:
             state = getattr(error.__cause__, "sqlstate", None)
@@ -66,7 +70,7 @@ def run_batch(stream_id: uuid.UUID, *, most: int | None = None) -> Outcome:
             ):
                 # A misjudged plan may have run into the timeout: next time without nested loops.
                 plain = plain or state == "57014"
-                time.sleep(random.uniform(0, 0.005) * 2 ** min(attempt, 7))
+                time.sleep(random.uniform(0, 0.005) * 2 ** min(attempt - 1, 7))
                 if connection.connection is None or connection.connection.closed:
                     connection.close()
                     prepare_connection()

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from federation.mirror.failpoints import failpoint
 from federation.mirror.plan import DELETE, INSERT, RELINK, REPLACE, RETIRE, UPDATE, Plan, named_columns
 from federation.mirror.references import named
-from federation.mirror.refusals import reason_of
+from federation.mirror.refusals import RowsRefused, reason_of
 from federation.scope import Flow, Kind, Share, by_label, kind_of
 
 _SECURITY = "portfolios.Security"
@@ -282,9 +282,14 @@ class Writer:
         if not self.careful:
             write(share, sql.SQL(""))
             return
+        replaced = set(self.plan.ids(share.kind.label, REPLACE)) if REPLACE in actions else set()
         for ids in self._halves(self.plan.ids(share.kind.label, *actions), share, write):
             self.plan.drop(share.kind.label, ids, actions)
             self.plan.counts[share.kind.label][actions[0]] -= len(ids)
+        if any((share.kind.label, key) in self.refused for key in replaced):
+            # They have been deleted so as to be inserted anew, and what hangs off them would hang off
+            # nothing: once more, and leave them as they were.
+            raise RowsRefused(self.refused)
 
     def _halves(
         self, ids: list[Any], share: Share, write: Callable[[Share, sql.Composable], None]

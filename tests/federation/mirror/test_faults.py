@@ -5,15 +5,14 @@ import threading
 import uuid
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
 from clients.models import Client, ContactDetail, Mandate
-from federation.mirror import acting, batch, capture, control, keys
+from federation.mirror import acting, batch, keys
 from federation.mirror.batch import Outcome, run_batch
 from federation.models import Agreement, ParkedRow, Stream, StreamWork
-from portfolios.models import Holding, Portfolio, Transaction, Valuation
+from portfolios.models import Account, Holding, Portfolio, Transaction, Valuation
 from tests.federation.mirror.world import TODAY, World
 
 
@@ -49,6 +48,9 @@ def test_f8_what_is_rolled_back_never_crosses_and_what_was_prepared_does_on_its_
     agreement = world.agree()
     mandate = world.mandate(agreement)
     world.drain()
+    with world.within("harbour"), transaction.atomic():
+        Mandate.objects.update(answer="Rolled back")
+        transaction.set_rollback(True)
     with world.within("harbour"), transaction.atomic():
         try:
             with transaction.atomic():
@@ -88,6 +90,15 @@ def test_f9_delete_and_insert_of_one_key_truncate_and_a_changed_key_arrive(world
             )
         world.drain()
         world.assert_in_step(agreement)
+        # Across batches.
+        Valuation.objects.all().delete()
+        world.drain()
+        assert world.count("harbour", Valuation) == 0
+        Valuation.objects.create(
+            pk=first.pk, portfolio=portfolio, date=TODAY, currency="EUR", market_value=3, is_latest=True
+        )
+        world.drain()
+        world.assert_in_step(agreement)
         Valuation.objects.update(is_latest=False)
         changed = uuid.uuid4()
         world.execute("UPDATE aurora.portfolios_valuation SET id = %s", changed)
@@ -97,6 +108,31 @@ def test_f9_delete_and_insert_of_one_key_truncate_and_a_changed_key_arrive(world
     world.execute("TRUNCATE aurora.portfolios_valuation")
     world.drain()
     assert world.count("harbour", Valuation) == 0
+
+
+def test_f9_a_cascade_takes_everything_along(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    portfolio = world.portfolio(mandate)
+    world.accounts(portfolio, 3)
+    world.drain()
+    assert world.count("harbour", Account) == 3
+    with world.within("harbour"):
+        # Django's own: contact details and profiles go with their client.
+        other = world.client("harbour")
+        two = [world.mandate(agreement, client=other) for _ in range(2)]
+    world.drain()
+    assert world.count("aurora", ContactDetail) == 2
+    with world.within("harbour"):
+        Mandate.objects.filter(pk__in=[each.pk for each in two]).delete()
+        Client.objects.get(pk=other.pk).delete()
+    world.execute("TRUNCATE aurora.portfolios_portfolio CASCADE")
+    world.drain()
+    assert world.count("aurora", ContactDetail) == 1
+    assert world.count("aurora", Account) == world.count("harbour", Account) == 0
+    assert world.count("harbour", Portfolio) == 0
+    world.assert_in_step(agreement)
 
 
 def test_f10_a_portfolio_that_moves_to_a_mandate_out_of_scope_takes_its_rows_along(world: World) -> None:
@@ -200,59 +236,6 @@ def test_f14_mutual_agreements_do_not_echo(world: World) -> None:
         world.assert_in_step(agreement)
 
 
-def test_f16_one_poison_row_is_parked_and_a_retry_clears_it(world: World) -> None:
-    agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
-    world.execute(
-        "ALTER TABLE harbour.portfolios_transaction ADD CONSTRAINT poison CHECK (text <> 'Entry 77')"
-    )
-    entries = world.transactions(portfolio, 300)
-    try:
-        world.drain()
-        assert world.count("harbour", Transaction) == 299
-        parked = ParkedRow.objects.get()
-        assert (parked.key, parked.reason) == (entries[77].pk, "poison")
-    finally:
-        world.execute("ALTER TABLE harbour.portfolios_transaction DROP CONSTRAINT poison")
-    control.retry_parked(parked)
-    world.drain()
-    assert not ParkedRow.objects.exists()
-    world.assert_in_step(agreement)
-
-
-def test_f17_a_column_that_is_missing_on_one_side_stops_the_stream_with_a_reason(world: World) -> None:
-    agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    world.execute("ALTER TABLE harbour.portfolios_portfolio RENAME COLUMN manager_name TO other_name")
-    try:
-        world.portfolio(mandate)
-        stream = world.stream(agreement, "aurora")
-        assert run_batch(stream.pk) == Outcome.BROKEN
-        assert "manager_name" in Stream.objects.get(pk=stream.pk).problem
-    finally:
-        world.execute("ALTER TABLE harbour.portfolios_portfolio RENAME COLUMN other_name TO manager_name")
-    world.drain()
-    world.assert_in_step(agreement)
-    assert world.count("harbour", Portfolio) == 1
-
-
-def test_f17_a_trigger_that_is_dropped_or_disabled_is_reported_and_repaired(world: World) -> None:
-    world.execute("DROP TRIGGER mirror_update ON aurora.clients_client")
-    world.execute("ALTER TABLE aurora.clients_mandate DISABLE TRIGGER mirror_insert")
-    assert {str(found) for found in capture.differences("aurora")} == {
-        "aurora.clients_client: mirror_update is missing",
-        "aurora.clients_mandate: mirror_insert is disabled",
-    }
-    with pytest.raises(CommandError, match="2 differences"):
-        call_command("check_mirror")
-    call_command("check_mirror", "--repair")
-    assert capture.differences("aurora") == []
-
-
 def test_f18_a_log_that_is_not_the_one_that_was_followed_asks_for_a_refill(world: World) -> None:
     agreement = world.agree()
     mandate = world.mandate(agreement)
@@ -313,41 +296,6 @@ def test_f19_a_user_who_holds_a_row_that_leaves_is_waited_for_and_keeps_the_edit
     with world.within("harbour"):
         assert BankEntry.objects.get(pk=own).portfolio.retired_at is not None
     assert world.orphans("harbour") == []
-
-
-def test_f21_a_fill_that_is_cut_off_goes_on_where_it_was(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("federation.mirror.fill.BATCH_KEYS", 20)
-    agreement = world.agree()
-    mandates = [world.mandate(agreement) for _ in range(8)]
-    world.drain()
-    for mandate in mandates:
-        world.portfolio(mandate, transactions=10)
-    world.drain()
-    monkeypatch.setattr("federation.mirror.fill.FIRST_CHUNK", 2)
-    control.refill(world.stream(agreement, "aurora"))
-    stream = world.stream(agreement, "aurora")
-    done = []
-    while run_batch(stream.pk) == Outcome.MORE:
-        done.append(Stream.objects.get(pk=stream.pk).fill_done)
-    assert done == sorted(done)
-    assert len(set(done)) > 3
-    world.drain()
-    world.assert_in_step(agreement)
-
-
-def test_f24_the_same_keys_with_other_values_in_every_institution_do_not_mix(world: World) -> None:
-    agreement, other = world.agree("aurora", "harbour"), world.agree("borealis", "lakeside")
-    key = uuid.uuid4()
-    for schema, each in (("harbour", agreement), ("lakeside", other)):
-        with world.within(schema):
-            client = Client.objects.create(pk=key, number="SAME", name=f"Client of {schema}")
-        world.mandate(each, schema, client=client)
-    world.drain()
-    for schema, source in (("aurora", "harbour"), ("borealis", "lakeside")):
-        with world.within(schema):
-            assert Client.objects.get(pk=key).name == f"Client of {source}"
 
 
 def test_a_large_change_is_cut_into_batches_and_what_is_left_waits(

@@ -1,14 +1,12 @@
 """What the mirror promises, on real commits."""
 
-import uuid
-
 import pytest
-from django.db import ProgrammingError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from clients.models import Client, ContactDetail, Mandate, MandateDecision, Note, RiskProfile
 from federation.mirror.batch import Outcome, run_batch
-from federation.models import Arrival, ParkedRow, Stream
+from federation.models import Arrival, Stream
 from portfolios.models import Holding, Portfolio, Price, Security, Transaction
 from tests.federation.mirror.processes import eventually
 from tests.federation.mirror.world import TODAY, World
@@ -134,23 +132,6 @@ def test_p4_replaying_everything_changes_no_row(world: World) -> None:
     world.assert_in_step(agreement)
 
 
-def test_p4_a_row_of_another_owner_is_never_touched(world: World) -> None:
-    agreement = world.agree()
-    taken = uuid.uuid4()
-    with world.within("aurora"):
-        Client.objects.create(pk=taken, number="OWN", name="Aurora's own client")
-    mandate = world.mandate(agreement)
-    with world.within("harbour"):
-        stolen = Client.objects.create(pk=taken, number="C-STOLEN", name="Harbour's client")
-        Mandate.objects.filter(pk=mandate.pk).update(client=stolen)
-    world.drain()
-    with world.within("aurora"):
-        assert Client.objects.get(pk=taken).name == "Aurora's own client"
-        assert Mandate.objects.count() == 0
-    assert ParkedRow.objects.get(kind="clients.Client").reason == "id belongs to another owner"
-    assert ParkedRow.objects.get(kind="clients.Mandate").key == mandate.pk
-
-
 def test_p2_a_partner_cannot_hang_rows_on_the_mandates_of_others(world: World) -> None:
     agreement, other = world.agree("aurora"), world.agree("borealis")
     foreign = world.mandate(other)
@@ -173,7 +154,7 @@ def test_p2_a_partner_cannot_hang_rows_on_the_mandates_of_others(world: World) -
     world.drain()
     assert world.count("harbour", Portfolio, pk=portfolio.pk) == 1
     assert world.count("harbour", Portfolio, pk=forged.pk) == 0
-    assert ParkedRow.objects.get(key=forged.pk).reason == "mandate: not there"
+    assert world.differences(other) == []
 
 
 def test_p5_nothing_becomes_visible_after_a_suspension_and_resuming_catches_up(world: World) -> None:
@@ -380,28 +361,3 @@ def test_a_fill_waits_for_transactions_that_are_older_than_the_log(world: World)
     world.drain()
     with world.within("aurora"):
         assert Client.objects.get(mandates=mandate).name == "Late"
-
-
-def test_f20_received_rows_cannot_be_changed_by_anybody_but_the_mirror(world: World) -> None:
-    agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    with world.within("aurora"):
-        received = Client.objects.get()
-        attempts = [
-            lambda: received.save(),
-            lambda: Client.objects.update(name="Changed"),
-            lambda: Client.objects.bulk_update([received], ["name"]),
-            lambda: Mandate.objects.filter(pk=mandate.pk).delete(),
-            lambda: Client.objects.create(name="Forged", origin=agreement.channel_id),
-            lambda: Client.objects.bulk_create([Client(name="Forged", origin=uuid.uuid4())]),
-            lambda: world.execute("UPDATE aurora.clients_client SET origin = NULL"),
-            lambda: world.execute("DELETE FROM aurora.clients_contactdetail"),
-            lambda: world.execute("TRUNCATE aurora.clients_contactdetail"),
-            lambda: world.execute("TRUNCATE aurora.clients_client CASCADE"),
-        ]
-        for attempt in attempts:
-            with pytest.raises(ProgrammingError, match="read-only"), transaction.atomic():
-                attempt()
-    world.drain()
-    world.assert_in_step(agreement)

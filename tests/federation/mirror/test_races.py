@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from clients.models import Client, Mandate
 from federation.mirror import batch, failpoints, trimming, write
 from federation.mirror.batch import run_batch
-from federation.models import Stream
+from federation.models import ParkedRow, Stream
 from portfolios.models import Account, BankEntry, Portfolio, Transaction
 from tests.federation.mirror.world import TODAY, World
 
@@ -59,6 +59,34 @@ def test_f10_a_row_that_moves_during_a_batch_is_where_it_belongs(
     )
 
 
+def test_f10_a_portfolio_that_moves_to_a_mandate_that_has_just_gone_leaves_its_place_to_another(
+    world: World,
+) -> None:
+    agreement = world.agree()
+    first, second = world.mandate(agreement), world.mandate(agreement)
+    world.drain()
+    moves = world.portfolio(first, transactions=3)
+    world.drain()
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=second.pk)._raw_delete("default")
+    # Aurora has not heard of it yet.
+    with world.within("aurora"):
+        Portfolio.objects.filter(pk=moves.pk).update(mandate=second.pk)
+    following = world.portfolio(first, transactions=2)
+    world.drain()
+    world.assert_in_step(agreement)
+    assert world.count("harbour", Portfolio) == world.count("harbour", Portfolio, pk=following.pk) == 1
+    assert world.count("harbour", Transaction) == 2
+    assert not ParkedRow.objects.exists()
+    assert world.orphans("harbour") == world.orphans("aurora") == []
+    with world.within("aurora"):
+        Portfolio.objects.filter(pk=following.pk).update(mandate=None)
+        Portfolio.objects.filter(pk=moves.pk).update(mandate=first.pk)
+    world.drain()
+    world.assert_in_step(agreement)
+    assert world.count("harbour", Transaction, portfolio_id=moves.pk) == 3
+
+
 def test_f19_in_a_deadlock_with_a_user_the_batch_gives_way_and_the_edit_is_kept(world: World) -> None:
     agreement = world.agree()
     mandate = world.mandate(agreement)
@@ -97,10 +125,17 @@ def test_f19_in_a_deadlock_with_a_user_the_batch_gives_way_and_the_edit_is_kept(
     assert world.stream(agreement, "aurora").state == Stream.State.RUNNING
 
 
-def test_f14_in_a_ring_of_three_thousands_of_edits_do_not_echo_and_the_logs_stay_bounded(
-    world: World,
+@pytest.mark.parametrize(
+    "ring",
+    [
+        [("aurora", "harbour"), ("harbour", "lakeside"), ("lakeside", "aurora")],
+        [("aurora", "harbour"), ("harbour", "aurora")],
+    ],
+    ids=["three", "two"],
+)
+def test_f14_in_a_ring_thousands_of_edits_do_not_echo_and_the_logs_stay_bounded(
+    world: World, ring: list[tuple[str, str]]
 ) -> None:
-    ring = [("aurora", "harbour"), ("harbour", "lakeside"), ("lakeside", "aurora")]
     agreements = {pair: world.agree(*pair) for pair in ring}
     mandates = {pair: world.mandate(agreement, pair[1]) for pair, agreement in agreements.items()}
     world.drain()
@@ -123,7 +158,7 @@ def test_f14_in_a_ring_of_three_thousands_of_edits_do_not_echo_and_the_logs_stay
     world.drain()
     assert {stream.pk: stream.rows_written for stream in Stream.objects.all()} == written
     trimming.trim()
-    for schema in ("aurora", "harbour", "lakeside"):
+    for schema in {manager for manager, _channel in ring}:
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT count(*) FROM {schema}.mirror_log")
             assert cursor.fetchone() == (0,)
