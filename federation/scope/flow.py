@@ -143,13 +143,17 @@ class _Condition:
         return sql.SQL(" AND ").join([own, *self._path(kind, alias, self.on_path)])
 
     def _covered(self, kind: Kind, alias: str) -> sql.Composed:
-        """A step towards the root: the owner's rows must be shared themselves, the partner's be the partner's."""
+        """A step towards the root: the owner's rows must be shared themselves, the partner's be there.
+
+        What the partner has deleted may still stand in the owner's schema, for history or for a moment.
+        """
         if self.flow.is_owners(kind):
             return self.in_scope(kind, alias)
-        received = sql.SQL("{t}.origin = {partner}").format(
-            t=sql.Identifier(alias), partner=sql.Literal(self.flow.receiver.pk)
-        )
-        return sql.SQL(" AND ").join([received, *self._path(kind, alias, self._covered)])
+        t, partner = sql.Identifier(alias), self.flow.receiver
+        whose = sql.SQL("{t}.origin IS NULL").format(t=t)
+        if not partner.is_hosted:
+            whose = sql.SQL("{t}.origin = {partner}").format(t=t, partner=sql.Literal(partner.pk))
+        return sql.SQL(" AND ").join([whose, *self._path(kind, alias, self._covered)])
 
     def on_path(self, kind: Kind, alias: str) -> sql.Composed:
         """The same at the receiver, where the owner's rows have been received."""
@@ -183,7 +187,7 @@ class _Condition:
             sql.SQL(
                 "EXISTS (SELECT 1 FROM {schema}.{table} {p} WHERE {p}.{theirs} = {t}.{mine} AND {step})"
             ).format(
-                schema=self.schema,
+                schema=self._schema_of(leads),
                 table=sql.Identifier(leads.table),
                 p=sql.Identifier(next_alias),
                 theirs=sql.Identifier(theirs),
@@ -192,6 +196,12 @@ class _Condition:
                 step=step(leads, next_alias),
             )
         ]
+
+    def _schema_of(self, kind: Kind) -> sql.Identifier:
+        """Return where a step towards the root is looked up: whoever owns it knows."""
+        if self.flow.is_owners(kind) or not self.flow.receiver.is_hosted:
+            return self.schema
+        return self.flow.target
 
     def _rows(self, kind: Kind, t: sql.Identifier) -> list[sql.Composed]:
         if not kind.rows:

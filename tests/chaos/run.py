@@ -258,12 +258,10 @@ class Run:
             f"{each.pk} is stopped: {each.problem}"
             for each in Stream.objects.filter(state=Stream.State.BROKEN)
         ]
-        elsewhere = self._cannot_be_there()
         differences = [
             f"{agreement.name}: {difference}"
             for agreement in Agreement.objects.filter(state="active")
             for difference in self.world.differences(agreement)
-            if difference.split()[1] not in elsewhere
         ]
         orphans = [
             f"{schema}: {name}" for schema in factories.STANDING for name in self.world.orphans(schema)
@@ -276,24 +274,6 @@ class Run:
         changed = sum(Stream.objects.values_list("rows_written", flat=True)) - before
         echoes = [f"a replay changed {changed} rows"] if changed else []
         return itertools.chain(stuck, broken, differences, orphans, echoes)
-
-    def _cannot_be_there(self) -> set[str]:
-        """Return rows that hang off a mandate which the channel has deleted before they arrived."""
-        found: set[str] = set()
-        mandates = " UNION ALL ".join(
-            f"SELECT id FROM {schema}.clients_mandate WHERE origin IS NULL" for schema in factories.STANDING
-        )
-        with connection.cursor() as cursor:
-            for schema in factories.STANDING:
-                lost = "SELECT id FROM {0}.{1} WHERE origin IS NULL AND mandate_id NOT IN ({2})"
-                portfolios = lost.format(schema, "portfolios_portfolio", mandates)
-                cursor.execute(
-                    f"{portfolios} UNION ALL {lost.format(schema, 'clients_mandatedecision', mandates)} UNION ALL"
-                    f" SELECT id FROM {schema}.portfolios_transaction WHERE portfolio_id IN ({portfolios}) UNION ALL"
-                    f" SELECT id FROM {schema}.portfolios_account WHERE portfolio_id IN ({portfolios})"
-                )
-                found |= {str(row[0]) for row in cursor.fetchall()}
-        return found
 
 
 # name → what happens, and how often

@@ -53,8 +53,9 @@ def test_f18_a_schema_restored_from_an_old_dump_is_compared_and_put_right(world:
         assert Mandate.objects.get(pk=new.pk).retired_at is not None
     assert world.count("harbour", Transaction) == 12
     assert world.count("harbour", Portfolio) == 1
-    # What Aurora holds under the mandate that Harbour has lost waits for it.
-    assert "mandate: not there" in ParkedRow.objects.values_list("reason", flat=True)
+    # What Aurora holds under the mandate that Harbour has lost is nothing to Harbour.
+    world.assert_in_step(agreement)
+    assert not ParkedRow.objects.exists()
     assert world.orphans("harbour") == world.orphans("aurora") == []
     world.transactions(portfolio, 1)
     world.drain()
