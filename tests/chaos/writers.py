@@ -72,7 +72,9 @@ class Writer(threading.Thread):
         """Return one of the rows that there are, or None."""
         rows = model.objects.filter(**filters).order_by("pk")
         count = rows.count()
-        return rows[draw.randrange(count)] if count else None
+        # Another writer may take it away meanwhile.
+        number = draw.randrange(count) if count else 0
+        return rows[number : number + 1].first()
 
 
 def _id(draw: random.Random) -> uuid.UUID:

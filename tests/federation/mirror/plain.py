@@ -123,12 +123,13 @@ class Plain:
     def narrowed(self, terms: Terms) -> None:
         """What is not shared any more is gone at once."""
         pair = (terms.channel, terms.manager)
-        if len(self.between(pair)) > 1:
-            return
+        is_alone = len(self.between(pair)) == 1
         for key, values in list(self.allowed[pair].items()):
             if key[0] == "client" and "clients.Client.national_id" in terms.withheld:
-                self.allowed[pair][key] = {_without_national_id(each) for each in values}
-            elif key[0] == "contact" and "clients.ContactDetail" in terms.withheld:
+                blanked = {_without_national_id(each) for each in values}
+                # Another agreement may share the field; only if it covers the client.
+                self.allowed[pair][key] = blanked if is_alone else blanked | values
+            elif is_alone and key[0] == "contact" and "clients.ContactDetail" in terms.withheld:
                 del self.allowed[pair][key]
 
     # What is shared

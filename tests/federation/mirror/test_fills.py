@@ -108,6 +108,28 @@ def test_f21_a_fill_beside_writers_that_is_killed_again_and_again_is_whole_and_n
     assert world.count("harbour", Account) == world.count("aurora", Account)
 
 
+def test_f21_a_fill_that_is_cut_off_goes_on_where_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("federation.mirror.fill.BATCH_KEYS", 20)
+    agreement = world.agree()
+    mandates = [world.mandate(agreement) for _ in range(8)]
+    world.drain()
+    for mandate in mandates:
+        world.portfolio(mandate, transactions=10)
+    world.drain()
+    monkeypatch.setattr("federation.mirror.fill.FIRST_CHUNK", 2)
+    control.refill(world.stream(agreement, "aurora"))
+    stream = world.stream(agreement, "aurora")
+    done = []
+    while run_batch(stream.pk) == Outcome.MORE:
+        done.append(Stream.objects.get(pk=stream.pk).fill_done)
+    assert done == sorted(done)
+    assert len(set(done)) > 3
+    world.drain()
+    world.assert_in_step(agreement)
+
+
 def _in_a_process_that_may_be_killed(do: Callable[[], object]) -> bool:
     """Do something in a fork of this process; say whether it was killed."""
     # Not the fork's to end.

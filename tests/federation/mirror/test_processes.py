@@ -1,19 +1,25 @@
 """Faults of processes: workers killed, Redis emptied, a bulk load beside a single edit."""
 
 import os
+import threading
 import time
 
 import pytest
 import redis
 from celery import current_app
+from django.db import connection
 
 from clients.models import Mandate
 from federation.mirror import dispatch, failpoints
+from federation.mirror.batch import Outcome, run_batch
 from federation.mirror.dispatcher import Dispatcher
 from federation.models import Stream
 from portfolios.models import Portfolio, Transaction
 from tests.federation.mirror.processes import Processes, eventually
 from tests.federation.mirror.world import World
+
+# A bulk load, and one that takes a while.
+ROWS, MANY_ROWS = 10_000, 100_000
 
 
 def _redis() -> redis.Redis:
@@ -93,6 +99,45 @@ def test_f5_one_hint_a_hundred_times_is_applied_once(world: World, running: Proc
     assert after.state == Stream.State.RUNNING
 
 
+def test_f5_of_a_hundred_who_look_at_once_one_applies_and_the_others_do_nothing(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    portfolio = world.portfolio(mandate)
+    world.drain()
+    stream = world.stream(agreement, "aurora")
+    world.transactions(portfolio, 50)
+    hints, outcomes, together = iter(range(100)), [], threading.Barrier(16)
+    deadlocks = _deadlocks()
+
+    def work() -> None:
+        try:
+            together.wait()
+            for _hint in hints:
+                outcomes.append(run_batch(stream.pk))
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(16)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(outcomes) == 100
+    assert outcomes.count(Outcome.DONE) == 1
+    assert set(outcomes) <= {Outcome.DONE, Outcome.BUSY, Outcome.IDLE}
+    assert Stream.objects.get(pk=stream.pk).rows_written - stream.rows_written == 50
+    assert _deadlocks() == deadlocks
+    world.assert_in_step(agreement)
+
+
+def _deadlocks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot(), pg_stat_force_next_flush()")
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
 @pytest.mark.parametrize("how", ["bulk_create", "insert_select", "copy"])
 def test_f15_a_bulk_load_is_mirrored_whole_however_it_is_written(world: World, how: str) -> None:
     agreement = world.agree()
@@ -101,17 +146,17 @@ def test_f15_a_bulk_load_is_mirrored_whole_however_it_is_written(world: World, h
     portfolio = world.portfolio(mandate, transactions=1)
     world.drain()
     if how == "bulk_create":
-        world.transactions(portfolio, 2_000)
+        world.transactions(portfolio, ROWS)
     elif how == "insert_select":
-        _multiply(world, 2_000)
+        _multiply(world, ROWS)
     else:
         with world.another_connection() as other:
-            with other.cursor().copy(f"COPY ({_multiplied(2_000)}) TO STDOUT") as rows:
+            with other.cursor().copy(f"COPY ({_multiplied(ROWS)}) TO STDOUT") as rows:
                 copied = b"".join(bytes(block) for block in rows)
             with other.cursor().copy(f"COPY aurora.portfolios_transaction ({_columns()}) FROM STDIN") as copy:
                 copy.write(copied)
     world.drain()
-    assert world.count("harbour", Transaction) == 2_001
+    assert world.count("harbour", Transaction) == ROWS + 1
     world.assert_in_step(agreement)
 
 
@@ -127,14 +172,14 @@ def test_f15_another_tenants_edit_is_visible_within_a_second_beside_a_bulk_load(
     with world.within("borealis"):
         Portfolio.objects.update(name="Warm")
     eventually(lambda: world.count("lakeside", Portfolio, name="Warm") == 1, seconds=90)
-    _multiply(world, 30_000)
+    _multiply(world, MANY_ROWS)
     began = time.monotonic()
     with world.within("borealis"):
         Portfolio.objects.filter(pk=portfolio.pk).update(name="Edited")
     eventually(lambda: world.count("lakeside", Portfolio, name="Edited") == 1)
     waited = time.monotonic() - began
-    finished = world.count("harbour", Transaction) == 30_001
-    eventually(lambda: world.count("harbour", Transaction) == 30_001, seconds=60)
+    finished = world.count("harbour", Transaction) == MANY_ROWS + 1
+    eventually(lambda: world.count("harbour", Transaction) == MANY_ROWS + 1, seconds=60)
     # However slow the machine: it did not have to wait for the bulk load.
     assert waited < 1 or not finished
     world.assert_in_step(agreement)
