@@ -4,6 +4,7 @@ Exports write the bare values. ``total=True`` sums a column over all filtered ro
 the whole table; it needs a model field or an annotation of that name.
 """
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -21,6 +22,8 @@ from django_tables2.utils import Accessor
 
 from accounts import formatting
 from accounts.origins import origin_name
+
+_ANY_ID = uuid.UUID(int=0)
 
 
 @dataclass
@@ -306,17 +309,26 @@ class LinkColumn(tables.Column):
     """A text that leads to a record's page: ``to`` is a URL name, ``key`` where its id stands."""
 
     def __init__(self, *args: Any, to: str = "", key: str = "pk", **kwargs: Any) -> None:
-        self.to, self.key = to, key
+        self.to, self.key = to, Accessor(key)
         kwargs.setdefault("default", formatting.UNKNOWN)
         super().__init__(*args, **kwargs)
 
     def render(self, value: Any, record: Any) -> Any:
-        key = Accessor(self.key).resolve(record, quiet=True)
         try:
-            url = reverse(self.to, args=[key]) if self.to else record.get_absolute_url()
+            url = self._url(record) if self.to else record.get_absolute_url()
         except NoReverseMatch:
             return value
         return formatting.fill_in('<a href="{}">{}</a>', url, value)
+
+    def _url(self, record: Any) -> str:
+        key = self.key.resolve(record, quiet=True)
+        if not isinstance(key, uuid.UUID):
+            return reverse(self.to, args=[key])
+        # Looking a URL up takes as long as the rest of the cell; those of a page differ by their id alone.
+        pattern = self.__dict__.get("_pattern")
+        if pattern is None:
+            pattern = self._pattern = reverse(self.to, args=[_ANY_ID])
+        return pattern.replace(str(_ANY_ID), str(key))
 
     def value(self, value: Any) -> str:
         return "" if value == formatting.UNKNOWN else str(value)
