@@ -113,7 +113,7 @@ def overview(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             and may_take_over(request.user, handover.mandate),
             "by_class": allocation_chart(holdings, _class_of, "class"),
             "by_currency": allocation_chart(holdings, _currency_of, "currency"),
-            "cash": [_cash_line(portfolio, holding) for holding in holdings if holding.security_id is None],
+            "cash": _cash_lines(portfolio, [each for each in holdings if each.security_id is None]),
             "largest": [holding for holding in holdings if holding.security_id][:8],
             "days": days,
             "accounts": portfolio.accounts.current(),
@@ -129,13 +129,17 @@ def _currency_of(holding: Holding) -> str:
     return holding.currency
 
 
-def _cash_line(portfolio: Portfolio, holding: Holding) -> dict[str, Any]:
-    line: dict[str, Any] = {"holding": holding, "promised": holding.quantity - holding.available_quantity}
-    if portfolio.origin is None and line["promised"]:
-        known = commitments([portfolio.pk]).get(portfolio.pk, {}).get(holding.currency)
-        if known is not None:
-            line["open_buys"], line["withdrawals"] = known.open_buys, known.withdrawals
-    return line
+def _cash_lines(portfolio: Portfolio, cash: Sequence[Holding]) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = [
+        {"holding": each, "promised": each.quantity - each.available_quantity} for each in cash
+    ]
+    promised = [line for line in lines if line["promised"]]
+    if portfolio.origin is None and promised:
+        known = commitments([portfolio.pk]).get(portfolio.pk, {})
+        for line in promised:
+            if (found := known.get(line["holding"].currency)) is not None:
+                line["open_buys"], line["withdrawals"] = found.open_buys, found.withdrawals
+    return lines
 
 
 def _tiles(

@@ -13,9 +13,11 @@ from django_tenants.utils import tenant_context
 from clients.models import Client, Mandate
 from portfolios.attention import REASONS, in_need
 from portfolios.models import Portfolio, Transaction
-from portfolios.services import book
+from portfolios.services import book, refresh_holdings
+from reporting.models import Report
 from tests.factories import Cast
 from tests.portfolios import make
+from trading.models import Order
 
 TABS = ["detail", "holdings", "transactions", "orders", "reports"]
 
@@ -119,6 +121,36 @@ def test_the_book_takes_as_many_queries_for_many_as_for_few(as_manager, in_auror
         book(entries=[make.deposit(extra, 100)], by=None)
     assert queries() == few
     assert few <= 20
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_each_tab_of_a_portfolio_takes_as_many_queries_for_many_rows_as_for_few(
+    as_manager, in_aurora: Cast, filled, tab
+):
+    def queries() -> int:
+        _get(as_manager, f"portfolio_{tab}", filled.pk)
+        with CaptureQueriesContext(connection) as captured:
+            assert _get(as_manager, f"portfolio_{tab}", filled.pk).status_code == 200
+        return len(captured)
+
+    def add(number: int, currency: str) -> None:
+        share = make.security(f"XX000000000{number}", f"Share {number}", currency)
+        make.prices(share, {0: 10, 4: 12})
+        book(entries=[make.buy(filled, share, 1, 10), make.fee(filled, 1, 4)], by=in_aurora.manager)
+        Order.objects.create(number=f"O-{number}", portfolio=filled, security=share, side="buy", quantity=2,
+                             currency=currency, estimated_amount=20, state="sent", reason="drift")  # fmt: skip
+        Report.objects.create(portfolio=filled, number=f"R-{number}", period_from=make.day(0),
+                              period_to=make.day(number + 1), state="ready")  # fmt: skip
+        refresh_holdings(portfolio_ids=[filled.pk])
+
+    make.rates("CHF", {0: "2"})
+    make.rates("GBP", {0: "2"})
+    make.rates("JPY", {0: "2"})
+    add(0, "CHF")
+    few = queries()
+    for number, currency in enumerate(["GBP", "JPY", "USD", "EUR", "CHF"], start=1):
+        add(number, currency)
+    assert queries() == few
 
 
 @pytest.mark.parametrize("tab", TABS)

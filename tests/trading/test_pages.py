@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_tenants.utils import tenant_context
 
+from clients.models import ClientInstruction
 from models_portfolio.effective import today
 from portfolios.models import BankEntry, Portfolio
 from tests.factories import Cast
@@ -15,7 +16,7 @@ from tests.models_portfolio import make as models
 from tests.models_portfolio.make import as_mirror
 from tests.trading import make
 from trading.models import Block, Order, Proposal, Settlement
-from trading.services import propose, record_execution
+from trading.services import propose, record_execution, record_failure
 from trading.tasks import submit_block
 
 D = Decimal
@@ -275,6 +276,34 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(in_aurora: Cast, 
         with CaptureQueriesContext(connection) as queries:
             page.get(reverse(name))
         counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+def test_the_desk_takes_as_many_queries_for_many_rows_as_for_few(in_aurora: Cast, aurora, browse):
+    model = make.balanced(in_aurora.manager)
+    page = browse(aurora, in_aurora.operations)
+    counts = []
+    for numbers in (["P-1"], ["P-2", "P-3", "P-4"]):
+        for number in numbers:
+            portfolio = make.portfolio(in_aurora, model, number)
+            make.sent(portfolio, in_aurora)
+            for order in Order.objects.filter(portfolio=portfolio).order_by("security__name")[:2]:
+                record_execution(
+                    block_id=order.block_id, quantity=order.quantity, price=D(10), reference=order.number
+                )
+            failed = Settlement.objects.filter(portfolio=portfolio).first()
+            record_failure(settlement=failed, reason="No units", by=in_aurora.operations)
+            BankEntry.objects.create(portfolio=portfolio, amount=1, currency="EUR", value_date=today())
+            for kind in ("deposit", "withdrawal"):
+                ClientInstruction.objects.create(
+                    mandate=portfolio.mandate, kind=kind, amount=1, currency="EUR", status="sent"
+                )
+        page.get(reverse("trading:desk"))
+        with CaptureQueriesContext(connection) as queries:
+            shown = page.get(reverse("trading:desk")).context
+        counts.append(len(queries))
+        assert all(shown[each] for each in ("failed", "arrived", "expected", "instructions", "in_market"))
+        assert shown["pending"] or shown["due"]
     assert counts[0] == counts[1]
 
 
