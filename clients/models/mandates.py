@@ -69,6 +69,8 @@ class Mandate(Record):
         constraints = [
             models.UniqueConstraint(
                 fields=["origin", "number"],
+                # What was received once keeps its number, which its owner may have given to another since.
+                condition=Q(retired_at=None),
                 nulls_distinct=False,
                 name="mandate_number_unique_per_owner",
                 violation_error_message=_("This mandate number is taken. Choose another."),

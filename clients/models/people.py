@@ -61,7 +61,8 @@ class Client(Record):
         constraints = [
             models.UniqueConstraint(
                 fields=["origin", "number"],
-                condition=~Q(number=""),
+                # What was received once keeps its number, which its owner may have given to another since.
+                condition=~Q(number="") & Q(retired_at=None),
                 nulls_distinct=False,
                 name="client_number_unique_per_owner",
                 violation_error_message=_("This client number is taken. Choose another."),

@@ -50,6 +50,7 @@ class Portfolio(Record):
         constraints = [
             models.UniqueConstraint(
                 fields=["origin", "number"],
+                condition=Q(retired_at=None),
                 nulls_distinct=False,
                 name="portfolio_number_unique_per_owner",
                 violation_error_message=_("This portfolio number is taken. Choose another."),
@@ -86,7 +87,10 @@ class Account(PortfolioRecord):
         ordering = ["kind", "currency"]
         constraints = [
             models.UniqueConstraint(
-                fields=["origin", "number"], nulls_distinct=False, name="account_number_unique_per_owner"
+                fields=["origin", "number"],
+                condition=Q(retired_at=None),
+                nulls_distinct=False,
+                name="account_number_unique_per_owner",
             )
         ]
 

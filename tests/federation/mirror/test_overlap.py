@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from clients.models import Client, ContactDetail, Mandate, Party
 from federation.mirror import control
 from federation.mirror.batch import run_batch
-from federation.models import Agreement, AgreementVersion, Stream
+from federation.models import Agreement, AgreementVersion, ParkedRow, Stream
 from portfolios.models import Portfolio, Transaction
 from tests.federation.mirror import everything
 from tests.federation.mirror.world import World
@@ -226,3 +227,29 @@ def test_p2_a_party_that_shares_nothing_any_more_has_nothing_left_at_the_other(w
         == 0
     )
     assert world.orphans("aurora") == []
+
+
+def test_f13_numbers_that_sealed_and_rejected_records_had_are_free_for_others(world: World) -> None:
+    first, second = world.agree(), world.agree()
+    sealed, live, rejected, other = (world.mandate(each) for each in (first, second, second, second))
+    world.drain()
+    world.decide(sealed, "accepted")
+    world.decide(rejected, "rejected")
+    world.drain()
+    world.change(first, state="terminated", ended_at=timezone.now())
+    with world.within("harbour"), transaction.atomic():
+        for model, one, two in (
+            (Client, sealed.client, live.client),
+            (Mandate, sealed, live),
+            (Mandate, rejected, other),
+        ):
+            for row, number in ((one, "between"), (two, one.number), (one, two.number)):
+                model.objects.filter(pk=row.pk).update(number=number)
+    world.drain()
+    assert not ParkedRow.objects.exists()
+    world.assert_in_step(second)
+    with world.within("aurora"):
+        kept = Client.objects.get(pk=sealed.client_id)
+        assert (kept.number, kept.retired_at is not None) == (sealed.client.number, True)
+        assert Client.objects.get(pk=live.client_id).number == kept.number
+        assert Mandate.objects.get(pk=other.pk).number == rejected.number
