@@ -1,6 +1,7 @@
 """Prove that both sides of a mirror are equal: count and hash of each kind under one snapshot; and repair."""
 
 import datetime
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ TASK = "federation.tasks.prove_stream"
 # How often both sides are brought together before pending changes are stated instead.
 TRIES = 3
 APPLY_SECONDS = 20.0
+BUSY_SECONDS = 0.05
 STATEMENT_TIMEOUT = "200s"
 # An unfinished proof that has not moved for this long is taken up by another worker.
 FORSAKEN = datetime.timedelta(minutes=6)
@@ -81,19 +83,29 @@ def run(proof_id: uuid.UUID) -> Proof | None:
     return proof
 
 
-def _apply(stream_id: uuid.UUID, seconds: float) -> None:
-    """Apply what waits, as a worker would."""
-    if dispatch.apply(stream_id, seconds=seconds) == Outcome.DONE:
+def _apply(stream_id: uuid.UUID, seconds: float) -> Outcome:
+    """Apply what waits, as a worker would, but wait for one who is at it: where there is much to do they take turns."""
+    until = time.monotonic() + seconds
+    while True:
+        outcome = dispatch.apply(stream_id, seconds=until - time.monotonic())
+        if outcome != Outcome.BUSY or time.monotonic() > until:
+            break
+        time.sleep(BUSY_SECONDS)
+    if outcome == Outcome.DONE:
         arrivals.hint(stream_id)
+    return outcome
 
 
 def _is_repaired(proof: Proof) -> bool:
     """Apply until everything has been compared; say whether it has, else ask for another turn."""
     _move(proof, state=Proof.State.REPAIRING)
-    _apply(proof.stream_id, APPLY_SECONDS)
+    outcome = _apply(proof.stream_id, APPLY_SECONDS)
     stream = streams().get(pk=proof.stream_id)
     if not stream.agreement.is_live or stream.state == Stream.State.ENDED:
         _finish(proof, problem="nothing crosses under this agreement now")
+        return False
+    if outcome == Outcome.BROKEN:
+        _finish(proof, problem=stream.problem)
         return False
     if stream.state == Stream.State.RUNNING:
         return True

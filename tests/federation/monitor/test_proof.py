@@ -1,6 +1,9 @@
 """Both sides are proven equal, or what differs is counted; a repair mends it."""
 
+import threading
+
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from federation.mirror import control
@@ -94,6 +97,47 @@ def test_a_row_that_was_tampered_with_is_found_and_a_repair_mends_it(
     kinds = list(AgreementEvent.objects.filter(stream=stream).order_by("at").values_list("kind", flat=True))
     assert {"proven", "repair_asked"} <= set(kinds)
     assert mandate.pk
+
+
+@pytest.mark.parametrize("repairs", [False, True])
+def test_while_a_worker_has_the_mirror_a_proof_waits_its_turn_instead_of_queueing_again(
+    world: World, repairs: bool
+) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    stream = world.stream(agreement, "harbour")
+    asked = proof.ask(stream, repairs=repairs)
+
+    def run() -> None:
+        try:
+            proof.run(asked.pk)
+        finally:
+            connection.close()
+
+    waiting = threading.Thread(target=run)
+    with world.another_connection() as worker:
+        worker.execute("SELECT 1 FROM public.federation_stream WHERE id = %s FOR NO KEY UPDATE", [stream.pk])
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        worker.rollback()
+    waiting.join()
+    asked.refresh_from_db()
+    assert (asked.state, asked.result, asked.pending) == ("done", "equal", 0)
+
+
+def test_a_repair_of_a_mirror_that_cannot_run_ends_and_says_why(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    world.portfolio(mandate)
+    world.execute("ALTER TABLE harbour.portfolios_portfolio RENAME COLUMN manager_name TO other_name")
+    try:
+        found = proven(world.stream(agreement, "aurora"), repairs=True)
+    finally:
+        world.execute("ALTER TABLE harbour.portfolios_portfolio RENAME COLUMN other_name TO manager_name")
+    assert found.state == "failed"
+    assert "manager_name" in found.problem
 
 
 def test_a_change_between_snapshot_and_end_is_not_seen_by_the_proof(
