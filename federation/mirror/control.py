@@ -109,7 +109,9 @@ def _end(agreement: Agreement) -> None:
 
 def retry_parked(parked: ParkedRow) -> None:
     """Try a parked row again at once."""
-    ParkedRow.objects.filter(pk=parked.pk).update(retry_at=timezone.now(), skipped_at=None)
+    ParkedRow.objects.filter(pk=parked.pk).update(
+        retry_at=timezone.now(), skipped_at=None, skipped_by=None, skipped_by_name="", skip_reason=""
+    )
     transaction.on_commit(lambda: dispatch.hint(parked.stream_id))
 
 

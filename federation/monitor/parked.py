@@ -26,8 +26,24 @@ def kind_name(label: str) -> str:
 @transaction.atomic
 def retry(parked: ParkedRow, *, by: User) -> None:
     """Try a parked row again at once, also a skipped one."""
-    audit("mirror.retried", parked.stream, by=by, kind=parked.kind, key=str(parked.key))
-    control.retry_parked(parked)
+    row = _locked(parked)
+    audit("mirror.retried", row.stream, by=by, kind=row.kind, key=str(row.key))
+    control.retry_parked(row)
+
+
+def _locked(parked: ParkedRow) -> ParkedRow:
+    """Return a row as it is now, until the transaction ends."""
+    row = (
+        ParkedRow.objects.select_for_update(of=("self",))
+        .select_related("stream")
+        .filter(pk=parked.pk)
+        .first()
+    )
+    if row is None:
+        raise DomainError(
+            "not_parked", _("This row is no longer parked: it has crossed. Nothing is to be done.")
+        )
+    return row
 
 
 @transaction.atomic
@@ -47,10 +63,10 @@ def skip(parked: ParkedRow, *, by: User, institution: Institution, reason: str) 
     reason = reason.strip()
     if not reason:
         raise DomainError("reason_missing", _("Say why this row is not to be tried again."), field="reason")
-    row = ParkedRow.objects.select_for_update().select_related("stream").filter(pk=parked.pk).first()
-    if row is None:
+    row = _locked(parked)
+    if row.skipped_at is not None:
         raise DomainError(
-            "not_parked", _("This row is no longer parked: it has crossed. Nothing was skipped.")
+            "skipped_already", _("Somebody has skipped this row already. Reload the page to read why.")
         )
     row.retry_at, row.skipped_at = _NEVER, timezone.now()
     row.skipped_by, row.skipped_by_name, row.skip_reason = institution, by.full_name, reason[:300]

@@ -1,17 +1,20 @@
 """The same thing asked for twice at the same moment, as by a double click on two workers: it happens once."""
 
+import datetime
 import threading
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from django.db import connection
+from django.utils import timezone
 
 from accounts.errors import DomainError
 from clients import services
 from clients.models import Mandate
 from federation.agreements import sealing
-from federation.models import Proof, RecordsHold
-from federation.monitor import proof
+from federation.models import AgreementEvent, ParkedRow, Proof, RecordsHold
+from federation.monitor import parked, proof
 from portfolios.models import Handover, Portfolio, Transaction
 from portfolios.services.handover import take_over
 from tests import factories
@@ -109,3 +112,43 @@ def test_one_proof_is_under_way_and_one_hold_stands(world: World) -> None:
 
     assert at_once(world, "aurora", hold, hold) == ["held_already"]
     assert RecordsHold.objects.count() == 1
+
+
+def test_a_parked_row_is_skipped_by_one_of_two_administrators_or_tried_again(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    world.execute("ALTER TABLE harbour.portfolios_portfolio ADD CONSTRAINT poison CHECK (currency <> 'EUR')")
+    try:
+        world.portfolio(mandate)
+        world.drain()
+        row = ParkedRow.objects.get()
+        parties = [world.institution(schema) for schema in ("aurora", "harbour")]
+        with world.within("harbour"):
+            by = factories.cast().administrator
+
+        def skip(number: int) -> None:
+            parked.skip(row, by=by, institution=parties[number], reason=f"Reason {number}")
+
+        refused = at_once(world, "harbour", lambda: skip(0), lambda: skip(1))
+        assert refused == ["skipped_already"]
+        row.refresh_from_db()
+        assert row.skip_reason == f"Reason {parties.index(row.skipped_by)}"
+        (line,) = AgreementEvent.objects.filter(agreement=agreement, kind="skipped")
+        assert (line.institution, row.skip_reason in line.note) == (row.skipped_by, True)
+        # One tries it again while the other one still reads why it was skipped, and skips it too.
+        at_once(world, "harbour", lambda: parked.retry(row, by=by), lambda: skip(0))
+        row.refresh_from_db()
+        is_skipped = row.skipped_at is not None
+        assert (row.skip_reason != "") == (row.skipped_by is not None) == is_skipped
+        assert (row.retry_at > timezone.now() + datetime.timedelta(days=1)) == is_skipped
+    finally:
+        world.execute("ALTER TABLE harbour.portfolios_portfolio DROP CONSTRAINT poison")
+    with world.within("harbour"):
+        parked.retry(row, by=by)
+        world.drain()
+        assert not ParkedRow.objects.exists()
+        world.assert_in_step(agreement)
+        # It has crossed meanwhile.
+        with pytest.raises(DomainError, match="no longer parked"):
+            parked.retry(row, by=by)
