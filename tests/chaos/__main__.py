@@ -50,6 +50,8 @@ def main() -> int:
         print("Stopped.", flush=True)
         return 130
     finally:
+        # Whoever presses Ctrl-C again would leave half of it running.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         platform.stop()
         if is_kept:
             print(f"The servers' data and logs are kept in {folder}", file=sys.stderr)
