@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
+from typing import Any
 
 import redis
 from celery import current_app
@@ -141,12 +142,28 @@ def due() -> QuerySet[Stream]:
     )
 
 
-def behind(streams: Iterable[Stream]) -> list[Stream]:
-    """Return the streams that have something to do: unread log, queued work, a fill, a retry that is due."""
+@cache
+def _due_statement() -> tuple[str, tuple[Any, ...]]:
+    return due().values("pk").query.sql_with_params()
+
+
+def due_ids() -> set[uuid.UUID]:
+    """Return the streams that are `due`, by a statement that is composed once: the sweep asks all the time."""
+    with connection.cursor() as cursor:
+        cursor.execute(*_due_statement())
+        return {row[0] for row in cursor.fetchall()}
+
+
+def behind(streams: Iterable[Stream], *, known: Collection[uuid.UUID] | None = None) -> list[Stream]:
+    """Return the streams that have something to do: unread log, queued work, a fill, a retry that is due.
+
+    With ``known`` the caller has asked for `due_ids` already.
+    """
     streams = list(streams)
     if not streams:
         return []
-    ready = set(due().filter(pk__in=[stream.pk for stream in streams]).values_list("pk", flat=True))
+    pks = [stream.pk for stream in streams]
+    ready = set(due().filter(pk__in=pks).values_list("pk", flat=True) if known is None else known)
     # One that has ended has no place in a log any more.
     resting = {Stream.State.BROKEN, Stream.State.ENDED}
     asleep = {stream.pk for stream in streams if stream.state in resting} - ready

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 from psycopg import sql
 
 from federation.mirror import dispatch
@@ -29,6 +30,8 @@ RESOLVED_KEYS = 2_000
 STIRRED_SECONDS = 30.0
 # Every stream is looked at within this time, whatever was missed, and all of them at the start.
 ROUND_SECONDS = 600.0
+# The round goes on in steps of this time: some streams together cost less than one now and then.
+STEP_SECONDS = 10.0
 # Which streams an institution has is asked again after this time.
 KNOWN_SECONDS = 1.0
 
@@ -117,17 +120,12 @@ class Dispatcher:
         dispatch.note_tick()
         now = time.monotonic()
         stirred = [schema for schema, at in list(self.stirred.items()) if at <= now]
-        live = dispatch.live_streams()
-        suspects = {
-            stream.pk: stream
-            for some in (
-                live.filter(pk__in=[*self.asked, *self._next_of_round(now)]),
-                live.filter(pk__in=dispatch.due().values("pk")),
-                live.filter(owner__schema_name__in=stirred),
-            )
-            for stream in some
-        }
-        streams = {stream.pk: stream for stream in dispatch.behind(suspects.values())}
+        due = dispatch.due_ids()
+        pks = due.union(self.asked, self._next_of_round(now))
+        streams: dict[uuid.UUID, Stream] = {}
+        if pks or stirred:
+            suspects = dispatch.live_streams().filter(Q(pk__in=pks) | Q(owner__schema_name__in=stirred))
+            streams = {stream.pk: stream for stream in dispatch.behind(suspects, known=due)}
         for schema in stirred:
             self.stirred.pop(schema, None)
         for pk in [pk for pk in list(self.asked) if pk not in streams]:
@@ -154,6 +152,8 @@ class Dispatcher:
             self._length = len(self._round)
         count = len(self._round)
         if self._swept_at is not None:
+            if now - self._swept_at < STEP_SECONDS:
+                return []
             count = min(count, -int(-self._length * (now - self._swept_at) // ROUND_SECONDS))
         self._swept_at = now
         taken, self._round = self._round[:count], self._round[count:]

@@ -89,6 +89,7 @@ def test_p7_a_wake_that_was_lost_is_found_by_the_round(
     world.execute("DELETE FROM public.federation_wake")
     asked.clear()
     monkeypatch.setattr(dispatcher, "ROUND_SECONDS", 0.001)
+    monkeypatch.setattr(dispatcher, "STEP_SECONDS", 0.0)
     for _ in range(3):
         started.sweep()
     assert world.stream(agreement, "harbour").pk in {pk for pk, _ in asked}
