@@ -1,10 +1,11 @@
 """F23: whatever an exception, a pooled connection or a thread has left, applying knows its schemas."""
 
+import contextlib
 import threading
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection, transaction
 from django_tenants.utils import tenant_context
 
 from clients.models import Client, Mandate
@@ -65,6 +66,18 @@ def test_f23_what_a_connection_was_used_for_before_does_not_matter(world: World,
     finally:
         connection.set_schema_to_public()
     _assert_it_went_where_it_belongs(world, agreement, mandate)
+
+
+def test_f23_a_failure_that_is_swallowed_leaves_no_other_schema(world: World) -> None:
+    # A COMMIT that ends a failed transaction takes the SET of its schema back, and nobody is told.
+    with world.within("lakeside"):
+        assert not Client.objects.exists()
+    with world.within("aurora"):
+        with transaction.atomic(), contextlib.suppress(DataError), connection.cursor() as cursor:
+            cursor.execute("SELECT 1 / 0")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_schema()")
+            assert cursor.fetchone() == ("aurora",)
 
 
 def test_f23_a_new_thread_applies_in_the_right_schemas(world: World) -> None:
