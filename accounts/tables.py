@@ -123,6 +123,11 @@ class TokenTable(tables.Table):
         )
 
 
+def _plain(value: object) -> str:
+    """Return a detail as a person reads it."""
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 class AuditTable(tables.Table):
     """Who did what, when."""
 
@@ -167,7 +172,8 @@ class AuditTable(tables.Table):
         return "" if value == UNKNOWN else str(value)
 
     def render_data(self, value: dict[str, object]) -> str:
-        return ", ".join(f"{key}: {shown}" for key, shown in value.items() if shown is not None) or UNKNOWN
+        said = {key: shown for key, shown in value.items() if shown not in (None, "", [], {})}
+        return ", ".join(f"{key}: {_plain(shown)}" for key, shown in said.items()) or UNKNOWN
 
     def value_data(self, value: dict[str, object]) -> str:
         return "; ".join(f"{key}={shown}" for key, shown in value.items())

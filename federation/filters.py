@@ -7,9 +7,9 @@ from django.db.models import Q, QuerySet
 from django.forms import DateInput, SearchInput
 from django.utils.translation import gettext_lazy as _
 
+from federation.agreements.sharing import kind_name
 from federation.agreements.timeline import EventKind
 from federation.models import Agreement, AgreementEvent, ParkedRow, Side, Stream
-from federation.monitor.parked import kind_name
 
 
 class AgreementFilter(django_filters.FilterSet):
@@ -65,10 +65,10 @@ def _kinds(request: Any) -> list[tuple[str, str]]:
 
 
 class ParkedFilter(django_filters.FilterSet):
-    """Narrow parked rows down by kind, reason and whether they were skipped."""
+    """Narrow parked rows down by kind, rule and whether they were skipped."""
 
     kind = django_filters.ChoiceFilter(label=_("Kind"))
-    reason = django_filters.CharFilter(label=_("Reason"), lookup_expr="icontains", widget=SearchInput)
+    reason = django_filters.CharFilter(label=_("Rule"), lookup_expr="icontains", widget=SearchInput)
     skipped = django_filters.ChoiceFilter(
         label=_("State"),
         method="by_state",

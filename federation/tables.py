@@ -1,5 +1,6 @@
 """Lists of agreements, of what happened to one, and of what was disclosed."""
 
+import uuid
 from typing import Any
 
 import django_tables2 as tables
@@ -11,12 +12,13 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts import formatting
 from accounts.columns import DateColumn, LinkColumn, MomentColumn, NumberColumn, StateColumn
+from federation.agreements.sharing import kind_name
 from federation.agreements.timeline import EventKind, words
 from federation.disclosure import Disclosure
 from federation.mirror.status import StreamStatus
 from federation.models import Agreement, AgreementEvent, ParkedRow
 from federation.monitor.charts import milliseconds
-from federation.monitor.parked import kind_name
+from federation.monitor.reasons import sentence
 from federation.sealed import SealedMandate
 from federation.wording import UNTIL
 
@@ -265,7 +267,12 @@ class ParkedTable(tables.Table):
 
     kind = tables.Column(verbose_name=gettext_lazy("Kind"))
     key = tables.Column(verbose_name=gettext_lazy("Record"))
-    reason = tables.Column(verbose_name=gettext_lazy("Reason"))
+    reason = tables.Column(
+        verbose_name=gettext_lazy("What is in the way"), attrs={"td": {"class": "parked-sentence"}}
+    )
+    constraint = tables.Column(
+        verbose_name=gettext_lazy("Rule"), accessor="reason", attrs={"td": {"class": "parked-reason small"}}
+    )
     attempts = NumberColumn(verbose_name=gettext_lazy("Tried"))
     first_at = MomentColumn(verbose_name=gettext_lazy("Parked since"))
     last_at = MomentColumn(verbose_name=gettext_lazy("Last tried"))
@@ -275,7 +282,7 @@ class ParkedTable(tables.Table):
     class Meta:
         model = ParkedRow
         fields = (
-            "kind", "key", "reason", "attempts", "first_at", "last_at", "skipped_by_name", "skip_reason",
+            "kind", "key", "reason", "constraint", "attempts", "first_at", "last_at", "skipped_by_name", "skip_reason",
         )  # fmt: skip
         order_by = ("-last_at",)
 
@@ -284,6 +291,19 @@ class ParkedTable(tables.Table):
 
     def value_kind(self, value: str) -> str:
         return kind_name(value)
+
+    def render_key(self, value: uuid.UUID) -> SafeString:
+        # As in the sentence; all of it is in exports and on hover.
+        return format_html('<code title="{}">{}</code>', value, str(value)[-8:])
+
+    def value_key(self, value: uuid.UUID) -> str:
+        return str(value)
+
+    def render_reason(self, record: ParkedRow) -> str:
+        return sentence(record)
+
+    def value_reason(self, record: ParkedRow) -> str:
+        return sentence(record)
 
     def render_skipped_by_name(self, record: ParkedRow) -> str:
         if record.skipped_at is None:

@@ -17,7 +17,7 @@ from federation.agreements import sealing, timeline
 from federation.agreements.access import State, locked, require_state, save
 from federation.agreements.open_work import OpenWork, open_work
 from federation.mirror import control
-from federation.mirror.status import streams_of
+from federation.mirror.undelivered import undelivered
 from federation.models import Agreement, Institution, Suspension
 
 EventKind = timeline.EventKind
@@ -127,7 +127,7 @@ def cut(agreement: Agreement, *, by: User, institution: Institution, reason: str
     agreement = locked(agreement, institution)
     require_state(agreement, State.ACTIVE, State.WINDING_DOWN)
     left = open_work(agreement).counts
-    undelivered = sum(each.pending + each.parked for each in streams_of(institution, agreement))
+    not_delivered = undelivered(agreement)
     _end(agreement)
     timeline.record(
         EventKind.CUT,
@@ -135,7 +135,8 @@ def cut(agreement: Agreement, *, by: User, institution: Institution, reason: str
         by=by,
         institution=institution,
         note=reason.strip(),
-        undelivered=undelivered,
+        undelivered=not_delivered,
+        is_uncounted=not_delivered is None,
         **left,
     )
     sealing.record_sealed(agreement, by=by)

@@ -128,6 +128,8 @@ def words(event: AgreementEvent) -> str:
     parts += [f"{label}: {event.data[name]}" for name, label in LABELS.items() if event.data.get(name)]
     if event.data.get("undelivered"):
         parts.append(_("Records not delivered: %(count)s") % {"count": event.data["undelivered"]})
+    if event.data.get("is_uncounted"):
+        parts.append(_("Records not delivered: too many to count"))
     if event.data.get("mandate"):
         parts.append(_("Mandate %(number)s") % {"number": event.data["mandate"]})
     if event.data.get("until"):

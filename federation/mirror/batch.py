@@ -149,8 +149,9 @@ def _attempt(
             stream.batches += 1
             if rows:
                 stream.last_applied_at = timezone.now()
-            if keys.count:
-                figures.record(cursor, stream, keys.waited(), rows)
+            if rows:
+                # The receiver reads them: no more changes than rows, for the log holds other clients' too.
+                figures.record(cursor, stream, sorted(keys.waited(), reverse=True)[:rows], rows)
             lease.move_cursor(cursor, stream, snapshot, started)
         if more:
             return Outcome.MORE

@@ -9,6 +9,7 @@ from federation.models import Stream
 
 FIRST_RETRY = datetime.timedelta(seconds=10)
 LAST_RETRY = datetime.timedelta(hours=1)
+FOREIGN_ID = "id belongs to another owner"
 
 
 def clear_tried(cursor: Any, stream: Stream, refused: dict[tuple[str, Any], str]) -> None:
@@ -68,4 +69,4 @@ def park(cursor: Any, stream: Stream, refused: dict[tuple[str, Any], str]) -> No
 def park_foreign(cursor: Any, stream: Stream) -> None:
     """Set rows aside whose id belongs to somebody else at the receiver: it is never overwritten."""
     cursor.execute("SELECT kind, id FROM pg_temp.mirror_plan WHERE action = %s", [FOREIGN])
-    park(cursor, stream, dict.fromkeys(cursor.fetchall(), "id belongs to another owner"))
+    park(cursor, stream, dict.fromkeys(cursor.fetchall(), FOREIGN_ID))

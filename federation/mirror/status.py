@@ -30,8 +30,10 @@ class StreamStatus:
 
     ``state`` is a code (in_step, behind, waiting, filling, suspended, broken, ended) and ``words`` says
     the same to a person. ``pending`` counts keys that have changed and not been looked at;
-    ``oldest_age`` is that of the first of them. ``fill_progress`` lies between 0 and 1. ``parked`` rows
-    are tried again, ``skipped`` ones are not; ``latencies`` is the histogram of the last hour.
+    ``oldest_age`` is that of the first of them. The log holds other clients' changes too, so ``pending``
+    is the owner's to read: the receiver has None there, and neither while nothing may cross.
+    ``fill_progress`` lies between 0 and 1. ``parked`` rows are tried again, ``skipped`` ones are not;
+    ``latencies`` is the histogram of the last hour.
     """
 
     stream: Stream
@@ -40,7 +42,7 @@ class StreamStatus:
     is_outgoing: bool
     state: str
     words: str
-    pending: int
+    pending: int | None
     oldest_age: datetime.timedelta | None
     fill_progress: float | None
     last_applied_at: datetime.datetime | None
@@ -108,20 +110,23 @@ def _status(
     proofs: dict[uuid.UUID, Proof],
     latencies: dict[uuid.UUID, list[int]],
 ) -> StreamStatus:
-    pending, oldest = waiting
-    age = timezone.now() - oldest if oldest else None
+    pending: int | None = waiting[0]
+    age = timezone.now() - waiting[1] if waiting[1] else None
     state = state_of(stream, age)
     progress = None
     if stream.state == Stream.State.FILLING:
         progress = min(1.0, stream.fill_done / stream.fill_total) if stream.fill_total else 0.0
     is_outgoing = stream.owner_id == institution.pk
+    if not is_outgoing:
+        pending = None
+        age = age if stream.agreement.is_live else None
     return StreamStatus(
         stream=stream,
         agreement=stream.agreement,
         partner=stream.receiver if is_outgoing else stream.owner,
         is_outgoing=is_outgoing,
         state=state,
-        words=_words(state, pending, progress),
+        words=_words(state, pending, age, progress),
         pending=pending,
         oldest_age=age,
         fill_progress=progress,
@@ -148,7 +153,7 @@ def state_of(stream: Stream, age: datetime.timedelta | None) -> str:
     return "behind" if age is not None and age > IN_STEP else "in_step"
 
 
-def _words(state: str, pending: int, progress: float | None) -> str:
+def _words(state: str, pending: int | None, age: datetime.timedelta | None, progress: float | None) -> str:
     match state:
         case "ended":
             return _("Ended")
@@ -160,9 +165,14 @@ def _words(state: str, pending: int, progress: float | None) -> str:
             return _("Waiting for older transactions to end")
         case "filling":
             return _("Filling: %(done)s %%") % {"done": int((progress or 0) * 100)}
-        case "behind":
+        case "behind" if pending is not None:
             return ngettext("%(count)s change behind", "%(count)s changes behind", pending) % {
                 "count": pending
+            }
+        case "behind":
+            seconds = int(age.total_seconds()) if age else 0
+            return ngettext("%(count)s second behind", "%(count)s seconds behind", seconds) % {
+                "count": seconds
             }
     return _("In step")
 

@@ -52,6 +52,8 @@ class Stream(models.Model):
     told_state = models.CharField(max_length=10, blank=True)
     told_filled_at = models.DateTimeField(null=True)
     told_parked_at = models.DateTimeField(null=True)
+    # Since when the watch has seen it wait for older transactions.
+    waits_since = models.DateTimeField(null=True)
     last_tick_at = models.DateTimeField(null=True)
     last_applied_at = models.DateTimeField(null=True)
     last_duration_ms = models.FloatField(null=True)

@@ -45,8 +45,8 @@ class Proof(models.Model):
     """A comparison of both sides of a stream under one snapshot, on demand or nightly; both parties read it.
 
     ``kinds`` has a dict per kind of record: ``kind``, ``ours``, ``theirs`` (rows at the owner within the
-    scope, and at the receiver), ``is_equal``, ``missing``, ``extra`` and ``different`` rows, and
-    ``parked`` of these. ``pending`` changes had not been applied when it was taken.
+    scope, and at the receiver), ``is_equal``, ``missing``, ``extra`` and ``different`` rows, ``parked``
+    of these, and ``unshared``, received rows with a value in a field that is not shared. ``pending`` changes had not been applied when it was taken.
     """
 
     class State(models.TextChoices):
@@ -103,6 +103,14 @@ class Proof(models.Model):
     def rows(self) -> int:
         """Return how many rows of the owner's were compared."""
         return sum(each["ours"] for each in self.kinds)
+
+    @property
+    def differing(self) -> int:
+        """Return how many differences were found; proofs from before say nothing of unshared fields."""
+        return sum(
+            each["missing"] + each["extra"] + each["different"] + each.get("unshared", 0)
+            for each in self.kinds
+        )
 
 
 class Watch(models.Model):
@@ -176,6 +184,12 @@ class Alert(models.Model):
     def words(self) -> str:
         """Return what is the matter, with its figure."""
         match self.kind:
+            case self.Kind.BEHIND if self.stream.state == Stream.State.WAITING:
+                return ngettext(
+                    "waiting for older transactions to end for %(count)s second",
+                    "waiting for older transactions to end for %(count)s seconds",
+                    self.count,
+                ) % {"count": self.count}
             case self.Kind.BEHIND:
                 return ngettext("%(count)s second behind", "%(count)s seconds behind", self.count) % {
                     "count": self.count

@@ -8,19 +8,13 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
 from accounts.models import User, audit
+from federation.agreements.sharing import kind_name
 from federation.agreements.timeline import EventKind, record_of_mirror
 from federation.mirror import control, dispatch
-from federation.models import Institution, ParkedRow, Stream
-from federation.scope import by_label
+from federation.models import Alert, Institution, ParkedRow, Stream
 
 # A skipped row has no time to be tried again; its next change tries it.
 _NEVER = datetime.datetime(9000, 1, 1, tzinfo=datetime.UTC)
-
-
-def kind_name(label: str) -> str:
-    """Return what a kind of record is called."""
-    kind = by_label().get(label)
-    return str(kind.model._meta.verbose_name).capitalize() if kind else label
 
 
 @transaction.atomic
@@ -57,6 +51,16 @@ def retry_all(stream: Stream, *, by: User) -> int:
     return count
 
 
+def _count_again(stream: Stream) -> None:
+    """Have alerts count what is parked without what was skipped; where nothing else is, they are over."""
+    count = ParkedRow.objects.filter(stream=stream, skipped_at=None).count()
+    raised = Alert.objects.filter(stream=stream, kind=Alert.Kind.PARKED, cleared_at=None)
+    if count:
+        raised.update(count=count)
+    else:
+        raised.update(cleared_at=timezone.now())
+
+
 @transaction.atomic
 def skip(parked: ParkedRow, *, by: User, institution: Institution, reason: str) -> ParkedRow:
     """Leave a parked row alone until its owner changes it; both parties read who said so, and why."""
@@ -71,6 +75,7 @@ def skip(parked: ParkedRow, *, by: User, institution: Institution, reason: str) 
     row.retry_at, row.skipped_at = _NEVER, timezone.now()
     row.skipped_by, row.skipped_by_name, row.skip_reason = institution, by.full_name, reason[:300]
     row.save()
+    _count_again(row.stream)
     record_of_mirror(
         EventKind.SKIPPED,
         row.stream,

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from accounts.models import User
 from federation.agreements.timeline import EventKind, record_of_mirror
-from federation.mirror import arrivals, control, dispatch
+from federation.mirror import arrivals, control, dispatch, unshared
 from federation.mirror.outcome import Outcome
 from federation.mirror.status import is_read, left, streams, unread
 from federation.models import Agreement, Institution, ParkedRow, Proof, Stream
@@ -108,6 +108,7 @@ def _is_repaired(proof: Proof) -> bool:
         _finish(proof, problem=stream.problem)
         return False
     if stream.state == Stream.State.RUNNING:
+        unshared.blank_unshared(stream.pk)
         return True
     _move(proof, total=stream.fill_total, done=stream.fill_done)
     transaction.on_commit(lambda: _send(proof.pk, seconds=1))
@@ -119,7 +120,8 @@ def _prove(proof: Proof) -> None:
     for attempt in range(1, TRIES + 1):
         _apply(proof.stream_id, APPLY_SECONDS / TRIES)
         stream = streams().get(pk=proof.stream_id)
-        if stream.state == Stream.State.ENDED:
+        if not stream.agreement.is_live or stream.state == Stream.State.ENDED:
+            # Even that something waits would tell what the owner has done since a suspension.
             _finish(proof, problem="nothing crosses under this agreement now")
             return
         with _snapshot() as cursor:
@@ -130,11 +132,7 @@ def _prove(proof: Proof) -> None:
                 continue
             cursor.execute("SELECT now()")
             (proof.at,) = cursor.fetchone()
-            if proof.pending and not stream.agreement.is_live:
-                # Counts would tell what the owner has added since the suspension.
-                proof.kinds, proof.result = [], Proof.Result.UNDECIDED
-            else:
-                _compare(cursor, proof, stream)
+            _compare(cursor, proof, stream)
         _finish(proof)
         return
     _finish(proof, problem="the agreement keeps changing")
@@ -185,12 +183,17 @@ def _compare(cursor: Any, proof: Proof, stream: Stream) -> None:
     parked: dict[str, list[uuid.UUID]] = {}
     for kind, key in ParkedRow.objects.filter(stream=stream).values_list("kind", "key"):
         parked.setdefault(kind, []).append(key)
+    others = unshared.others_of(flow)
     kinds = []
     for number, share in enumerate(shares):
         _move(proof, total=len(shares), done=number)
-        kinds.append(_compare_kind(cursor, flow, share, parked.get(share.kind.label, [])))
+        found = _compare_kind(cursor, flow, share, parked.get(share.kind.label, []))
+        kinds.append(found | {"unshared": _count_unshared(cursor, flow, share, others)})
     proof.kinds, proof.done = kinds, len(shares)
-    if all(each["is_equal"] for each in kinds):
+    if any(each["unshared"] for each in kinds):
+        # Nothing that still waits would have brought it.
+        proof.result = Proof.Result.UNEQUAL
+    elif all(each["is_equal"] for each in kinds):
         proof.result = Proof.Result.EQUAL
     elif not any(each["missing"] or each["extra"] or each["different"] for each in kinds):
         proof.result = Proof.Result.PARKED
@@ -228,6 +231,17 @@ def _compare_kind(cursor: Any, flow: Flow, share: Share, parked: list[uuid.UUID]
     return found
 
 
+def _count_unshared(cursor: Any, flow: Flow, share: Share, others: list[Flow]) -> int:
+    """Count the received rows of a kind with a value in a field that is not shared."""
+    condition = unshared.filled(flow, share, others)
+    if condition is None:
+        return 0
+    cursor.execute(
+        sql.SQL("SELECT count(*) FROM {} AND {}").format(unshared.received_rows(flow, share), condition)
+    )
+    return int(cursor.fetchone()[0])
+
+
 def _sides(flow: Flow, share: Share) -> tuple[sql.Composed, sql.Composed]:
     """Return queries for the id and the shared columns as text: at the owner, and at the receiver."""
     kind = share.kind
@@ -241,10 +255,7 @@ def _sides(flow: Flow, share: Share) -> tuple[sql.Composed, sql.Composed]:
     value = sql.SQL("SELECT t.id, ROW({})::text AS v FROM ").format(sql.SQL(", ").join(columns))
     table = sql.Identifier(kind.table)
     ours = sql.SQL("{}.{} t WHERE {}").format(flow.source, table, flow.in_scope(kind, "t"))
-    theirs = sql.SQL("{}.{} t WHERE t.origin = {} AND t.retired_at IS NULL AND {}").format(
-        flow.target, table, sql.Literal(flow.owner.pk), flow.received(kind, "t")
-    )
-    return value + ours, value + theirs
+    return value + ours, value + unshared.received_rows(flow, share)
 
 
 def _move(proof: Proof, **changes: Any) -> None:
@@ -274,7 +285,7 @@ def _finish(proof: Proof, *, problem: str = "") -> None:
             institution=proof.institution,
             at=proof.at,
             result=proof.result,
-            differing=sum(each["missing"] + each["extra"] + each["different"] for each in proof.kinds),
+            differing=proof.differing,
         )
 
 

@@ -58,5 +58,5 @@ def _change(agreement: Agreement, by: User, institution: Institution, action: st
         institution=institution,
         defaults={**values, "changed_by_name": by.full_name, "changed_at": timezone.now()},
     )
-    audit(action, agreement, by=by, **{name: str(value) for name, value in values.items()})
+    audit(action, agreement, by=by, **{name: str(value or "") for name, value in values.items()})
     return watch

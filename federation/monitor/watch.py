@@ -24,7 +24,7 @@ _LOCK = 7_201_105
 
 @dataclass(frozen=True)
 class _Look:
-    """What was found about one stream."""
+    """What was found about one stream: ``seconds`` that its oldest change, or it as a whole, has waited."""
 
     stream: Stream
     seconds: float
@@ -32,16 +32,19 @@ class _Look:
     last_parked_at: datetime.datetime | None
     proof: Proof | None
 
+    @property
+    def is_moving(self) -> bool:
+        """Say whether being behind is news of its own: a fill, or a problem, is the reason for it."""
+        return self.stream.state in {Stream.State.RUNNING, Stream.State.WAITING}
+
     def counts(self, behind_seconds: int) -> dict[str, int]:
         """Return the kinds of alerts that hold for a party that wants to know from this many seconds on."""
         is_live = self.stream.agreement.is_live and self.stream.state != Stream.State.ENDED
-        # A fill, or a problem, is the reason and not news of its own.
-        is_running = self.stream.state == Stream.State.RUNNING
         differing = 0
         if self.proof is not None and self.proof.result == Proof.Result.UNEQUAL:
-            differing = sum(each["missing"] + each["extra"] + each["different"] for each in self.proof.kinds)
+            differing = self.proof.differing
         found = {
-            Alert.Kind.BEHIND: int(self.seconds) if self.seconds > behind_seconds and is_running else 0,
+            Alert.Kind.BEHIND: int(self.seconds) if self.seconds > behind_seconds and self.is_moving else 0,
             Alert.Kind.PARKED: self.parked,
             Alert.Kind.BROKEN: int(self.stream.state == Stream.State.BROKEN),
             Alert.Kind.DRIFTED: differing,
@@ -74,6 +77,7 @@ def _looks(now: datetime.datetime) -> list[_Look]:
             | Q(filled_at__isnull=False, told_filled_at=None)
             | ~Q(told_filled_at=F("filled_at"))
             | Q(state=Stream.State.BROKEN)
+            | Q(waits_since__isnull=False)
             | Q(pk__in=behind)
             | Q(pk__in=ParkedRow.objects.filter(skipped_at=None).values("stream"))
             | Q(pk__in=Proof.objects.filter(result=Proof.Result.UNEQUAL).values("stream"))
@@ -90,6 +94,8 @@ def _looks(now: datetime.datetime) -> list[_Look]:
     looks = []
     for stream in following:
         _count, oldest = waiting.get(stream.pk, (0, None))
+        if _waits(stream):
+            oldest = stream.waits_since
         looks.append(
             _Look(
                 stream=stream,
@@ -117,6 +123,8 @@ def _tell(look: _Look, now: datetime.datetime) -> None:
     ):
         record_of_mirror(EventKind.PARKED, stream, parked=look.parked)
         told["told_parked_at"] = now
+    if _waits(stream) != (stream.waits_since is not None):
+        told["waits_since"] = None if stream.waits_since else now
     state = _state(look)
     if state != stream.told_state:
         if state == "broken":
@@ -137,8 +145,12 @@ def _state(look: _Look) -> str:
         return "broken"
     # Until it has caught up, a mirror that was behind still is.
     limit = 1 if look.stream.told_state == "behind" else Watch.DEFAULT_SECONDS
-    is_running = look.stream.state == Stream.State.RUNNING
-    return "behind" if look.seconds > limit and is_running else ""
+    return "behind" if look.seconds > limit and look.is_moving else ""
+
+
+def _waits(stream: Stream) -> bool:
+    """Say whether a stream cannot begin to follow its owner's log before older transactions have ended."""
+    return stream.state == Stream.State.WAITING and stream.agreement.is_live
 
 
 def _alert(looks: Iterable[_Look], now: datetime.datetime) -> None:
@@ -167,7 +179,11 @@ def _alert(looks: Iterable[_Look], now: datetime.datetime) -> None:
                     alert.count, alert.over_since = count, None
                     changed.append(alert)
     for alert in raised.values():
-        if alert.over_since is None:
+        if alert.kind == Alert.Kind.PARKED:
+            # A row stays parked while it is tried: here nothing is on the edge.
+            alert.cleared_at = now
+            changed.append(alert)
+        elif alert.over_since is None:
             alert.over_since = now
             changed.append(alert)
         elif now - alert.over_since >= CLEARED_AFTER:

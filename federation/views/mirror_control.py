@@ -24,7 +24,7 @@ def prove(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Have both sides compared, after comparing everything again where a repair is asked for."""
     stream = stream_or_404(request, pk)
     repairs = request.POST.get("repair") == "1"
-    if stream.state == Stream.State.ENDED or (repairs and not stream.agreement.is_live):
+    if stream.state == Stream.State.ENDED or not stream.agreement.is_live:
         raise DomainError("nothing_crosses", _("Nothing crosses under this agreement now. Resume it first."))
     asked = proof.ask(stream, by=user_of(request), institution=institution_of(request), repairs=repairs)
     if asked.repairs != repairs:

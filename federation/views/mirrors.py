@@ -16,12 +16,13 @@ from django.utils.translation import gettext_lazy as _
 from accounts.lists import ListView
 from accounts.rights import can
 from accounts.views_base import signed_in
+from federation.agreements.sharing import kind_name
 from federation.filters import ParkedFilter
 from federation.forms import MuteForm, SkipForm, ThresholdForm
 from federation.mirror.status import StreamStatus, statuses, visible_to
 from federation.models import ParkedRow, Proof, Stream
 from federation.monitor import charts, watch
-from federation.monitor.parked import kind_name
+from federation.monitor.reasons import sentence
 from federation.monitor.settings import watch_of
 from federation.tables import MirrorTable, ParkedTable
 from federation.views.agreements import shown_events
@@ -126,7 +127,8 @@ class ParkedList(ListView):
     def get_queryset(self) -> QuerySet[ParkedRow]:
         self.stream = stream_or_404(self.request, self.kwargs["pk"])
         self.subtitle = f"{self.stream.agreement.name}: {self.stream}"
-        return ParkedRow.objects.filter(stream=self.stream).select_related("skipped_by").order_by("-last_at")
+        named = ("skipped_by", "stream__owner", "stream__receiver")
+        return ParkedRow.objects.filter(stream=self.stream).select_related(*named).order_by("-last_at")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return {**super().get_context_data(**kwargs), "stream": self.stream}
@@ -143,7 +145,7 @@ def _live(request: HttpRequest, stream: Stream) -> dict[str, Any]:
     (status,) = statuses([stream], institution)
     parked = list(
         ParkedRow.objects.filter(stream=stream)
-        .select_related("skipped_by")
+        .select_related("skipped_by", "stream__owner", "stream__receiver")
         .order_by("skipped_at", "-last_at")[:SHOWN]
     )
     return {
@@ -154,7 +156,7 @@ def _live(request: HttpRequest, stream: Stream) -> dict[str, Any]:
         "kind_names": {
             each["kind"]: kind_name(each["kind"]) for each in (status.proof.kinds if status.proof else [])
         },
-        "parked": [{"row": row, "kind": kind_name(row.kind)} for row in parked],
+        "parked": [{"row": row, "kind": kind_name(row.kind), "sentence": sentence(row)} for row in parked],
         "parked_count": status.parked + status.skipped,
         "skip_form": SkipForm(),
         "may_control": can(user_of(request), CONTROL),

@@ -118,10 +118,14 @@ def test_the_state_of_a_mirror_reads_in_words(world: World) -> None:
     assert (outgoing.state, outgoing.pending, outgoing.partner) == ("in_step", 0, agreement.manager)
     world.mandate(agreement)
     behind = streams_of(world.institution("harbour"))[0]
-    assert behind.pending > 0
+    assert behind.pending
     assert behind.oldest_age is not None
+    theirs = streams_of(world.institution("aurora"))[1]
+    assert (theirs.is_outgoing, theirs.pending) == (False, None), "p2: the log holds other clients' changes"
+    assert theirs.oldest_age is not None
     world.suspend(agreement)
-    assert streams_of(world.institution("aurora"))[0].state == "suspended"
+    theirs = streams_of(world.institution("aurora"))[1]
+    assert (theirs.state, theirs.pending, theirs.oldest_age) == ("suspended", None, None), "p5"
     Stream.objects.filter(owner=agreement.channel).update(state=Stream.State.BROKEN, problem="a reason")
     world.resume(agreement)
     assert streams_of(world.institution("harbour"))[0].last_error == "a reason"

@@ -11,8 +11,9 @@ from django.utils import timezone
 from accounts.errors import DomainError
 from accounts.services import create_token
 from clients import services
-from clients.models import Mandate, MandateDecision, RiskProfile
-from federation.agreements import life
+from clients.models import ContactDetail, Mandate, MandateDecision, RiskProfile
+from federation.agreements import life, timeline
+from federation.mirror import undelivered
 from federation.models import Agreement, AgreementEvent, SealedRecords
 from portfolios.models import Portfolio, Transaction
 from reporting.models import Report
@@ -124,6 +125,35 @@ def test_trading_to_close_settlement_and_reporting_go_on_and_then_it_is_terminat
     ended = step(world, life.terminate, agreement, "harbour")
     assert ended.state == Agreement.State.TERMINATED
     assert SealedRecords.objects.filter(agreement=agreement).count() == 2
+
+
+def test_p2_the_cut_tells_no_number_of_other_clients_changes(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    world.mandate(None)
+    world.mandate(world.agree("borealis", "harbour"))
+    other = world.portfolio(None)
+    world.transactions(other, 9)
+    with world.within("harbour"):
+        ContactDetail.objects.filter(client=mandate.client_id).update(value="new@example.test")
+    step(world, life.cut, agreement, "aurora", reason="Broken into.")
+
+    line = AgreementEvent.objects.get(agreement=agreement, kind="cut")
+    assert line.data["undelivered"] == 1
+
+
+def test_p2_more_than_can_be_counted_is_said_and_not_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    monkeypatch.setattr(undelivered, "MOST_KEYS", 2)
+    step(world, life.cut, agreement, "aurora", reason="Broken into.")
+
+    line = AgreementEvent.objects.get(agreement=agreement, kind="cut")
+    assert line.data["undelivered"] is None
+    assert "too many to count" in timeline.words(line)
 
 
 def test_the_cut_stays_one_click_and_both_sides_see_what_was_not_delivered(world: World) -> None:

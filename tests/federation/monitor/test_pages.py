@@ -1,5 +1,7 @@
 """The pages of mirrors: who sees and does what, and how many questions they ask of the database."""
 
+import html
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -257,3 +259,38 @@ def test_the_charts_have_every_window_and_their_data_as_tables(aurora, harbour, 
         text = client.get(url("mirror_charts", stream.pk) + f"?window={window}").content.decode()
         assert text.count("Show as a table") == 3, window
         assert "≤ 8.0 ms" in text or "≤ 8.0" in text, window
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("client_number_unique_per_owner", "as another record at Aurora, where each may stand only once"),
+        ("client_has_name", "breaks a rule at Aurora"),
+        ("id belongs to another owner", "has the id of a record that is not Harbour's at Aurora"),
+        ("currency", "which Aurora needs"),
+        ("unit: not there", "does not have under this agreement"),
+        ("somebody_elses_rule", "is refused by Aurora's database"),
+    ],
+)
+def test_a_parked_row_says_which_record_which_rule_and_what_to_do(
+    aurora, harbour, browse, reason, words
+) -> None:
+    stream = stream_of(make.active(aurora, harbour), harbour)
+    row = park(stream)
+    ParkedRow.objects.update(reason=reason)
+    client = browse(harbour, person(harbour))
+    for path in (url("mirror_live", stream.pk), url("mirror_parked", stream.pk)):
+        text = html.unescape(client.get(path).content.decode())
+        assert f"Client …{str(row.key)[-8:]}" in text
+        assert words in text
+        assert reason in text
+    assert words in client.get(url("mirror_parked", stream.pk) + "?_export=csv").content.decode()
+
+
+def test_a_partner_reads_no_number_of_waiting_changes(aurora, harbour, browse) -> None:
+    agreement = make.active(aurora, harbour)
+    stream = stream_of(agreement, harbour)
+    for institution, reads in ((harbour, True), (aurora, False)):
+        client = browse(institution, person(institution))
+        text = client.get(url("mirror_live", stream.pk)).content.decode()
+        assert ("only this institution reads this figure" in text) == reads

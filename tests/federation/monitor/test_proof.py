@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from clients.models import Client
 from federation.mirror import control
 from federation.mirror.batch import run_batch
 from federation.models import Agreement, AgreementEvent, ParkedRow, Proof, Stream
@@ -168,16 +169,63 @@ def test_a_change_between_snapshot_and_end_is_not_seen_by_the_proof(
     assert client.name == "New"
 
 
-def test_what_still_waits_is_stated_where_nothing_may_cross(world: World) -> None:
+@pytest.mark.parametrize("has_changes", [True, False])
+def test_p5_a_proof_tells_nothing_of_what_came_after_a_suspension(world: World, has_changes: bool) -> None:
     agreement = world.agree()
     world.suspend(agreement)
-    world.mandate(agreement)
+    if has_changes:
+        world.mandate(agreement)
 
     found = proven(world.stream(agreement, "harbour"))
 
-    assert found.result == "undecided"
-    assert found.pending > 0
-    assert found.kinds == [], "p5: no count of what came after the suspension"
+    assert (found.state, found.result, found.pending, found.kinds) == ("failed", "", 0, [])
+
+
+def withholding(world: World, *fields: str) -> Agreement:
+    """Return an agreement in force that leaves fields out."""
+    agreement = Agreement.objects.get(pk=world.agree(fill=False).pk)
+    agreement.versions.update(withheld=list(fields))
+    world.drain()
+    return agreement
+
+
+def test_p2_a_value_in_a_field_that_is_not_shared_is_found_and_a_repair_blanks_it(world: World) -> None:
+    agreement = withholding(world, "clients.Client.national_id")
+    world.mandate(agreement)
+    world.drain()
+    stream = world.stream(agreement, "harbour")
+    tamper(
+        world,
+        "UPDATE aurora.clients_client SET national_id = 'LEAKED', next_review_date = now()"
+        " WHERE origin IS NOT NULL",
+    )
+
+    found = proven(stream)
+    assert found.result == "unequal"
+    assert (of(found, "clients.Client")["unshared"], of(found, "clients.Client")["different"]) == (1, 0)
+    assert found.differing == 1
+    mended = proven(stream, repairs=True)
+
+    assert (mended.result, mended.differing) == ("equal", 0), mended.kinds
+    with world.within("aurora"):
+        client = Client.objects.get()
+    assert (client.national_id, client.next_review_date) == ("", None)
+
+
+def test_f13_what_another_agreement_shares_is_no_leak_and_no_repair_takes_it_away(world: World) -> None:
+    narrow = withholding(world, "clients.Client.national_id")
+    wide = world.agree()
+    client = world.mandate(narrow).client
+    world.mandate(wide, client=client)
+    with world.within("harbour"):
+        Client.objects.update(national_id="AB-1")
+    world.drain()
+
+    for agreement in (narrow, wide):
+        found = proven(world.stream(agreement, "harbour"), repairs=True)
+        assert found.result == "equal", found.kinds
+    with world.within("aurora"):
+        assert Client.objects.get().national_id == "AB-1"
 
 
 def test_nothing_is_counted_under_an_agreement_that_has_ended_meanwhile(world: World) -> None:

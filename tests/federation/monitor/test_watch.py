@@ -9,9 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from federation.mirror.batch import run_batch
 from federation.mirror.status import streams_of
 from federation.models import AgreementEvent, Alert, ParkedRow, Stream, Watch
-from federation.monitor import mail, proof, settings, watch
+from federation.monitor import mail, parked, proof, settings, watch
 from portfolios.models import Portfolio
 from tests import factories
 from tests.federation.mirror.world import World
@@ -192,6 +193,61 @@ def test_drift_is_raised_by_an_unequal_proof_and_cleared_by_the_next_equal_one(
     assert raised("drifted") == set()
 
 
+def test_a_mirror_that_waits_for_an_older_transaction_is_raised_like_one_that_is_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = world.another_connection()
+    long.execute("SELECT pg_current_xact_id()")
+    agreement = world.agree(fill=False)
+    stream = world.stream(agreement, "harbour")
+    run_batch(stream.pk)
+    look(world)
+    assert raised("behind") == set()
+    later(monkeypatch, minutes=2)
+    run_batch(stream.pk)
+    look(world)
+
+    assert raised("behind") == {"aurora", "harbour"}
+    alert = Alert.objects.filter(stream=stream).select_related("stream").first()
+    assert alert is not None
+    assert alert.words == "waiting for older transactions to end for 120 seconds"
+    assert "behind" in Stream.objects.values_list("told_state", flat=True)
+    long.rollback()
+    world.drain()
+    look(world)
+    later(monkeypatch, minutes=3)
+    look(world)
+    assert raised("behind") == set()
+    assert not Stream.objects.exclude(waits_since=None).exists()
+
+
+def test_skipped_rows_do_not_count_in_an_alert(world: World) -> None:
+    agreement = world.agree()
+    mandates = [world.mandate(agreement) for _number in range(2)]
+    world.drain()
+    poison(world, on=True)
+    try:
+        for mandate in mandates:
+            world.portfolio(mandate)
+        with world.within("aurora"):
+            Portfolio.objects.update(name="Bad")
+        world.drain()
+        look(world)
+        counts = []
+        for row in ParkedRow.objects.all():
+            with world.within("harbour"):
+                parked.skip(
+                    row,
+                    by=factories.cast().administrator,
+                    institution=world.institution("harbour"),
+                    reason="A test.",
+                )
+            counts.append(sorted(Alert.objects.filter(cleared_at=None).values_list("count", flat=True)))
+        assert counts == [[1, 1], []]
+    finally:
+        poison(world, on=False)
+
+
 def test_what_is_suspended_on_purpose_raises_nothing(world: World) -> None:
     agreement = world.agree()
     world.suspend(agreement)
@@ -231,7 +287,7 @@ def test_the_state_of_three_mirrors_costs_as_many_queries_as_that_of_one(
     with django_assert_num_queries(len(one)):
         found = streams_of(harbour)
     assert len(found) == 6
-    assert sum(status.pending > 0 for status in found) == 3
+    assert sum(bool(status.pending) for status in found) == 3
     assert mandate.pk
 
 
