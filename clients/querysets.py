@@ -4,9 +4,10 @@ import datetime
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.apps import apps
-from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from accounts.models import Role, User
@@ -136,13 +137,17 @@ class MandateQuerySet(RecordQuerySet):
         return set(known.distinct())
 
     def with_book(self) -> "MandateQuerySet":
-        """Annotate each mandate's portfolio with value, currency and return since its start, as of its latest day."""
+        """Annotate each mandate's portfolio with value, currency and return since its start, as of its latest day.
+
+        What a successor has booked already has no value here, so that sums count it once.
+        """
         portfolios = (
             apps.get_model("portfolios", "Portfolio").objects.current().filter(mandate=OuterRef("pk"))
         )
         valuations = apps.get_model("portfolios", "Valuation").objects.filter(
             portfolio__mandate=OuterRef("pk"), is_latest=True, retired_at=None
         )
+        valuations = valuations.exclude(portfolio__mandate__in=moved_on())
         return self.annotate(
             portfolio_key=Subquery(portfolios.values("pk")[:1]),
             portfolio_number=Subquery(portfolios.values("number")[:1]),
@@ -151,6 +156,20 @@ class MandateQuerySet(RecordQuerySet):
             value_date=Subquery(valuations.values("date")[:1]),
             since_start=Subquery(valuations.values(since_start=F("return_index") - 1)[:1]),
         )
+
+
+def moved_on() -> "QuerySet[Any]":
+    """Return the mandates, as a subquery of ids, whose positions a successor has booked as taken over.
+
+    Until the former manager books them out they stand in both portfolios.
+    """
+    from clients.models import Mandate
+
+    booked = apps.get_model("portfolios", "Transaction").objects.filter(
+        reference=OuterRef("handover__pk"), reversed_by=None, retired_at=None
+    )
+    succeeded = Mandate.objects.filter(Exists(booked.exclude(type="reversal")), predecessor__isnull=False)
+    return succeeded.order_by().values("predecessor")
 
 
 def under(agreements: Iterable[uuid.UUID]) -> Q:

@@ -26,6 +26,7 @@ from django.db.models import (
 from django.utils.translation import gettext as _
 
 from clients.models import Client, Mandate
+from clients.querysets import moved_on
 
 EURO = "EUR"
 _MONEY = DecimalField(max_digits=24, decimal_places=4)
@@ -57,7 +58,7 @@ def convert(
 def with_total(clients: "QuerySet[Client]", known: Mapping[str, Decimal]) -> "QuerySet[Client]":
     """Annotate ``total``: the latest values of all of a client's portfolios, in the client's currency.
 
-    Null where there is no portfolio, or a rate is not known.
+    What a successor has taken over counts once. Null where there is no portfolio, or a rate is not known.
     """
 
     def rate_of(currency: str) -> Case:
@@ -69,6 +70,7 @@ def with_total(clients: "QuerySet[Client]", known: Mapping[str, Decimal]) -> "Qu
     in_euro = (
         apps.get_model("portfolios", "Valuation")
         .objects.filter(portfolio__mandate__client=OuterRef("pk"), is_latest=True, retired_at=None)
+        .exclude(portfolio__mandate__in=moved_on())
         .order_by()
         .values("portfolio__mandate__client")
         .annotate(total=Sum(ExpressionWrapper(F("market_value") / rate_of("currency"), output_field=_MONEY)))
@@ -84,7 +86,8 @@ class Position:
     """One mandate's portfolio: its value, what was put in and taken out, and its return over a period.
 
     ``value`` and ``gain`` are in ``currency``, ``share`` is of the total; None is not available, for
-    the reason in ``problem``. ``returned`` is a fraction, time-weighted and net of fees.
+    the reason in ``problem``. ``returned`` is a fraction, time-weighted and net of fees. What ``has_moved_on``
+    a successor has booked as its own: it counts there, and here as if it had been transferred out.
     """
 
     mandate: Mandate
@@ -101,6 +104,7 @@ class Position:
     since: datetime.date | None
     problem: str
     is_simulated: bool
+    has_moved_on: bool = False
     share: Decimal | None = None
 
 
@@ -146,16 +150,20 @@ def positions_of(
     latest = {
         row.portfolio_id: row for row in valuations.filter(portfolio__mandate__in=by_id, is_latest=True)
     }
+    gone = set(moved_on().filter(predecessor__in=by_id).values_list("predecessor", flat=True))
     portfolios = apps.get_model("portfolios", "Portfolio").objects.current().filter(mandate__in=by_id)
     return [
-        _position(
-            by_id[each.mandate_id],
-            each,
-            latest.get(each.pk),
-            starts.get(each.pk),
-            flows,
-            currency or each.currency,
-            known or {},
+        replace(
+            _position(
+                by_id[each.mandate_id],
+                each,
+                latest.get(each.pk),
+                starts.get(each.pk),
+                flows,
+                currency or each.currency,
+                known or {},
+            ),
+            has_moved_on=each.mandate_id in gone,
         )
         for each in portfolios.order_by("opened_on")
     ]
@@ -201,15 +209,14 @@ def wealth_of(
 ) -> Wealth:
     """Return what a client owns under these mandates, in the client's currency, in a fixed number of queries."""
     positions = positions_of(mandates, since, currency=client.currency, known=known)
-    values = [each.converted for each in positions]
-    total = sum((value for value in values if value is not None), Decimal(0))
+    counted = [each for each in positions if not each.has_moved_on]
+    total = sum((each.converted for each in counted if each.converted is not None), Decimal(0))
     missing = next((each for each in positions if each.converted is None), None)
-    paid = [convert(each.paid_in, each.currency, client.currency, known) for each in positions]
+    paid = [convert(_put_in(each), each.currency, client.currency, known) for each in positions]
     is_known = bool(positions) and missing is None
     paid_in = sum((each for each in paid if each is not None), Decimal(0)) if is_known else None
     shown = tuple(
-        _with_share(each, total) if is_known and total and each.converted is not None else each
-        for each in positions
+        _with_share(each, total) if is_known and total and each in counted else each for each in positions
     )
     return Wealth(
         currency=client.currency,
@@ -220,6 +227,11 @@ def wealth_of(
         as_of=min((each.as_of for each in positions if each.as_of), default=None),
         problem=f"{missing.number}: {missing.problem}" if missing else "",
     )
+
+
+def _put_in(position: Position) -> Decimal:
+    """Return what a position's money comes from: what has moved on has been taken out of it."""
+    return position.paid_in - (position.value or 0 if position.has_moved_on else 0)
 
 
 def _with_share(position: Position, total: Decimal) -> Position:
@@ -237,6 +249,7 @@ def allocation(
     rows = (
         holding.objects.current()
         .filter(portfolio__mandate__in=[mandate.pk for mandate in mandates], market_value__isnull=False)
+        .exclude(portfolio__mandate__in=moved_on())
         .order_by()
         .values_list("security__asset_class", "portfolio__currency")
         .annotate(total=Sum("market_value"))

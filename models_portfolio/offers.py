@@ -104,7 +104,8 @@ def cards(
 ) -> list[Card]:
     """Return all open offers for a mandate, those that suit first, then by risk.
 
-    ``is_change`` restricts them to ``only_agreement``'s manager (None: this institution itself).
+    ``is_change`` restricts them to ``only_agreement``'s manager (None: this institution itself). Where the
+    mandate takes another one over, the former manager's own offers are left out.
     """
     offers = Offer.objects.visible_to(user).filter(is_open=True).select_related("model")
     # Own offers under an agreement are made to that agreement's channel, not to own clients.
@@ -113,6 +114,12 @@ def cards(
         offers = offers.filter(agreement=only_agreement)
     found = list(offers)
     known = partners({offer.agreement for offer in found if offer.agreement})
+    former = mandate.predecessor
+    if former is not None:
+        names = {agreement: partner.name for agreement, partner in known.items()}
+        found = [
+            each for each in found if not former.is_managed_by(each.agreement, names.get(each.agreement, ""))
+        ]
     chosen = mandate.current_offer
     rates = wealth.rates()
     shown = [

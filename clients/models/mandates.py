@@ -105,6 +105,10 @@ class Mandate(Record):
         begun = self.successors.exclude(status=self.Status.WITHDRAWN).prefetch_related("decisions")
         return next((each for each in begun if each.state != MandateState.REJECTED), None)
 
+    def is_managed_by(self, agreement: uuid.UUID | None, manager_name: str) -> bool:
+        """Say whether whoever manages under ``agreement`` (None: this institution itself) manages this mandate."""
+        return agreement == self.agreement or (bool(manager_name) and manager_name == self.manager_name)
+
     @property
     def shown_portfolio(self) -> Any:
         """Return the mandate's portfolio; None without one, and where it is no more than kept."""

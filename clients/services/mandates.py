@@ -180,6 +180,12 @@ def choose_plan(*, mandate: Mandate, choice: Choice, by: User, override_reason: 
             _("This mandate was submitted to %(manager)s. Start another mandate for another manager.")
             % {"manager": draft.manager_name},
         )
+    former = draft.predecessor
+    if former is not None and former.is_managed_by(choice.agreement, choice.manager_name):
+        raise DomainError(
+            "handover_to_same",
+            _("This plan is the former manager's own. Change the plan of the former mandate instead."),
+        )
     for reason in choice.reasons_against:
         if not reason.can_override:
             raise DomainError(f"offer_{reason.code}", reason.message, data=dict(reason.values))

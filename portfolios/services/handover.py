@@ -8,11 +8,13 @@ from decimal import Decimal
 from typing import cast
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
 from accounts.models import User, audit
+from clients.calculations.states import MandateState
 from clients.duties import Duty, require
 from clients.models import Mandate
 from portfolios.calculations.ledger import CostMethod, Lot, Positions, derive_positions
@@ -48,6 +50,15 @@ def snapshot(predecessor: Mandate) -> Snapshot:
     Raises DomainError where there is no portfolio yet, or trades have not settled.
     """
     portfolio = Portfolio.objects.current().filter(mandate=predecessor).first()
+    if portfolio is None and Portfolio.objects.filter(mandate=predecessor, retired_at__isnull=False).exists():
+        raise DomainError(
+            "handover_sealed",
+            _(
+                "The agreement with the former manager has ended and what it had booked is sealed, so it cannot"
+                " be handed over any more. Start a new mandate for the client. The new manager books the"
+                " positions from the custodian's statement; compliance can open the sealed records to compare."
+            ),
+        )
     if portfolio is None:
         raise DomainError(
             "nothing_to_hand_over", _("The former mandate has no portfolio. Start a new mandate instead.")
@@ -175,8 +186,24 @@ def record_handover(*, mandate: Mandate, by: User) -> Handover | None:
 
 def has_taken_over(handover: Handover) -> bool:
     """Say whether the transfers in have been booked."""
+    return _booked().filter(reference=handover.pk).exists()
+
+
+def _booked() -> "QuerySet[Transaction]":
+    return Transaction.objects.filter(reversed_by=None).exclude(type="reversal")
+
+
+def to_take_over(portfolios: "QuerySet[Portfolio]") -> "QuerySet[Handover]":
+    """Return what was handed over for these portfolios and nobody has booked yet, the oldest first."""
     return (
-        Transaction.objects.filter(reference=handover.pk, reversed_by=None).exclude(type="reversal").exists()
+        Handover.objects.current()
+        .filter(
+            ~Exists(_booked().filter(reference=OuterRef("pk"))),
+            mandate__in=Mandate.objects.in_state(MandateState.ACTIVE).values("pk"),
+            mandate__portfolio__in=portfolios.filter(closed_on=None).values("pk"),
+        )
+        .select_related("mandate__client", "mandate__portfolio")
+        .order_by("as_of", "pk")
     )
 
 
@@ -185,8 +212,9 @@ def take_over(*, handover: Handover, by: User) -> list[Transaction]:
     """Book what was handed over as transfers in kind that keep the original dates and costs; once."""
     mandate = handover.mandate
     require(Duty.SETTLEMENT, mandate)
+    # Where another party manages, the portfolio is its record, and the ledger is kept here.
     portfolio = (
-        Portfolio.objects.own()
+        Portfolio.objects.current()
         .select_for_update(of=("self",))
         .filter(mandate=mandate, closed_on=None)
         .first()

@@ -13,9 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.errors import DomainError
-from clients import services
-from clients.models import ClientInstruction, Mandate
+from clients import services, wealth
+from clients.models import Client, ClientInstruction, Mandate
+from federation.agreements import life
+from federation.mirror import arrivals
 from federation.models import Agreement
+from models_portfolio.offers import cards
 from portfolios.calculations.ledger import CostMethod, Lot, derive_positions
 from portfolios.models import (
     Handover,
@@ -29,9 +32,10 @@ from portfolios.models import (
 from portfolios.services import book, refresh
 from portfolios.services.chain import load_chain
 from portfolios.services.entries import load_entries
-from portfolios.services.handover import take_over
+from portfolios.services.handover import snapshot, take_over
 from reporting.figures import gather
 from tests import factories
+from tests.federation.divisions import divided
 from tests.federation.mirror import everything
 from tests.federation.mirror.world import TODAY, World
 
@@ -70,9 +74,13 @@ def everything_id() -> Any:
     return security_id(ISIN)
 
 
-def begin(world: World) -> Journey:
-    """Have Aurora manage 100 @ 50 and 50 @ 60, bought on two days; start the mandate of the successor."""
-    first, second = world.agree("aurora"), world.agree("borealis")
+def begin(world: World, **who: str) -> Journey:
+    """Have Aurora manage 100 @ 50 and 50 @ 60, bought on two days; start the mandate of the successor.
+
+    ``who`` divides the successor's work otherwise.
+    """
+    first = world.agree("aurora")
+    second = world.agree("borealis", division=divided(**who).division if who else None)
     plan = everything.offer(world, second, "borealis")
     mandate = world.mandate(first)
     world.drain()
@@ -126,6 +134,117 @@ def submit(world: World, mandate: Mandate, **more: Any) -> None:
             **more,
         )
     world.drain()
+
+
+def take_over_at(world: World, journey: Journey) -> Portfolio:
+    """Have the successor accept, and whoever settles book what was handed over."""
+    submit(world, journey.new)
+    with world.within("borealis"):
+        cast = factories.cast()
+        services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
+        portfolio = Portfolio.objects.own().get()
+    for _turn in range(4):
+        world.drain()
+        arrivals.deliver_all()
+    settler = journey.second.version.division["settlement"]
+    with world.within("borealis" if settler == "manager" else "harbour"):
+        take_over(handover=Handover.objects.get(mandate=journey.new.pk), by=factories.cast().operations)
+    for _turn in range(4):
+        world.drain()
+        arrivals.deliver_all()
+    return portfolio
+
+
+def test_where_the_channel_settles_it_takes_the_positions_over(world: World) -> None:
+    journey = begin(world, settlement="channel")
+    portfolio = take_over_at(world, journey)
+
+    for schema in ("harbour", "borealis"):
+        with world.within(schema):
+            booked = Transaction.objects.filter(portfolio=portfolio.pk)
+            assert {each.type for each in booked} == {"transfer_in"}
+            assert {each.origin is None for each in booked} == {schema == "harbour"}
+    world.assert_in_step(journey.second)
+
+
+def test_the_desk_of_who_settles_lists_what_waits_to_be_taken_over(world: World) -> None:
+    journey = begin(world)
+    submit(world, journey.new)
+    with world.within("borealis"):
+        cast = factories.cast()
+        desk = Browser(headers={"host": "borealis.localhost"})
+        desk.force_login(cast.operations)
+        page = reverse("trading:desk")
+        assert b"Positions to take over" not in desk.get(page).content
+        services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
+        text = desk.get(page).content
+        assert b"Positions to take over" in text
+        assert reverse("portfolios:handover", args=[journey.new.pk]).encode() in text
+        take_over(handover=Handover.objects.get(), by=cast.operations)
+        assert b"Positions to take over" not in desk.get(page).content
+
+
+def test_until_the_former_manager_books_out_the_client_owns_each_position_once(world: World) -> None:
+    journey = begin(world)
+    take_over_at(world, journey)
+    with world.within("harbour"):
+        client = Mandate.objects.get(pk=journey.new.pk).client
+        assert client is not None
+        mandates = list(Mandate.objects.filter(client=client))
+        owned = wealth.wealth_of(client, mandates, TODAY, wealth.rates())
+        # 150 × 66 + 1,985 of cash on 10,000 paid in.
+        assert (owned.total, owned.paid_in, owned.gain) == (D(11_885), D(10_000), D(1885))
+        assert {each.has_moved_on: each.share for each in owned.positions} == {True: None, False: D(1)}
+        rows = wealth.with_total(Client.objects.filter(pk=client.pk), wealth.rates())
+        assert rows.get().total == D(11_885)
+        assert sum(amount for _name, amount in wealth.allocation(mandates, "EUR", wealth.rates())) == D(
+            11_885
+        )
+        shown = Mandate.objects.filter(client=client).with_book()
+        assert sum(each.value or 0 for each in shown) == D(11_885)
+
+
+def test_the_former_managers_own_plans_are_not_offered(world: World) -> None:
+    journey = begin(world)
+    with world.within("harbour"):
+        old = Mandate.objects.get(pk=journey.old.pk)
+        new = Mandate.objects.get(pk=journey.new.pk)
+        former = Agreement.objects.get(pk=old.agreement)
+    everything.offer(world, former)
+    world.drain()
+    with world.within("harbour"):
+        user = _advisor_of_all()
+        ask = {"profile": new.risk_profile, "amount": new.amount}
+        assert {each.offer.agreement for each in cards(new, user, **ask)} == {journey.second.pk}
+        new.predecessor = None
+        assert {each.offer.agreement for each in cards(new, user, **ask)} == {journey.second.pk, former.pk}
+        choice = services.Choice(
+            offer=old.pk, offer_name="x", agreement=former.pk, manager_name="", reasons_against=(), terms={}
+        )
+        with pytest.raises(DomainError, match="former manager's own"):
+            services.choose_plan(mandate=new, choice=choice, by=user)
+
+
+def test_after_a_cut_the_page_says_what_to_do_instead_of_a_handover(world: World) -> None:
+    journey = begin(world)
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=journey.new.pk).update(status="withdrawn")
+        old = Mandate.objects.get(pk=journey.old.pk)
+        life.cut(
+            Agreement.objects.get(pk=old.agreement),
+            by=factories.cast().administrator,
+            institution=world.institution("harbour"),
+            reason="Broken into.",
+        )
+        browser = Browser(headers={"host": "harbour.localhost"})
+        browser.force_login(_advisor_of_all())
+        page = browser.get(reverse("portfolios:handover_start", args=[journey.old.pk]))
+        assert page.status_code == 200
+        assert b"Start a new mandate for the client" in page.content
+        assert reverse("clients:mandate_start", args=[old.client_id]).encode() in page.content
+        with pytest.raises(DomainError) as refused:
+            snapshot(old)
+        assert refused.value.code == "handover_sealed"
 
 
 def lots_of(world: World, schema: str, portfolio: Portfolio, method: CostMethod) -> list[Lot]:
