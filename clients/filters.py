@@ -73,6 +73,27 @@ class MandateFilter(django_filters.FilterSet):
         )
 
 
+class InboxFilter(django_filters.FilterSet):
+    """Narrow the inbox down by words, identity check and whether it waits for a decision here."""
+
+    q = django_filters.CharFilter(label=_("Client or number"), method="by_words", widget=SearchInput)
+    state = django_filters.ChoiceFilter(
+        label=_("State"),
+        empty_label=_("Any"),
+        field_name="computed_state",
+        choices=[("submitted", _("Waits for a decision")), ("returned", _("Returned to the advisor"))],
+    )
+    kyc = django_filters.ChoiceFilter(
+        label=_("KYC"), empty_label=_("Any"), field_name="client__kyc__state", choices=KycStatus.State.choices
+    )
+
+    class Meta:
+        model = Mandate
+        fields: tuple[str, ...] = ()
+
+    by_words = MandateFilter.by_words
+
+
 class InstructionFilter(django_filters.FilterSet):
     """Narrow instructions down by words, kind and where they stand."""
 

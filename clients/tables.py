@@ -87,6 +87,41 @@ class MandateTable(tables.Table):
         return _manager(value, is_chosen=record.offer is not None)
 
 
+class InboxTable(tables.Table):
+    """Mandates that wait for a decision, or for the advisor."""
+
+    client = LinkColumn(to="clients:mandate_decide", accessor="client__name", verbose_name=_("Client"))
+    number = tables.Column(verbose_name=_("Mandate"), attrs={"td": {"class": "text-nowrap"}})
+    origin = OriginColumn()
+    offer_name = tables.Column(verbose_name=_("Plan"))
+    amount = MoneyColumn(verbose_name=_("Planned"), currency_field="currency", places=0)
+    level = tables.Column(
+        accessor="risk_profile__level",
+        verbose_name=_("Profile"),
+        attrs={"th": {"class": "figure"}, "td": {"class": "figure"}},
+    )
+    kyc_state = StateColumn(
+        verbose_name=_("KYC"), accessor="client__kyc__state", labels=dict(KycStatus.State.choices)
+    )
+    submitted_at = MomentColumn(verbose_name=_("Submitted"))
+    computed_state = StateColumn(verbose_name=_("State"), labels=_MANDATE_LABELS)
+    decide = tables.TemplateColumn(
+        template_name="clients/_inbox_decide.html",
+        verbose_name="",
+        orderable=False,
+        exclude_from_export=True,
+    )
+
+    class Meta:
+        model = Mandate
+        fields = ("client", "number", "origin", "offer_name", "amount", "level", "kyc_state")
+        sequence = (*fields, "submitted_at", "computed_state", "decide")
+        order_by = ("-computed_state", "submitted_at")
+
+    def render_level(self, value: int) -> str:
+        return f"{value}/7"
+
+
 class InstructionTable(tables.Table):
     """Instructions with where they stand."""
 

@@ -39,7 +39,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         instructions.instruction_create,
         name="instruction_create",
     ),
-    path("inbox/", inbox.mandate_inbox, name="mandate_inbox"),
+    path("inbox/", inbox.InboxList.as_view(), name="mandate_inbox"),
     path("inbox/<uuid:pk>/", inbox.mandate_decide, name="mandate_decide"),
     path("instructions/", instructions.InstructionList.as_view(), name="instruction_list"),
     path("instructions/<uuid:pk>/", instructions.instruction_detail, name="instruction_detail"),

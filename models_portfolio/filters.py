@@ -7,6 +7,14 @@ from django.utils.translation import gettext_lazy as _
 
 from models_portfolio.models import ModelPortfolio
 
+# What an own institution has decided about the newest version of a received model.
+DECISIONS = {
+    "accepted": _("Accepted"),
+    "declined": _("Declined"),
+    "attention": _("Waits for you"),
+    "warning": _("New view"),
+}
+
 
 class ModelFilter(django_filters.FilterSet):
     """Narrow models down by name, risk and owner."""
@@ -30,3 +38,16 @@ class ModelFilter(django_filters.FilterSet):
     def by_owner(self, queryset: QuerySet[ModelPortfolio], name: str, value: str) -> QuerySet[ModelPortfolio]:
         """Return own or received models."""
         return queryset.filter(origin__isnull=value == "own")
+
+
+class ReceivedFilter(ModelFilter):
+    """Narrow received models down by name, risk, partner and what was decided."""
+
+    decision = django_filters.ChoiceFilter(
+        label=_("Your decision"), field_name="decision", choices=list(DECISIONS.items())
+    )
+    whose = None
+
+    class Meta:
+        model = ModelPortfolio
+        fields: tuple[str, ...] = ()

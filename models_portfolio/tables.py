@@ -4,6 +4,7 @@ import django_tables2 as tables
 from django.utils.translation import gettext_lazy as _
 
 from accounts.columns import DateColumn, LinkColumn, NumberColumn, OriginColumn, PercentColumn, StateColumn
+from models_portfolio.filters import DECISIONS
 from models_portfolio.models import ModelPortfolio
 
 
@@ -49,13 +50,7 @@ class ReceivedTable(tables.Table):
     decision = StateColumn(
         verbose_name=_("Your decision"),
         accessor="decision",
-        labels={
-            "accepted": _("Accepted"),
-            "declined": _("Declined"),
-            "attention": _("Waits for you"),
-            "warning": _("New view"),
-        },
-        orderable=False,
+        labels=DECISIONS,
     )
     followers = NumberColumn(verbose_name=_("Own portfolios"), accessor="follower_count")
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Unit
 from portfolios.attention import REASONS, in_need
-from portfolios.models import BankEntry, Portfolio, PriceSource, Security, Transaction
+from portfolios.models import BankEntry, ImportBatch, Portfolio, PriceSource, Security, Transaction
 
 _DAY = {"widget": DateInput(attrs={"type": "date"})}
 
@@ -156,6 +156,51 @@ class RateFilter(filters.FilterSet):
     )
     since = filters.DateFilter(label=_("From"), field_name="date", lookup_expr="gte", **_DAY)
     until = filters.DateFilter(label=_("To"), field_name="date", lookup_expr="lte", **_DAY)
+
+
+class ImportFilter(filters.FilterSet):
+    """Narrow imports down by file, kind, source and state."""
+
+    q = filters.CharFilter(
+        label=_("File"), field_name="file_name", lookup_expr="icontains", widget=SearchInput
+    )
+    kind = filters.ChoiceFilter(
+        label=_("Kind"),
+        empty_label=_("All"),
+        choices=[("prices", _("Prices")), ("rates", _("Exchange rates"))],
+    )
+    source = filters.ModelChoiceFilter(
+        label=_("Source"), empty_label=_("All"), queryset=PriceSource.objects.own().order_by("name")
+    )
+    state = filters.ChoiceFilter(label=_("State"), empty_label=_("All"), choices=ImportBatch.State.choices)
+
+    class Meta:
+        model = ImportBatch
+        fields: tuple[str, ...] = ()
+
+
+class SourceFilter(filters.FilterSet):
+    """Narrow sources of prices down by words and by whose they are."""
+
+    q = filters.CharFilter(label=_("Name or code"), method="by_words", widget=SearchInput)
+    whose = filters.ChoiceFilter(
+        label=_("Whose"),
+        empty_label=_("All"),
+        method="by_owner",
+        choices=[("own", _("Own")), ("received", _("Received"))],
+    )
+
+    class Meta:
+        model = PriceSource
+        fields: tuple[str, ...] = ()
+
+    def by_words(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
+        """Return the sources whose name or code contains the words."""
+        return queryset.filter(Q(name__icontains=value) | Q(code__icontains=value))
+
+    def by_owner(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
+        """Return own or received sources."""
+        return queryset.filter(origin__isnull=value == "own")
 
 
 class BankEntryFilter(filters.FilterSet):

@@ -32,6 +32,7 @@ from portfolios.models import (
     ImportBatch,
     Portfolio,
     Price,
+    PriceSource,
     Security,
     Transaction,
 )
@@ -322,6 +323,42 @@ class ImportTable(tables.Table):
 
     def render_kind(self, value: str) -> str:
         return str({"prices": _("Prices"), "rates": _("Exchange rates")}.get(value, value))
+
+
+class SourceTable(tables.Table):
+    """Sources of prices in the order in which they count: own ones first, then what partners sent."""
+
+    preference = NumberColumn(verbose_name=_("Order"))
+    name = LinkColumn(to="portfolios:source_edit", verbose_name=_("Source"))
+    code = tables.Column(verbose_name=_("Code"))
+    is_redistributable = tables.Column(verbose_name=_("Passed on to partners"))
+    is_simulated = tables.Column(verbose_name=_("Kind"))
+    origin = OriginColumn()
+
+    class Meta:
+        model = PriceSource
+        fields = ("preference", "name", "code", "is_redistributable", "is_simulated", "origin")
+        order_by = ("-origin", "preference", "code")
+
+    def render_preference(self, value: int, record: PriceSource) -> str:
+        return formatting.UNKNOWN if record.is_received else formatting.number(value)
+
+    def render_name(self, value: str, record: PriceSource) -> str | SafeString:
+        if record.is_received:
+            return value
+        return format_html('<a href="{}">{}</a>', reverse("portfolios:source_edit", args=[record.pk]), value)
+
+    def render_is_redistributable(self, value: bool, record: PriceSource) -> str:
+        return str(_("yes") if value and not record.is_received else _("no"))
+
+    def value_is_redistributable(self, value: bool, record: PriceSource) -> str:
+        return self.render_is_redistributable(value, record)
+
+    def render_is_simulated(self, value: bool, record: PriceSource) -> str:
+        return str(_("simulated") if value else _("market"))
+
+    def value_is_simulated(self, value: bool, record: PriceSource) -> str:
+        return self.render_is_simulated(value, record)
 
 
 class BankEntryTable(tables.Table):

@@ -142,7 +142,9 @@ class SettlementTable(tables.Table):
         key="allocation__order_id",
     )
     side = tables.Column(
-        verbose_name=gettext_lazy("Side"), accessor="allocation__order__get_side_display", orderable=False
+        verbose_name=gettext_lazy("Side"),
+        accessor="allocation__order__get_side_display",
+        order_by="allocation__order__side",
     )
     security = tables.Column(
         verbose_name=gettext_lazy("Security"), accessor="allocation__order__security__name"
@@ -225,14 +227,14 @@ class AffirmationTable(tables.Table):
         verbose_name=gettext_lazy("Client"), accessor="portfolio__mandate__client__name", default="—"
     )
     side = tables.Column(
-        verbose_name=gettext_lazy("Side"), accessor="order__get_side_display", orderable=False
+        verbose_name=gettext_lazy("Side"), accessor="order__get_side_display", order_by="order__side"
     )
     security = tables.Column(verbose_name=gettext_lazy("Security"), accessor="order__security__name")
     quantity = QuantityColumn(verbose_name=gettext_lazy("Quantity"))
     price = PriceColumn(verbose_name=gettext_lazy("Price"))
     net_amount = MoneyColumn(verbose_name=gettext_lazy("Net amount"), currency_field="currency")
     trade_date = DateColumn(verbose_name=gettext_lazy("Traded"))
-    age = AgeColumn(verbose_name=gettext_lazy("Days ago"), accessor="trade_date", orderable=False)
+    age = AgeColumn(verbose_name=gettext_lazy("Days ago"), accessor="trade_date", order_by="-trade_date")
     settlement_date = DateColumn(verbose_name=gettext_lazy("Settles"))
     origin = OriginColumn()
 

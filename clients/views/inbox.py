@@ -6,24 +6,28 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.errors import DomainError
+from accounts.lists import ListView
 from accounts.models import Role, Unit, User
 from accounts.rights import reach
 from accounts.views_base import PersonRequest, signed_in
 from clients import services, words
 from clients.calculations.states import MandateState
 from clients.checks import BAD, WARNING, checks_of
+from clients.filters import InboxFilter
 from clients.forms import DecisionForm
 from clients.models import Mandate
 from clients.querysets import MandateQuerySet
+from clients.tables import InboxTable
 from clients.timeline import events_of
-from clients.views.live import live, mark_of
+from clients.views.live import mark_of
 
 
 def _inbox(user: User) -> MandateQuerySet:
@@ -36,22 +40,50 @@ def _inbox(user: User) -> MandateQuerySet:
     )
 
 
-@signed_in("mandate.decide")
-def mandate_inbox(request: PersonRequest) -> HttpResponse:
-    """Show what waits for a decision, oldest first, and what was returned; new rows appear by themselves."""
-    rows = list(
-        _inbox(request.user).in_state(MandateState.SUBMITTED, MandateState.RETURNED).order_by("submitted_at")
+class InboxList(ListView):
+    """What waits for a decision, oldest first, then what was returned; new rows appear by themselves."""
+
+    right = "mandate.decide"
+    table_class = InboxTable
+    filterset_class = InboxFilter
+    template_name = "clients/mandate_inbox.html"
+    title = gettext_lazy("Mandate inbox")
+    subtitle = gettext_lazy("New mandates appear here by themselves.")
+    empty_title = gettext_lazy("Nothing waits")
+    empty_text = gettext_lazy(
+        "As soon as a sales channel submits a mandate, it appears here. You can leave this page open."
     )
-    waiting = [each for each in rows if each.computed_state == MandateState.SUBMITTED]
-    returned = [each for each in rows if each.computed_state == MandateState.RETURNED]
-    mark = mark_of((each.pk, each.computed_state, each.submission) for each in rows)
-    return live(
-        request,
-        "clients/mandate_inbox.html",
-        "clients/_inbox_live.html",
-        mark,
-        {"waiting": waiting, "returned": returned, "newest": waiting[-1] if waiting else None},
-    )
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer with nothing to a page that asks again and shows what there is."""
+        rows = self.get_queryset().order_by("pk").values_list("pk", "computed_state", "submission")
+        self.mark = mark_of(rows)
+        asked = request.GET.copy()
+        seen = asked.pop("seen", [])
+        request.GET = asked
+        if seen == [self.mark]:
+            return HttpResponse(status=204)
+        self.is_update = bool(seen)
+        response: HttpResponse = super().get(request, *args, **kwargs)
+        return response
+
+    def get_queryset(self) -> QuerySet[Mandate]:
+        return _inbox(self.request.user).in_state(MandateState.SUBMITTED, MandateState.RETURNED)
+
+    def get_template_names(self) -> list[str]:
+        found = super().get_template_names()
+        return ["clients/_inbox_part.html"] if self._is_partial() else found
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        waiting = self.get_queryset().filter(computed_state=MandateState.SUBMITTED).order_by("-submitted_at")
+        return {
+            **super().get_context_data(**kwargs),
+            "mark": self.mark,
+            "is_update": self.is_update,
+            "newest": waiting.first() if self.is_update else None,
+            "waiting": waiting.count() if self.is_update else 0,
+            "part": super().get_template_names()[0],
+        }
 
 
 def _desks(user: User) -> "QuerySet[Unit]":

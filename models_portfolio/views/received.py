@@ -17,6 +17,7 @@ from accounts.rights import can
 from accounts.views_base import PersonRequest, signed_in
 from models_portfolio.calculations.weights import ZERO
 from models_portfolio.effective import ModelBook, today
+from models_portfolio.filters import ReceivedFilter
 from models_portfolio.forms import ReasonForm
 from models_portfolio.models import Adoption, ModelPortfolio, ModelVersion, View
 from models_portfolio.querysets import MODEL_ROLES, ModelQuerySet
@@ -45,6 +46,7 @@ class ReceivedList(ListView):
 
     roles = MODEL_ROLES
     table_class = ReceivedTable
+    filterset_class = ReceivedFilter
     title = gettext_lazy("Received models")
     subtitle = gettext_lazy("A version or view takes effect for your portfolios once you accept it.")
     empty_title = gettext_lazy("No partner shares models with you")

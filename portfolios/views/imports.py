@@ -17,6 +17,7 @@ from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import User
 from accounts.views_base import signed_in
+from portfolios.filters import ImportFilter
 from portfolios.forms import ImportForm
 from portfolios.models import ImportBatch, PriceSource
 from portfolios.services.imports import MAXIMUM_UPLOAD, PRICES, confirm_import, preview_import, undo_import
@@ -33,6 +34,7 @@ class ImportList(ListView):
 
     right = _RIGHT
     table_class = ImportTable
+    filterset_class = ImportFilter
     template_name = "portfolios/import_list.html"
     title = gettext_lazy("Imports")
     empty_title = gettext_lazy("Nothing imported yet")

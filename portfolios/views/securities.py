@@ -19,12 +19,12 @@ from accounts.period import parse_period
 from accounts.rights import can
 from accounts.views_base import signed_in
 from portfolios.charts import price_chart
-from portfolios.filters import PriceFilter, RateFilter, SecurityFilter
+from portfolios.filters import PriceFilter, RateFilter, SecurityFilter, SourceFilter
 from portfolios.forms import SecurityForm, SourceForm
 from portfolios.models import ExchangeRate, Holding, Portfolio, Price, PriceSource, Security
 from portfolios.services.market import load_prices, prices_as_of
 from portfolios.services.securities import change_security, create_security, is_used, save_source
-from portfolios.tables import PriceTable, RateTable, SecurityTable
+from portfolios.tables import PriceTable, RateTable, SecurityTable, SourceTable
 
 _EDIT = "security.edit"
 
@@ -189,13 +189,25 @@ class RateList(ListView):
         return (_("Import rates"), reverse("portfolios:import_create")) if may_import else None
 
 
-@signed_in((_EDIT, "price.import"))
-def sources(request: HttpRequest) -> HttpResponse:
+class SourceList(ListView):
     """Show where prices come from and in which order they count."""
-    listed = PriceSource.objects.current().order_by("origin", "preference", "code")
-    own = [source for source in listed if source.origin is None]
-    received = [source for source in listed if source.origin is not None]
-    return render(request, "portfolios/source_list.html", {"own": own, "received": received})
+
+    right = (_EDIT, "price.import")
+    table_class = SourceTable
+    filterset_class = SourceFilter
+    template_name = "portfolios/source_list.html"
+    title = gettext_lazy("Sources of prices")
+    subtitle = gettext_lazy(
+        "Where several sources know a price of one day, your own come first, by their order; then what partners sent."
+    )
+    empty_title = gettext_lazy("No sources yet")
+    empty_text = gettext_lazy("A source is created with the first import.")
+
+    def get_queryset(self) -> QuerySet[PriceSource]:
+        return PriceSource.objects.current()
+
+    def get_empty_action(self) -> tuple[Any, str] | None:
+        return _("Import a file"), reverse("portfolios:import_create")
 
 
 @signed_in((_EDIT, "price.import"))

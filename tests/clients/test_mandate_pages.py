@@ -23,14 +23,34 @@ def test_the_inbox_changes_only_when_something_changed(
     page = manager.get(url)
     assert b"Nothing waits" in page.content
     mark = page.context["mark"]
-    assert manager.get(url, {"seen": mark}).status_code == 204
+    again = {"HX-Request": "true", "HX-Target": "list-rows"}
+    assert manager.get(url, {"seen": mark}, headers=again).status_code == 204
     with tenant_context(meadow):
         make.submitted(people.advisor)
-    part = manager.get(url, {"seen": mark})
+    part = manager.get(url, {"seen": mark}, headers=again)
     assert part.status_code == 200
     assert b"Ada Example" in part.content
     assert b"<html" not in part.content
     assert b'id="announce"' in part.content
+
+
+def test_the_inbox_sorts_filters_and_exports(manager: Browser, meadow: Institution, people: Cast) -> None:
+    url = url_of("clients:mandate_inbox")
+    with tenant_context(meadow):
+        for name in ("Ada", "Bea"):
+            make.submitted(people.advisor, of=make.client(people.advisor, name))
+        returned = Mandate.objects.get(client__first_name="Bea")
+        services.return_mandate(mandate=returned, reason="Sign again.", by=people.manager)
+    shown = manager.get(url)
+    assert [row.record.computed_state for row in shown.context["table"].rows] == ["submitted", "returned"]
+    assert returned.number.encode() not in manager.get(url, {"state": "submitted"}).content
+    assert returned.number.encode() in manager.get(url, {"q": "bea"}).content
+    assert b"Nothing matches" in manager.get(url, {"q": "nobody"}).content
+    for column in ("client", "-number", "origin", "amount", "level", "kyc_state", "-submitted_at"):
+        assert manager.get(url, {"sort": column}).status_code == 200, column
+    rows = manager.get(url, {"_export": "csv", "sort": "client"}).content.decode().splitlines()
+    assert len(rows) == 3
+    assert "Decide" not in rows[0]
 
 
 def test_the_inbox_takes_a_fixed_number_ofqueries_of(

@@ -197,7 +197,11 @@ def test_a_received_version_shows_changes_and_effect_and_is_accepted_with_propos
     assert current_targets(model)[apple.pk] == D("0.75")
     proposal = Proposal.objects.get(portfolio=portfolio)
     assert (proposal.reason, proposal.model_version) == ("model_change", second)
-    assert "Followed version" in text_of(page.get(reverse("models_portfolio:received_list")))
+    listed = reverse("models_portfolio:received_list")
+    assert "Followed version" in text_of(page.get(listed))
+    assert "Nothing matches" in text_of(page.get(listed, {"decision": "declined"}))
+    assert page.get(listed, {"decision": "accepted", "sort": "-decision"}).context["table"].rows
+    assert page.get(listed, {"_export": "csv"}).status_code == 200
 
 
 def test_declining_needs_a_reason_and_a_later_view_is_decided_by_itself(in_meadow: Cast, meadow, browse):

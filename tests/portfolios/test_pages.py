@@ -279,6 +279,28 @@ def test_reference_pages_open_with_and_without_data(as_manager, filled, name):
     assert _get(as_manager, name).status_code == 200
 
 
+def test_imports_and_sources_are_filtered_sorted_and_exported(as_manager, in_aurora: Cast):
+    from portfolios.models import ImportBatch, PriceSource
+
+    ours = PriceSource.objects.create(code="OURS", name="Our desk")
+    PriceSource.objects.create(code="OTHER", name="Another desk", is_simulated=True)
+    for kind, name in (("prices", "closes.csv"), ("rates", "eurofxref.zip")):
+        ImportBatch.objects.create(kind=kind, file_name=name, content=b"", source=ours, state="done")
+    for page, query, kept, left_out in (
+        ("import_list", "?kind=rates", "eurofxref.zip", "closes.csv"),
+        ("import_list", "?q=closes&sort=-rows_total", "closes.csv", "eurofxref.zip"),
+        ("source_list", "?q=ours&sort=code", "Our desk", "Another desk"),
+        ("source_list", "?whose=own&q=other&sort=-preference", "Another desk", "Our desk"),
+    ):
+        text = as_manager.get(reverse(f"portfolios:{page}") + query).content.decode()
+        exported = as_manager.get(reverse(f"portfolios:{page}") + query + "&_export=csv").content.decode()
+        assert kept in text, query
+        assert kept in exported, query
+        assert left_out not in exported, query
+    shown = as_manager.get(reverse("portfolios:source_list") + "?whose=received").content.decode()
+    assert "Nothing matches" in shown
+
+
 @pytest.mark.parametrize(
     "name", ["source_list", "import_list", "import_create", "security_create", "cash", "bank_entry_create"]
 )
