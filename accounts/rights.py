@@ -99,6 +99,11 @@ def reach(user: User, roles: Iterable[str]) -> Reach:
     return Reach(everything=None in held, paths=tuple(path for path in held if path is not None))
 
 
+def reach_of(user: User, right: str) -> Reach:
+    """Return over which units one of ``user``'s roles carries ``right``."""
+    return reach(user, [role for role, rights in RIGHTS.items() if right in rights])
+
+
 def granted(user: User, model: type[Model]) -> Q:
     """Return the condition that a row of ``model`` was granted to ``user`` by itself."""
     return Q(pk__in=_granted_ids(user, model) if has_granted(user, model) else [])

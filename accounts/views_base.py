@@ -1,5 +1,6 @@
 """What every page needs: a person who is signed in and has the right to it."""
 
+import uuid
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
@@ -19,6 +20,17 @@ class PersonRequest(HttpRequest):
 
     user: User
     htmx: Any
+
+
+def ids_in(texts: Iterable[str]) -> list[uuid.UUID]:
+    """Return the ids among what a request names; what is none is left out."""
+    found = []
+    for text in texts:
+        try:
+            found.append(uuid.UUID(text))
+        except ValueError:
+            continue
+    return found
 
 
 def _has(user: User, right: str | Iterable[str] | None, roles: Iterable[str]) -> bool:

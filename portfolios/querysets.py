@@ -4,7 +4,7 @@ from django.db.models import FilteredRelation, Q
 
 from accounts.models import User
 from accounts.records import RecordQuerySet
-from accounts.rights import CLIENT_ROLES, PORTFOLIO_ROLES, granted, has_granted, reach
+from accounts.rights import CLIENT_ROLES, PORTFOLIO_ROLES, granted, has_granted, reach, reach_of
 from clients.duties import Duty, performed_under
 from clients.models import Client
 
@@ -18,6 +18,17 @@ class PortfolioQuerySet(RecordQuerySet):
         if reach(user, CLIENT_ROLES) or has_granted(user, Client):
             condition |= Q(mandate__client__in=Client.objects.visible_to(user).values("pk"))
         return self.current().filter(condition)
+
+    def with_right(self, user: User, right: str) -> "PortfolioQuerySet":
+        """Return the visible portfolios whose unit, or whose client's, ``user`` has a right over, and those granted.
+
+        A portfolio that another party manages has no unit here, its client has.
+        """
+        within = reach_of(user, right)
+        over = within.q("unit") | within.q("mandate__client__unit")
+        if within:
+            over |= granted(user, self.model)
+        return self.visible_to(user).filter(over)
 
     def in_book(self) -> "PortfolioQuerySet":
         """Return portfolios with ``latest``, their last valuation, and ``assignment``, their open one to a model."""
@@ -48,6 +59,12 @@ class PortfolioRecordQuerySet(RecordQuerySet):
         from portfolios.models import Portfolio
 
         return self.current().filter(portfolio__in=Portfolio.objects.visible_to(user).values("pk"))
+
+    def with_right(self, user: User, right: str) -> "PortfolioRecordQuerySet":
+        """Return the records of portfolios that ``user`` has a right over."""
+        from portfolios.models import Portfolio
+
+        return self.current().filter(portfolio__in=Portfolio.objects.with_right(user, right).values("pk"))
 
 
 class SecurityQuerySet(RecordQuerySet):

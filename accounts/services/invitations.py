@@ -1,7 +1,6 @@
 """Invitations: a secret link by e-mail, used once, of which only a hash is kept."""
 
 import datetime
-import hashlib
 import logging
 import secrets
 import smtplib
@@ -12,15 +11,12 @@ from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
+from accounts.credentials import hashed
 from accounts.errors import DomainError
 from accounts.models import Invitation, User, audit
 
 logger = logging.getLogger(__name__)
 VALID_FOR = datetime.timedelta(days=7)
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def issue(*, user: User, by: User | None) -> tuple[Invitation, str]:
@@ -32,7 +28,7 @@ def issue(*, user: User, by: User | None) -> tuple[Invitation, str]:
     user.invitations.filter(accepted_at=None, expires_at__gt=now).update(expires_at=now)
     secret = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
-        user=user, secret_hash=_hash(secret), invited_by=by, expires_at=now + VALID_FOR
+        user=user, secret_hash=hashed(secret), invited_by=by, expires_at=now + VALID_FOR
     )
     return invitation, secret
 
@@ -77,7 +73,7 @@ def find_invitation(secret: str) -> Invitation | None:
     """Return the invitation that ``secret`` opens; None where it is unknown, used or expired."""
     return (
         Invitation.objects.select_related("user")
-        .filter(secret_hash=_hash(secret), accepted_at=None, expires_at__gt=timezone.now())
+        .filter(secret_hash=hashed(secret), accepted_at=None, expires_at__gt=timezone.now())
         .first()
     )
 
@@ -87,7 +83,7 @@ def accept_invitation(*, secret: str, full_name: str, password: str) -> User:
     """Let the person in whom ``secret`` invites: set name and password, once."""
     invitation = (
         Invitation.objects.select_for_update()
-        .filter(secret_hash=_hash(secret), accepted_at=None, expires_at__gt=timezone.now())
+        .filter(secret_hash=hashed(secret), accepted_at=None, expires_at__gt=timezone.now())
         .first()
     )
     if invitation is None:

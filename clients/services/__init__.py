@@ -10,6 +10,7 @@ from clients.services.decisions import (
 )
 from clients.services.instructions import (
     NewPlan,
+    close_short,
     draft_instruction,
     record_outcome,
     send_instruction,
@@ -52,6 +53,7 @@ __all__ = [
     "change_client",
     "choose_plan",
     "close_mandate",
+    "close_short",
     "create_client",
     "draft_instruction",
     "enter_payout_account",

@@ -5,7 +5,9 @@ import uuid
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.apps import apps
 from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -196,6 +198,41 @@ def record_outcome(
     instruction_answered.send(sender=ClientInstruction, instruction=instruction, outcome=recorded, by=by)
     audit(f"instruction.{outcome}", instruction, by=by)
     return recorded
+
+
+@transaction.atomic
+def close_short(*, instruction: ClientInstruction, by: User, note: str) -> InstructionOutcome:
+    """End an instruction of which a part was booked and the rest does not come: done, with what was booked.
+
+    Raises DomainError where nothing was booked, and without a note.
+    """
+    if not note.strip():
+        raise DomainError(
+            "reason_missing", _("Say why the rest does not come; the advisor reads it."), field="note"
+        )
+    booked = booked_for(instruction)
+    if not booked:
+        raise DomainError(
+            "nothing_booked", _("Nothing has been booked for this instruction yet. Reject it instead.")
+        )
+    return record_outcome(
+        instruction=instruction,
+        outcome=Outcome.DONE,
+        amount=booked,
+        currency=instruction.currency,
+        note=note,
+        by=by,
+    )
+
+
+def booked_for(instruction: ClientInstruction) -> Decimal:
+    """Return how much cash was booked for an instruction, in its currency, whoever keeps the ledger."""
+    booked = (
+        apps.get_model("portfolios", "Transaction")
+        .objects.current()
+        .filter(reference=instruction.pk, currency=instruction.currency)
+    )
+    return abs(booked.aggregate(total=Sum("net_amount"))["total"] or Decimal(0))
 
 
 def _follow_closing(mandate: Mandate, outcome: str, by: User) -> None:

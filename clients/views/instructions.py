@@ -23,7 +23,7 @@ from clients.calculations.states import InstructionState, MandateState
 from clients.filters import InstructionFilter
 from clients.forms import InstructionForm, OutcomeForm
 from clients.models import ClientInstruction, InstructionOutcome, Mandate
-from clients.services.instructions import ENDED
+from clients.services.instructions import ENDED, booked_for
 from clients.tables import InstructionTable
 from clients.timeline import instruction_events
 from clients.views.clients import READERS
@@ -129,6 +129,7 @@ def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "may_answer": may_answer,
         "may_finish": may_answer and instruction.kind in _BY_HAND,
         "is_cash": instruction.kind not in _BY_HAND,
+        "booked": booked_for(instruction) if may_answer and state == InstructionState.IN_PROGRESS else None,
         "is_new": state in {InstructionState.SENT, InstructionState.RECEIVED},
     }
     mark = mark_of([state, [each.pk for each in instruction.outcomes.all()], may_answer])
@@ -168,8 +169,11 @@ def instruction_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     if not form.is_valid():
         raise Http404
     outcome, note = form.cleaned_data["outcome"], form.cleaned_data["note"]
-    if outcome == Outcome.DONE and instruction.kind not in _BY_HAND:
+    if outcome != Outcome.DONE or instruction.kind in _BY_HAND:
+        services.record_outcome(instruction=instruction, outcome=outcome, note=note, by=request.user)
+    elif instruction.state == InstructionState.IN_PROGRESS:
+        services.close_short(instruction=instruction, note=note, by=request.user)
+    else:
         raise DomainError("booked_elsewhere", _("Cash is done when it is booked. Do that on the desk."))
-    services.record_outcome(instruction=instruction, outcome=outcome, note=note, by=request.user)
     messages.success(request, _("Answered. The advisor sees it."))
     return redirect("clients:instruction_detail", instruction.pk)

@@ -2,6 +2,7 @@
 
 import datetime
 import time
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -22,14 +23,20 @@ EventKind = timeline.EventKind
 
 def record_sealed(agreement: Agreement, *, by: User) -> None:
     """Write into the timeline of an agreement that has just ended what each party keeps, and until when."""
-    for sealed in SealedRecords.objects.filter(agreement=agreement).select_related("receiver"):
-        timeline.record(
-            EventKind.SEALED,
-            agreement,
-            by=by,
-            institution=sealed.receiver,
-            until=sealed.retain_until.isoformat(),
-        )
+    for sealed in SealedRecords.objects.filter(agreement=agreement).select_related("agreement", "receiver"):
+        _tell(EventKind.SEALED, sealed, by=by, until=sealed.retain_until.isoformat())
+
+
+def _said(reason: str, refusal: str) -> str:
+    """Return a reason without the blanks around it; refuse where there is none."""
+    if not reason.strip():
+        raise DomainError("reason_missing", refusal, field="reason")
+    return reason.strip()
+
+
+def _tell(kind: EventKind, sealed: SealedRecords, *, by: User | None, **more: Any) -> None:
+    """Write into the agreement's timeline what happened to a set, on the side of who keeps it."""
+    timeline.record(kind, sealed.agreement, by=by, institution=sealed.receiver, **more)
 
 
 @transaction.atomic
@@ -38,26 +45,16 @@ def open_records(
 ) -> SealedAccess:
     """Open what is kept of one mandate for a while; both parties read who did, and why."""
     sealed = _own(sealed, institution)
-    if not reason.strip():
-        raise DomainError(
-            "reason_missing", _("Say why you open sealed records; it is written down."), field="reason"
-        )
+    reason = _said(reason, _("Say why you open sealed records; it is written down."))
     access = SealedAccess.objects.create(
         sealed=sealed,
         mandate=mandate.pk,
         mandate_number=mandate.number,
-        reason=reason.strip(),
+        reason=reason,
         by=by.pk,
         by_name=by.full_name,
     )
-    timeline.record(
-        EventKind.SEALED_OPENED,
-        sealed.agreement,
-        by=by,
-        institution=institution,
-        note=access.reason,
-        mandate=mandate.number,
-    )
+    _tell(EventKind.SEALED_OPENED, sealed, by=by, note=access.reason, mandate=mandate.number)
     audit("sealed.opened", mandate, by=by, access=str(access.pk))
     return access
 
@@ -74,10 +71,7 @@ def place_hold(
 ) -> RecordsHold:
     """Keep a set, or what is kept of one mandate, from being erased until a day or until it is lifted."""
     sealed = _own(sealed, institution)
-    if not reason.strip():
-        raise DomainError(
-            "reason_missing", _("Say why these records must not be erased yet."), field="reason"
-        )
+    reason = _said(reason, _("Say why these records must not be erased yet."))
     if until is not None and until <= timezone.localdate():
         raise DomainError("hold_in_past", _("Choose a day in the future, or none."), field="until")
     # A hold that has run out makes room for another.
@@ -90,15 +84,14 @@ def place_hold(
         sealed=sealed,
         mandate=mandate.pk if mandate else None,
         mandate_number=mandate.number if mandate else "",
-        reason=reason.strip(),
+        reason=reason,
         until=until,
         placed_by_name=by.full_name,
     )
-    timeline.record(
+    _tell(
         EventKind.HELD,
-        sealed.agreement,
+        sealed,
         by=by,
-        institution=institution,
         note=hold.reason,
         mandate=hold.mandate_number,
         until=until.isoformat() if until else "",
@@ -113,17 +106,9 @@ def lift_hold(hold: RecordsHold, *, by: User, institution: Institution, reason: 
     hold = RecordsHold.objects.select_for_update().get(pk=hold.pk)
     if hold.lifted_at is not None:
         raise DomainError("hold_lifted", _("This hold has been lifted already."))
-    if not reason.strip():
-        raise DomainError("reason_missing", _("Say why the hold is lifted."), field="reason")
-    save(hold, lifted_at=timezone.now(), lifted_by_name=by.full_name, lift_reason=reason.strip())
-    timeline.record(
-        EventKind.HOLD_LIFTED,
-        sealed.agreement,
-        by=by,
-        institution=institution,
-        note=hold.lift_reason,
-        mandate=hold.mandate_number,
-    )
+    reason = _said(reason, _("Say why the hold is lifted."))
+    save(hold, lifted_at=timezone.now(), lifted_by_name=by.full_name, lift_reason=reason)
+    _tell(EventKind.HOLD_LIFTED, sealed, by=by, note=hold.lift_reason, mandate=hold.mandate_number)
     return hold
 
 
@@ -132,7 +117,7 @@ def _own(sealed: SealedRecords, institution: Institution) -> SealedRecords:
     row: SealedRecords | None = (
         SealedRecords.objects.select_for_update(of=("self",))
         .kept()
-        .select_related("agreement")
+        .select_related("agreement", "receiver")
         .filter(pk=sealed.pk, receiver=institution)
         .first()
     )
@@ -168,6 +153,4 @@ def _record_erased(sealed: SealedRecords) -> None:
     if sealed.erased_at is None or is_known:
         return
     with tenant_context(sealed.receiver):
-        timeline.record(
-            EventKind.ERASED, sealed.agreement, by=None, institution=sealed.receiver, rows=sealed.rows_erased
-        )
+        _tell(EventKind.ERASED, sealed, by=None, rows=sealed.rows_erased)

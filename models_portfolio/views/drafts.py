@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
-from accounts.views_base import PersonRequest, signed_in
+from accounts.views_base import PersonRequest, ids_in, signed_in
 from models_portfolio.effective import ModelBook, today
 from models_portfolio.forms import PublishForm, ViewForm, shown_percent
 from models_portfolio.models import ModelPortfolio, ModelVersion, Target, View
@@ -117,8 +117,8 @@ def _read_rows(posted: QueryDict) -> tuple[list[dict[str, Any]], list[TargetLine
     """Return the rows as typed, the lines they mean, and a sentence about the first that means none."""
     keys = posted.getlist("key")
     ids = [key.partition(":")[2] for key in keys if ":" in key]
-    securities = {f"security:{s.pk}": s for s in Security.objects.current().filter(pk__in=_uuids(ids))}
-    models = {f"model:{m.pk}": m for m in ModelPortfolio.objects.current().filter(pk__in=_uuids(ids))}
+    securities = {f"security:{s.pk}": s for s in Security.objects.current().filter(pk__in=ids_in(ids))}
+    models = {f"model:{m.pk}": m for m in ModelPortfolio.objects.current().filter(pk__in=ids_in(ids))}
     rows, lines, problem = [], [], ""
     for key in dict.fromkeys(keys):
         security, sub_model = securities.get(key), models.get(key)
@@ -152,16 +152,6 @@ def _read_rows(posted: QueryDict) -> tuple[list[dict[str, Any]], list[TargetLine
 
 def _typed(text: str) -> str:
     return text.strip().replace(",", ".")
-
-
-def _uuids(texts: list[str]) -> list[uuid.UUID]:
-    found = []
-    for text in texts:
-        try:
-            found.append(uuid.UUID(text))
-        except ValueError:
-            continue
-    return found
 
 
 @signed_in("model.edit")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
 from accounts.models import AuditEntry, User
-from clients.duties import Duty, require
+from clients.duties import Duty
 from portfolios.calculations.entries import EntryType, LedgerError, LedgerErrorCode, signed_net_amount
 from portfolios.calculations.ledger import derive_positions
 from portfolios.duties import performed
@@ -127,7 +127,13 @@ def _lock(ids: set[uuid.UUID]) -> dict[uuid.UUID, Portfolio]:
                 % {"number": portfolio.number},
             )
         if portfolio.pk not in settled_here:
-            require(Duty.SETTLEMENT, portfolio.mandate)
+            raise DomainError(
+                "not_our_duty",
+                _(
+                    "Your partner settles for portfolio %(number)s and keeps its ledger: what they book appears here."
+                )
+                % {"number": portfolio.number},
+            )
     if len(found) != len(ids):
         raise DomainError("unknown_portfolio", _("This portfolio no longer exists. Reload the page."))
     return found

@@ -15,16 +15,16 @@ from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import Role
 from accounts.rights import can
-from accounts.views_base import PersonRequest, signed_in
+from accounts.views_base import PersonRequest, ids_in, signed_in
 from trading.filters import AffirmationFilter
 from trading.forms import CorrectForm
 from trading.models import Affirmation, Allocation
 from trading.querysets import AllocationQuerySet
 from trading.services import affirm, correct, reject_allocation, withdraw
 from trading.tables import AffirmationTable
+from trading.views.desk import SETTLE
 
 ROLES = (Role.OPERATIONS, Role.PORTFOLIO_MANAGER, Role.COMPLIANCE)
-_RIGHT = "settlement.edit"
 
 
 def _allocations(request: PersonRequest) -> AllocationQuerySet:
@@ -32,6 +32,14 @@ def _allocations(request: PersonRequest) -> AllocationQuerySet:
         Allocation.objects.between_parties(request.user)
         .with_answer()
         .select_related("portfolio__mandate__client", "order__security", "affirmation")
+    )
+    return found
+
+
+def _ours(request: PersonRequest) -> AllocationQuerySet:
+    """Return those that this person may do something about."""
+    found: AllocationQuerySet = _allocations(request).filter(
+        pk__in=Allocation.objects.with_right(request.user, SETTLE).values("pk")
     )
     return found
 
@@ -54,25 +62,28 @@ class AffirmationList(ListView):
         return _allocations(self.request)
 
     def get_table_kwargs(self) -> dict[str, Any]:
-        return {"exclude": [] if can(self.request.user, _RIGHT) else ["select"]}
+        return {"exclude": [] if can(self.request.user, SETTLE) else ["select"]}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         user = self.request.user
         return {
             **super().get_context_data(**kwargs),
-            "may_answer": can(user, _RIGHT),
+            "may_answer": can(user, SETTLE),
             "to_affirm": Allocation.objects.to_affirm(user).count(),
             "rejected": Allocation.objects.rejected(user).count(),
         }
 
 
 @require_POST
-@signed_in(_RIGHT)
+@signed_in(SETTLE)
 def affirm_chosen(request: PersonRequest) -> HttpResponseBase:
     """Affirm the allocations chosen, and say which could not be."""
-    chosen = [pk for pk in request.POST.getlist("choose") if _is_uuid(pk)]
+    chosen = ids_in(request.POST.getlist("choose"))
+    ours = Allocation.objects.with_right(request.user, SETTLE).filter(pk__in=chosen)
     found = list(
-        Allocation.objects.to_affirm(request.user).filter(pk__in=chosen).values_list("pk", flat=True)
+        Allocation.objects.to_affirm(request.user)
+        .filter(pk__in=ours.values("pk"))
+        .values_list("pk", flat=True)
     )
     done = affirm(allocation_ids=found, by=request.user)
     if done.count:
@@ -89,14 +100,6 @@ def affirm_chosen(request: PersonRequest) -> HttpResponseBase:
     return redirect("trading:affirmation_list")
 
 
-def _is_uuid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _page(
     request: PersonRequest,
     allocation: Allocation,
@@ -105,7 +108,7 @@ def _page(
 ) -> HttpResponse:
     answer, is_own = allocation.answered, not allocation.is_received
     is_open = allocation.withdrawn_at is None
-    may = can(request.user, _RIGHT)
+    may = Allocation.objects.with_right(request.user, SETTLE).filter(pk=allocation.pk).exists()
     is_rejected = answer is not None and answer.state == Affirmation.State.REJECTED
     return render(
         request,
@@ -137,10 +140,10 @@ def allocation_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-@signed_in(_RIGHT)
+@signed_in(SETTLE)
 def allocation_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Affirm one allocation, or reject it with a reason."""
-    allocation = get_object_or_404(_allocations(request).received(), pk=pk)
+    allocation = get_object_or_404(_ours(request).received(), pk=pk)
     if request.POST.get("answer") == "reject":
         try:
             reject_allocation(allocation=allocation, reason=request.POST.get("reason", ""), by=request.user)
@@ -156,10 +159,10 @@ def allocation_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase
 
 
 @require_POST
-@signed_in(_RIGHT)
+@signed_in(SETTLE)
 def allocation_correct(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Allocate anew what was rejected."""
-    allocation = get_object_or_404(_allocations(request).own(), pk=pk)
+    allocation = get_object_or_404(_ours(request).own(), pk=pk)
     form = CorrectForm(request.POST)
     if not form.is_valid():
         return _page(request, allocation, form)
@@ -173,10 +176,10 @@ def allocation_correct(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBas
 
 
 @require_POST
-@signed_in(_RIGHT)
+@signed_in(SETTLE)
 def allocation_withdraw(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Withdraw a rejected allocation for good."""
-    allocation = get_object_or_404(_allocations(request).own(), pk=pk)
+    allocation = get_object_or_404(_ours(request).own(), pk=pk)
     try:
         withdraw(allocation=allocation, note=request.POST.get("note", ""), by=request.user)
     except DomainError as error:

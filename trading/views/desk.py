@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -21,6 +21,7 @@ from clients.duties import Duty
 from clients.models import ClientInstruction
 from models_portfolio.effective import today
 from portfolios.models import BankEntry, Portfolio
+from portfolios.services.handover import to_take_over
 from portfolios.services.holdings import open_instructions
 from trading.filters import SettlementFilter
 from trading.models import Allocation, Block, Order, Settlement
@@ -30,6 +31,7 @@ from trading.tables import SettlementTable
 
 DESK_ROLES = (Role.OPERATIONS, Role.PORTFOLIO_MANAGER, Role.COMPLIANCE)
 ROWS = 10
+SETTLE = "settlement.edit"
 
 
 @signed_in(roles=DESK_ROLES)
@@ -43,10 +45,8 @@ def _desk_context(user: User) -> dict[str, Any]:
     day = today()
     visible = Portfolio.objects.visible_to(user)
     own, kept = visible.own().values("pk"), visible.performed_here(Duty.SETTLEMENT).values("pk")
-    settlements = (
-        Settlement.objects.own()
-        .filter(portfolio__in=kept)
-        .select_related("portfolio", "allocation__order__security")
+    settlements = _with_right(Settlement.objects.own().filter(portfolio__in=kept), user).select_related(
+        "portfolio", "allocation__order__security"
     )
     failed = settlements.filter(state=Settlement.State.FAILED).order_by("expected_date")
     due = settlements.filter(state=Settlement.State.PENDING, expected_date__lte=day).order_by("expected_date")
@@ -68,6 +68,7 @@ def _desk_context(user: User) -> dict[str, Any]:
     )
     to_affirm = Allocation.objects.to_affirm(user).select_related("portfolio", "order__security")
     rejected = Allocation.objects.rejected(user).select_related("portfolio", "order__security", "affirmation")
+    handovers = to_take_over(visible.performed_here(Duty.SETTLEMENT))
     instructions = (
         ClientInstruction.objects.visible_to(user)
         .filter(status=ClientInstruction.Status.SENT, mandate__portfolio__in=own)
@@ -96,11 +97,19 @@ def _desk_context(user: User) -> dict[str, Any]:
         "to_affirm_count": to_affirm.count(),
         "rejected": rejected[:ROWS],
         "rejected_count": rejected.count(),
+        "handovers": handovers[:ROWS],
+        "handover_count": handovers.count(),
         "instructions": instructions[:ROWS],
         "instruction_count": instructions.count(),
-        "can_settle": can(user, "settlement.edit"),
+        "can_settle": can(user, SETTLE),
         "can_match": can(user, "cash.match"),
     }
+
+
+def _with_right(settlements: QuerySet[Settlement], user: User) -> QuerySet[Settlement]:
+    """Annotate ``may_change``: whether ``user`` settles for that portfolio."""
+    ours = Portfolio.objects.with_right(user, SETTLE).filter(pk=OuterRef("portfolio"))
+    return settlements.annotate(may_change=Exists(ours))
 
 
 class SettlementList(ListView):
@@ -114,22 +123,21 @@ class SettlementList(ListView):
     empty_text = gettext_lazy("Each fill is delivered and paid for some days later; that is followed here.")
 
     def get_queryset(self) -> QuerySet[Settlement]:
-        return Settlement.objects.visible_to(self.request.user).select_related(
-            "portfolio", "allocation__order__security"
-        )
+        rows = Settlement.objects.visible_to(self.request.user)
+        return _with_right(rows, self.request.user).select_related("portfolio", "allocation__order__security")
 
     def get_table_kwargs(self) -> dict[str, Any]:
-        left_out = [] if can(self.request.user, "settlement.edit") else ["actions"]
+        left_out = [] if can(self.request.user, SETTLE) else ["actions"]
         if not Settlement.objects.current().received().exists():
             left_out.append("origin")
         return {"exclude": left_out}
 
 
 @require_POST
-@signed_in("settlement.edit")
+@signed_in(SETTLE)
 def settlement_change(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Confirm a settlement, record that it failed, or try it again."""
-    settlement = get_object_or_404(Settlement.objects.visible_to(request.user).own(), pk=pk)
+    settlement = get_object_or_404(Settlement.objects.with_right(request.user, SETTLE).own(), pk=pk)
     action = request.POST.get("action")
     if action == "fail":
         record_failure(settlement=settlement, reason=request.POST.get("reason", ""), by=request.user)

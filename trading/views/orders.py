@@ -15,10 +15,11 @@ from accounts.formatting import price, quantity
 from accounts.lists import ListView
 from accounts.models import Role
 from accounts.rights import can
-from accounts.views_base import PersonRequest, signed_in
+from accounts.views_base import PersonRequest, ids_in, signed_in
 from clients.duties import Duty
 from models_portfolio.querysets import MODEL_ROLES
 from portfolios.duties import performs_for
+from portfolios.models import Portfolio
 from trading.calculations.orders import is_cancellable
 from trading.filters import OrderFilter
 from trading.forms import SendForm
@@ -26,6 +27,7 @@ from trading.models import Order
 from trading.services import cancel, send
 from trading.services.orders import orders_to_send
 from trading.tables import OrderTable
+from trading.views.desk import SETTLE
 
 # Advisors follow the orders of their clients' portfolios.
 ORDER_ROLES = (*MODEL_ROLES, Role.ADVISOR)
@@ -71,11 +73,12 @@ def orders_send(request: PersonRequest) -> HttpResponseBase:
         return redirect("trading:order_list")
     visible = Order.objects.visible_to(request.user).own()
     if request.POST.get("proposal"):
-        if not _is_uuid(request.POST["proposal"]):
+        asked = ids_in([request.POST["proposal"]])
+        if not asked:
             raise Http404
-        visible = visible.filter(proposal=request.POST["proposal"], state=Order.State.APPROVED)
+        visible = visible.filter(proposal__in=asked, state=Order.State.APPROVED)
     else:
-        visible = visible.filter(pk__in=[pk for pk in request.POST.getlist("choose") if _is_uuid(pk)])
+        visible = visible.filter(pk__in=ids_in(request.POST.getlist("choose")))
     orders = list(visible)
     blocks = send(
         order_ids=[order.pk for order in orders], fill_parts=form.cleaned_data["fill_parts"], by=request.user
@@ -88,14 +91,6 @@ def orders_send(request: PersonRequest) -> HttpResponseBase:
     return redirect("trading:order_list")
 
 
-def _is_uuid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _context(request: PersonRequest, pk: uuid.UUID) -> dict[str, Any]:
     orders = Order.objects.visible_to(request.user).select_related(
         "portfolio__mandate__client", "security", "block", "proposal"
@@ -106,9 +101,15 @@ def _context(request: PersonRequest, pk: uuid.UUID) -> dict[str, Any]:
         .select_related("execution", "settlement", "affirmation")
         .order_by("trade_date", "created_at")
     )
+    may_settle = (
+        performs_for(Duty.SETTLEMENT, order.portfolio)
+        and Portfolio.objects.with_right(request.user, SETTLE).filter(pk=order.portfolio_id).exists()
+    )
     for allocation in allocations:
         # A one-to-one from the other side may not be there yet.
         allocation.settled = getattr(allocation, "settlement", None)
+        if allocation.settled is not None:
+            allocation.settled.may_change = may_settle
     is_own = not order.is_received
     return {
         "order": order,
@@ -118,7 +119,7 @@ def _context(request: PersonRequest, pk: uuid.UUID) -> dict[str, Any]:
         "share": order.filled_quantity / order.quantity if order.quantity else None,
         "others": order.block.orders.count() - 1 if order.block else 0,
         "can_cancel": is_own and can(request.user, "order.send") and is_cancellable(order.state),
-        "can_settle": performs_for(Duty.SETTLEMENT, order.portfolio) and can(request.user, "settlement.edit"),
+        "can_settle": may_settle,
         "sees_proposal": is_own and can(request.user, "proposal.make"),
         "is_live": order.state in (*Order.OPEN, Order.State.FILLED),
     }

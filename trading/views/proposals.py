@@ -19,7 +19,7 @@ from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import User
 from accounts.rights import can
-from accounts.views_base import PersonRequest, signed_in
+from accounts.views_base import PersonRequest, ids_in, signed_in
 from models_portfolio.effective import today
 from models_portfolio.querysets import MODEL_ROLES
 from trading.checks import check_proposal
@@ -270,7 +270,7 @@ def proposals_decide(request: PersonRequest) -> HttpResponseBase:
         messages.error(request, _("Choose what to do."))
         return redirect("trading:proposal_list")
     _right, service, wanted = actions[action]
-    chosen = [pk for pk in request.POST.getlist("choose") if _is_uuid(pk)]
+    chosen = ids_in(request.POST.getlist("choose"))
     proposals = Proposal.objects.visible_to(request.user).filter(pk__in=chosen).select_related("portfolio")
     done, refused = 0, []
     for proposal in proposals:
@@ -292,11 +292,3 @@ def proposals_decide(request: PersonRequest) -> HttpResponseBase:
     if not done and not refused:
         messages.error(request, _("Choose at least one proposal."))
     return redirect("trading:proposal_list")
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True

@@ -16,7 +16,7 @@ from accounts.errors import DomainError
 from accounts.jobs import create_job
 from accounts.models import Job, User
 from accounts.rights import can
-from accounts.views_base import PersonRequest, signed_in
+from accounts.views_base import PersonRequest, ids_in, signed_in
 from clients.duties import Duty, performs
 from models_portfolio.effective import today
 from models_portfolio.models import ModelAssignment, ModelVersion
@@ -33,13 +33,7 @@ AT_ONCE = 20
 
 def _managed(user: User, ids: list[str]) -> list[Portfolio]:
     """Return the portfolios that the user asks to propose for, as far as they are visible and own."""
-    found = []
-    for text in ids:
-        try:
-            found.append(uuid.UUID(text))
-        except ValueError:
-            continue
-    visible = Portfolio.objects.visible_to(user).own().filter(pk__in=found, closed_on__isnull=True)
+    visible = Portfolio.objects.visible_to(user).own().filter(pk__in=ids_in(ids), closed_on__isnull=True)
     return list(visible.select_related("mandate").order_by("number"))
 
 

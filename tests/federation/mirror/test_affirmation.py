@@ -6,12 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.test import Client as Browser
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.errors import DomainError
-from accounts.models import User
-from clients.models import KycStatus, Mandate
-from clients.services import accept_mandate, draft_instruction, send_instruction
+from accounts.models import Role, RoleAssignment, User
+from clients.models import Client, ClientInstruction, KycStatus, Mandate
+from clients.services import accept_mandate, close_short, draft_instruction, send_instruction
 from federation.mirror import arrivals
 from federation.models import Agreement
 from portfolios.models import Account, BankEntry, Holding, Portfolio, Transaction, Valuation
@@ -74,8 +76,8 @@ class Shop:
         with self.world.within(schema):
             return service(by=getattr(factories.cast(), by), **kwargs)
 
-    def fund(self, amount: int) -> None:
-        """Send a deposit instruction at the channel, and match the cash where the ledger is kept."""
+    def announce(self, amount: int) -> ClientInstruction:
+        """Send a deposit instruction at the channel."""
         with self.world.within("harbour"):
             by: User = factories.cast().advisor
             instruction = draft_instruction(
@@ -87,6 +89,11 @@ class Shop:
             )
             self.instruction = send_instruction(instruction=instruction, by=by)
         self.sync()
+        return self.instruction
+
+    def fund(self, amount: int) -> None:
+        """Send a deposit instruction at the channel, and match the cash where the ledger is kept."""
+        self.announce(amount)
         entry = self.at(
             self.settler, enter_cash, value_date=today(), amount=D(amount), currency="EUR", payer="Client"
         )
@@ -127,7 +134,7 @@ def test_accounts_and_ledger_are_the_settling_partys(split: Shop) -> None:
         assert Account.objects.count() == 2
     with split.world.within("aurora"):
         assert Account.objects.filter(origin__isnull=False).count() == 2
-        with pytest.raises(DomainError):
+        with pytest.raises(DomainError, match="Your partner settles for portfolio"):
             book(entries=[_deposit(split.portfolio)], by=None)
         with pytest.raises(DomainError, match="Only what another party"):
             affirm_first(split)
@@ -161,6 +168,68 @@ def test_cash_is_matched_by_who_settles_and_answered_by_who_manages(split: Shop)
             assert (latest.origin is None) == (schema == "aurora")
             assert BankEntry.objects.exists() == (schema == "harbour")
     split.world.assert_in_step(split.agreement)
+
+
+def test_an_instruction_of_which_a_part_comes_is_closed_with_what_was_booked(split: Shop) -> None:
+    instruction = split.announce(5000)
+    entry = split.at(
+        "harbour", enter_cash, value_date=today(), amount=D(3000), currency="EUR", payer="Client"
+    )
+    split.at("harbour", match_cash, entry=entry, instruction=instruction, accepts_difference=True)
+    split.sync()
+    with split.world.within("aurora"):
+        browser = Browser(headers={"host": "aurora.localhost"})
+        browser.force_login(factories.cast().operations)
+        answer = reverse("clients:instruction_answer", args=[instruction.pk])
+        page = browser.get(reverse("clients:instruction_detail", args=[instruction.pk]))
+        assert b"Close with what was booked" in page.content
+        assert b"3,000" in page.content
+        assert browser.post(answer, {"outcome": "done", "note": ""}).status_code == 409
+        browser.post(answer, {"outcome": "done", "note": "The client keeps the rest."})
+    split.sync()
+    with split.world.within("harbour"):
+        mine = ClientInstruction.objects.get(pk=instruction.pk)
+        assert mine.state == "done"
+        assert mine.outcomes.get(outcome="done").amount == D(3000)
+        assert not ClientInstruction.objects.open().exists()
+
+
+def test_an_instruction_without_any_booking_is_not_closed_with_what_was_booked(split: Shop) -> None:
+    instruction = split.announce(5000)
+    with split.world.within("aurora"), pytest.raises(DomainError, match="Nothing has been booked"):
+        close_short(
+            instruction=ClientInstruction.objects.get(pk=instruction.pk),
+            by=factories.cast().operations,
+            note="Nothing came.",
+        )
+
+
+def test_a_settlement_is_changed_by_who_answers_for_its_unit(split: Shop) -> None:
+    split.fund(5000)
+    allocation = split.fill()
+    split.at("harbour", affirm, allocation_ids=[allocation.pk])
+    with split.world.within("harbour"):
+        cast = factories.cast()
+        settlement = Settlement.objects.get()
+        Client.objects.update(unit=cast.unit)
+        elsewhere = User.objects.create(email="elsewhere@example.test", full_name="Operations elsewhere")
+        RoleAssignment.objects.create(user=elsewhere, role=Role.OPERATIONS, unit=cast.other_unit)
+        RoleAssignment.objects.create(user=elsewhere, role=Role.COMPLIANCE)
+        browser = Browser(headers={"host": "harbour.localhost"})
+        browser.force_login(elsewhere)
+        change = reverse("trading:settlement_change", args=[settlement.pk])
+        page = browser.get(reverse("trading:settlement_list"))
+        assert settlement.allocation.order.number.encode() in page.content
+        assert b"Settle now" not in page.content
+        assert browser.post(change, {"action": "settle"}).status_code == 404
+        assert browser.post(reverse("trading:affirm_chosen"), {"choose": allocation.pk}).status_code == 302
+        RoleAssignment.objects.filter(user=elsewhere, role=Role.OPERATIONS).update(unit=cast.unit)
+        browser.force_login(User.objects.get(pk=elsewhere.pk))
+        assert b"Settle now" in browser.get(reverse("trading:settlement_list")).content
+        assert browser.post(change, {"action": "settle"}).status_code == 302
+        settlement.refresh_from_db()
+        assert settlement.state == "settled"
+        elsewhere.delete()
 
 
 def test_an_allocation_is_booked_only_once_it_is_affirmed(split: Shop) -> None:
