@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -56,32 +57,39 @@ class InboxList(ListView):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer with nothing to a page that asks again and shows what there is."""
-        rows = self.get_queryset().order_by("pk").values_list("pk", "computed_state", "submission")
-        self.mark = mark_of(rows)
+        rows: list[Any] = list(self.inbox.order_by("submitted_at", "pk"))
+        self.waiting = [each for each in rows if each.computed_state == MandateState.SUBMITTED]
+        self.mark = mark_of((each.pk, each.computed_state, each.submission) for each in rows)
         asked = request.GET.copy()
         seen = asked.pop("seen", [])
-        request.GET = asked
+        # Links of the list are made from what is asked for, without what was seen.
+        request.GET = asked  # type: ignore[assignment]
         if seen == [self.mark]:
             return HttpResponse(status=204)
         self.is_update = bool(seen)
         response: HttpResponse = super().get(request, *args, **kwargs)
         return response
 
+    @cached_property
+    def inbox(self) -> QuerySet[Mandate]:
+        """Return what is in the inbox; asked for once, as finding out who manages what takes questions."""
+        rows = _inbox(self.request.user).prefetch_related(None)
+        return rows.in_state(MandateState.SUBMITTED, MandateState.RETURNED)
+
     def get_queryset(self) -> QuerySet[Mandate]:
-        return _inbox(self.request.user).in_state(MandateState.SUBMITTED, MandateState.RETURNED)
+        return self.inbox.all()
 
     def get_template_names(self) -> list[str]:
         found = super().get_template_names()
         return ["clients/_inbox_part.html"] if self._is_partial() else found
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        waiting = self.get_queryset().filter(computed_state=MandateState.SUBMITTED).order_by("-submitted_at")
         return {
             **super().get_context_data(**kwargs),
             "mark": self.mark,
             "is_update": self.is_update,
-            "newest": waiting.first() if self.is_update else None,
-            "waiting": waiting.count() if self.is_update else 0,
+            "newest": self.waiting[-1] if self.waiting else None,
+            "waiting": len(self.waiting),
             "part": super().get_template_names()[0],
         }
 

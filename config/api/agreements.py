@@ -115,8 +115,8 @@ class StreamSerializer(serializers.ModelSerializer):
         """Return in_step, behind, waiting, filling, suspended, broken or ended."""
         return self._status(stream).state
 
-    def get_pending_rows(self, stream: Stream) -> int:
-        """Return how many rows wait."""
+    def get_pending_rows(self, stream: Stream) -> int | None:
+        """Return how many changes wait in the log, of all clients; null but for the owner, whose log it is."""
         return self._status(stream).pending
 
     def get_oldest_age_seconds(self, stream: Stream) -> float | None:

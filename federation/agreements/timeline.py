@@ -129,7 +129,7 @@ def words(event: AgreementEvent) -> str:
     if event.data.get("undelivered"):
         parts.append(_("Records not delivered: %(count)s") % {"count": event.data["undelivered"]})
     if event.data.get("is_uncounted"):
-        parts.append(_("Records not delivered: too many to count"))
+        parts.append(str(_("Records not delivered: too many to count")))
     if event.data.get("mandate"):
         parts.append(_("Mandate %(number)s") % {"number": event.data["mandate"]})
     if event.data.get("until"):

@@ -145,11 +145,10 @@ def _attempt(
             or stream.last_tick_at is None
             or timezone.now() - stream.last_tick_at > TICK
         ):
-            stream.rows_written += rows
-            stream.batches += 1
             if rows:
+                stream.rows_written += rows
+                stream.batches += 1
                 stream.last_applied_at = timezone.now()
-            if rows:
                 # The receiver reads them: no more changes than rows, for the log holds other clients' too.
                 figures.record(cursor, stream, sorted(keys.waited(), reverse=True)[:rows], rows)
             lease.move_cursor(cursor, stream, snapshot, started)

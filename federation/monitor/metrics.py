@@ -35,7 +35,7 @@ class Mirrors(Collector):
         state = GaugeMetricFamily(
             "roboblock_mirror_state", "1 for the state that a stream is in.", labels=(*LABELS, "state")
         )
-        batches = CounterMetricFamily("roboblock_mirror_batches", "Batches applied.", labels=LABELS)
+        batches = CounterMetricFamily("roboblock_mirror_batches", "Batches that wrote rows.", labels=LABELS)
         rows = CounterMetricFamily("roboblock_mirror_rows_written", "Rows written.", labels=LABELS)
         latency = HistogramMetricFamily(
             "roboblock_mirror_latency_seconds", "From a change's statement to its appearance.", labels=LABELS

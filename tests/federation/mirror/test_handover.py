@@ -146,7 +146,9 @@ def take_over_at(world: World, journey: Journey) -> Portfolio:
     for _turn in range(4):
         world.drain()
         arrivals.deliver_all()
-    settler = journey.second.version.division["settlement"]
+    version = Agreement.objects.get(pk=journey.second.pk).version
+    assert version is not None
+    settler = version.division["settlement"]
     with world.within("borealis" if settler == "manager" else "harbour"):
         take_over(handover=Handover.objects.get(mandate=journey.new.pk), by=factories.cast().operations)
     for _turn in range(4):

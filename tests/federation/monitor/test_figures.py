@@ -6,6 +6,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clients.models import ContactDetail
 from federation.mirror import figures, keys
 from federation.models import StreamFigures
 from tests.federation.mirror.world import World
@@ -101,3 +102,24 @@ def test_minutes_become_hours_and_hours_go_with_nothing_lost_before(world: World
     (old,) = StreamFigures.objects.filter(is_hour=True)
     assert (old.at, old.batches, old.rows, old.latencies) == (hour, 6, 15, counts(b1=3))
     assert StreamFigures.objects.filter(is_hour=False).count() == 1
+
+
+def test_p2_changes_of_other_clients_leave_no_figures_of_a_mirror(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    StreamFigures.objects.all().delete()
+    before = world.stream(agreement, "harbour")
+    for _number in range(3):
+        world.mandate(None)
+    world.drain()
+    after = world.stream(agreement, "harbour")
+    assert (after.batches, after.latencies) == (before.batches, before.latencies)
+    assert not StreamFigures.objects.filter(stream=after).exists()
+
+    with world.within("harbour"):
+        ContactDetail.objects.filter(client=mandate.client_id).update(value="new@example.test")
+    world.mandate(None)
+    world.drain()
+    (minute,) = StreamFigures.objects.filter(stream=after)
+    assert (minute.rows, sum(minute.latencies)) == (1, 1)
