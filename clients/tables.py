@@ -1,6 +1,10 @@
 """Lists of clients, mandates and instructions."""
 
+import datetime
+
 import django_tables2 as tables
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts.columns import (
@@ -87,6 +91,17 @@ class MandateTable(tables.Table):
         return _manager(value, is_chosen=record.offer is not None)
 
 
+class SubmittedColumn(MomentColumn):
+    """When a mandate was submitted, and which time that was from the second on."""
+
+    def render(self, value: datetime.datetime, record: Mandate) -> str | SafeString:  # type: ignore[override]
+        moment = super().render(value)
+        if record.submission < 2:
+            return moment
+        again = _("submission %(number)s") % {"number": record.submission}
+        return format_html('{}<span class="d-block text-secondary small">{}</span>', moment, again)
+
+
 class InboxTable(tables.Table):
     """Mandates that wait for a decision, or for the advisor."""
 
@@ -103,7 +118,7 @@ class InboxTable(tables.Table):
     kyc_state = StateColumn(
         verbose_name=_("KYC"), accessor="client__kyc__state", labels=dict(KycStatus.State.choices)
     )
-    submitted_at = MomentColumn(verbose_name=_("Submitted"))
+    submitted_at = SubmittedColumn(verbose_name=_("Submitted"))
     computed_state = StateColumn(verbose_name=_("State"), labels=_MANDATE_LABELS)
     decide = tables.TemplateColumn(
         template_name="clients/_inbox_decide.html",

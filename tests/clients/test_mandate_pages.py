@@ -48,8 +48,12 @@ def test_the_inbox_sorts_filters_and_exports(manager: Browser, meadow: Instituti
     assert b"Nothing matches" in manager.get(url, {"q": "nobody"}).content
     for column in ("client", "-number", "origin", "amount", "level", "kyc_state", "-submitted_at"):
         assert manager.get(url, {"sort": column}).status_code == 200, column
+    with tenant_context(meadow):
+        Mandate.objects.filter(pk=returned.pk).update(submission=2)
+    assert b"submission 2" in manager.get(url).content
     rows = manager.get(url, {"_export": "csv", "sort": "client"}).content.decode().splitlines()
     assert len(rows) == 3
+    assert "<" not in "".join(rows)
     assert "Decide" not in rows[0]
 
 
