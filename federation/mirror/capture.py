@@ -21,7 +21,7 @@ INSERTED, UPDATED, DELETED = 1, 2, 4
 ANYTHING = INSERTED | UPDATED | DELETED
 
 # Bump it when the text below changes, so that `install` replaces what is there.
-_VERSION = "2"
+_VERSION = "3"
 
 _OBJECTS = """
 CREATE TABLE IF NOT EXISTS {schema}.mirror_log (
@@ -41,36 +41,39 @@ DECLARE
     changed uuid[];
     former uuid[];
     received boolean;
-    partners boolean := false;
+    is_logged boolean;
     operation smallint;
 BEGIN
     IF {is_mirror} THEN
         RETURN NULL;
     END IF;
+    -- What has to be known is asked for at once: each statement costs more here than what it reads.
     IF TG_OP = 'INSERT' THEN
         operation := 1;
-        SELECT array_agg(id), coalesce(bool_or(origin IS NOT NULL), false)
-            INTO changed, received FROM new_rows;
+        SELECT array_agg(id), bool_or(origin IS NOT NULL), (SELECT is_called FROM {schema}.mirror_switch)
+            INTO changed, received, is_logged FROM new_rows;
     ELSIF TG_OP = 'UPDATE' THEN
         operation := 2;
-        SELECT array_agg(id), coalesce(bool_or(origin IS NOT NULL), false)
-            INTO changed, received FROM new_rows;
-        SELECT array_agg(id), coalesce(bool_or(origin IS NOT NULL), false)
-            INTO former, partners FROM old_rows;
+        SELECT array_agg(id) FILTER (WHERE is_new), array_agg(id) FILTER (WHERE NOT is_new),
+            bool_or(origin IS NOT NULL), (SELECT is_called FROM {schema}.mirror_switch)
+            INTO changed, former, received, is_logged
+            FROM (SELECT id, origin, true AS is_new FROM new_rows
+                UNION ALL SELECT id, origin, false FROM old_rows) states;
     ELSIF TG_OP = 'DELETE' THEN
         operation := 4;
-        SELECT array_agg(id), coalesce(bool_or(origin IS NOT NULL), false)
-            INTO changed, received FROM old_rows;
+        SELECT array_agg(id), bool_or(origin IS NOT NULL), (SELECT is_called FROM {schema}.mirror_switch)
+            INTO changed, received, is_logged FROM old_rows;
     ELSE
         operation := 4;
-        EXECUTE pg_catalog.format('SELECT array_agg(id), coalesce(bool_or(origin IS NOT NULL), false) FROM %I.%I',
+        EXECUTE pg_catalog.format('SELECT array_agg(id), bool_or(origin IS NOT NULL) FROM %I.%I',
             TG_TABLE_SCHEMA, TG_TABLE_NAME) INTO changed, received;
+        is_logged := (SELECT is_called FROM {schema}.mirror_switch);
     END IF;
-    IF received OR partners THEN
+    IF received THEN
         RAISE EXCEPTION 'received rows are read-only: their owner changes them'
             USING ERRCODE = 'insufficient_privilege', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
     END IF;
-    IF changed IS NULL OR NOT (SELECT is_called FROM {schema}.mirror_switch) THEN
+    IF changed IS NULL OR NOT is_logged THEN
         RETURN NULL;
     END IF;
     INSERT INTO {schema}.mirror_log (kind, operation, keys) VALUES (TG_ARGV[0], operation, changed);
@@ -78,7 +81,11 @@ BEGIN
     IF former <> changed THEN
         INSERT INTO {schema}.mirror_log (kind, operation, keys) VALUES (TG_ARGV[0], 7, former || changed);
     END IF;
-    INSERT INTO public.federation_wake (schema_name) VALUES ({name});
+    -- Once in a transaction: the setting ends with it, and with the savepoint that the wake goes with.
+    IF pg_catalog.current_setting('roboblock.woken', true) IS DISTINCT FROM {name} THEN
+        INSERT INTO public.federation_wake (schema_name) VALUES ({name});
+        PERFORM pg_catalog.set_config('roboblock.woken', {name}, true);
+    END IF;
     RETURN NULL;
 END
 $capture$;

@@ -72,6 +72,32 @@ def test_f8_what_is_rolled_back_never_crosses_and_what_was_prepared_does_on_its_
     assert world.count("aurora", Mandate, answer="Prepared") == 1
 
 
+def test_f8_a_transaction_wakes_once_and_again_where_a_savepoint_took_the_wake_with_it(world: World) -> None:
+    world.mandate(world.agree())
+    world.drain()
+    with world.another_connection() as other:
+
+        def wakes() -> int:
+            found = other.execute("DELETE FROM public.federation_wake RETURNING schema_name").fetchall()
+            other.commit()
+            return found.count(("harbour",))
+
+        def rename(name: str) -> None:
+            other.execute("UPDATE harbour.clients_client SET name = %s", [name])
+
+        wakes()
+        rename("One")
+        rename("Two")
+        other.commit()
+        assert wakes() == 1
+        other.execute("SAVEPOINT before")
+        rename("Lost")
+        other.execute("ROLLBACK TO SAVEPOINT before")
+        rename("Three")
+        other.commit()
+        assert wakes() == 1
+
+
 def test_f9_delete_and_insert_of_one_key_truncate_and_a_changed_key_arrive(world: World) -> None:
     agreement = world.agree()
     mandate = world.mandate(agreement)
