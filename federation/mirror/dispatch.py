@@ -90,12 +90,18 @@ def is_asked_again(stream_id: uuid.UUID) -> bool:
         return False
 
 
+def _put_back(stream_id: uuid.UUID) -> None:
+    """Ask whoever holds the stream what was asked here."""
+    with suppress(redis.RedisError):
+        _redis().set(flag(stream_id), 1, nx=True, ex=HINT_SECONDS)
+
+
 def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> Outcome:
     """Apply batches of a stream until nothing is left or the time is over; then ask for more.
 
     With ``most``, hand over to the workers for loads what is larger.
     """
-    until = time.monotonic() + seconds
+    until, has_taken = time.monotonic() + seconds, False
     while True:
         outcome = run_batch(stream_id, most=most)
         if outcome == Outcome.LARGE or (outcome == Outcome.MORE and time.monotonic() >= until):
@@ -105,9 +111,15 @@ def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> O
         if outcome == Outcome.MORE:
             continue
         if outcome == Outcome.BUSY:
-            # The question stays: whoever holds the stream finds it after the commit.
-            return outcome
-        if not is_asked_again(stream_id) or not _has_news(stream_id):
+            # The question stays: whoever holds the stream finds it after the commit. One that was taken
+            # here goes back, and then another look: the holder may have gone without having found it.
+            if not has_taken:
+                return outcome
+            _put_back(stream_id)
+            has_taken = False
+            continue
+        has_taken = is_asked_again(stream_id)
+        if not has_taken or not _has_news(stream_id):
             return outcome
 
 

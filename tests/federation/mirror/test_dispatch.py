@@ -1,5 +1,6 @@
 """Who is asked to look after a commit, and how a mirror's state reads."""
 
+import uuid
 from unittest import mock
 
 import pytest
@@ -10,6 +11,7 @@ from federation.checks import check_scope
 from federation.mirror import arrivals, dispatch
 from federation.mirror.batch import run_batch
 from federation.mirror.dispatcher import Dispatcher
+from federation.mirror.outcome import Outcome
 from federation.mirror.status import streams_of
 from federation.models import Arrival, Stream
 from tests.federation.mirror.world import World
@@ -39,6 +41,31 @@ def test_an_edit_wakes_the_streams_of_its_own_agreement_alone(world: World, aske
     assert dispatcher.poll()
     assert asked == [world.stream(second, "harbour").pk]
     assert not dispatcher.poll()
+
+
+def test_p7_a_question_about_a_stream_that_another_worker_holds_goes_back_to_that_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    world.drain()
+    stream = world.stream(agreement, "harbour")
+    holder, has_news = world.another_connection(), dispatch._has_news
+
+    def edited_and_held(pk: uuid.UUID) -> bool:
+        with world.within("harbour"):
+            Mandate.objects.update(answer="Behind the batch")
+        found = has_news(pk)
+        # A batch that began before the edit has the stream by the time it is taken up here.
+        holder.execute("SELECT FROM public.federation_stream WHERE id = %s FOR UPDATE", [pk])
+        return found
+
+    dispatch.hint(stream.pk)
+    monkeypatch.setattr(dispatch, "_has_news", edited_and_held)
+    assert dispatch.apply(stream.pk, seconds=5) == Outcome.BUSY
+    # The holder finds it after its commit.
+    holder.rollback()
+    assert dispatch.is_asked_again(stream.pk)
 
 
 def test_a_client_of_two_managers_wakes_both(world: World, asked: list[object]) -> None:
