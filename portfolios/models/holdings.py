@@ -124,7 +124,10 @@ class Transaction(PortfolioRecord):
 
     EXTERNAL: ClassVar[set[str]] = {Type.DEPOSIT, Type.WITHDRAWAL, Type.TRANSFER_IN, Type.TRANSFER_OUT}
 
-    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="transactions")
+    # Its index is the one that begins with it.
+    portfolio = models.ForeignKey(
+        Portfolio, on_delete=models.PROTECT, related_name="transactions", db_index=False
+    )
     type = models.CharField(_("type"), max_length=20, choices=Type)
     trade_date = models.DateField(_("trade date"))
     settlement_date = models.DateField(_("settlement date"))
@@ -188,7 +191,10 @@ class Holding(PortfolioRecord):
     the portfolio's currency; a null value is not available, for the reason in ``problem``.
     """
 
-    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="holdings")
+    # Its index is the one that begins with it.
+    portfolio = models.ForeignKey(
+        Portfolio, on_delete=models.PROTECT, related_name="holdings", db_index=False
+    )
     security = models.ForeignKey(
         Security, null=True, blank=True, on_delete=models.PROTECT, related_name="holdings"
     )
@@ -235,7 +241,10 @@ class Valuation(PortfolioRecord):
     One row per portfolio carries ``is_latest``: the book reads those alone.
     """
 
-    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="valuations")
+    # Its index is the one that begins with it.
+    portfolio = models.ForeignKey(
+        Portfolio, on_delete=models.PROTECT, related_name="valuations", db_index=False
+    )
     date = models.DateField(_("date"))
     currency = CurrencyField(_("currency"))
     market_value = MoneyField(_("value"), null=True, blank=True)
@@ -368,7 +377,8 @@ class Benchmark(Record):
 class BenchmarkValue(Record):
     """A benchmark's level on a day."""
 
-    benchmark = models.ForeignKey(Benchmark, on_delete=models.CASCADE, related_name="values")
+    # Its index is the one that begins with it.
+    benchmark = models.ForeignKey(Benchmark, on_delete=models.CASCADE, related_name="values", db_index=False)
     date = models.DateField(_("date"))
     level = models.DecimalField(_("level"), max_digits=24, decimal_places=10)
 

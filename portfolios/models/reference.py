@@ -77,7 +77,8 @@ class Security(Record):
 class Listing(Record):
     """A security as traded on one market in one currency."""
 
-    security = models.ForeignKey(Security, on_delete=models.PROTECT, related_name="listings")
+    # Its index is the one that begins with it.
+    security = models.ForeignKey(Security, on_delete=models.PROTECT, related_name="listings", db_index=False)
     mic = models.CharField(_("market (MIC)"), max_length=4)
     currency = CurrencyField(_("currency"))
     ticker = models.CharField(_("ticker"), max_length=20, blank=True)
@@ -116,7 +117,8 @@ class PriceSource(Record):
 class Price(Record):
     """A closing price of a security on a day, from one source."""
 
-    security = models.ForeignKey(Security, on_delete=models.PROTECT, related_name="prices")
+    # Its index is the one that begins with it.
+    security = models.ForeignKey(Security, on_delete=models.PROTECT, related_name="prices", db_index=False)
     source = models.ForeignKey(PriceSource, on_delete=models.PROTECT, related_name="prices")
     date = models.DateField(_("date"))
     close = PriceField(_("close"))
