@@ -49,6 +49,11 @@ def _find_means() -> _Means:
 
 def become_the_mirror(cursor: Any, *, only_advice: bool = False) -> None:
     """Let this transaction write received rows, with no more privileges than that takes."""
+    cursor.execute(becoming_the_mirror(only_advice=only_advice))
+
+
+def becoming_the_mirror(*, only_advice: bool = False) -> sql.Composed:
+    """Return the statements for that, to be sent with what they are for."""
     means = _means()
     replica = "SET LOCAL session_replication_role = replica;"
     statements: list[sql.Composable] = [sql.SQL("SET LOCAL roboblock.mirror = 'apply';")]
@@ -59,11 +64,16 @@ def become_the_mirror(cursor: Any, *, only_advice: bool = False) -> None:
         statements.append(sql.SQL("SET LOCAL ROLE {};").format(sql.Identifier(role)))
         if means.role_may and not means.login_may:
             statements.append(sql.SQL(replica))
-    cursor.execute(sql.SQL(" ").join(statements))
+    return sql.SQL(" ").join(statements)
 
 
 def stop_being_the_mirror(cursor: Any) -> None:
     """Give a transaction that goes on with other things its triggers and privileges back."""
+    cursor.execute(no_longer_the_mirror())
+
+
+def no_longer_the_mirror() -> str:
+    """Return the statements for that, to be sent with what follows."""
     means = _means()
     statements = ["SET LOCAL roboblock.mirror = '';"]
     if means.role_may and not means.login_may:
@@ -72,7 +82,7 @@ def stop_being_the_mirror(cursor: Any) -> None:
         statements.append("SET LOCAL ROLE NONE;")
     if means.login_may:
         statements.append("SET LOCAL session_replication_role = origin;")
-    cursor.execute(" ".join(statements))
+    return " ".join(statements)
 
 
 def as_its_role(statements: str) -> sql.Composed:

@@ -14,7 +14,8 @@ from django.utils import timezone
 from psycopg import sql
 
 from federation.mirror import figures, fill, lease, parking, reference, roles
-from federation.mirror.acting import become_the_mirror, stop_being_the_mirror
+from federation.mirror.acting import becoming_the_mirror, no_longer_the_mirror
+from federation.mirror.cursors import plain_cursor
 from federation.mirror.failpoints import failpoint
 from federation.mirror.keys import Keys, Snapshot, prepare_again, prepare_connection
 from federation.mirror.lease import Lease
@@ -30,6 +31,9 @@ from federation.scope import by_label
 logger = logging.getLogger(__name__)
 
 TRIES = 12
+# Up to this many keys are visible before they have reached the disk. Rows and cursor are lost together in
+# a crash, and applied again; whatever is committed because of them, or ends them, takes them to the disk.
+PROMPT_KEYS = 2_000
 # An idle stream's cursor moves this often, so that the log can be trimmed.
 TICK = datetime.timedelta(seconds=30)
 
@@ -102,8 +106,7 @@ def _attempt(
     most: int | None,
 ) -> Outcome:
     started = time.monotonic()
-    with connection.cursor() as cursor:
-        cursor.execute(lease.BEGIN)
+    with plain_cursor() as cursor:
         failpoint("before_lease")
         leased = lease.take(cursor, stream_id)
         if isinstance(leased, Outcome):
@@ -115,8 +118,6 @@ def _attempt(
         if problem is not None:
             lease.move_cursor(cursor, stream, snapshot, started)
             return problem
-        only_advice = roles.shares_only_models(leased.flow.version.private)
-        become_the_mirror(cursor, only_advice=only_advice)
         if not _take_log(leased, keys, most):
             return Outcome.LARGE
         more = leased.has_work or keys.has_left
@@ -135,34 +136,44 @@ def _attempt(
             rows = _apply(cursor, leased, keys, refused, careful=careful, announces=not roots)
             fill.adapt_chunk(stream, roots, keys.count)
             more = more or keys.has_left
-        stop_being_the_mirror(cursor)
         failpoint("before_cursor")
-        if (
-            keys.count
-            or keys.has_passed
-            or more
-            or was_filling
-            or stream.last_tick_at is None
-            or timezone.now() - stream.last_tick_at > TICK
-        ):
-            if rows:
-                stream.rows_written += rows
-                stream.batches += 1
-                stream.last_applied_at = timezone.now()
-                # The receiver reads them: no more changes than rows, for the log holds other clients' too.
-                figures.record(cursor, stream, sorted(keys.waited(), reverse=True)[:rows], rows)
-            lease.move_cursor(cursor, stream, snapshot, started)
+        has_moved = bool(keys.count or keys.has_passed or more or was_filling)
+        _close(cursor, leased, keys, started, rows, has_moved=has_moved, is_fill=was_filling)
         if more:
             return Outcome.MORE
         return Outcome.DONE if keys.count else Outcome.IDLE
 
 
+def _close(
+    cursor: Any, batch: Lease, keys: Keys, started: float, rows: int, *, has_moved: bool, is_fill: bool
+) -> None:
+    """Be the mirror no longer, and move the cursor where something was read, or where it has stood for long."""
+    stream = batch.stream
+    closing: list[lease.Statement] = [(no_longer_the_mirror(), ())]
+    if keys.count <= PROMPT_KEYS and not is_fill:
+        closing.append(("SET LOCAL synchronous_commit = off", ()))
+    if not has_moved and stream.last_tick_at is not None and timezone.now() - stream.last_tick_at <= TICK:
+        lease.send(cursor, *closing)
+        return
+    if rows:
+        stream.rows_written += rows
+        stream.batches += 1
+        stream.last_applied_at = timezone.now()
+        # The receiver reads them: no more changes than rows, for the log holds other clients' too.
+        waited = sorted(keys.waited(), reverse=True)[:rows]
+        closing.append(figures.recording(stream, waited, rows))
+    lease.move_cursor(cursor, stream, batch.snapshot, started, *closing)
+
+
 def _take_log(batch: Lease, keys: Keys, most: int | None) -> bool:
-    """Take what is new in the log; return False where that, or a fill, is more than was asked for."""
+    """Take what is new in the log, as the mirror; return False where that, or a fill, is more than was asked for."""
     stream = batch.stream
     if most is not None and stream.state == Stream.State.FILLING:
         return False
-    return keys.take_log(stream, batch.flow, Snapshot(stream.cursor or batch.snapshot.text), most)
+    becoming = becoming_the_mirror(only_advice=roles.shares_only_models(batch.flow.version.private))
+    return keys.take_log(
+        stream, batch.flow, Snapshot(stream.cursor or batch.snapshot.text), most, before=becoming
+    )
 
 
 def _position(cursor: Any, batch: Lease) -> Outcome | None:

@@ -8,16 +8,13 @@ and at those that have something to do anyway; the slow one goes round all of th
 import logging
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from django.db import connection
 from django.db.models import Q
 from psycopg import sql
 
 from federation.mirror import dispatch
+from federation.mirror.cursors import plain_cursor
 from federation.mirror.keys import Snapshot
 from federation.models import Stream
 from federation.scope import agreements_touched, by_label, schema_identifier
@@ -81,7 +78,7 @@ class Dispatcher:
     def _with_work(self, schema: str, candidates: list[Stream]) -> list[tuple[Stream, bool]]:
         """Return the streams that the new rows of a log concern, and whether they are many rows."""
         since = self.seen.get(schema)
-        with _plain_cursor() as cursor:
+        with plain_cursor() as cursor:
             cursor.execute(
                 sql.SQL(
                     "SELECT pg_current_snapshot()::text, kind, operations, count FROM (SELECT) one LEFT JOIN"
@@ -166,16 +163,8 @@ class Dispatcher:
         self._round, self._swept_at = [], None
 
 
-@contextmanager
-def _plain_cursor() -> Iterator[Any]:
-    """Give a cursor that does not set the search path first: what it runs names its schemas."""
-    connection.ensure_connection()
-    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
-        yield cursor
-
-
 def _take_wakes() -> set[str]:
-    with _plain_cursor() as cursor:
+    with plain_cursor() as cursor:
         # Delete what was read, never TRUNCATE: that would wait for every open writer.
         cursor.execute("DELETE FROM public.federation_wake RETURNING schema_name")
         return {row[0] for row in cursor.fetchall()}

@@ -22,22 +22,22 @@ MINUTES_KEPT: Any = datetime.timedelta(hours=25)
 HOURS_KEPT: Any = datetime.timedelta(days=92)
 
 
-def record(cursor: Any, stream: Stream, seconds: Sequence[float], rows: int) -> None:
-    """Add a batch to its stream's figures; part of the batch's transaction, which saves the stream."""
+def recording(stream: Stream, seconds: Sequence[float], rows: int) -> tuple[str, list[Any]]:
+    """Return the statement that adds a batch to its stream's figures; the batch's transaction saves the stream."""
     counts = [0] * (len(BOUNDS) + 1)
     for each in seconds:
         counts[bisect_left(BOUNDS, each * 1000)] += 1
     if seconds:
         stream.latencies = add(stream.latencies, counts)
         stream.latency_seconds += sum(seconds)
-    cursor.execute(
+    statement = (
         "INSERT INTO public.federation_streamfigures AS f (stream_id, at, is_hour, batches, rows, latencies)"
         " VALUES (%s, date_trunc('minute', clock_timestamp()), false, 1, %s, %s::bigint[])"
         " ON CONFLICT (stream_id, is_hour, at) DO UPDATE SET batches = f.batches + 1,"
         " rows = f.rows + excluded.rows, latencies = ARRAY(SELECT a + b"
-        " FROM unnest(f.latencies, excluded.latencies) WITH ORDINALITY u (a, b, i) ORDER BY i)",
-        [stream.pk, rows, counts],
+        " FROM unnest(f.latencies, excluded.latencies) WITH ORDINALITY u (a, b, i) ORDER BY i)"
     )
+    return statement, [stream.pk, rows, counts]
 
 
 def add(one: Sequence[int], other: Sequence[int]) -> list[int]:

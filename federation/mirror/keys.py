@@ -100,10 +100,13 @@ class Keys:
         self._analysed = 0
         self._since: list[float] = []
 
-    def take_log(self, stream: Stream, flow: Flow, cursor: Snapshot, most: int | None = None) -> bool:
+    def take_log(
+        self, stream: Stream, flow: Flow, cursor: Snapshot, most: int | None, before: sql.Composable
+    ) -> bool:
         """Take what the log has beyond ``cursor``; too much of it becomes work of the stream first.
 
-        Take nothing, and return False, where that are more than ``most`` keys.
+        Take nothing, and return False, where that are more than ``most`` keys. The settings ``before`` it
+        are sent in the same message.
         """
         is_listened = sql.SQL("kind = ANY({})").format(sql.Literal(sorted(flow.listens)))
         past = sql.SQL("FROM {log} WHERE {past}").format(
@@ -113,6 +116,7 @@ class Keys:
         self._cursor.execute(
             sql.SQL(
                 """
+                {before}
                 WITH passed AS MATERIALIZED (SELECT kind, operation, keys, at {past}),
                 fresh AS (SELECT * FROM passed WHERE {kinds}),
                 counted AS (SELECT coalesce(sum(cardinality(keys)), 0) AS count FROM fresh),
@@ -124,8 +128,12 @@ class Keys:
                     EXISTS (SELECT FROM passed)
                 FROM fresh
                 """
-            ).format(past=past, kinds=is_listened, room=sql.Literal(most or BATCH_KEYS), age=_AGE)
+            ).format(
+                before=before, past=past, kinds=is_listened, room=sql.Literal(most or BATCH_KEYS), age=_AGE
+            )
         )
+        while self._cursor.nextset():
+            pass
         count, kinds, ages, self.has_passed = self._cursor.fetchone()
         if most is not None and count > most:
             return False

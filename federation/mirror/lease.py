@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,11 +22,15 @@ STATEMENT_TIMEOUT = "50s"
 LOCK_TIMEOUT = "700ms"
 
 # Keys need few statistics: how many there are, and of which kinds.
-BEGIN = (
+_BEGIN = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
     f" SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';"
-    " SET LOCAL default_statistics_target = 10"
+    " SET LOCAL default_statistics_target = 10;"
 )
+
+
+# A statement and its parameters.
+Statement = tuple[str, Sequence[Any]]
 
 
 @dataclass
@@ -46,17 +51,15 @@ def take(cursor: Any, stream_id: uuid.UUID) -> "Lease | Outcome":
 
     Both locks end with the connection. The agreement first: whoever changes it goes on to its streams.
     """
-    cursor.execute(
-        "SELECT id FROM public.federation_agreement WHERE id ="
-        " (SELECT agreement_id FROM public.federation_stream WHERE id = %s) FOR SHARE",
-        [stream_id],
-    )
-    if cursor.fetchone() is None:
-        return Outcome.STOPPED
-    cursor.execute(_lease_statement(), [stream_id])
+    # In one message: most of a small batch is waiting for the server's answers.
+    cursor.execute(_lease_statement(), [stream_id, stream_id])
+    while cursor.statusmessage == "SET":
+        cursor.nextset()
+    is_there = cursor.fetchone() is not None
+    cursor.nextset()
     row = cursor.fetchone()
     if row is None:
-        return Outcome.BUSY
+        return Outcome.BUSY if is_there else Outcome.STOPPED
     snapshot, identity, has_work, has_parked, *values = row
     names = _attnames(Stream)
     stream = Stream.from_db("default", names, values[: len(names)])
@@ -78,12 +81,17 @@ def _attnames(model: type[models.Model]) -> tuple[str, ...]:
 
 @cache
 def _lease_statement() -> sql.Composed:
-    """Return the query for a stream under lock with its agreement, what it finds, and where: all in one.
+    """Return what begins a batch: its settings, the lock of the agreement, and the stream under lock.
+
+    With the stream comes its agreement, what it finds, and where: all in one.
 
     Where: the transaction's snapshot, and what identifies the cluster, the database and the two logs.
     """
     return sql.SQL(
         """
+        {begin}
+        SELECT id FROM public.federation_agreement WHERE id =
+            (SELECT agreement_id FROM public.federation_stream WHERE id = %s) FOR SHARE;
         SELECT pg_current_snapshot()::text,
             concat_ws('.', (SELECT system_identifier FROM pg_control_system()),
                 (SELECT oid FROM pg_database WHERE datname = current_database()),
@@ -99,11 +107,12 @@ def _lease_statement() -> sql.Composed:
         WHERE s.id = %s FOR UPDATE OF s SKIP LOCKED
         """
     ).format(
+        begin=sql.SQL(_BEGIN),
         columns=sql.SQL(", ").join(
             sql.Identifier(alias, str(field.column))
             for alias, model in (("s", Stream), ("a", Agreement))
             for field in model._meta.concrete_fields
-        )
+        ),
     )
 
 
@@ -121,20 +130,27 @@ def _flow(agreement: Agreement, side: Side) -> Flow:
     return _FLOWS[key]
 
 
-def move_cursor(cursor: Any, stream: Stream, snapshot: Snapshot, started: float) -> None:
-    """Move the cursor and keep the figures; part of the batch's transaction."""
+def move_cursor(cursor: Any, stream: Stream, snapshot: Snapshot, started: float, *before: Statement) -> None:
+    """Move the cursor and keep the figures; part of the batch's transaction, in one message with what is due before."""
     if stream.cursor is not None:
         stream.cursor = snapshot.text
     stream.last_tick_at = timezone.now()
     stream.last_duration_ms = (time.monotonic() - started) * 1000
-    cursor.execute(_save_statement(), [getattr(stream, name) for name in (*_attnames(Stream), "pk")])
+    moving = (_save_statement(), [getattr(stream, name) for name in (*_attnames(Stream), "pk")])
+    send(cursor, *before, moving)
+
+
+def send(cursor: Any, *statements: Statement) -> None:
+    """Send statements that give nothing back, with their parameters, in one message."""
+    cursor.execute(
+        ";".join(statement for statement, _parameters in statements),
+        [each for _statement, parameters in statements for each in parameters],
+    )
 
 
 @cache
-def _save_statement() -> sql.Composed:
-    return sql.SQL("UPDATE public.federation_stream SET {} WHERE id = %s").format(
-        sql.SQL(", ").join(
-            sql.SQL("{} = %s").format(sql.Identifier(str(field.column)))
-            for field in Stream._meta.concrete_fields
-        )
+def _save_statement() -> str:
+    names = [str(field.column) for field in Stream._meta.concrete_fields]
+    return "UPDATE public.federation_stream SET {} WHERE id = %s".format(
+        ", ".join(f'"{name}" = %s' for name in names)
     )
