@@ -2,8 +2,9 @@
 
 1,000 institutions are created, the first and the last few one after the other, then migrated by one real
 migration and by none. As many more are created, and each has an agreement with the next. Real workers and
-a real dispatcher fill them all; then the processor time of the whole platform is read while all are idle,
-and twenty of them are edited. What is not measured is done by several processes.
+a real dispatcher fill the last of them, other processes the rest; then the processor time of the whole
+platform is read while all are idle, and twenty of them are edited. What is not measured is done by
+several processes.
 """
 
 import datetime
@@ -34,15 +35,19 @@ from clients.models import Client, Mandate
 from config.embedded import processes
 from config.embedded.paths import PROJECT, data_folder
 from config.supervisor.parts import parts as platform_parts
+from federation.mirror.batch import run_batch
+from federation.mirror.outcome import Outcome
 from federation.models import Agreement, Institution, Stream
 
 CREATED = int(os.environ.get("BENCH_TENANTS", "1000"))
 IDLE = 2 * CREATED
 # So many at the beginning, and at the end, are created one after the other and timed.
 TIMED = min(20, CREATED // 3)
+# So many streams are left to the platform's own workers: a worker starts a new connection after 200.
+BY_WORKERS = min(IDLE, 600)
 HOT, EDITS_EACH, EDIT_SECONDS = 20, 30, 1.0
 SETTLE_SECONDS, IDLE_SECONDS = 60, 120
-FILL_SECONDS = 1200
+FILL_SECONDS = 600
 SAY_SECONDS = 10
 MIGRATED_APP = "clients"
 # What the platform runs, but for its web server.
@@ -94,7 +99,14 @@ def _name(number: int) -> str:
     return f"tenant_{number:04d}"
 
 
+def _forget_now_and_then(number: int) -> None:
+    """Start a new connection after some institutions: a server process remembers each table it has met."""
+    if number % 50 == 0:
+        connection.close()
+
+
 def _create_one(number: int) -> float:
+    _forget_now_and_then(number)
     started = time.perf_counter()
     name = _name(number)
     Institution(schema_name=name, name=name.title(), short_name=name[-4:]).save(verbosity=0)
@@ -141,13 +153,21 @@ def _migrate() -> float:
 
 
 def _agree() -> None:
-    """Have each institution agree with the next one."""
-    _in_processes("agreements", _agree_one, range(IDLE))
+    """Have each institution agree with the next one, and fill the streams that the workers need not."""
+    _in_processes(f"agreements, {2 * IDLE - BY_WORKERS:,} streams filled", _agree_one, range(IDLE))
 
 
 def _agree_one(number: int) -> None:
-    parties = [Institution.objects.get(schema_name=_name(each % IDLE)) for each in (number, number + 1)]
-    agree(*parties)
+    _forget_now_and_then(number)
+    manager, channel = (
+        Institution.objects.get(schema_name=_name(each % IDLE)) for each in (number, number + 1)
+    )
+    agreement = agree(manager, channel)
+    if number < IDLE - BY_WORKERS // 2:
+        for stream in agreement.streams.all():
+            while (outcome := run_batch(stream.pk)) in {Outcome.MORE, Outcome.WAITING}:
+                # Waiting: for the other processes' transactions.
+                time.sleep(0.02 if outcome == Outcome.WAITING else 0)
 
 
 @contextmanager
@@ -201,32 +221,21 @@ def _fill(parts: dict[str, psutil.Process]) -> float:
     started = said = time.perf_counter()
     total = Stream.objects.count()
     worker = server = 0.0
-    with _more_workers():
-        while left := Stream.objects.exclude(state=Stream.State.RUNNING).count():
-            worker = max([worker, *(_own_mb(each) for each in parts["load"].children())])
-            server = max([server, *(_own_mb(each) for each in parts["PostgreSQL"].children())])
-            if time.perf_counter() - said > SAY_SECONDS:
-                said = time.perf_counter()
-                _say(f"{total - left:,} of {total:,} streams filled")
-                _still_running(parts)
-            time.sleep(1)
-            if time.perf_counter() - started > FILL_SECONDS:
-                raise RuntimeError("the streams were not filled in time")
-    _say(f"{total:,} streams filled: {time.perf_counter() - started:.0f} s")
+    while left := Stream.objects.exclude(state=Stream.State.RUNNING).count():
+        worker = max([worker, *(_own_mb(each) for each in parts["load"].children())])
+        server = max([server, *(_own_mb(each) for each in parts["PostgreSQL"].children())])
+        if time.perf_counter() - said > SAY_SECONDS:
+            said = time.perf_counter()
+            _say(f"{total - left:,} of {total:,} streams filled")
+            _still_running(parts)
+        time.sleep(1)
+        if time.perf_counter() - started > FILL_SECONDS:
+            raise RuntimeError("the streams were not filled in time")
+    _say(
+        f"{total:,} streams filled, the last {BY_WORKERS:,} by workers: {time.perf_counter() - started:.0f} s"
+    )
     print_table(["memory of its own, at most", "MB"], [["worker", worker], ["its server process", server]])
     return worker + server
-
-
-@contextmanager
-def _more_workers() -> Iterator[None]:
-    """Help the platform's one worker for loads: how long all the fills take is not measured."""
-    command = [*PARTS["load"], "--hostname", "more@%h", "--concurrency", str(os.cpu_count())]
-    child = processes.spawn(command, log=data_folder() / "logs" / "more.log", cwd=PROJECT)
-    try:
-        yield
-    finally:
-        child.terminate()
-        child.wait(60)
 
 
 def _own_mb(process: psutil.Process) -> float:
@@ -252,6 +261,12 @@ def _seconds(process: psutil.Process) -> float:
     return float(own)
 
 
+def _ended_seconds(process: psutil.Process) -> float:
+    """Return the processor time of what a process started and what has ended."""
+    times = process.cpu_times()
+    return float(times.children_user + times.children_system)
+
+
 def _idle(parts: dict[str, psutil.Process]) -> float:
     """Return the percent of a core that everything together takes while nobody does anything."""
     with connection.cursor() as cursor:
@@ -263,6 +278,7 @@ def _idle(parts: dict[str, psutil.Process]) -> float:
     time.sleep(SETTLE_SECONDS)
     _still_running(parts)
     before = {name: _seconds(process) for name, process in parts.items()}
+    vacuumed = _ended_seconds(parts["PostgreSQL"])
     started = time.perf_counter()
     time.sleep(IDLE_SECONDS)
     lasted = time.perf_counter() - started
@@ -270,7 +286,12 @@ def _idle(parts: dict[str, psutil.Process]) -> float:
     percent = {name: 100 * (_seconds(parts[name]) - before[name]) / lasted for name in parts}
     print_table(
         [f"{IDLE:,} institutions, idle", "% of a core"],
-        [*([name, value] for name, value in percent.items()), ["all", sum(percent.values())]],
+        [
+            *([name, value] for name, value in percent.items()),
+            ["all", sum(percent.values())],
+            # The only processes that come and go.
+            ["of which autovacuum", 100 * (_ended_seconds(parts["PostgreSQL"]) - vacuumed) / lasted],
+        ],
     )
     return sum(percent.values())
 

@@ -118,7 +118,8 @@ class Dispatcher:
         now = time.monotonic()
         stirred = [schema for schema, at in list(self.stirred.items()) if at <= now]
         due = dispatch.due_ids()
-        pks = due.union(self.asked, self._next_of_round(now))
+        # A list: the thread that polls may add to what was asked.
+        pks = due.union(list(self.asked), self._next_of_round(now))
         streams: dict[uuid.UUID, Stream] = {}
         if pks or stirred:
             suspects = dispatch.live_streams().filter(Q(pk__in=pks) | Q(owner__schema_name__in=stirred))
