@@ -221,6 +221,8 @@ class Run:
     def _settle(self) -> dict[str, Any]:
         """Let all faults end, wait for the mirrors to catch up, and compare."""
         self.platform.failpoint.unlink(missing_ok=True)
+        # The last fault may have been a crash.
+        connection.close()
         for agreement in Agreement.objects.filter(state="active"):
             self.world.change(agreement, suspended_at=None, new_mandates_suspended_at=None)
         for parked in ParkedRow.objects.all():

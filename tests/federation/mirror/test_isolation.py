@@ -9,6 +9,7 @@ from federation.scope import KINDS
 from models_portfolio.models import ModelPortfolio, Offer
 from tests import factories
 from tests.federation.mirror.everything import everything, management, offer, relationship
+from tests.federation.mirror.test_handover import everything_in
 from tests.federation.mirror.world import World
 
 # Present as the receiver's own row, not as a received one, where it has an ISIN.
@@ -106,8 +107,11 @@ def test_p3_advice_lets_models_through_and_nothing_back(world: World) -> None:
     offer(world, agreement)
     world.mandate(None, "meadow", client=world.client("meadow", "Zacharias Unmistakable"))
     # Even a mandate that wrongly names the agreement does not leave.
-    world.mandate(agreement, "meadow")
+    world.mandate(agreement, "meadow", client=world.client("meadow", "Balthasar Unmistakable"))
     world.drain()
+    for schema in ("aurora", "public"):
+        assert "Unmistakable" not in everything_in(schema)
+    assert "Unmistakable" in everything_in("meadow")
     counts = received(["aurora", "meadow"])
     assert counts["meadow", "models_portfolio.Target"] == 2
     assert {key for key, count in _received_only(counts).items() if count and key[0] == "aurora"} == set()

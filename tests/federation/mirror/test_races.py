@@ -43,7 +43,7 @@ def test_f10_a_row_that_moves_during_a_batch_is_where_it_belongs(
     monkeypatch.setattr(write, "failpoint", move)
     for each in (agreement, other):
         run_batch(world.stream(each, "aurora").pk)
-        # Never at both, never half of it.
+        # Whole or not at all.
         assert world.orphans("harbour") == world.orphans("lakeside") == []
     world.drain()
     assert moved
