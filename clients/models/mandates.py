@@ -68,10 +68,9 @@ class Mandate(Record):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["origin", "number"],
-                # What was received once keeps its number, which its owner may have given to another since.
-                condition=Q(retired_at=None),
-                nulls_distinct=False,
+                fields=["number"],
+                # Its owner sees to those of a received one: they may change places under two agreements.
+                condition=Q(origin=None),
                 name="mandate_number_unique_per_owner",
                 violation_error_message=_("This mandate number is taken. Choose another."),
             ),

@@ -60,10 +60,9 @@ class Client(Record):
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(
-                fields=["origin", "number"],
-                # What was received once keeps its number, which its owner may have given to another since.
-                condition=~Q(number="") & Q(retired_at=None),
-                nulls_distinct=False,
+                fields=["number"],
+                # Its owner sees to those of a received one: they may change places under two agreements.
+                condition=~Q(number="") & Q(origin=None),
                 name="client_number_unique_per_owner",
                 violation_error_message=_("This client number is taken. Choose another."),
             ),

@@ -38,8 +38,9 @@ def alternate_key(label: str) -> tuple[str, ...]:
     found: set[str] = set()
     for constraint in model._meta.constraints:
         if isinstance(constraint, models.UniqueConstraint):
-            found |= set(constraint.fields)
-            found |= set(_fields_of(constraint.condition))
+            asked_of = set(_fields_of(constraint.condition))
+            # One that asks for the origin is about own rows.
+            found |= set() if "origin" in asked_of else {*constraint.fields, *asked_of}
     found |= {field.name for field in model._meta.concrete_fields if field.unique and not field.primary_key}
     return tuple(sorted(found - {"origin"}))
 

@@ -49,9 +49,8 @@ class Portfolio(Record):
         ordering = ["number"]
         constraints = [
             models.UniqueConstraint(
-                fields=["origin", "number"],
-                condition=Q(retired_at=None),
-                nulls_distinct=False,
+                fields=["number"],
+                condition=Q(origin=None),
                 name="portfolio_number_unique_per_owner",
                 violation_error_message=_("This portfolio number is taken. Choose another."),
             )
@@ -87,9 +86,8 @@ class Account(PortfolioRecord):
         ordering = ["kind", "currency"]
         constraints = [
             models.UniqueConstraint(
-                fields=["origin", "number"],
-                condition=Q(retired_at=None),
-                nulls_distinct=False,
+                fields=["number"],
+                condition=Q(origin=None),
                 name="account_number_unique_per_owner",
             )
         ]

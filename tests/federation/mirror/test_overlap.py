@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from clients.models import Client, ContactDetail, Mandate, Party
@@ -253,3 +255,21 @@ def test_f13_numbers_that_sealed_and_rejected_records_had_are_free_for_others(wo
         assert (kept.number, kept.retired_at is not None) == (sealed.client.number, True)
         assert Client.objects.get(pk=live.client_id).number == kept.number
         assert Mandate.objects.get(pk=other.pk).number == rejected.number
+
+
+def test_f13_numbers_change_places_under_two_agreements(world: World) -> None:
+    first, second = world.agree(), world.agree()
+    mandates = [world.mandate(each) for each in (first, second, first)]
+    world.drain()
+    with world.within("harbour"), transaction.atomic():
+        for model, rows in ((Client, [each.client for each in mandates]), (Mandate, mandates)):
+            numbers = [row.number for row in rows]
+            model.objects.filter(pk__in=[row.pk for row in rows]).update(
+                number=Concat("number", Value(" moves"))
+            )
+            for row, number in zip(rows, [*numbers[1:], numbers[0]], strict=True):
+                model.objects.filter(pk=row.pk).update(number=number)
+    world.drain()
+    assert not ParkedRow.objects.exists()
+    for agreement in (first, second):
+        world.assert_in_step(agreement)

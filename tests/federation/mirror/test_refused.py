@@ -38,25 +38,29 @@ def test_f16_of_five_thousand_rows_one_poison_row_is_parked_and_a_retry_clears_i
     world.assert_in_step(agreement)
 
 
-def test_f16_a_row_whose_new_number_is_refused_stays_as_it_was_with_all_that_hangs_off_it(
+def test_f16_a_row_that_is_refused_in_its_new_place_stays_as_it_was_with_all_that_hangs_off_it(
     world: World,
 ) -> None:
     agreement = world.agree()
-    clients = [world.mandate(agreement).client for _ in range(15)]
+    *mandates, free = [world.mandate(agreement) for _ in range(15)]
     world.drain()
-    world.execute("ALTER TABLE aurora.clients_client ADD CONSTRAINT poison CHECK (number <> 'Poison')")
-    # Each takes the number of the next: one that is refused is in the way of all.
-    numbers = [*(client.number for client in clients[1:]), "Poison"]
+    portfolios = [world.portfolio(mandate, transactions=2) for mandate in mandates]
+    world.drain()
+    world.execute("ALTER TABLE harbour.portfolios_portfolio ADD CONSTRAINT poison CHECK (name <> 'Poison')")
+    # Each takes the mandate of the next: one that is refused is in the way of all.
+    places = list(zip(portfolios, [*mandates[1:], free], strict=True))
     try:
-        with world.within("harbour"), transaction.atomic():
-            for client, number in reversed(list(zip(clients, numbers, strict=True))):
-                Client.objects.filter(pk=client.pk).update(number=number)
+        with world.within("aurora"), transaction.atomic():
+            Portfolio.objects.filter(pk=portfolios[-1].pk).update(name="Poison")
+            for portfolio, mandate in reversed(places):
+                Portfolio.objects.filter(pk=portfolio.pk).update(mandate=mandate.pk)
         world.drain()
-        assert world.orphans("aurora") == []
-        assert world.count("aurora", Client) == world.count("aurora", ContactDetail) == 15
-        assert ParkedRow.objects.get(key=clients[-1].pk).reason == "poison"
+        assert world.orphans("harbour") == []
+        assert world.count("harbour", Portfolio) == len(portfolios)
+        assert world.count("harbour", Transaction) == 2 * len(portfolios)
+        assert ParkedRow.objects.get(key=portfolios[-1].pk).reason == "poison"
     finally:
-        world.execute("ALTER TABLE aurora.clients_client DROP CONSTRAINT poison")
+        world.execute("ALTER TABLE harbour.portfolios_portfolio DROP CONSTRAINT poison")
     for parked in ParkedRow.objects.all():
         control.retry_parked(parked)
     world.drain()
