@@ -116,7 +116,9 @@ class AffirmationFilter(django_filters.FilterSet):
         """Return the allocations whose portfolio, order or security contains the words."""
         return queryset.filter(
             Q(portfolio__number__icontains=value)
-            | Q(portfolio__mandate__client__name__icontains=value)
+            | Q(
+                portfolio__mandate__client__name__icontains=value, portfolio__mandate__client__retired_at=None
+            )
             | Q(order__number__istartswith=value)
             | Q(order__security__name__icontains=value)
             | Q(order__security__isin__istartswith=value)

@@ -224,7 +224,10 @@ class AffirmationTable(tables.Table):
         key="portfolio_id",
     )
     client = tables.Column(
-        verbose_name=gettext_lazy("Client"), accessor="portfolio__mandate__client__name", default="—"
+        verbose_name=gettext_lazy("Client"),
+        accessor="portfolio__mandate__client_name",
+        order_by="portfolio__mandate__client__name",
+        default="—",
     )
     side = tables.Column(
         verbose_name=gettext_lazy("Side"), accessor="order__get_side_display", order_by="order__side"

@@ -127,6 +127,25 @@ def trades_here(function: str, agreement: uuid.UUID) -> bool:
     return function in {"models", "management", "trading"}
 
 
+def test_a_client_who_is_kept_sealed_is_neither_named_nor_found(allocations, in_harbour, harbour, browse):
+    client = browse(harbour, in_harbour.operations)
+    person = allocations[0].portfolio.mandate.client
+    pages = [
+        url("affirmation_list"),
+        url("affirmation_list") + "?_export=csv",
+        url("allocation_detail", allocations[0].pk),
+    ]
+    search = url("affirmation_list") + f"?q={person.name}"
+    for page in pages:
+        assert person.name in client.get(page).content.decode()
+    assert "O-Apple" in client.get(search).content.decode()
+    person.retired_at = timezone.now()
+    person.save()
+    for page in pages:
+        assert person.name not in client.get(page).content.decode()
+    assert "O-Apple" not in client.get(search).content.decode()
+
+
 def test_who_trades_reads_the_reason_and_puts_it_right(in_aurora, aurora, harbour, browse, settings):
     settings.DUTIES_RESOLVER = f"{__name__}.trades_here"
     client_row = make.client()
