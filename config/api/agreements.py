@@ -64,11 +64,16 @@ class LastProof(serializers.ModelSerializer):
 
     at = UtcField(read_only=True)
     rows = serializers.IntegerField(read_only=True)
+    pending = serializers.SerializerMethodField()
 
     class Meta:
         model = Proof
         fields = ("id", "result", "at", "rows", "pending", "kinds")
         read_only_fields = fields
+
+    def get_pending(self, proof: Proof) -> int | None:
+        """Return how many changes of all clients waited meanwhile; null but for the owner, whose log it is."""
+        return proof.pending if self.context["is_outgoing"] else None
 
 
 class StreamSerializer(serializers.ModelSerializer):
@@ -139,8 +144,12 @@ class StreamSerializer(serializers.ModelSerializer):
     @extend_schema_field(LastProof(allow_null=True))
     def get_last_proof(self, stream: Stream) -> Any:
         """Return the last comparison of both sides."""
-        proof = self._status(stream).proof
-        return LastProof(proof).data if proof else None
+        status = self._status(stream)
+        return (
+            LastProof(status.proof, context={"is_outgoing": status.is_outgoing}).data
+            if status.proof
+            else None
+        )
 
 
 class Agreements(Listed):

@@ -8,10 +8,11 @@ import pytest
 from django.db import connection
 from django.test import Client as Caller
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from clients.models import Client
-from federation.models import Institution
+from federation.models import Institution, Proof, Stream
 from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, Target, View
 from portfolios.models import Account, Portfolio, Price
 from reporting import services
@@ -230,6 +231,12 @@ def test_agreements_and_streams_are_the_administrators(
         # The log holds other clients' changes too: only its owner reads how many wait.
         assert stream["pending_rows"] == (0 if stream["owner"]["id"] == str(aurora.pk) else None)
         assert (stream["parked_rows"], stream["p95_ms"], stream["last_proof"]) == (0, None, None)
+    for stream in Stream.objects.filter(agreement=theirs):
+        Proof.objects.create(
+            stream=stream, state="done", result="undecided", pending=7, finished_at=timezone.now()
+        )
+    pending = {each["owner"]["id"]: each["last_proof"]["pending"] for each in rows(caller, "streams/")}
+    assert pending == {str(aurora.pk): 7, str(harbour.pk): None}
     assert rows(call(aurora, in_aurora.compliance), "agreements/")
     for path in ("agreements/", "streams/"):
         assert_problem(call(aurora, in_aurora.advisor).get(f"/api/v1/{path}"), 404, "not_found")
