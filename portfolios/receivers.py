@@ -95,7 +95,11 @@ def _answer(instruction_id: uuid.UUID) -> None:
     )
     if instruction is None or not performs(Duty.MANAGEMENT, instruction.mandate):
         return
-    booked = Transaction.objects.current().received().filter(reference=instruction_id)
+    booked = (
+        Transaction.objects.current()
+        .received()
+        .filter(reference=instruction_id, portfolio__mandate=instruction.mandate)
+    )
     latest = booked.order_by("-created_at").first()
     if latest is None:
         return
