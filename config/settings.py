@@ -221,8 +221,7 @@ CELERY_TASK_ROUTES = {
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# A worker waits for so long in one question to Redis, which answers at once when something comes.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300, "polling_interval": 10}
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300}
 CELERY_TIMEZONE = "UTC"
 # Nobody who reaches Redis may have a worker run what it unpacks.
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -181,6 +181,8 @@ def test_an_interrupted_import_goes_on_where_it_was(source, apple):
             "eurofxref.csv",
         ),
     ],
+    # A zip file says when it was made: as a name it would be another one in each process.
+    ids=["csv", "zip", "daily csv"],
 )
 def test_the_ecbs_tables_are_read(source, content, name):
     _import(content, source, RATES, name)
