@@ -63,7 +63,7 @@ def snapshot(predecessor: Mandate) -> Snapshot:
         raise DomainError(
             "nothing_to_hand_over", _("The former mandate has no portfolio. Start a new mandate instead.")
         )
-    today = timezone.localdate()
+    today = timezone.now().date()
     positions = _positions(portfolio, today)
     if any(each.quantity != each.settled_quantity for each in positions.holdings.values()):
         raise DomainError(
