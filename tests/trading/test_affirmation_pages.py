@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from clients.models import Mandate
+from clients.models import Client, Mandate
 from federation.models import Institution
 from portfolios.models import Portfolio, Transaction
 from portfolios.services import book
@@ -125,6 +125,33 @@ def test_without_a_divided_agreement_the_list_says_why_it_is_empty(in_harbour, h
 def trades_here(function: str, agreement: uuid.UUID) -> bool:
     """Answer as at a manager whose channel settles."""
     return function in {"models", "management", "trading"}
+
+
+def test_an_order_leads_to_its_affirmation_only_who_may_read_that(
+    allocations, in_harbour, harbour, browse, settings
+):
+    order, where = url("order_detail", allocations[0].order_id), url("allocation_detail", allocations[0].pk)
+    operations = browse(harbour, in_harbour.operations)
+    shown = operations.get(order).content.decode()
+    assert "not affirmed yet" in shown
+    assert where in shown
+    compliance = browse(harbour, in_harbour.compliance)
+    assert where in compliance.get(order).content.decode()
+    Client.objects.update(unit=in_harbour.unit)
+    shown = browse(harbour, in_harbour.advisor).get(order).content.decode()
+    assert "not affirmed yet" in shown
+    assert where not in shown
+    # What the partner settles itself is affirmed by nobody.
+    settings.DUTIES_RESOLVER = f"{__name__}.only_sells"
+    shown = compliance.get(order).content.decode()
+    assert "O-Apple" in shown
+    assert "affirm" not in shown.partition("<main")[2].lower()
+    assert where not in shown
+
+
+def only_sells(function: str, agreement: uuid.UUID) -> bool:
+    """Answer as at a channel whose manager does everything else."""
+    return function == "relationship"
 
 
 def test_a_client_who_is_kept_sealed_is_neither_named_nor_found(allocations, in_harbour, harbour, browse):

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from accounts.formatting import price, quantity
 from accounts.lists import ListView
 from accounts.models import Role
-from accounts.rights import can
+from accounts.rights import can, roles_of
 from accounts.views_base import PersonRequest, ids_in, signed_in
 from clients.duties import Duty
 from models_portfolio.querysets import MODEL_ROLES
@@ -23,10 +23,11 @@ from portfolios.models import Portfolio
 from trading.calculations.orders import is_cancellable
 from trading.filters import OrderFilter
 from trading.forms import SendForm
-from trading.models import Order
+from trading.models import Allocation, Order
 from trading.services import cancel, send
 from trading.services.orders import orders_to_send
 from trading.tables import OrderTable
+from trading.views.affirmations import ROLES
 from trading.views.desk import SETTLE
 
 # Advisors follow the orders of their clients' portfolios.
@@ -105,9 +106,16 @@ def _context(request: PersonRequest, pk: uuid.UUID) -> dict[str, Any]:
         performs_for(Duty.SETTLEMENT, order.portfolio)
         and Portfolio.objects.with_right(request.user, SETTLE).filter(pk=order.portfolio_id).exists()
     )
+    between = set()
+    if any(each.answered or not hasattr(each, "settlement") for each in allocations):
+        rows = Allocation.objects.between_parties(request.user).filter(order=order)
+        between = set(rows.values_list("pk", flat=True))
+    sees_answers = bool(roles_of(request.user) & set(ROLES))
     for allocation in allocations:
         # A one-to-one from the other side may not be there yet.
         allocation.settled = getattr(allocation, "settlement", None)
+        allocation.is_between = allocation.pk in between
+        allocation.has_page = allocation.is_between and sees_answers
         if allocation.settled is not None:
             allocation.settled.may_change = may_settle
     is_own = not order.is_received
