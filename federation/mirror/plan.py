@@ -213,7 +213,7 @@ class Plan:
                 INSERT INTO pg_temp.mirror_plan (kind, id, action, moved)
                 SELECT {kind}, k.id,
                     CASE
-                        WHEN w.id IS NULL THEN CASE WHEN d.id IS NULL THEN 'gone' ELSE 'delete' END
+                        WHEN w.id IS NULL THEN CASE WHEN {elsewhere} THEN 'gone' ELSE 'delete' END
                         WHEN d.id IS NULL THEN 'insert'
                         WHEN d.origin IS DISTINCT FROM {owner} THEN 'foreign'
                         WHEN {replaced} THEN 'replace'
@@ -226,7 +226,7 @@ class Plan:
                 {join} {target}.{table} d ON d.id = k.id
                 LEFT JOIN (SELECT {columns} FROM {source}.{table} t WHERE {in_scope}) w ON w.id = k.id
                 WHERE CASE
-                    WHEN w.id IS NULL AND d.id IS NULL THEN {names_what_it_shares}
+                    WHEN w.id IS NULL AND {elsewhere} THEN {names_what_it_shares}
                     WHEN w.id IS NULL THEN d.origin = {owner} AND d.retired_at IS NULL
                     ELSE d.id IS NULL OR d.origin IS DISTINCT FROM {owner} OR d.retired_at IS NOT NULL
                         OR {differs} OR {moved}
@@ -246,6 +246,7 @@ class Plan:
             join=sql.SQL("JOIN" if is_direct else "LEFT JOIN"),
             replaced=_differs(alternate),
             relinked=_differs(named_columns(share)),
+            elsewhere=self._is_elsewhere(kind),
             names_what_it_shares=sql.Literal(any(step.is_up for step in branches(kind.label))),
             differs=differs,
             # Rows that nothing hangs off are here only because they differ.
@@ -280,8 +281,22 @@ class Plan:
         if not branches(kind.label):
             return sql.SQL("false")
         return sql.SQL(
-            "w.id IS NULL OR d.id IS NULL OR d.retired_at IS NOT NULL OR k.operations & {forced} > 0 OR {differs}"
-        ).format(forced=sql.Literal(WITH_BRANCHES), differs=_differs(steps))
+            "(w.id IS NOT NULL OR NOT {elsewhere}) AND (w.id IS NULL OR d.id IS NULL OR d.retired_at IS NOT NULL"
+            " OR k.operations & {forced} > 0 OR {differs})"
+        ).format(
+            elsewhere=self._is_elsewhere(kind), forced=sql.Literal(WITH_BRANCHES), differs=_differs(steps)
+        )
+
+    def _is_elsewhere(self, kind: Kind) -> sql.Composable:
+        """Return the condition under which a row is not at the receiver, or is there under another agreement.
+
+        That one's stream takes it away: it alone knows all that hangs off it.
+        """
+        if not kind.root:
+            return sql.SQL("d.id IS NULL")
+        return sql.SQL("(d.id IS NULL OR d.{} IS DISTINCT FROM {})").format(
+            sql.Identifier(kind.column(kind.root)), sql.Literal(self.flow.agreement.pk)
+        )
 
     def _expand(self, kind: Kind) -> None:
         """Add the keys of what is in scope because of the rows of this kind."""

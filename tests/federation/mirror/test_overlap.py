@@ -107,6 +107,24 @@ def test_f13_a_row_that_leaves_one_agreement_keeps_only_what_the_other_shares(wo
     world.assert_in_step(second)
 
 
+def test_f13_a_mandate_that_is_deleted_takes_along_what_only_its_own_agreement_shared(world: World) -> None:
+    first = world.agree()
+    second = withhold(world, world.agree(), "clients.ContactDetail")
+    client = personal(world)
+    mandate = world.mandate(first, client=client)
+    world.mandate(second, client=client)
+    world.drain()
+    assert world.count("aurora", ContactDetail) == 1
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=mandate.pk).delete()
+    # The other one's stream, which knows nothing of contact details, is quicker.
+    run_batch(world.stream(second, "harbour").pk)
+    world.drain()
+    assert world.count("aurora", Mandate) == 1
+    assert world.count("aurora", ContactDetail) == 0
+    world.assert_in_step(second)
+
+
 def test_f13_the_end_of_one_agreement_leaves_only_what_the_other_shares(world: World) -> None:
     first = world.agree()
     second = withhold(world, world.agree(), "clients.Client.national_id", "clients.ContactDetail")
