@@ -21,12 +21,20 @@ def agreement_changed(agreement: Agreement) -> None:
     agreement = Agreement.objects.select_related("manager", "channel", "version").get(pk=agreement.pk)
     if agreement.state in {Agreement.State.DRAFT, Agreement.State.PROPOSED, Agreement.State.DECLINED}:
         return
+    _take_turns(agreement)
     if agreement.state == Agreement.State.TERMINATED:
         _end(agreement)
     elif agreement.version is not None and agreement.manager.is_hosted and agreement.channel.is_hosted:
         _follow(agreement)
     for institution in (agreement.manager, agreement.channel):
         _switch(institution)
+
+
+def _take_turns(agreement: Agreement) -> None:
+    """Wait for changes of other agreements between the same two: each keeps what the others still cover."""
+    pair = " ".join(sorted(str(party.pk) for party in (agreement.manager, agreement.channel)))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"agreements of {pair}"])
 
 
 def _follow(agreement: Agreement) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.errors import DomainError
 from clients import services
-from clients.models import Mandate
+from clients.models import Client, Mandate
 from federation.agreements import sealing
 from federation.models import AgreementEvent, ParkedRow, Proof, RecordsHold
 from federation.monitor import parked, proof
@@ -20,7 +20,7 @@ from portfolios.services.handover import take_over
 from tests import factories
 from tests.federation.mirror.test_affirmation import Shop
 from tests.federation.mirror.test_handover import begin, submit
-from tests.federation.mirror.test_sealing import ended, sealed_at
+from tests.federation.mirror.test_sealing import cut, ended, sealed_at
 from tests.federation.mirror.world import World
 from trading.models import Affirmation
 from trading.services import affirm_one, reject_allocation
@@ -152,3 +152,28 @@ def test_a_parked_row_is_skipped_by_one_of_two_administrators_or_tried_again(wor
         # It has crossed meanwhile.
         with pytest.raises(DomainError, match="no longer parked"):
             parked.retry(row, by=by)
+
+
+def test_f13_two_agreements_that_end_at_once_leave_nothing_that_both_covered(world: World) -> None:
+    first, second = world.agree(), world.agree()
+    old = world.mandate(first)
+    new = world.mandate(second, client=old.client)
+    world.drain()
+    for mandate in (old, new):
+        world.decide(mandate, "accepted")
+    world.drain()
+
+    def end_second() -> None:
+        try:
+            cut(world, second)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=end_second)
+    with transaction.atomic():
+        cut(world, first)
+        other.start()
+        other.join(1)
+    other.join(30)
+    assert world.count("aurora", Client) == 1
+    assert world.count("aurora", Client, retired_at=None) == 0
