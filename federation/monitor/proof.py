@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from celery import current_app
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import IntegrityError, connection, models, transaction
+from django.db import DatabaseError, IntegrityError, connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
@@ -78,8 +78,9 @@ def run(proof_id: uuid.UUID) -> Proof | None:
         _prove(proof)
     except SoftTimeLimitExceeded:
         _finish(proof, problem="it took too long")
-    except psycopg.Error as error:
-        _finish(proof, problem=error.sqlstate or type(error).__name__)
+    except (psycopg.Error, DatabaseError) as error:
+        cause = error if isinstance(error, psycopg.Error) else error.__cause__
+        _finish(proof, problem=getattr(cause, "sqlstate", None) or type(error).__name__)
     return proof
 
 

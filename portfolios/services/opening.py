@@ -33,14 +33,15 @@ def open_portfolio(
 
     Raises DomainError where a partner manages under this mandate.
     """
-    mandate = Mandate.objects.select_for_update(of=("self",)).select_related("client").get(pk=mandate.pk)
+    mandate = Mandate.objects.select_for_update().get(pk=mandate.pk)
     existing = Portfolio.objects.filter(mandate=mandate).first()
     if existing is not None:
         return existing
     require(Duty.MANAGEMENT, mandate)
     portfolio = Portfolio.objects.create(
         number=next_number(),
-        name=(mandate.name or (mandate.client.name if mandate.client else mandate.number))[:150],
+        # Not by whom it is: a name stays with the client and the mandate, and goes with them.
+        name=f"{mandate.offer_name} {mandate.number}".strip()[:150],
         mandate=mandate,
         currency=currency or mandate.currency,
         minimum_cash_weight=minimum_cash_weight,

@@ -1,6 +1,6 @@
 """Take pictures of pages at several widths and in both themes, to look at them.
 
-    python -m tests.browser.screenshots http://aurora.localhost:8000/ --as mia@aurora.demo
+    python -m tests.browser.screenshots http://aurora.localhost:8000/ --as paula@aurora.example
     python -m tests.browser.screenshots URL URL … --as EMAIL --out FOLDER --widths 1440,390 --themes light,dark
     python -m tests.browser.screenshots http://localhost:8000/                # a public page, nobody signed in
     python -m tests.browser.screenshots URL --cookie SESSIONID                # a session that exists already
