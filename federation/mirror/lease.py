@@ -49,7 +49,9 @@ class Lease:
 def take(cursor: Any, stream_id: uuid.UUID) -> "Lease | Outcome":
     """Lock the agreement against change and the stream against others.
 
-    Both locks end with the connection. The agreement first: whoever changes it goes on to its streams.
+    All locks end with the connection. The agreement first: whoever changes it goes on to its streams. With
+    it those in force between the same two: a batch keeps what they cover, and must not find out too late
+    that one of them has ended.
     """
     # In one message: most of a small batch is waiting for the server's answers.
     cursor.execute(_lease_statement(), [stream_id, stream_id])
@@ -81,7 +83,7 @@ def _attnames(model: type[models.Model]) -> tuple[str, ...]:
 
 @cache
 def _lease_statement() -> sql.Composed:
-    """Return what begins a batch: its settings, the lock of the agreement, and the stream under lock.
+    """Return what begins a batch: its settings, the lock of the agreements, and the stream under lock.
 
     With the stream comes its agreement, what it finds, and where: all in one.
 
@@ -90,8 +92,11 @@ def _lease_statement() -> sql.Composed:
     return sql.SQL(
         """
         {begin}
-        SELECT id FROM public.federation_agreement WHERE id =
-            (SELECT agreement_id FROM public.federation_stream WHERE id = %s) FOR SHARE;
+        SELECT a.id FROM public.federation_stream s JOIN public.federation_agreement a
+            ON a.manager_id = ANY(ARRAY[s.owner_id, s.receiver_id])
+            AND a.channel_id = ANY(ARRAY[s.owner_id, s.receiver_id])
+            AND (a.id = s.agreement_id OR a.state IN ('active', 'winding_down'))
+            WHERE s.id = %s ORDER BY a.id FOR SHARE OF a;
         SELECT pg_current_snapshot()::text,
             concat_ws('.', (SELECT system_identifier FROM pg_control_system()),
                 (SELECT oid FROM pg_database WHERE datname = current_database()),

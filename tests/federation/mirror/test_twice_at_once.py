@@ -13,6 +13,7 @@ from accounts.errors import DomainError
 from clients import services
 from clients.models import Client, Mandate
 from federation.agreements import sealing
+from federation.mirror.batch import run_batch
 from federation.models import AgreementEvent, ParkedRow, Proof, RecordsHold
 from federation.monitor import parked, proof
 from portfolios.models import Handover, Portfolio, Transaction
@@ -177,3 +178,29 @@ def test_f13_two_agreements_that_end_at_once_leave_nothing_that_both_covered(wor
     other.join(30)
     assert world.count("aurora", Client) == 1
     assert world.count("aurora", Client, retired_at=None) == 0
+
+
+def test_f13_a_batch_does_not_keep_what_an_agreement_covered_that_ends_meanwhile(world: World) -> None:
+    first, second = world.agree(), world.agree()
+    old = world.mandate(first)
+    new = world.mandate(second, client=old.client)
+    world.drain()
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=old.pk).update(status=Mandate.Status.WITHDRAWN)
+
+    def apply_first() -> None:
+        try:
+            run_batch(world.stream(first, "harbour").pk)
+        finally:
+            connection.close()
+
+    batch = threading.Thread(target=apply_first)
+    with transaction.atomic():
+        # The client is still covered by the first, as far as the receiver knows.
+        cut(world, second)
+        batch.start()
+        batch.join(1)
+    batch.join(30)
+    world.drain()
+    assert new.client_id == old.client_id
+    assert world.count("aurora", Client) == 0
