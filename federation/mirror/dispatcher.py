@@ -68,12 +68,16 @@ class Dispatcher:
 
     def _streams_of(self, schemas: set[str], now: float) -> dict[str, list[Stream]]:
         """Return the live streams by owner's schema, as they were a moment ago: this only says whom to ask."""
-        new = {schema for schema in schemas if self._known.get(schema, (0.0, []))[0] < now - KNOWN_SECONDS}
+        # The thread that sweeps may forget them at any moment.
+        known = {schema: self._known.get(schema, (0.0, [])) for schema in sorted(schemas)}
+        new: dict[str, tuple[float, list[Stream]]] = {
+            schema: (now, []) for schema, (asked_at, _) in known.items() if asked_at < now - KNOWN_SECONDS
+        }
         if new:
-            self._known.update({schema: (now, []) for schema in new})
             for stream in dispatch.live_streams().filter(owner__schema_name__in=new):
-                self._known[str(stream.owner.schema_name)][1].append(stream)
-        return {schema: self._known[schema][1] for schema in sorted(schemas)}
+                new[str(stream.owner.schema_name)][1].append(stream)
+            self._known.update(new)
+        return {schema: streams for schema, (_, streams) in (known | new).items()}
 
     def _with_work(self, schema: str, candidates: list[Stream]) -> list[tuple[Stream, bool]]:
         """Return the streams that the new rows of a log concern, and whether they are many rows."""

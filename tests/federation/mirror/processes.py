@@ -37,6 +37,8 @@ class Processes:
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
+        # Shown by whoever looks for why something did not come about.
+        log = (self.failpoint.parent / f"process-{len(self._running)}.log").open("wb")
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=PROJECT,
@@ -46,9 +48,10 @@ class Processes:
                 "DJANGO_SETTINGS_MODULE": "config.settings",
                 **environment,
             },
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
+        log.close()
         self._running.append(process)
         return process
 
