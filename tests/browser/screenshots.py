@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # A page that was resized or changed its theme draws itself anew, which takes a busy machine a while.
-SETTLING_ATTEMPTS, SETTLING_MS = 4, 250
+SETTLING_ATTEMPTS, SETTLING_MS = 20, 250
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 

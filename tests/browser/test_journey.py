@@ -215,7 +215,7 @@ def test_an_accepted_mandate_opens_a_portfolio_that_the_channel_sees(
     page = advisor.another_page()
     page.goto(advisor.url(f"/portfolios/{portfolio.pk}/"))
     expect(page.get_by_role("note")).to_contain_text("Received from Aurora")
-    expect(page.get_by_role("heading", level=1)).to_have_text(journey.ada.mandate_name)
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Aurora Balanced {journey.mandate.number}")
     expect(button(page, "Propose")).to_have_count(0)
     page.close()
 

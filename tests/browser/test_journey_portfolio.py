@@ -319,9 +319,9 @@ def test_suspending_stops_everything_at_once_and_resuming_catches_up(
     _rename("aurora", portfolio, "Renamed while suspended")
     # Longer than the sweep that applies whatever the dispatcher missed.
     time.sleep(4)
-    assert one("harbour", Portfolio, pk=portfolio.pk).name == journey.ada.mandate_name
+    assert one("harbour", Portfolio, pk=portfolio.pk).name == f"Aurora Balanced {journey.mandate.number}"
     shown = people("harbour", "advisor").go(f"/portfolios/{portfolio.pk}/")
-    expect(shown.get_by_role("heading", level=1)).to_have_text(journey.ada.mandate_name)
+    expect(shown.get_by_role("heading", level=1)).to_have_text(f"Aurora Balanced {journey.mandate.number}")
     expect(people("aurora", "administrator").go("/mirrors/").get_by_role("main")).to_contain_text("uspended")
 
     button(page, "Resume").first.click()
