@@ -125,8 +125,8 @@ def create_agreements(stage: Stage) -> None:
 def create_clients(stage: Stage) -> None:
     """Create the clients of the channels that leave the managing to others."""
     for channel, country, groups in (
-        ("harbour", "CH", (("aurora", 120), ("borealis", 55))),
-        ("lakeside", "DE", (("aurora", 55), ("borealis", 3))),
+        ("harbour", "CH", (("aurora", 105), ("borealis", 48))),
+        ("lakeside", "DE", (("aurora", 48), ("borealis", 3))),
     ):
         with stage.inside(channel):
             book = Relationships(stage.today, country, advisors(), seed=len(channel))
@@ -199,7 +199,7 @@ def create_meadow(stage: Stage) -> None:
         book = Relationships(stage.today, "AT", advisors(), seed=77)
         offers = {code: plans.offer(BY_CODE[code], model, None) for code, model in received.items()}
         mandates = []
-        for number in range(60):
+        for number in range(50):
             demo = BY_CODE[sorted(offers)[number % len(offers)]]
             opened = book.opened()
             client = book.client(
