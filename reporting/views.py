@@ -18,7 +18,7 @@ from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import Job, Role, audit
 from accounts.rights import can
-from accounts.views_base import PersonRequest, signed_in
+from accounts.views_base import PersonRequest, ids_in, signed_in
 from clients.duties import Duty, performs
 from portfolios.models import Portfolio
 from reporting import services
@@ -127,7 +127,7 @@ def report_pdf(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 def report_order(request: PersonRequest) -> HttpResponse:
     """Order the same report for one portfolio or for many."""
     portfolios = reportable(request.user)
-    chosen = portfolios.filter(pk__in=_ids(request.GET.getlist("portfolio")))
+    chosen = portfolios.filter(pk__in=ids_in(request.GET.getlist("portfolio")))
     initial: dict[str, Any] = {"numbers": " ".join(chosen.values_list("number", flat=True))}
     newest = chosen.order_by("-opened_on").first()
     today = timezone.localdate()
@@ -158,16 +158,6 @@ def _order(request: PersonRequest, wanted: dict[str, Any]) -> str:
         return reverse("reporting:report_detail", args=[report.pk])
     job = services.order_reports(portfolios=portfolios, **period)
     return reverse("accounts:job", args=[job.pk])
-
-
-def _ids(texts: list[str]) -> list[uuid.UUID]:
-    found = []
-    for text in texts:
-        try:
-            found.append(uuid.UUID(text))
-        except ValueError:
-            continue
-    return found
 
 
 @require_POST
