@@ -8,6 +8,8 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.finders import find_people
+        from accounts.forms import say_what_to_enter
         from accounts.search import register
 
         register(find_people)
+        say_what_to_enter()

@@ -318,6 +318,11 @@ class LinkColumn(tables.Column):
             url = self._url(record) if self.to else record.get_absolute_url()
         except NoReverseMatch:
             return value
+        # A number stays on one line, a long name may take two.
+        length = len(str(value))
+        css = "is-short" if length <= 12 else "is-long" if length > 28 else ""
+        if css:
+            return formatting.fill_in('<a class="{}" href="{}">{}</a>', css, url, value)
         return formatting.fill_in('<a href="{}">{}</a>', url, value)
 
     def _url(self, record: Any) -> str:

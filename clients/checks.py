@@ -101,7 +101,7 @@ def _disclosure(mandate: Mandate) -> Check:
 def _restrictions(mandate: Mandate) -> Check:
     wishes = [str(each) for each in mandate.restrictions.all()]
     name = _("The client’s wishes")
-    return Check(name, WARNING, "; ".join(wishes)) if wishes else Check(name, GOOD, _("None"))
+    return Check(name, WARNING, "; ".join(wishes)) if wishes else Check(name, GOOD, _("No wishes"))
 
 
 def _decimal(value: Any) -> Decimal | None:

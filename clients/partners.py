@@ -25,13 +25,15 @@ class Partner:
     """The other side of an agreement.
 
     ``manages`` says whether it takes clients' mandates at all, ``takes_mandates`` whether it does
-    so now, else ``why_not`` is a sentence. ``shared`` is what it sees once a mandate is submitted.
+    so now, else ``why_not`` is a sentence. ``is_suspended`` says that nothing reaches it now.
+    ``shared`` is what it sees once a mandate is submitted.
     """
 
     name: str
     manages: bool
     takes_mandates: bool
     why_not: str = ""
+    is_suspended: bool = False
     shared: tuple[SharedKind, ...] = ()
 
 

@@ -81,6 +81,14 @@ def dash(value: Any) -> Any:
 
 
 @register.filter
+def country_name(code: str) -> str:
+    """Return a country's name by its two letters; the letters where there is none."""
+    from clients.countries import names
+
+    return names().get(code, code)
+
+
+@register.filter
 def origin_name(value: Any) -> str:
     """Return the short name of the institution with this id; empty for an own row (None)."""
     from accounts.origins import origin_name as name_of

@@ -57,6 +57,7 @@ def _partner(agreement: Agreement, institution: Institution) -> Partner:
         manages=manages,
         takes_mandates=manages and not reason,
         why_not=reason,
+        is_suspended=agreement.is_suspended,
         shared=tuple(
             SharedKind(
                 name=kind_name(share.kind.label),

@@ -214,7 +214,8 @@ class Order(Record):
         REJECTED = "rejected", _("Rejected")
         EXPIRED = "expired", _("Expired")
 
-    OPEN = ("approved", "waiting", "sent", "new", "partially_filled")
+    IN_MARKET = ("sent", "new", "partially_filled")
+    OPEN = ("approved", "waiting", *IN_MARKET)
 
     portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="orders")
     security = models.ForeignKey(Security, on_delete=models.PROTECT, related_name="orders")

@@ -81,7 +81,6 @@ class ProposalTable(tables.Table):
         verbose_name=gettext_lazy("Proposed by"),
         accessor="made_by__full_name",
         default="—",
-        attrs={"td": {"class": "text-nowrap"}},
     )
     created_at = MomentColumn(verbose_name=gettext_lazy("Made"))
     state = StateColumn(verbose_name=gettext_lazy("State"))
@@ -145,6 +144,7 @@ class SettlementTable(tables.Table):
         verbose_name=gettext_lazy("Side"),
         accessor="allocation__order__get_side_display",
         order_by="allocation__order__side",
+        attrs={"td": {"class": "text-nowrap"}},
     )
     security = tables.Column(
         verbose_name=gettext_lazy("Security"), accessor="allocation__order__security__name"

@@ -56,6 +56,10 @@ class AmountField(forms.DecimalField):
                 value = value.replace(",", "")
         return super().to_python(value)
 
+    def prepare_value(self, value: Any) -> Any:
+        """Write what is stored with as many decimals as the field takes back."""
+        return round(value, 2) if isinstance(value, Decimal) else value
+
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return {}
 
@@ -96,7 +100,8 @@ class ConflictAware(DomainForm):
         self.initial["marker"] = self._marker()
 
     def _marker(self) -> str:
-        stored = [(name, _text(self.initial.get(name))) for name in sorted(self.fields) if name != "marker"]
+        # What is stored, whichever of it this form shows: a client's kind decides on the fields.
+        stored = [(name, _text(value)) for name, value in sorted(self.initial.items()) if name != "marker"]
         return hashlib.sha256(repr(stored).encode()).hexdigest()[:16]
 
     def clean(self) -> dict[str, Any]:

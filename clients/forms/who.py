@@ -71,7 +71,6 @@ class WhoForm(ConflictAware):
             del self.fields[name]
         if kind == Client.Kind.COMPANY:
             self.fields["country"].label = _("Country of its seat")
-        self.initial["marker"] = self._marker()
 
     def clean_lei(self) -> str:
         """Return a valid LEI, compact (ISO 17442)."""

@@ -23,6 +23,7 @@ from clients.calculations.states import InstructionState, MandateState
 from clients.filters import InstructionFilter
 from clients.forms import InstructionForm, OutcomeForm
 from clients.models import ClientInstruction, InstructionOutcome, Mandate
+from clients.partners import partners
 from clients.services.instructions import ENDED, booked_for
 from clients.tables import InstructionTable
 from clients.timeline import instruction_events
@@ -111,12 +112,17 @@ def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         can(request.user, "instruction.answer")
         and ClientInstruction.objects.filter(pk=instruction.pk).to_answer().exists()
     )
-    reference = instruction.reference
+    reference, agreement = instruction.reference, instruction.mandate.agreement
+    is_held_up = False
+    if state == InstructionState.SENT and not instruction.is_received and agreement:
+        partner = partners([agreement]).get(agreement)
+        is_held_up = partner is not None and partner.is_suspended
     context = {
         "instruction": instruction,
         "mandate": instruction.mandate,
         "client": instruction.mandate.client,
         "state": state,
+        "is_held_up": is_held_up,
         "events": sorted(instruction_events(instruction), key=lambda each: each["at"], reverse=True),
         "reference": iso11649.format(reference) if iso11649.is_valid(reference) else reference,
         "form": OutcomeForm(),
@@ -132,7 +138,7 @@ def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "booked": booked_for(instruction) if may_answer and state == InstructionState.IN_PROGRESS else None,
         "is_new": state in {InstructionState.SENT, InstructionState.RECEIVED},
     }
-    mark = mark_of([state, [each.pk for each in instruction.outcomes.all()], may_answer])
+    mark = mark_of([state, [each.pk for each in instruction.outcomes.all()], may_answer, is_held_up])
     return live(request, "clients/instruction_detail.html", "clients/_instruction_live.html", mark, context)
 
 

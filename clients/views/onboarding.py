@@ -46,8 +46,9 @@ class WhoPage:
         self.same: list[Client] = []
 
     def _form(self) -> WhoForm:
-        initial = stored(self.client) if self.client else {"language": "en", "currency": "EUR"}
-        initial["kind"] = self.client.kind if self.client else self.kind
+        initial: dict[str, Any] = {"language": "en", "currency": "EUR"}
+        if self.client:
+            initial = {**stored(self.client), "kind": self.client.kind}
         if self.is_sent:
             return WhoForm(self.request.POST, kind=self.kind, initial=initial)
         form = WhoForm(kind=self.kind, initial=initial)

@@ -171,7 +171,10 @@ class Nothing(APIView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         body = problem(
-            "not_found", 404, _("There is nothing at this path. See the documentation."), request.path
+            "not_found",
+            404,
+            _("There is nothing at this path. See the documentation at /api/v1/docs/."),
+            request.path,
         )
         return _answer(body)
 

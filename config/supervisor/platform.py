@@ -75,6 +75,7 @@ class Platform:
         say(f"Ready after {time.monotonic() - started:.0f} s:  http://localhost:{self.port}")
         if is_on(env["DEMO"]):
             say("Sign in:  that page lists the demo people; one click signs you in as any of them.")
+            say("          Or by e-mail, such as ada@harbour.example, with the password roboblock-demo-only.")
         say(f"Logs:     {shown(self.logs)}/    Stop: Ctrl-C")
         while True:
             self._keep_running(env)

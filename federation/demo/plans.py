@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.utils import timezone
+
 from accounts.models import Unit
 from federation.demo.history import Market
 from federation.demo.reference import create_benchmark
@@ -189,5 +191,5 @@ def offer(demo: DemoModel, model: ModelPortfolio, agreement: uuid.UUID | None) -
 
 
 def at_nine(day: datetime.date) -> datetime.datetime:
-    """Return nine o'clock UTC of a day."""
-    return datetime.datetime.combine(day, datetime.time(9), tzinfo=datetime.UTC)
+    """Return nine o'clock UTC of a day; of today no later than now."""
+    return min(datetime.datetime.combine(day, datetime.time(9), tzinfo=datetime.UTC), timezone.now())

@@ -330,7 +330,11 @@ def orders(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return render(
         request,
         "portfolios/portfolio_orders.html",
-        {**_frame(request, portfolio, "orders"), "orders": listed},
+        {
+            **_frame(request, portfolio, "orders"),
+            "orders": listed,
+            "is_moving": any(each.state in each.OPEN for each in listed),
+        },
     )
 
 

@@ -1,5 +1,6 @@
 """A new client in four steps, in pages."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -129,6 +130,42 @@ def test_another_kind_shows_its_fields_and_keeps_what_was_typed(advisor: Browser
     assert b'value="Example"' in page.content
     assert b"invalid-feedback" not in page.content
     assert b"<html" not in page.content
+
+
+def test_a_couple_is_no_conflict_with_the_person_the_form_began_with(advisor: Browser) -> None:
+    opened = advisor.get(url_of("clients:client_create")).content.decode()
+    switched = {**PERSON, "kind": "couple", "_switch": "1", "marker": _marker(opened)}
+    drawn_again = advisor.post(url_of("clients:client_create"), switched).content.decode()
+    couple = {
+        **PERSON,
+        "kind": "couple",
+        "second_first_name": "Bob",
+        "second_last_name": "Example",
+        "second_birth_date": "1961-01-01",
+        "marker": _marker(drawn_again),
+    }
+    assert advisor.post(url_of("clients:client_create"), couple).status_code == 302
+
+
+def _marker(page: str) -> str:
+    found = re.search(r'name="marker" value="(\w+)"', page)
+    assert found
+    return found.group(1)
+
+
+def test_a_stored_amount_can_be_sent_again_as_the_form_shows_it(
+    advisor: Browser, meadow: Institution
+) -> None:
+    first = advisor.post(url_of("clients:client_create"), PERSON)["Location"]
+    filled = {**make.ANSWERS, **KYC, "checked_on": make.today().isoformat(), "plan-currency": "EUR"}
+    with tenant_context(meadow):
+        make.offer()
+    assert advisor.post(first, {**filled, "plan-amount": "100,000"}).status_code == 302
+    page = advisor.get(first).content.decode()
+    shown = re.search(r'name="plan-amount" value="([^"]+)"', page)
+    assert shown
+    again = advisor.post(first, {"plan-amount": shown.group(1), "plan-currency": "EUR"})
+    assert again.status_code == 302
 
 
 def test_a_duplicate_is_shown_with_a_link_and_a_way_on(

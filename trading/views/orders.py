@@ -58,6 +58,9 @@ class OrderList(ListView):
         may_send = can(self.request.user, "order.send")
         return {
             **super().get_context_data(**kwargs),
+            "is_moving": Order.objects.visible_to(self.request.user)
+            .filter(state__in=Order.IN_MARKET)
+            .exists(),
             "can_send": may_send,
             "to_send": orders_to_send(self.request.user) if may_send else 0,
             "send_form": SendForm(),

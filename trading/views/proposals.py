@@ -11,6 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
@@ -224,15 +225,18 @@ def _approval_words(orders: list[Order], sends: bool) -> str:
     if sends:
         words = _("Approved and sent to the market.")
     else:
-        words = ngettext(
-            "Approved: %(n)d order is ready to be sent.",
-            "Approved: %(n)d orders are ready to be sent.",
-            len(orders) - waiting,
-        ) % {"n": len(orders) - waiting}
+        words = format_html(
+            ngettext(
+                'Approved: <a href="{url}">{n} order</a> is ready to be sent.',
+                'Approved: <a href="{url}">{n} orders</a> are ready to be sent.',
+                len(orders) - waiting,
+            ),
+            url=f"{reverse('trading:order_list')}?state={Order.State.APPROVED}",
+            n=len(orders) - waiting,
+        )
     if waiting:
-        words += " " + ngettext("%(n)d purchase waits for KYC.", "%(n)d purchases wait for KYC.", waiting) % {
-            "n": waiting
-        }
+        also = ngettext("%(n)d purchase waits for KYC.", "%(n)d purchases wait for KYC.", waiting)
+        return format_html("{} {}", words, also % {"n": waiting})
     return words
 
 

@@ -66,6 +66,16 @@
     if (region && region.textContent !== text) region.textContent = text;
   }
 
+  // A form that comes back refused starts at the first field that has to be corrected.
+  document.addEventListener("DOMContentLoaded", () => {
+    const error = document.querySelector("main form .invalid-feedback");
+    if (!error) return;
+    const field = error.closest(".field, .question");
+    const input = field && field.querySelector("input:not([type=hidden]), select, textarea");
+    if (input) input.focus({ preventScroll: true });
+    (field || error).scrollIntoView({ block: "center" });
+  });
+
   // A form is sent once.
   document.addEventListener("submit", (event) => {
     const form = event.target;

@@ -2,6 +2,9 @@
 (() => {
   "use strict";
   document.addEventListener("htmx:beforeRequest", (event) => {
+    // Rows that are chosen are not drawn anew: they would lose the choice.
+    const rows = event.target.matches("[data-waits-for-choice]") && document.getElementById("list-rows");
+    if (rows && rows.querySelector("input[type=checkbox]:checked")) event.preventDefault();
     const part = event.target.closest("[data-live]");
     if (!part || part !== event.target) return;
     const field = document.activeElement;
