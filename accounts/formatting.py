@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 UNKNOWN = "—"
 HIDDEN = "•••"
+_SHOWN_AS_ZERO = Decimal("0.00005")
 MINUS = "\u2212"
 NO_BREAK = "\u00a0"
 # ISO 4217 currencies whose minor unit is not a hundredth.
@@ -207,9 +208,12 @@ def ago(value: datetime | None) -> str:
 
 
 def signed_class(value: Any) -> str:
-    """Return the class that colours a gain or a loss; the text carries the sign as well."""
+    """Return the class that colours a gain or a loss; the text carries the sign as well.
+
+    What shows as zero has no colour, be it an amount or a fraction shown in percent.
+    """
     amount = _decimal(value)
-    if amount is None or amount == 0:
+    if amount is None or abs(amount) < _SHOWN_AS_ZERO:
         return ""
     return "is-gain" if amount > 0 else "is-loss"
 

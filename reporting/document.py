@@ -172,7 +172,7 @@ class _Composer:
 
     def _signed_money(self, value: Decimal) -> str:
         text = self._money(value)
-        return f"+{text}" if value > 0 else text
+        return f"+{text}" if value > 0 and text != self._money(Decimal(0)) else text
 
     def _chart(self) -> dict[str, Any]:
         """Return points as fractions of the drawing area, and what stands at its edges."""

@@ -51,6 +51,10 @@ class InstructionList(ListView):
         rows = ClientInstruction.objects.visible_to(self.request.user).with_state()
         return rows.select_related("mandate__client")
 
+    def get_table_kwargs(self) -> dict[str, Any]:
+        # Whose a row is says nothing where all are one's own.
+        return {"exclude": () if ClientInstruction.objects.received().exists() else ("origin",)}
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         if can(self.request.user, "instruction.answer"):

@@ -49,6 +49,10 @@ class MandateList(ListView):
         rows = Mandate.objects.visible_to(self.request.user).with_state().with_book()
         return rows.select_related("client")
 
+    def get_table_kwargs(self) -> dict[str, Any]:
+        # Whose a row is says nothing where all are one's own.
+        return {"exclude": () if Mandate.objects.received().exists() else ("origin",)}
+
     def get_empty_action(self) -> tuple[Any, str] | None:
         if can(self.request.user, "client.edit"):
             return gettext_lazy("New client"), reverse("clients:client_create")
