@@ -18,9 +18,9 @@ from federation.mirror.acting import becoming_the_mirror, no_longer_the_mirror
 from federation.mirror.cursors import plain_cursor
 from federation.mirror.failpoints import failpoint
 from federation.mirror.keys import Keys, Snapshot, prepare_again, prepare_connection
-from federation.mirror.lease import Lease
+from federation.mirror.lease import Lease, SiblingAtWork
 from federation.mirror.outcome import Outcome
-from federation.mirror.overlap import keep_what_others_cover
+from federation.mirror.overlap import settle
 from federation.mirror.plan import DELETE, FOREIGN, INSERT, RETIRE, Plan
 from federation.mirror.proving import check_parents, look_again
 from federation.mirror.refusals import OwnRowsAppeared, RowsRefused, reason_of
@@ -31,6 +31,8 @@ from federation.scope import by_label
 logger = logging.getLogger(__name__)
 
 TRIES = 12
+# So often it looks whether another stream of the same two is done: a third of a second.
+_PATIENCE = 8
 # Up to this many keys are visible before they have reached the disk. Rows and cursor are lost together in
 # a crash, and applied again; whatever is committed because of them, or ends them, takes them to the disk.
 PROMPT_KEYS = 2_000
@@ -67,6 +69,10 @@ def run_batch(stream_id: uuid.UUID, *, most: int | None = None) -> Outcome:
                 # One leads to the next, as in a chain of swapped numbers: each is a step forward.
                 attempt -= bool(problem.rows.keys() - refused.keys())
                 refused.update(problem.rows)
+        except SiblingAtWork:
+            if attempt >= _PATIENCE:
+                return Outcome.BUSY
+            _pause(attempt)
         except Error as error:
             state = getattr(error.__cause__, "sqlstate", None)
             if state in _RETRIED or isinstance(
@@ -74,10 +80,7 @@ def run_batch(stream_id: uuid.UUID, *, most: int | None = None) -> Outcome:
             ):
                 # A misjudged plan may have run into the timeout: next time without nested loops.
                 plain = plain or state == "57014"
-                time.sleep(random.uniform(0, 0.005) * 2 ** min(attempt - 1, 7))
-                if connection.connection is None or connection.connection.closed:
-                    connection.close()
-                    prepare_connection()
+                _pause(attempt)
             elif isinstance(error, DataError | IntegrityError):
                 careful = True
             elif (state == _DENIED and _lacked_privileges(stream_id)) or (
@@ -95,6 +98,14 @@ def run_batch(stream_id: uuid.UUID, *, most: int | None = None) -> Outcome:
         return Outcome.BUSY
     _break(stream_id, "gave up after several tries")
     return Outcome.BROKEN
+
+
+def _pause(attempt: int) -> None:
+    """Wait a little longer each time, and connect again where the connection is lost."""
+    time.sleep(random.uniform(0, 0.005) * 2 ** min(attempt - 1, 7))
+    if connection.connection is None or connection.connection.closed:
+        connection.close()
+        prepare_connection()
 
 
 def _attempt(
@@ -150,6 +161,8 @@ def _close(
     """Be the mirror no longer, and move the cursor where something was read, or where it has stood for long."""
     stream = batch.stream
     closing: list[lease.Statement] = [(no_longer_the_mirror(), ())]
+    if keys.count:
+        closing += lease.mark(batch)
     if keys.count <= PROMPT_KEYS and not is_fill:
         closing.append(("SET LOCAL synchronous_commit = off", ()))
     if not has_moved and stream.last_tick_at is not None and timezone.now() - stream.last_tick_at <= TICK:
@@ -226,7 +239,7 @@ def _apply(
     stream, flow = batch.stream, batch.flow
     plan = Plan(cursor, flow, keys, excluded=refused, is_exact=careful)
     plan.build()
-    keep_what_others_cover(cursor, flow, plan)
+    settle(cursor, flow, plan)
     writer = Writer(cursor, plan, careful=careful)
     writer.write()
     reference.follow(cursor, stream, plan, writer, keys)

@@ -11,7 +11,15 @@ from psycopg import sql
 from federation.mirror import roles
 from federation.mirror.acting import become_the_mirror, stop_being_the_mirror
 from federation.mirror.keys import Keys, prepare_connection
-from federation.mirror.overlap import blank_what_is_left_out, left_out_by_some, other_flows, seal_again
+from federation.mirror.overlap import (
+    ANSWERS,
+    blank_what_is_left_out,
+    held_by,
+    left_behind,
+    left_out_by_some,
+    other_flows,
+    seal_again,
+)
 from federation.mirror.plan import DELETE, Plan
 from federation.mirror.proving import look_again
 from federation.mirror.refusals import OwnRowsAppeared
@@ -19,8 +27,6 @@ from federation.mirror.write import Writer
 from federation.models import Function, SealedRecords
 from federation.scope import Flow, Kind, by_label, in_foreign_key_order, in_scope_order, parent_of
 
-# Answers to the receiver's own records: they stay beside what they answer.
-_ANSWERS = {"clients.MandateDecision", "clients.InstructionOutcome", "reporting.ReportRelease"}
 _TRIES = 5
 CLIENT, MANDATE = "clients.Client", "clients.Mandate"
 KEPT_ONCE = "('accepted', 'active', 'closing', 'closed')"
@@ -28,7 +34,7 @@ KEPT_ONCE = "('accepted', 'active', 'closing', 'closed')"
 
 def is_sealed(kind: Kind) -> bool:
     """Say whether rows of this kind are kept sealed when an agreement ends."""
-    return kind.function not in {None, Function.MODELS} and kind.label not in _ANSWERS
+    return kind.function not in {None, Function.MODELS} and kind.label not in ANSWERS
 
 
 def years_later(day: datetime.date, years: int) -> datetime.date:
@@ -81,13 +87,16 @@ class _Ending:
                 if share.kind.function == Function.MODELS:
                     self._leave(cursor, plan, share.kind, self._ours(share.kind))
             self._leave_with_mandates_never_accepted(cursor, plan)
+            for share in self.flow.shares.values():
+                self._leave(cursor, plan, share.kind, left_behind(self.flow, share.kind, self.others))
+            seal_again(cursor, self.flow, plan)
             self._carry_out(cursor, plan)
             sealed = 0
             for share in reversed(self.flow.shares.values()):
                 sealed += self._seal(cursor, share.kind)
                 # What another agreement covers stays as that one shows it.
                 left_out = left_out_by_some(share.kind, share.fields, self.others)
-                self._blank(cursor, share.kind, left_out, self._ours_too)
+                self._blank(cursor, share.kind, left_out, held_by(share.kind, self.others))
             self._forget(cursor)
         if sealed:
             self._keep_until()
@@ -114,26 +123,22 @@ class _Ending:
                 share = self.flow.shares.get(kind.label)
                 if share is None:
                     self._leave(cursor, plan, kind, self._ours(kind))
-                    self._blank(
-                        cursor, kind, left_out_by_some(kind, kind.shared_fields, self.others), self._ours_too
-                    )
+                    self._leave(cursor, plan, kind, left_behind(self.former, kind, self.others))
+                    left_out = left_out_by_some(kind, kind.shared_fields, self.others)
+                    self._blank(cursor, kind, left_out, held_by(kind, self.others))
                     continue
                 gone = [name for name in kind.shared_fields if name not in share.fields]
-                self._blank(cursor, kind, gone, lambda kind: self.former.received(kind, "t"))
+                here = sql.SQL("t.origin = {} AND (t.retired_at IS NULL OR {})").format(
+                    sql.Literal(self.flow.owner.pk), self.former.received(kind, "t")
+                )
+                self._blank(cursor, kind, gone, here)
             seal_again(cursor, self.flow, plan)
             self._carry_out(cursor, plan)
             self._forget(cursor)
 
-    def _blank(
-        self,
-        cursor: Any,
-        kind: Kind,
-        fields: Sequence[str],
-        rows: Callable[[Kind], sql.Composable | None],
-    ) -> None:
-        which = rows(kind) if fields else None
-        if which is not None:
-            blank_what_is_left_out(cursor, self.flow, kind, which, fields, self.others)
+    def _blank(self, cursor: Any, kind: Kind, fields: Sequence[str], rows: sql.Composable) -> None:
+        if fields:
+            blank_what_is_left_out(cursor, self.flow, kind, rows, fields, self.others)
 
     def _as_the_mirror(self) -> Any:
         prepare_connection()
@@ -148,23 +153,9 @@ class _Ending:
         cursor.execute("DELETE FROM pg_temp.mirror_plan")
         stop_being_the_mirror(cursor)
 
-    def _ours_too(self, kind: Kind) -> sql.Composable | None:
-        """Return the condition for: a row at the receiver that another agreement brings as well; None if none can."""
-        elsewhere = [other.received(kind, "t") for other in self.others if kind.label in other.shares]
-        if not elsewhere:
-            return None
-        any_of_them = sql.SQL(" OR ").join(sql.SQL("({})").format(each) for each in elsewhere)
-        return sql.SQL("{} AND ({})").format(self.former.received(kind, "t"), any_of_them)
-
     def _ours(self, kind: Kind) -> sql.Composable:
         """Return the condition for: a row at the receiver that this agreement alone has brought."""
-        mine = self.former.received(kind, "t")
-        elsewhere = [
-            sql.SQL(" AND NOT ({})").format(other.received(kind, "t"))
-            for other in self.others
-            if kind.label in other.shares
-        ]
-        return sql.SQL("").join([mine, *elsewhere])
+        return sql.SQL("{} AND NOT {}").format(self.former.received(kind, "t"), held_by(kind, self.others))
 
     def _leave(self, cursor: Any, plan: Plan, kind: Kind, where: sql.Composable) -> None:
         self._execute(

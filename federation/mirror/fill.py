@@ -6,6 +6,7 @@ from django.utils import timezone
 from psycopg import sql
 
 from federation.mirror.keys import BATCH_KEYS, WITH_BRANCHES, Keys
+from federation.mirror.overlap import sweep
 from federation.models import Stream
 from federation.scope import KINDS, Flow, Kind, by_label
 
@@ -78,6 +79,7 @@ def take_roots(cursor: Any, stream: Stream, flow: Flow, keys: Keys) -> int:
         following = labels[labels.index(kind.label) + 1 :]
         stream.fill_kind, stream.fill_after = (following[0] if following else ""), None
         if not following:
+            sweep(cursor, flow, keys)
             stream.state, stream.fill_reason, stream.filled_at = Stream.State.RUNNING, "", timezone.now()
     return len(ids)
 

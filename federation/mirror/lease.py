@@ -44,6 +44,12 @@ class Lease:
     identity: str
     has_work: bool
     has_parked: bool
+    # The stream that all of the same owner to the same receiver lock: one of them is at work at a time.
+    lead: uuid.UUID
+
+
+class SiblingAtWork(Exception):
+    """Another stream of the same owner to the same receiver has a batch in hand."""
 
 
 def take(cursor: Any, stream_id: uuid.UUID) -> "Lease | Outcome":
@@ -52,17 +58,23 @@ def take(cursor: Any, stream_id: uuid.UUID) -> "Lease | Outcome":
     All locks end with the connection. The agreement first: whoever changes it goes on to its streams. With
     it those in force between the same two: a batch keeps what they cover, and must not find out too late
     that one of them has ended.
+
+    With the stream the first one of the same owner to the same receiver, which every batch of them changes:
+    each decides what stays against what the one before has left, never against what it was. Raise
+    SiblingAtWork where another has it.
     """
     # In one message: most of a small batch is waiting for the server's answers.
     cursor.execute(_lease_statement(), [stream_id, stream_id])
     while cursor.statusmessage == "SET":
         cursor.nextset()
-    is_there = cursor.fetchone() is not None
+    agreements = cursor.rowcount
     cursor.nextset()
     row = cursor.fetchone()
     if row is None:
-        return Outcome.BUSY if is_there else Outcome.STOPPED
-    snapshot, identity, has_work, has_parked, *values = row
+        if agreements > 1:
+            raise SiblingAtWork
+        return Outcome.BUSY if agreements else Outcome.STOPPED
+    snapshot, identity, has_work, has_parked, lead, *values = row
     names = _attnames(Stream)
     stream = Stream.from_db("default", names, values[: len(names)])
     agreement = Agreement.from_db("default", _attnames(Agreement), values[len(names) :])
@@ -73,7 +85,9 @@ def take(cursor: Any, stream_id: uuid.UUID) -> "Lease | Outcome":
     flow = _flow(agreement, side)
     if (flow.owner.pk, flow.receiver.pk) != (stream.owner_id, stream.receiver_id):
         raise ValueError("the stream does not belong to the parties of its agreement")
-    return Lease(stream, flow, _flow(agreement, other), Snapshot(snapshot), identity, has_work, has_parked)
+    return Lease(
+        stream, flow, _flow(agreement, other), Snapshot(snapshot), identity, has_work, has_parked, lead
+    )
 
 
 @cache
@@ -104,12 +118,18 @@ def _lease_statement() -> sql.Composed:
                 to_regclass(format('%%I.mirror_log', r.schema_name))::oid),
             EXISTS (SELECT 1 FROM public.federation_streamwork w WHERE w.stream_id = s.id),
             EXISTS (SELECT 1 FROM public.federation_parkedrow p WHERE p.stream_id = s.id),
+            lead.id,
             {columns}
         FROM public.federation_stream s
+        JOIN public.federation_stream lead ON lead.id = (
+            SELECT x.id FROM public.federation_stream x
+            WHERE x.owner_id = s.owner_id AND x.receiver_id = s.receiver_id AND (x.state <> 'ended' OR x.id = s.id)
+            ORDER BY x.id LIMIT 1
+        )
         JOIN public.federation_agreement a ON a.id = s.agreement_id
         JOIN public.federation_institution o ON o.id = s.owner_id
         JOIN public.federation_institution r ON r.id = s.receiver_id
-        WHERE s.id = %s FOR UPDATE OF s SKIP LOCKED
+        WHERE s.id = %s FOR UPDATE OF s, lead SKIP LOCKED
         """
     ).format(
         begin=sql.SQL(_BEGIN),
@@ -143,6 +163,13 @@ def move_cursor(cursor: Any, stream: Stream, snapshot: Snapshot, started: float,
     stream.last_duration_ms = (time.monotonic() - started) * 1000
     moving = (_save_statement(), [getattr(stream, name) for name in (*_attnames(Stream), "pk")])
     send(cursor, *before, moving)
+
+
+def mark(batch: Lease) -> list[Statement]:
+    """Return what lets a batch of another stream of the same two, begun before this one ends, begin again."""
+    if batch.lead == batch.stream.pk:
+        return []
+    return [("UPDATE public.federation_stream SET attempts = attempts WHERE id = %s", [batch.lead])]
 
 
 def send(cursor: Any, *statements: Statement) -> None:

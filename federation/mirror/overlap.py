@@ -6,10 +6,15 @@ from typing import Any
 from django.db.models import Q
 from psycopg import sql
 
+from federation.mirror.capture import ANYTHING
+from federation.mirror.keys import WITH_BRANCHES, Keys
 from federation.mirror.plan import DELETE, Plan
 from federation.mirror.write import blank
-from federation.models import Agreement, SealedRecords
-from federation.scope import Flow, Kind, by_label
+from federation.models import Agreement, SealedRecords, Stream
+from federation.scope import Flow, Kind, branches, by_label, in_scope_order, parent_of
+
+# Answers to the receiver's own records: they stay beside what they answer when an agreement has ended.
+ANSWERS = {"clients.MandateDecision", "clients.InstructionOutcome", "reporting.ReportRelease"}
 
 
 def other_flows(flow: Flow) -> list[Flow]:
@@ -51,15 +56,18 @@ def blank_what_is_left_out(
         sharers = tuple(i for i, other in enumerate(listed) if name in other.shares[kind.label].fields)
         by_sharers.setdefault(sharers, []).append(name)
     for sharers, names in by_sharers.items():
-        elsewhere = [sql.SQL(" AND NOT ({})").format(listed[index].received(kind, "t")) for index in sharers]
+        elsewhere = [sql.SQL(" AND NOT ({})").format(listed[index].stands(kind, "t")) for index in sharers]
+        columns = [(sql.Identifier(kind.column(name)), blank(kind.field(name))) for name in names]
+        # What never leaves the mirror may not even read.
+        changes: list[sql.Composable] = [sql.SQL("true")]
+        if set(names) <= set(kind.shared_fields):
+            changes = [sql.SQL("t.{} IS DISTINCT FROM {}").format(*each) for each in columns]
         cursor.execute(
-            sql.SQL("UPDATE {target}.{table} t SET {blanked} WHERE {rows}{elsewhere}").format(
+            sql.SQL("UPDATE {target}.{table} t SET {blanked} WHERE {rows} AND ({changes}){elsewhere}").format(
                 target=flow.target,
                 table=sql.Identifier(kind.table),
-                blanked=sql.SQL(", ").join(
-                    sql.SQL("{} = {}").format(sql.Identifier(kind.column(name)), blank(kind.field(name)))
-                    for name in names
-                ),
+                blanked=sql.SQL(", ").join(sql.SQL("{} = {}").format(*each) for each in columns),
+                changes=sql.SQL(" OR ").join(changes),
                 rows=rows,
                 elsewhere=sql.SQL("").join(elsewhere),
             )
@@ -72,75 +80,179 @@ def left_out_by_some(kind: Kind, fields: Iterable[str], others: Iterable[Flow]) 
     return [name for name in fields if any(name not in shared for shared in also)]
 
 
-def keep_what_others_cover(cursor: Any, flow: Flow, plan: Plan) -> None:
-    """Keep rows that leave this agreement's scope but are covered by another one, with what that one shares.
+def held_by(kind: Kind, others: Iterable[Flow]) -> sql.Composable:
+    """Return the condition for: a row ``t`` at the receiver is there under one of the other agreements."""
+    held = [sql.SQL("({})").format(other.stands(kind, "t")) for other in others if kind.label in other.shares]
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(held)) if held else sql.SQL("false")
 
-    Rows that only an ended agreement covers go back among its sealed records. Call it as the mirror.
+
+def left_behind(flow: Flow, kind: Kind, others: Iterable[Flow]) -> sql.Composable:
+    """Return the condition for: a row ``t`` at the receiver stands under no agreement, neither this nor another.
+
+    Another one's stream has moved it or what it hangs off, and this one's has not followed.
+    """
+    if kind.function is None or kind.label in ANSWERS:
+        return sql.SQL("false")
+    return sql.SQL("t.origin = {} AND t.retired_at IS NULL AND NOT ({}) AND NOT {}").format(
+        sql.Literal(flow.owner.pk), flow.received(kind, "t"), held_by(kind, others)
+    )
+
+
+def sweep(cursor: Any, flow: Flow, keys: Keys) -> None:
+    """Take what no root of a fill leads to: rows, and fields, that were left behind. Call it as the mirror."""
+    others = other_flows(flow)
+    for share in flow.shares.values() if others else ():
+        kind = share.kind
+        keys.add(
+            kind.label,
+            sql.SQL("SELECT t.id FROM {}.{} t WHERE {}").format(
+                flow.target, sql.Identifier(kind.table), left_behind(flow, kind, others)
+            ),
+        )
+        left_out = left_out_by_some(kind, share.fields, others)
+        if left_out:
+            rows = sql.SQL("NOT ({}) AND {}").format(flow.received(kind, "t"), held_by(kind, others))
+            blank_what_is_left_out(cursor, flow, kind, rows, left_out, others)
+
+
+def settle(cursor: Any, flow: Flow, plan: Plan) -> None:
+    """Decide with all agreements in force between the same two what becomes of the rows that leave this one.
+
+    A row stays where another one covers it at the owner and holds it at the receiver, in the same place; of
+    its fields those that are shared by whoever holds it. What this agreement does not hold is left to those
+    that do. What leaves takes along all that hangs off it, and whoever held it looks at it again, as do those
+    that share what has come or moved. What only an ended agreement covers goes back among its sealed
+    records. Call it as the mirror.
     """
     leaving = [label for label in plan.counts if plan.actions(label, DELETE)]
-    if not leaving:
+    if not leaving and not plan.moved:
         return
     others = other_flows(flow)
-    for label in leaving:
-        kind = by_label()[label]
-        covering = [other for other in others if label in other.shares]
-        if not covering:
-            continue
-        covered = sql.SQL(" OR ").join(
-            sql.SQL("({})").format(other.in_scope(kind, "s")) for other in covering
-        )
-        planned = sql.SQL(
-            "t.id IN (SELECT s.id FROM pg_temp.mirror_plan p JOIN {source}.{table} s ON s.id = p.id"
-            " WHERE p.kind = {kind} AND p.action = 'delete' AND ({covered}))"
-        ).format(
-            source=flow.source,
-            table=sql.Identifier(kind.table),
-            kind=sql.Literal(label),
-            covered=covered,
-        )
-        gone = left_out_by_some(kind, flow.shares[label].fields, covering)
-        if gone:
-            _blank_kept(cursor, flow, kind, planned, gone, covering)
-        cursor.execute(
-            sql.SQL(
-                "DELETE FROM pg_temp.mirror_plan p USING {source}.{table} s"
-                " WHERE p.kind = {kind} AND p.action = 'delete' AND s.id = p.id AND ({covered})"
-            ).format(
-                source=flow.source,
-                table=sql.Identifier(kind.table),
-                kind=sql.Literal(label),
-                covered=covered,
-            )
-        )
-        plan.counts[label][DELETE] -= cursor.rowcount
+    for label in leaving if others else ():
+        _keep(cursor, flow, plan, by_label()[label], [other for other in others if label in other.shares])
+    if others and leaving:
+        _take_along(cursor, flow, plan)
+    for other, stream in _streams_of(others, flow):
+        for label in plan.counts:
+            if label in other.shares:
+                _tell(cursor, flow, plan, by_label()[label], other, stream)
     seal_again(cursor, flow, plan)
 
 
-def _blank_kept(
-    cursor: Any, flow: Flow, kind: Kind, rows: sql.Composable, fields: list[str], covering: list[Flow]
-) -> None:
-    """Blank fields of rows that stay; what covers them is asked of the source, which the receiver may lag behind."""
-    for name in fields:
-        sharing = [other for other in covering if name in other.shares[kind.label].fields]
-        still = [
-            sql.SQL(
-                " AND NOT EXISTS (SELECT 1 FROM {source}.{table} s WHERE s.id = t.id AND {covered})"
-            ).format(source=flow.source, table=sql.Identifier(kind.table), covered=other.in_scope(kind, "s"))
-            for other in sharing
-        ]
+def _keep(cursor: Any, flow: Flow, plan: Plan, kind: Kind, others: list[Flow]) -> None:
+    """Take out of the plan what others keep, and blank in it what none of them shares."""
+    if not others:
+        return
+    covered = [
+        sql.SQL("({} AND {})").format(other.stands(kind, "t"), other.in_scope(kind, "s")) for other in others
+    ]
+    parts = {
+        "source": flow.source,
+        "target": flow.target,
+        "table": sql.Identifier(kind.table),
+        "kind": sql.Literal(kind.label),
+        "mine": flow.received(kind, "t"),
+        "held": held_by(kind, others),
+        "covered": sql.SQL(" OR ").join(covered),
+        "place": sql.SQL(""),
+        "parent": sql.SQL(""),
+    }
+    parent = parent_of(kind)
+    if kind.via or kind.root:
+        parts["place"] = sql.SQL("s.{0} IS NOT DISTINCT FROM t.{0} AND ").format(
+            sql.Identifier(kind.column(kind.via or kind.root))
+        )
+    if parent is not None and plan.actions(parent.label, DELETE):
+        parts["parent"] = sql.SQL(
+            " AND NOT EXISTS (SELECT 1 FROM pg_temp.mirror_plan q WHERE q.kind = {parent}"
+            " AND q.action = 'delete' AND q.id = t.{via})"
+        ).format(parent=sql.Literal(parent.label), via=sql.Identifier(kind.column(kind.via)))
+    cursor.execute(
+        sql.SQL(
+            "UPDATE pg_temp.mirror_plan p SET action = 'kept' FROM {target}.{table} t"
+            " LEFT JOIN {source}.{table} s ON s.id = t.id"
+            " WHERE p.kind = {kind} AND p.action = 'delete' AND t.id = p.id"
+            " AND ((NOT ({mine}) AND {held}) OR ({place}({covered}))){parent}"
+        ).format(**parts)
+    )
+    kept = cursor.rowcount
+    if not kept:
+        return
+    plan.counts[kind.label][DELETE] -= kept
+    rows = sql.SQL("t.id IN (SELECT id FROM pg_temp.mirror_plan WHERE kind = {} AND action = 'kept')").format(
+        sql.Literal(kind.label)
+    )
+    fields = left_out_by_some(kind, flow.shares[kind.label].fields, others)
+    blank_what_is_left_out(cursor, flow, kind, rows, fields, others)
+    cursor.execute("DELETE FROM pg_temp.mirror_plan WHERE kind = %s AND action = 'kept'", [kind.label])
+
+
+def _take_along(cursor: Any, flow: Flow, plan: Plan) -> None:
+    """Have what only others share leave with the rows that it hangs off."""
+    for kind in in_scope_order():
+        parent = parent_of(kind)
+        if parent is None or kind.label in flow.shares or not plan.actions(parent.label, DELETE):
+            continue
         cursor.execute(
             sql.SQL(
-                "UPDATE {target}.{table} t SET {column} = {value} WHERE {rows} AND t.origin = {owner}{still}"
+                "INSERT INTO pg_temp.mirror_plan (kind, id, action, moved)"
+                " SELECT {kind}, t.id, 'delete', false FROM {target}.{table} t"
+                " JOIN pg_temp.mirror_plan p ON p.id = t.{via} AND p.kind = {parent} AND p.action = 'delete'"
+                " WHERE t.origin = {owner} AND t.retired_at IS NULL"
             ).format(
+                kind=sql.Literal(kind.label),
                 target=flow.target,
                 table=sql.Identifier(kind.table),
-                column=sql.Identifier(kind.column(name)),
-                value=blank(kind.field(name)),
-                rows=rows,
+                via=sql.Identifier(kind.column(kind.via)),
+                parent=sql.Literal(parent.label),
                 owner=sql.Literal(flow.owner.pk),
-                still=sql.SQL("").join(still),
             )
         )
+        if cursor.rowcount:
+            plan.counts.setdefault(kind.label, type(plan).no_counts())[DELETE] += cursor.rowcount
+
+
+def _streams_of(others: Iterable[Flow], flow: Flow) -> list[tuple[Flow, Any]]:
+    by_agreement = {other.agreement.pk: other for other in others}
+    streams = Stream.objects.filter(agreement__in=by_agreement, owner=flow.owner).exclude(
+        state=Stream.State.ENDED
+    )
+    return [(by_agreement[agreement], pk) for agreement, pk in streams.values_list("agreement", "pk")]
+
+
+def _tell(cursor: Any, flow: Flow, plan: Plan, kind: Kind, other: Flow, stream: Any) -> None:
+    """Leave as work of another stream what it can not see by comparing.
+
+    That is what was taken from under it, and what is there already when it comes: something may hang off
+    that which it alone shares.
+    """
+    conditions = []
+    if plan.actions(kind.label, DELETE):
+        conditions.append(sql.SQL("(p.action = 'delete' AND {})").format(other.stands(kind, "t")))
+    if kind.label in plan.moved and branches(kind.label):
+        conditions.append(
+            sql.SQL("(p.moved AND p.action IN ('insert', 'update', 'relink', 'replace') AND {})").format(
+                other.in_scope(kind, "s")
+            )
+        )
+    if not conditions:
+        return
+    cursor.execute(
+        sql.SQL(
+            "INSERT INTO public.federation_streamwork (stream_id, kind, operations, keys)"
+            " SELECT {stream}, {kind}, {operations}, array_agg(p.id) FROM pg_temp.mirror_plan p"
+            " LEFT JOIN {target}.{table} t ON t.id = p.id LEFT JOIN {source}.{table} s ON s.id = p.id"
+            " WHERE p.kind = {kind} AND ({conditions}) HAVING count(*) > 0"
+        ).format(
+            stream=sql.Literal(stream),
+            kind=sql.Literal(kind.label),
+            operations=sql.Literal(ANYTHING | WITH_BRANCHES),
+            target=flow.target,
+            source=flow.source,
+            table=sql.Identifier(kind.table),
+            conditions=sql.SQL(" OR ").join(conditions),
+        )
+    )
 
 
 def seal_again(cursor: Any, flow: Flow, plan: Plan) -> None:

@@ -13,7 +13,7 @@ from federation.mirror.failpoints import failpoint
 from federation.mirror.plan import DELETE, INSERT, RELINK, REPLACE, RETIRE, UPDATE, Plan, named_columns
 from federation.mirror.references import named
 from federation.mirror.refusals import RowsRefused, reason_of
-from federation.scope import Flow, Kind, Share, by_label, kind_of
+from federation.scope import Flow, Kind, Share, by_label, in_foreign_key_order, kind_of
 
 _SECURITY = "portfolios.Security"
 
@@ -77,8 +77,7 @@ class Writer:
     def write(self) -> None:
         """Delete what left, then update, then insert."""
         shares = list(self.flow.shares.values())
-        for share in reversed(shares):
-            self._delete(share)
+        self.delete_only(kind.label for kind in reversed(in_foreign_key_order()))
         failpoint("mid_write")
         for share in shares:
             self._update_rows(share)

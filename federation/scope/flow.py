@@ -117,6 +117,10 @@ class Flow:
         """
         return _Condition(self, at_receiver=True, roots=roots).on_path(kind, alias)
 
+    def stands(self, kind: Kind, alias: str) -> sql.Composed:
+        """Return the condition under which a row at the receiver is there under this agreement: not retired, nor its path."""
+        return _Condition(self, at_receiver=True, is_alive=True).on_path(kind, alias)
+
 
 def _woken(kind: Kind) -> str:
     return kind.named_by(kind.wakes)._meta.label
@@ -126,10 +130,16 @@ class _Condition:
     """Composes conditions step by step along the paths of the scope table."""
 
     def __init__(
-        self, flow: Flow, *, at_receiver: bool = False, roots: Sequence[uuid.UUID] | None = None
+        self,
+        flow: Flow,
+        *,
+        at_receiver: bool = False,
+        roots: Sequence[uuid.UUID] | None = None,
+        is_alive: bool = False,
     ) -> None:
         self.flow = flow
         self.roots = roots
+        self.is_alive = is_alive
         self.schema = flow.target if at_receiver else flow.source
         self.aliases: Iterator[int] = count(1)
 
@@ -160,6 +170,8 @@ class _Condition:
         t = sql.Identifier(alias)
         if self.flow.is_owners(kind):
             whose = sql.SQL("{t}.origin = {owner}").format(t=t, owner=sql.Literal(self.flow.owner.pk))
+            if self.is_alive:
+                whose += sql.SQL(" AND {t}.retired_at IS NULL").format(t=t)
         else:
             whose = sql.SQL("{t}.origin IS NULL").format(t=t)
         return sql.SQL(" AND ").join([whose, *self._path(kind, alias, self.on_path)])

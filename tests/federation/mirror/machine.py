@@ -1,57 +1,53 @@
 """What may happen to institutions that work together, in any order, and what holds whatever happens."""
 
+import threading
 import uuid
-from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    invariant,
-    precondition,
-    rule,
-)
+from hypothesis.stateful import invariant, precondition, rule
 
 from federation.mirror import batch, trimming, write
 from federation.mirror.batch import Outcome, run_batch
 from federation.mirror.failpoints import NAMES
 from federation.models import Institution, ParkedRow, Stream
 from tests.federation.mirror.agreeing import Agreeing
+from tests.federation.mirror.channels import Channels, picks, words
 from tests.federation.mirror.emptying import empty
-from tests.federation.mirror.plain import POISON
 from tests.federation.mirror.processes import eventually
 from tests.federation.mirror.records import Change, Records
 from tests.federation.mirror.world import World
-
-picks = st.integers(0, 99)
-words = st.sampled_from(["one", "two", "three", POISON])
 
 
 class Killed(BaseException):
     """A worker that ends where it is."""
 
 
-class Mirror(RuleBasedStateMachine):
+class Mirror(Channels):
     """What may happen to institutions that work together, in any order."""
 
     def __init__(self, world: World) -> None:
-        super().__init__()
+        super().__init__(Records(world))
         self.world = world
-        self.records = Records(world)
-        self.plain = self.records.plain
         self.agreeing = Agreeing(world, self.records)
         self.open: tuple[psycopg.Connection, str, Change] | None = None
         self._begin_with_what_works()
 
     def _begin_with_what_works(self) -> None:
-        """Two agreements, clients under each, a portfolio: so that short histories have something to break."""
+        """Agreements, two of them between the same two, clients under each and one under both, portfolios.
+
+        So short histories have something to break.
+        """
+        self.agreeing.propose("aurora", "harbour")
         self.agreeing.propose("aurora", "harbour")
         self.agreeing.propose("borealis", "harbour")
         for terms in list(self.plain.terms.values()) * 2:
             self.take_on_a_client("harbour", 2)
             client = list(self.plain.rows["harbour"]["client"])[-1]
+            self.records.write("harbour", self.records.mandate(client, terms.key, submitted=True))
+        for terms in list(self.plain.terms.values())[:2]:
             self.records.write("harbour", self.records.mandate(client, terms.key, submitted=True))
         self._some_batches()
         for number in range(3):
@@ -65,116 +61,6 @@ class Mirror(RuleBasedStateMachine):
         for schema in list(self.plain.poisoned):
             self._cure(schema)
         empty()
-
-    # Clients, contact details, mandates: at channels
-
-    @rule(at=st.sampled_from(["harbour", "harbour", "aurora"]), details=st.integers(0, 3))
-    def take_on_a_client(self, at: str, details: int) -> None:
-        client = self.records.new("client")
-        contacts = [self.records.new("contact", client=client.key, value="first") for _ in range(details)]
-        self.records.write(at, client, *contacts)
-
-    @rule(client=picks, word=words)
-    def edit_a_client(self, client: int, word: str) -> None:
-        at, key = self.records.pick("client", client)
-        if key:
-            self.records.write(at, Change("set", "client", key, {"name": word, "national_id": f"id {word}"}))
-
-    @rule(first=picks, second=picks)
-    def swap_the_numbers_of_two_clients(self, first: int, second: int) -> None:
-        at, key = self.records.pick("client", first)
-        _, other = self.records.pick("client", second, at=at)
-        if key and other and key != other:
-            numbers = [self.plain.rows[at]["client"][each]["number"] for each in (key, other)]
-            self.records.write(
-                at,
-                Change("set", "client", key, {"number": "between"}),
-                Change("set", "client", other, {"number": numbers[0]}),
-                Change("set", "client", key, {"number": numbers[1]}),
-            )
-
-    @rule(client=picks)
-    def let_a_client_go(self, client: int) -> None:
-        at, key = self.records.pick("client", client)
-        if key:
-            contacts = self.records.hanging_off(at, "contact", "client", key)
-            self.records.write(at, *(Change("drop", "contact", each) for each in contacts))
-            self.records.write(at, Change("drop", "client", key))
-
-    @rule(client=picks, word=words, count=st.integers(1, 8))
-    def add_contact_details(self, client: int, word: str, count: int) -> None:
-        at, key = self.records.pick("client", client)
-        if key:
-            self.records.write(
-                at, *(self.records.new("contact", client=key, value=word) for _ in range(count))
-            )
-
-    @rule(contact=picks, client=picks, word=words)
-    def move_and_edit_a_contact_detail(self, contact: int, client: int, word: str) -> None:
-        at, key = self.records.pick("contact", contact)
-        _, other = self.records.pick("client", client, at=at)
-        if key:
-            self.records.write(at, Change("set", "contact", key, {"client": other, "value": word}))
-
-    @rule(
-        contact=picks, how=st.sampled_from(["gone", "back at once", "back later", "new key", "rolled back"])
-    )
-    def remove_a_contact_detail(self, contact: int, how: str) -> None:
-        at, key = self.records.pick("contact", contact)
-        if not key:
-            return
-        values = dict(self.plain.rows[at]["contact"][key])
-        drop, back = Change("drop", "contact", key), Change("new", "contact", key, values)
-        if how == "gone":
-            self.records.write(at, drop)
-        elif how == "back at once":
-            self.records.write(at, drop, back)
-        elif how == "back later":
-            self.records.write(at, drop)
-            self._some_batches()
-            self.records.write(at, back)
-        elif how == "new key":
-            self.records.change_key(at, key)
-        else:
-            other = self.records.new("contact", client=values["client"], value="kept")
-            self.records.write(at, other, rolled_back=[drop])
-
-    @rule(at=st.sampled_from(["harbour", "aurora"]))
-    def truncate_contact_details(self, at: str) -> None:
-        self.records.truncate(at)
-
-    @rule(client=picks, agreement=picks, submitted=st.sampled_from([True, True, False]))
-    def sign_a_mandate(self, client: int, agreement: int, submitted: bool) -> None:
-        terms = self.agreeing.pick(agreement)
-        _, key = self.records.pick("client", client, at=terms.channel)
-        if key:
-            self.records.write(terms.channel, self.records.mandate(key, terms.key, submitted=submitted))
-
-    @rule(
-        mandate=picks,
-        client=picks,
-        what=st.sampled_from(["submit", "withdraw", "close", "answer", "move", "delete"]),
-    )
-    def change_a_mandate(self, mandate: int, client: int, what: str) -> None:
-        at, key = self.records.pick("mandate", mandate)
-        if not key:
-            return
-        before = self.plain.rows[at]["mandate"][key]
-        changed: dict[str, Any] = {}
-        if what == "submit":
-            changed = {
-                "status": "submitted",
-                "submission": before["submission"] + 1,
-                "at": self.records.clock(),
-            }
-        elif what in {"withdraw", "close"}:
-            changed = {"status": "withdrawn" if what == "withdraw" else "closing"}
-        elif what == "answer":
-            changed = {"answer": f"{before['answer']}."}
-        elif what == "move":
-            changed = {"client": self.records.pick("client", client, at=at)[1]}
-        verb = "drop" if what == "delete" else "set"
-        self.records.write(at, Change(verb, "mandate", key, changed))
 
     # Decisions, portfolios, accounts: at managers
 
@@ -208,6 +94,19 @@ class Mirror(RuleBasedStateMachine):
         if key:
             _, other, _ = self.records.pick_received(mandate, at=at)
             self.records.write(at, Change("set", "portfolio", key, {"name": word, "mandate": other}))
+
+    @rule(first=picks, second=picks)
+    def have_two_portfolios_change_places(self, first: int, second: int) -> None:
+        at, key = self.records.pick("portfolio", first)
+        _, other = self.records.pick("portfolio", second, at=at)
+        if key and other and key != other:
+            here, there = (self.plain.rows[at]["portfolio"][each]["mandate"] for each in (key, other))
+            self.records.write(
+                at,
+                Change("set", "portfolio", key, {"mandate": None}),
+                Change("set", "portfolio", other, {"mandate": here}),
+                Change("set", "portfolio", key, {"mandate": there}),
+            )
 
     @rule(portfolio=picks, accounts=st.integers(0, 30))
     def open_many_accounts(self, portfolio: int, accounts: int) -> None:
@@ -289,6 +188,31 @@ class Mirror(RuleBasedStateMachine):
     @rule(stream=picks)
     def run_one_batch(self, stream: int) -> None:
         run_batch(self._stream(stream))
+
+    @rule(stream=picks, other=picks, portfolio=picks, mandate=picks, point=st.sampled_from(NAMES[1:5]))
+    def run_two_batches_at_once(
+        self, stream: int, other: int, portfolio: int, mandate: int, point: str
+    ) -> None:
+        """One of them begins and ends within the other, after a portfolio has moved."""
+
+        def meanwhile() -> None:
+            try:
+                self.move_and_rename_a_portfolio(portfolio, mandate, "moved")
+                run_batch(self._stream(other))
+            finally:
+                connection.close()
+
+        def begin(name: str) -> None:
+            if name == point and not begun and threading.current_thread() is threading.main_thread():
+                begun.append(threading.Thread(target=meanwhile))
+                begun[0].start()
+                begun[0].join(30)
+
+        begun: list[threading.Thread] = []
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(batch, "failpoint", begin)
+            patched.setattr(write, "failpoint", begin)
+            run_batch(self._stream(stream))
 
     @rule(stream=picks)
     def trim_and_refill(self, stream: int) -> None:
