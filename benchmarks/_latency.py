@@ -13,7 +13,18 @@ import psycopg
 
 from config.embedded.paths import PROJECT
 
-_WORKER = ["-m", "celery", "-A", "config", "worker", "-l", "warning", "--without-gossip", "--without-mingle"]
+_WORKER = [
+    "-m",
+    "celery",
+    "-A",
+    "config",
+    "worker",
+    "-l",
+    "warning",
+    "--without-gossip",
+    "--without-mingle",
+    "--without-heartbeat",
+]
 PARTS = [
     [*_WORKER, "-Q", "mirror", "-c", "2", "-n", "mirror@%h"],
     [*_WORKER, "-Q", "load", "-c", "1", "-n", "load@%h"],

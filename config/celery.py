@@ -1,10 +1,15 @@
 """The Celery application: tasks carry ids only, results are ignored, work is acknowledged late.
 
-A task runs in the schema of whoever sent it (tenant-schemas-celery carries it in a header).
+A task runs in the schema of whoever sent it (tenant-schemas-celery carries it in a header). Connections
+to the database outlive it: a new one costs more than most tasks.
 """
 
 import os
+from typing import Any
 
+from celery.signals import task_postrun
+from django.db import connections
+from psycopg.pq import TransactionStatus
 from tenant_schemas_celery.app import CeleryApp
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -12,3 +17,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = CeleryApp("roboblock")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@task_postrun.connect
+def leave_a_clean_connection(sender: Any, **_kwargs: object) -> None:
+    """Close a connection that is too old or not to be used again, as one that a time limit met at work."""
+    if sender.request.is_eager:
+        return
+    for each in connections.all(initialized_only=True):
+        if each.connection is None:
+            continue
+        if each.connection.info.transaction_status != TransactionStatus.IDLE:
+            each.close()
+        else:
+            each.close_if_unusable_or_obsolete()

@@ -214,12 +214,15 @@ CELERY_TASK_DEFAULT_QUEUE = "work"
 # A load of one institution must not hold up another's edit: it has workers of its own.
 CELERY_TASK_ROUTES = {
     "federation.tasks.apply_load": {"queue": "load"},
+    "federation.tasks.deliver_many": {"queue": "load"},
     "federation.tasks.in_*": {"queue": "work"},
     "federation.tasks.*": {"queue": "mirror"},
 }
 # A worker that has grown is replaced once its task is done.
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000
 CELERY_TASK_CREATE_MISSING_QUEUES = True
+# Celery would close connections after so many tasks; CONN_MAX_AGE and config.celery see to it.
+CELERY_DB_REUSE_MAX = 1_000_000
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300}
 CELERY_TIMEZONE = "UTC"

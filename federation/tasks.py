@@ -76,13 +76,23 @@ def sweep_streams() -> None:
     if not dispatch.is_dispatching():
         for stream in dispatch.behind(dispatch.live_streams()):
             dispatch.hint(stream.pk)
-    arrivals.deliver_all()
+    for institution in arrivals.waiting_institutions():
+        deliver_many.delay(str(institution.pk))
 
 
 @shared_task(ignore_result=True)
 def deliver_arrivals(institution_id: str) -> None:
-    """Tell an institution's apps which rows have arrived."""
-    arrivals.deliver(Institution.objects.get(pk=institution_id))
+    """Tell an institution's apps which rows have arrived; more than a few are left to `deliver_many`."""
+    if arrivals.deliver(Institution.objects.get(pk=institution_id)) >= arrivals.AT_ONCE:
+        deliver_many.delay(institution_id)
+
+
+@shared_task(ignore_result=True)
+def deliver_many(institution_id: str) -> None:
+    """Tell an institution's apps which rows have arrived; other loads get their turn between."""
+    institution = Institution.objects.get(pk=institution_id)
+    if arrivals.deliver(institution, seconds=APPLY_SECONDS) >= arrivals.AT_ONCE:
+        deliver_many.delay(institution_id)
 
 
 @shared_task(ignore_result=True)

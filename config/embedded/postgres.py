@@ -109,6 +109,8 @@ class Postgres:
             "checkpoint_timeout": "15min",
             "random_page_cost": "1.1",
             "max_prepared_transactions": "16",
+            # Each look goes over every table of every institution.
+            "autovacuum_naptime": "5min",
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_line_prefix": "%m [%p] %q%u@%d ",

@@ -56,7 +56,8 @@ def parts(address: str, port: int) -> list[Part]:
     """Return the programs of the platform."""
     python = sys.executable
     celery = [python, "-m", "celery", "-A", "config"]
-    worker = [*celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    worker = [*celery, "worker", "--loglevel", "INFO", *quiet]
     # A long job must not hold up a mirror: each queue has workers of its own.
     found = [
         Part(

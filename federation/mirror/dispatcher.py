@@ -10,6 +10,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
+from django.db import connection
 from django.db.models import Q
 from psycopg import sql
 
@@ -169,7 +170,12 @@ class Dispatcher:
 
 
 def _take_wakes() -> set[str]:
-    with plain_cursor() as cursor:
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        # Asked all the time, and mostly for nothing: past all that Django does for a cursor.
+        driver = connection.connection
+        if not driver.execute("SELECT FROM public.federation_wake LIMIT 1").rowcount:
+            return set()
         # Delete what was read, never TRUNCATE: that would wait for every open writer.
-        cursor.execute("DELETE FROM public.federation_wake RETURNING schema_name")
-        return {row[0] for row in cursor.fetchall()}
+        taken = driver.execute("DELETE FROM public.federation_wake RETURNING schema_name")
+        return {row[0] for row in taken.fetchall()}
