@@ -10,13 +10,14 @@ from typing import Any
 from django.db import connection, transaction
 from psycopg import sql
 
-# Every query gives (name, statement); names in the statements are found by the search path.
+# Every query gives (name, statement); names in the statements are found by the search path. Each catalog is
+# asked for the relations by themselves, so that an index leads there whatever the planner has heard of it.
 _SEQUENCES = """
 SELECT c.relname, format('CREATE SEQUENCE %%I AS %%s START %%s INCREMENT %%s MINVALUE %%s MAXVALUE %%s CACHE %%s%%s',
     c.relname, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,
     CASE WHEN s.seqcycle THEN ' CYCLE' ELSE '' END)
 FROM pg_class c JOIN pg_sequence s ON s.seqrelid = c.oid
-WHERE c.oid = ANY(%(relations)s)
+WHERE c.oid = ANY(%(relations)s) AND s.seqrelid = ANY(%(relations)s)
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i')
 ORDER BY c.relname
 """
@@ -43,7 +44,7 @@ JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
 LEFT JOIN pg_collation l ON l.oid = a.attcollation
 LEFT JOIN pg_namespace n ON n.oid = l.collnamespace
-WHERE c.oid = ANY(%(relations)s) AND c.relkind = 'r'
+WHERE c.oid = ANY(%(relations)s) AND a.attrelid = ANY(%(relations)s) AND c.relkind = 'r'
 GROUP BY c.oid ORDER BY c.relname
 """
 
@@ -53,7 +54,7 @@ SELECT c.relname, format('CONSTRAINT %%I %%s', k.conname, pg_get_constraintdef(k
 FROM pg_class c
 JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype IN ('p', 'u', 'c', 'x', 'f')
 LEFT JOIN pg_class f ON f.oid = k.confrelid AND f.relnamespace = c.relnamespace
-WHERE c.oid = ANY(%(relations)s)
+WHERE c.oid = ANY(%(relations)s) AND k.conrelid = ANY(%(relations)s)
 ORDER BY c.relname, k.contype = 'f', k.contype <> 'p', k.conname
 """
 
@@ -61,8 +62,9 @@ _INDEXES = """
 SELECT c.relname, pg_get_indexdef(i.indexrelid, 0, true)
 FROM pg_class c
 JOIN pg_index i ON i.indrelid = c.oid
-WHERE c.oid = ANY(%(relations)s) AND c.relkind = 'r'
-    AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
+WHERE c.oid = ANY(%(relations)s) AND i.indrelid = ANY(%(relations)s) AND c.relkind = 'r'
+    AND i.indexrelid <> ALL(ARRAY(SELECT k.conindid FROM pg_constraint k
+        WHERE k.conrelid = ANY(%(relations)s) AND k.contype IN ('p', 'u', 'x')))
 ORDER BY c.relname, i.indexrelid
 """
 
@@ -77,7 +79,7 @@ _TRIGGERS = """
 SELECT c.relname, pg_get_triggerdef(t.oid, true)
 FROM pg_class c
 JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
-WHERE c.oid = ANY(%(relations)s) AND t.tgname NOT LIKE 'mirror\\_%%'
+WHERE c.oid = ANY(%(relations)s) AND t.tgrelid = ANY(%(relations)s) AND t.tgname NOT LIKE 'mirror\\_%%'
 ORDER BY c.relname, t.tgname
 """
 

@@ -122,16 +122,19 @@ def _expected() -> dict[tuple[str, str], str]:
 def _existing(cursor: Any, schema: str) -> dict[tuple[str, str], tuple[str, str]]:
     """Return (table, trigger) → (the kind it logs, whether it is enabled) as the database has it."""
     cursor.execute(
-        # By what depends on the function: an index leads there, however many schemas there are.
+        # By what depends on the function: indexes lead there, however many schemas there are and
+        # whatever the planner has heard of them.
         """
         SELECT c.relname, t.tgname, encode(t.tgargs, 'escape'), t.tgenabled
-        FROM pg_catalog.pg_namespace n
-        JOIN pg_catalog.pg_proc p ON p.pronamespace = n.oid AND p.proname = 'mirror_capture'
-        JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_proc'::regclass AND d.refobjid = p.oid
-            AND d.classid = 'pg_catalog.pg_trigger'::regclass
-        JOIN pg_catalog.pg_trigger t ON t.oid = d.objid
-        JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
-        WHERE n.nspname = %s
+        FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+        WHERE t.oid = ANY(ARRAY(
+            SELECT d.objid FROM pg_catalog.pg_depend d
+            WHERE d.classid = 'pg_catalog.pg_trigger'::regclass
+                AND d.refclassid = 'pg_catalog.pg_proc'::regclass AND d.refobjid = (
+                    SELECT p.oid FROM pg_catalog.pg_proc p WHERE p.proname = 'mirror_capture'
+                    AND p.pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s)
+                )
+        ))
         """,
         [schema],
     )
@@ -144,9 +147,9 @@ def _existing(cursor: Any, schema: str) -> dict[tuple[str, str], tuple[str, str]
 def _tables(cursor: Any, schema: str) -> set[str]:
     """Return those tables of the scope table that a schema has, and its log."""
     cursor.execute(
-        "SELECT c.relname FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid"
-        " WHERE n.nspname = %s AND c.relname = ANY(%s)",
-        [schema, ["mirror_log", *(kind.table for kind in KINDS)]],
+        "SELECT relname FROM pg_catalog.pg_class WHERE relname = ANY(%s)"
+        " AND relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s)",
+        [["mirror_log", *(kind.table for kind in KINDS)], schema],
     )
     return {row[0] for row in cursor.fetchall()}
 

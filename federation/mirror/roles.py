@@ -181,11 +181,13 @@ def _existing(cursor: Any, schema: str, roles: Names) -> set[Grant]:
     cursor.execute(
         """
         WITH n AS (SELECT oid, nspacl FROM pg_catalog.pg_namespace WHERE nspname = %s),
-        -- What depends on the schema: an index leads there, however many schemas there are.
+        -- What depends on the schema: indexes lead there, however many schemas there are and
+        -- whatever the planner has heard of them.
         c AS MATERIALIZED (
-            SELECT c.oid, relname, relacl FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = d.objid
-            WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_namespace'::regclass
-                AND d.refobjid = (SELECT oid FROM n)
+            SELECT c.oid, relname, relacl FROM pg_catalog.pg_class c WHERE c.oid = ANY(ARRAY(
+                SELECT d.objid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass
+                    AND d.refclassid = 'pg_namespace'::regclass AND d.refobjid = (SELECT oid FROM n)
+            ))
         ),
         granted AS (
             SELECT '' AS object, '' AS column, acl.* FROM n, aclexplode(nspacl) acl
@@ -243,12 +245,13 @@ def _columns(cursor: Any, schema: str) -> set[tuple[str, str]]:
     """Return the tables of a schema and their columns, the schema itself as ("", "")."""
     cursor.execute(
         """
-        SELECT c.relname, a.attname FROM pg_catalog.pg_namespace n
-        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_namespace'::regclass
-            AND d.refobjid = n.oid
-        JOIN pg_catalog.pg_class c ON c.oid = d.objid AND c.relkind = 'r'
+        SELECT c.relname, a.attname FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        WHERE n.nspname = %s
+        WHERE c.relkind = 'r' AND c.oid = ANY(ARRAY(
+            SELECT d.objid FROM pg_catalog.pg_depend d
+            WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_namespace'::regclass
+                AND d.refobjid = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s)
+        ))
         """,
         [schema],
     )

@@ -3,12 +3,14 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from django.db import DataError, connection, transaction
 from django_tenants.utils import tenant_context
 
 from clients.models import Client, Mandate
+from config.celery import leave_a_clean_connection
 from federation.mirror import batch
 from federation.mirror.batch import Outcome, run_batch
 from federation.models import Agreement, Stream
@@ -141,3 +143,16 @@ def _assert_ordinary(world: World) -> None:
             " current_user = session_user, current_setting('statement_timeout'), current_setting('lock_timeout')"
         )
         assert cursor.fetchone() == ("origin", "", True, "0", "0")
+
+
+def test_f23_a_task_that_was_interrupted_does_not_leave_its_connection_to_the_next(world: World) -> None:
+    task = SimpleNamespace(request=SimpleNamespace(is_eager=False))
+    world.execute("SELECT 1")
+    kept = connection.connection
+    leave_a_clean_connection(task)
+    assert connection.connection is kept
+    # As a time limit does in the middle of a transaction of the driver's.
+    kept.execute("BEGIN")
+    leave_a_clean_connection(task)
+    assert connection.connection is None
+    world.execute("SELECT 1")

@@ -66,6 +66,32 @@ def test_f3_redis_emptied_loses_nothing(world: World, running: Processes) -> Non
     world.assert_in_step(agreement)
 
 
+def test_a_worker_keeps_its_connection_from_one_hint_to_the_next(world: World, running: Processes) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    world.portfolio(mandate)
+    world.drain()
+
+    def edit(name: str) -> None:
+        with world.within("aurora"):
+            Portfolio.objects.update(name=name)
+        eventually(lambda: world.count("harbour", Portfolio, name=name) == 1, seconds=90)
+
+    def sessions() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot(), pg_stat_force_next_flush()")
+            cursor.execute("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
+            return int(cursor.fetchone()[0])
+
+    edit("First")
+    before = sessions()
+    for number in range(20):
+        edit(f"Edit {number}")
+    # Each of the worker's processes may have begun its own, and some are for looking again.
+    assert sessions() - before < 15
+
+
 def test_f4_with_all_workers_dead_the_dispatcher_applies_by_itself(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
