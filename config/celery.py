@@ -10,7 +10,7 @@ from typing import Any
 from celery.signals import task_postrun
 from django.db import connections
 from psycopg.pq import TransactionStatus
-from tenant_schemas_celery.app import CeleryApp
+from tenant_schemas_celery.app import CeleryApp, get_schema_name_from_task
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -19,15 +19,24 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
+# A server process remembers every table that it has met: after so many institutions another one takes over.
+_SCHEMAS_PER_CONNECTION = 50
+_met: set[str | None] = set()
+
+
 @task_postrun.connect
 def leave_a_clean_connection(sender: Any, **_kwargs: object) -> None:
     """Close a connection that is too old or not to be used again, as one that a time limit met at work."""
     if sender.request.is_eager:
         return
+    _met.add(get_schema_name_from_task(sender, {}))
+    is_full = len(_met) > _SCHEMAS_PER_CONNECTION
     for each in connections.all(initialized_only=True):
         if each.connection is None:
             continue
-        if each.connection.info.transaction_status != TransactionStatus.IDLE:
+        if is_full or each.connection.info.transaction_status != TransactionStatus.IDLE:
             each.close()
         else:
             each.close_if_unusable_or_obsolete()
+    if is_full:
+        _met.clear()

@@ -101,7 +101,9 @@ def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> O
 
     With ``most``, hand over to the workers for loads what is larger.
     """
-    until, has_taken = time.monotonic() + seconds, False
+    until = time.monotonic() + seconds
+    # Before looking: what is asked from now on, another look has to answer.
+    has_taken = is_asked_again(stream_id)
     while True:
         outcome = run_batch(stream_id, most=most)
         if outcome == Outcome.LARGE or (outcome == Outcome.MORE and time.monotonic() >= until):
@@ -111,21 +113,16 @@ def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> O
         if outcome == Outcome.MORE:
             continue
         if outcome == Outcome.BUSY:
-            # The question stays: whoever holds the stream finds it after the commit. One that was taken
-            # here goes back, and then another look: the holder may have gone without having found it.
+            # A question that was taken here goes to whoever holds the stream, who asks after the commit; and
+            # then another look: the holder may have gone without having found it.
             if not has_taken:
                 return outcome
             _put_back(stream_id)
             has_taken = False
             continue
         has_taken = is_asked_again(stream_id)
-        if not has_taken or not _has_news(stream_id):
+        if not has_taken:
             return outcome
-
-
-def _has_news(stream_id: uuid.UUID) -> bool:
-    """Look, without a lock, whether there is anything beyond the cursor."""
-    return any(stream.pk == stream_id for stream in behind(Stream.objects.filter(pk=stream_id)))
 
 
 def live_streams() -> QuerySet[Stream]:

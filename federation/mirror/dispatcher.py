@@ -27,7 +27,7 @@ RESOLVED_KEYS = 2_000
 # All streams of somebody who wrote are compared after this time: those that are not concerned move on too.
 STIRRED_SECONDS = 30.0
 # Every stream is looked at within this time, whatever was missed, and all of them at the start.
-ROUND_SECONDS = 600.0
+ROUND_SECONDS = 3_600.0
 # The round goes on in steps of this time: some streams together cost less than one now and then.
 STEP_SECONDS = 10.0
 # Which streams an institution has is asked again after this time.

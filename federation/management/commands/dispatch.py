@@ -8,12 +8,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 
-from federation.mirror.dispatcher import ROUND_SECONDS, Dispatcher
+from federation.mirror.dispatcher import Dispatcher
 
 HOT_SECONDS = 0.004
 IDLE_SECONDS = 0.1
 # Stay hot this long after somebody wrote.
 COOL_AFTER_SECONDS = 2.0
+# The server's process remembers every log that it has ever looked at: after this time another one sweeps.
+RECONNECT_SECONDS = 600.0
 
 
 class Command(BaseCommand):
@@ -69,8 +71,7 @@ def _sweep(dispatcher: Dispatcher, stop: threading.Event, seconds: float) -> Non
     while not stop.is_set():
         try:
             dispatcher.sweep()
-            if time.monotonic() - connected_at > ROUND_SECONDS:
-                # The server's process remembers every log that it has ever looked at.
+            if time.monotonic() - connected_at > RECONNECT_SECONDS:
                 connection.close()
                 connected_at = time.monotonic()
         except (OperationalError, InterfaceError):

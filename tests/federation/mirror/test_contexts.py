@@ -146,7 +146,8 @@ def _assert_ordinary(world: World) -> None:
 
 
 def test_f23_a_task_that_was_interrupted_does_not_leave_its_connection_to_the_next(world: World) -> None:
-    task = SimpleNamespace(request=SimpleNamespace(is_eager=False))
+    headers = {"_schema_name": "public"}
+    task = SimpleNamespace(request=SimpleNamespace(is_eager=False, headers=headers))
     world.execute("SELECT 1")
     kept = connection.connection
     leave_a_clean_connection(task)
@@ -156,3 +157,11 @@ def test_f23_a_task_that_was_interrupted_does_not_leave_its_connection_to_the_ne
     leave_a_clean_connection(task)
     assert connection.connection is None
     world.execute("SELECT 1")
+
+
+def test_f22_a_worker_begins_a_new_connection_after_some_institutions(world: World) -> None:
+    world.execute("SELECT 1")
+    for number in range(60):
+        headers = {"_schema_name": f"institution_{number}"}
+        leave_a_clean_connection(SimpleNamespace(request=SimpleNamespace(is_eager=False, headers=headers)))
+    assert connection.connection is None
