@@ -7,12 +7,29 @@ to the database outlive it: a new one costs more than most tasks.
 import os
 from typing import Any
 
+import redis
 from celery.signals import task_postrun
 from django.db import connections
+from kombu.transport import redis as transport
 from psycopg.pq import TransactionStatus
 from tenant_schemas_celery.app import CeleryApp, get_schema_name_from_task
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+
+class Channel(transport.Channel):
+    """A channel that is closed says so as a lost connection, which a worker outlives.
+
+    Kombu 5.7 asks it for what it no longer has: a worker with a task in hand ended when Redis went away.
+    """
+
+    def _connparams(self, *args: Any, **kwargs: Any) -> Any:
+        if self.connection.client is None:
+            raise redis.ConnectionError("the channel is closed")
+        return super()._connparams(*args, **kwargs)
+
+
+transport.Transport.Channel = Channel
 
 app = CeleryApp("roboblock")
 app.config_from_object("django.conf:settings", namespace="CELERY")
