@@ -14,16 +14,8 @@ import psycopg
 from config.embedded.paths import PROJECT
 
 _WORKER = [
-    "-m",
-    "celery",
-    "-A",
-    "config",
-    "worker",
-    "-l",
-    "warning",
-    "--without-gossip",
-    "--without-mingle",
-    "--without-heartbeat",
+    *("-m", "celery", "-A", "config", "worker", "-l", "warning"),
+    *("--without-gossip", "--without-mingle", "--without-heartbeat"),
 ]
 PARTS = [
     [*_WORKER, "-Q", "mirror", "-c", "2", "-n", "mirror@%h"],
