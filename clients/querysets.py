@@ -158,6 +158,18 @@ class MandateQuerySet(RecordQuerySet):
         )
 
 
+def shown_client_name(mandate: str) -> Case:
+    """Return the expression of what ``Mandate.client_name`` says, ``mandate`` being the path there; null for ""."""
+    client = f"{mandate}__client"
+    return Case(When(**{f"{client}__retired_at": None}, then=F(f"{client}__name")))
+
+
+def client_named(words: str, mandate: str) -> Q:
+    """Return the condition that the client of the mandate at a path has a name that contains the words."""
+    client = f"{mandate}__client"
+    return Q(**{f"{client}__name__icontains": words, f"{client}__retired_at": None})
+
+
 def moved_on() -> "QuerySet[Any]":
     """Return the mandates, as a subquery of ids, whose positions a successor has booked as taken over.
 

@@ -126,7 +126,11 @@ def _has_unmatched_cash() -> Q:
 
 
 def _failed_settlement() -> Q:
-    return Q(pk__in=Portfolio.objects.filter(settlements__state="failed").order_by().values("pk"))
+    return Q(
+        pk__in=Portfolio.objects.filter(settlements__state="failed", settlements__retired_at=None)
+        .order_by()
+        .values("pk")
+    )
 
 
 for _reason in (

@@ -10,6 +10,7 @@ from django.forms import DateInput, SearchInput
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Unit
+from clients.querysets import client_named
 from portfolios.attention import REASONS, in_need
 from portfolios.models import BankEntry, ImportBatch, Portfolio, PriceSource, Security, Transaction
 
@@ -71,9 +72,7 @@ class BookFilter(filters.FilterSet):
     def by_words(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
         """Return portfolios whose number, name or client contains the words."""
         return queryset.filter(
-            Q(number__icontains=value)
-            | Q(name__icontains=value)
-            | Q(mandate__client__name__icontains=value, mandate__client__retired_at=None)
+            Q(number__icontains=value) | Q(name__icontains=value) | client_named(value, "mandate")
         )
 
     def by_attention(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.search import PER_KIND, Result
+from clients.querysets import client_named
 from portfolios.models import Portfolio, Security
 
 
@@ -15,11 +16,7 @@ def find_portfolios(user: User, words: str) -> Iterator[Result]:
     """Yield visible portfolios by number, name or client."""
     found = (
         Portfolio.objects.visible_to(user)
-        .filter(
-            Q(number__icontains=words)
-            | Q(name__icontains=words)
-            | Q(mandate__client__name__icontains=words, mandate__client__retired_at=None)
-        )
+        .filter(Q(number__icontains=words) | Q(name__icontains=words) | client_named(words, "mandate"))
         .select_related("mandate__client")
         .order_by("number")[: PER_KIND + 1]
     )

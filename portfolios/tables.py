@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import django_tables2 as tables
-from django.db.models import F, QuerySet
+from django.db.models import Case, F, QuerySet
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -25,6 +25,7 @@ from accounts.columns import (
     StateColumn,
     Summary,
 )
+from clients.querysets import shown_client_name
 from portfolios.models import (
     BankEntry,
     ExchangeRate,
@@ -41,9 +42,10 @@ from portfolios.rows import rows_of
 Ordered = tuple[QuerySet[Any], bool]
 
 
-def nulls_last(queryset: QuerySet[Any], name: str, is_descending: bool) -> Ordered:
-    """Order by a column with the unknown at the end, and by number among equals."""
-    order = F(name).desc(nulls_last=True) if is_descending else F(name).asc(nulls_last=True)
+def nulls_last(queryset: QuerySet[Any], by: str | Case, is_descending: bool) -> Ordered:
+    """Order by a column or expression with the unknown at the end, and by number among equals."""
+    figure = F(by) if isinstance(by, str) else by
+    order = figure.desc(nulls_last=True) if is_descending else figure.asc(nulls_last=True)
     return queryset.order_by(order, "number"), True
 
 
@@ -129,7 +131,7 @@ class BookTable(tables.Table):
         return nulls_last(queryset, "growth", is_descending)
 
     def order_client_name(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
-        return nulls_last(queryset, "mandate__client__name", is_descending)
+        return nulls_last(queryset, shown_client_name("mandate"), is_descending)
 
     def render_value(self, value: Any, record: Any, bound_column: Any, table: Any) -> Any:
         text = bound_column.column.render(value, record, bound_column, table)

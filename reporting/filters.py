@@ -5,6 +5,7 @@ from django.db.models import Q, QuerySet
 from django.forms import DateInput, SearchInput
 from django.utils.translation import gettext_lazy as _
 
+from clients.querysets import client_named
 from reporting.models import RELEASED, Report
 from reporting.tables import STATUSES
 
@@ -38,9 +39,7 @@ class ReportFilter(django_filters.FilterSet):
             Q(number__icontains=value)
             | Q(title__icontains=value)
             | Q(portfolio__number__icontains=value)
-            | Q(
-                portfolio__mandate__client__name__icontains=value, portfolio__mandate__client__retired_at=None
-            )
+            | client_named(value, "portfolio__mandate")
         )
 
     def by_status(self, queryset: QuerySet[Report], name: str, value: str) -> QuerySet[Report]:

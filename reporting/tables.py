@@ -4,6 +4,7 @@ import django_tables2 as tables
 from django.utils.translation import gettext_lazy as _
 
 from accounts.columns import DateColumn, LinkColumn, MomentColumn, OriginColumn, StateColumn
+from clients.columns import ClientNameColumn
 from reporting.models import RELEASED, Report
 
 STATUSES = {
@@ -19,11 +20,7 @@ class ReportTable(tables.Table):
 
     title = LinkColumn(to="reporting:report_detail", verbose_name=_("Report"))
     number = tables.Column(verbose_name=_("Number"))
-    client = tables.Column(
-        verbose_name=_("Client"),
-        accessor="portfolio__mandate__client_name",
-        order_by="portfolio__mandate__client__name",
-    )
+    client = ClientNameColumn("portfolio__mandate")
     portfolio = tables.Column(verbose_name=_("Portfolio"), accessor="portfolio__number")
     period_to = DateColumn(verbose_name=_("Period until"))
     status = StateColumn(verbose_name=_("State"), labels=STATUSES, order_by=("state", "release__released_at"))

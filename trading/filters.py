@@ -5,6 +5,7 @@ from django.db.models import Q, QuerySet
 from django.forms import DateInput, SearchInput
 from django.utils.translation import gettext_lazy as _
 
+from clients.querysets import client_named
 from trading.models import Allocation, Order, Proposal, Settlement, Side
 
 
@@ -28,9 +29,7 @@ class ProposalFilter(django_filters.FilterSet):
         return queryset.filter(
             Q(portfolio__number__icontains=value)
             | Q(portfolio__name__icontains=value)
-            | Q(
-                portfolio__mandate__client__name__icontains=value, portfolio__mandate__client__retired_at=None
-            )
+            | client_named(value, "portfolio__mandate")
         )
 
 
@@ -56,9 +55,7 @@ class OrderFilter(django_filters.FilterSet):
         return queryset.filter(
             Q(number__istartswith=value)
             | Q(portfolio__number__icontains=value)
-            | Q(
-                portfolio__mandate__client__name__icontains=value, portfolio__mandate__client__retired_at=None
-            )
+            | client_named(value, "portfolio__mandate")
             | Q(security__name__icontains=value)
             | Q(security__isin__istartswith=value)
         )
@@ -116,9 +113,7 @@ class AffirmationFilter(django_filters.FilterSet):
         """Return the allocations whose portfolio, order or security contains the words."""
         return queryset.filter(
             Q(portfolio__number__icontains=value)
-            | Q(
-                portfolio__mandate__client__name__icontains=value, portfolio__mandate__client__retired_at=None
-            )
+            | client_named(value, "portfolio__mandate")
             | Q(order__number__istartswith=value)
             | Q(order__security__name__icontains=value)
             | Q(order__security__isin__istartswith=value)

@@ -23,6 +23,7 @@ from accounts.columns import (
     StateColumn,
 )
 from accounts.formatting import state_badge
+from clients.columns import ClientNameColumn
 from trading.filters import AffirmationFilter
 from trading.models import Allocation, Order, Proposal, Settlement
 
@@ -65,12 +66,7 @@ class ProposalTable(tables.Table):
     portfolio = LinkColumn(
         verbose_name=gettext_lazy("Portfolio"), accessor="portfolio__number", to="trading:proposal_detail"
     )
-    client = tables.Column(
-        verbose_name=gettext_lazy("Client"),
-        accessor="portfolio__mandate__client_name",
-        order_by="portfolio__mandate__client__name",
-        default="—",
-    )
+    client = ClientNameColumn("portfolio__mandate")
     reason = tables.Column(verbose_name=gettext_lazy("Reason"))
     mode = tables.Column(verbose_name=gettext_lazy("Mode"))
     drift_before = PercentColumn(verbose_name=gettext_lazy("Drift before"))
@@ -223,12 +219,7 @@ class AffirmationTable(tables.Table):
         to="portfolios:portfolio_detail",
         key="portfolio_id",
     )
-    client = tables.Column(
-        verbose_name=gettext_lazy("Client"),
-        accessor="portfolio__mandate__client_name",
-        order_by="portfolio__mandate__client__name",
-        default="—",
-    )
+    client = ClientNameColumn("portfolio__mandate")
     side = tables.Column(
         verbose_name=gettext_lazy("Side"), accessor="order__get_side_display", order_by="order__side"
     )

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+import django_filters
 from django.db.models import DateTimeField, Model, QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
@@ -132,6 +133,19 @@ class Resource(viewsets.GenericViewSet):
 
 class Listed(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     """A resource that is read: a list and each of its rows."""
+
+
+class ClientFilter(django_filters.UUIDFilter):
+    """Narrow rows down to those of a client, by the path to the mandate; what is kept of one who is gone finds none."""
+
+    def __init__(self, mandate: str) -> None:
+        super().__init__(field_name=f"{mandate}__client_id")
+        self.retired_at = f"{mandate}__client__retired_at"
+
+    def filter(self, qs: QuerySet[Any], value: uuid.UUID | None) -> QuerySet[Any]:
+        """Return the rows of the client."""
+        rows: QuerySet[Any] = super().filter(qs, value)
+        return rows if value is None else rows.filter(**{self.retired_at: None})
 
 
 class Empty(serializers.Serializer):

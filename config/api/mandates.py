@@ -27,7 +27,7 @@ from clients.models import (
     PayoutAccount,
     RiskProfile,
 )
-from config.api.base import Empty, Listed, RecordSerializer, find, shown
+from config.api.base import ClientFilter, Empty, Listed, RecordSerializer, find, shown
 from config.api.idempotency import PARAMETER
 from models_portfolio.offers import Card, cards, choice_of
 
@@ -153,7 +153,7 @@ class InstructionFilter(django_filters.FilterSet):
     """Narrow instructions down."""
 
     mandate = django_filters.UUIDFilter(field_name="mandate_id")
-    client = django_filters.UUIDFilter(field_name="mandate__client_id")
+    client = ClientFilter("mandate")
     state = django_filters.MultipleChoiceFilter(field_name="computed_state", choices=_INSTRUCTION_STATES)
 
     class Meta:

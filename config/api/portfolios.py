@@ -3,7 +3,7 @@
 import django_filters
 from django.db.models import Prefetch
 
-from config.api.base import Listed, RecordSerializer, SecurityName, shown
+from config.api.base import ClientFilter, Listed, RecordSerializer, SecurityName, shown
 from config.api.reference import DayFilter
 from portfolios.models import Account, Holding, Portfolio, Transaction, Valuation
 
@@ -79,14 +79,14 @@ class OfPortfolio(django_filters.FilterSet):
     """Narrow rows down to one portfolio or client."""
 
     portfolio = django_filters.UUIDFilter(field_name="portfolio_id")
-    client = django_filters.UUIDFilter(field_name="portfolio__mandate__client_id")
+    client = ClientFilter("portfolio__mandate")
 
 
 class PortfolioFilter(django_filters.FilterSet):
     """Narrow portfolios down."""
 
     mandate = django_filters.UUIDFilter(field_name="mandate_id")
-    client = django_filters.UUIDFilter(field_name="mandate__client_id")
+    client = ClientFilter("mandate")
     is_closed = django_filters.BooleanFilter(field_name="closed_on", lookup_expr="isnull", exclude=True)
 
     class Meta:

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import audit
-from config.api.base import Listed, RecordSerializer, find, shown
+from config.api.base import ClientFilter, Listed, RecordSerializer, find, shown
 from config.api.idempotency import PARAMETER
 from reporting import services
 from reporting.models import RELEASED, Report, ReportRelease
@@ -78,7 +78,7 @@ class ReportFilter(django_filters.FilterSet):
     """Narrow reports down."""
 
     portfolio = django_filters.UUIDFilter(field_name="portfolio_id")
-    client = django_filters.UUIDFilter(field_name="portfolio__mandate__client_id")
+    client = ClientFilter("portfolio__mandate")
     is_released = django_filters.BooleanFilter(field_name="release", lookup_expr="isnull", exclude=True)
     period_to_from = django_filters.DateFilter(field_name="period_to", lookup_expr="gte")
     period_to_until = django_filters.DateFilter(field_name="period_to", lookup_expr="lte")

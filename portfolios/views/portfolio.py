@@ -90,6 +90,7 @@ def overview(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         .filter(portfolio=portfolio)
         .exclude(quantity=0, settled_quantity=0)
         .select_related("security")
+        .order_by("-market_value", "pk")
     )
     handover = (
         Handover.objects.current().filter(mandate=portfolio.mandate_id).select_related("mandate").first()
@@ -231,7 +232,8 @@ def holdings(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     as_of = _day(request.GET.get("as_of")) or today
     as_of = min(max(as_of, portfolio.opened_on), today)
     if as_of == today:
-        rows = list(Holding.objects.current().filter(portfolio=portfolio).select_related("security"))
+        held = Holding.objects.current().filter(portfolio=portfolio).select_related("security")
+        rows = list(held.order_by("-market_value", "pk"))
         shown_day = max((row.price_date for row in rows if row.price_date), default=today)
     else:
         rows = derive_holdings([portfolio], as_of)[portfolio.pk]

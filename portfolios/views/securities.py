@@ -91,7 +91,7 @@ def detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         .filter(security=security, portfolio__in=visible.values("pk"))
         .exclude(quantity=0)
         .select_related("portfolio__mandate__client")
-        .order_by("-quantity")
+        .order_by("-quantity", "pk")
     )
     sources = {price.source_name: price.is_simulated for price in prices}
     return render(

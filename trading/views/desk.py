@@ -45,19 +45,19 @@ def _desk_context(user: User) -> dict[str, Any]:
     day = today()
     visible = Portfolio.objects.visible_to(user)
     own, kept = visible.own().values("pk"), visible.performed_here(Duty.SETTLEMENT).values("pk")
-    settlements = _with_right(Settlement.objects.own().filter(portfolio__in=kept), user).select_related(
-        "portfolio", "allocation__order__security"
+    settlements = (
+        _with_right(Settlement.objects.own().filter(portfolio__in=kept), user)
+        .select_related("portfolio", "allocation__order__security")
+        .order_by("expected_date", "pk")
     )
-    failed = settlements.filter(state=Settlement.State.FAILED).order_by("expected_date")
-    due = settlements.filter(state=Settlement.State.PENDING, expected_date__lte=day).order_by("expected_date")
-    pending = settlements.filter(state=Settlement.State.PENDING, expected_date__gt=day).order_by(
-        "expected_date"
-    )
+    failed = settlements.filter(state=Settlement.State.FAILED)
+    due = settlements.filter(state=Settlement.State.PENDING, expected_date__lte=day)
+    pending = settlements.filter(state=Settlement.State.PENDING, expected_date__gt=day)
     in_market = (
         Order.objects.own()
         .filter(portfolio__in=own, state__in=["sent", "new", "partially_filled"])
         .select_related("portfolio", "security")
-        .order_by("-sent_at")
+        .order_by("-sent_at", "pk")
     )
     waiting = Order.objects.own().filter(portfolio__in=own, state__in=["approved", "waiting"])
     arrived = BankEntry.objects.filter(state=BankEntry.State.UNMATCHED).select_related("portfolio")
@@ -75,7 +75,7 @@ def _desk_context(user: User) -> dict[str, Any]:
         .exclude(kind=ClientInstruction.Kind.DEPOSIT)
         .exclude(outcomes__outcome__in=["done", "rejected", "failed"])
         .select_related("mandate__client", "mandate__portfolio")
-        .order_by("sent_at")
+        .order_by("sent_at", "pk")
     )
     return {
         "today": day,
@@ -89,7 +89,7 @@ def _desk_context(user: User) -> dict[str, Any]:
         "in_market_count": in_market.count(),
         "open_blocks": Block.objects.filter(state__in=OPEN_BLOCK).count(),
         "waiting_count": waiting.count(),
-        "arrived": arrived.order_by("value_date")[:ROWS],
+        "arrived": arrived.order_by("value_date", "pk")[:ROWS],
         "arrived_count": arrived.count(),
         "expected": expected[:ROWS],
         "expected_count": expected.count(),

@@ -1,0 +1,87 @@
+"""Read an institution's pages, exports and API as a person would, and as somebody who probes them."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from html import unescape
+from urllib.parse import parse_qsl, urlsplit
+
+from django.core.cache import cache
+from django.test import Client as Browser
+
+from accounts.models import User
+
+_LINK = re.compile(r'(?:href|hx-get|src|data-url)="(/?[^"#]*)"')
+# What leads on without end, or away, or says who has signed in when.
+_SKIPPED = re.compile(r"/(static|media|accounts|people|audit|i18n|design|help|sealed)/|.*_export=xlsx")
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
+_SEARCH_FIELD = re.compile(r'<input[^>]*type="(?:search|text)"[^>]*name="(\w+)"')
+# What differs from one answer to the next although it says the same.
+_PASSING = re.compile(
+    rb'(csrfmiddlewaretoken" value|X-CSRFToken"|nonce)[=:"\s]*[\w&;:" ]+|\d+ \w+ ago|just now'
+)
+LISTS = (
+    "accounts", "affirmations", "allocations", "clients", "holdings", "instructions", "mandates", "offers", "orders",
+    "portfolios", "reports", "securities", "settlements", "transactions", "valuations",
+)  # fmt: skip
+
+
+def read(
+    person: User, schema: str, *, word: str = "", portfolios: int = 1, others_read: set[str] | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """Follow links from the front page, one of each shape, then the lists of the API and all exports.
+
+    With a ``word`` lists are probed too: sorted by every column, and the word typed into every field.
+    Of portfolios, which hold most, so many are looked at. Shapes that others have read are left out.
+    """
+    read_here: set[str] = set() if others_read is None else others_read
+    left_out = frozenset(read_here)
+    browser = Browser(headers={"host": f"{schema}.localhost"})
+    browser.force_login(person)
+    waiting = ["/admin/"] if person.is_superuser else ["/", *(f"/api/v1/{name}/" for name in LISTS)]
+    if word:
+        waiting.append(f"/search/?q={word}")
+    seen: Counter[str] = Counter()
+    while waiting:
+        path = waiting.pop(0)
+        shape = _shape(path)
+        is_sorted = "sort=" in shape
+        is_of_portfolio = shape.startswith("/portfolios/<id>/") and shape.endswith("?")
+        is_known = path in seen or seen[shape] >= (portfolios if is_of_portfolio else 1)
+        if is_known or (shape in left_out and path != "/") or _SKIPPED.match(path):
+            continue
+        # One thing asked of a list at a time.
+        if "&" in shape or (is_sorted and not word):
+            continue
+        seen.update((path, shape))
+        read_here.add(shape)
+        cache.clear()
+        # Of a list in another order the rows will do.
+        headers = {"HX-Request": "true", "HX-Target": "list-rows"} if is_sorted else {}
+        answer = browser.get(path, headers=headers)
+        assert answer.status_code < 500, path
+        body = answer.getvalue()
+        yield path, _PASSING.sub(b"", body)
+        if answer.status_code == 302:
+            waiting.append(answer["Location"])
+        elif answer["Content-Type"].startswith("text/html"):
+            waiting += _onwards(path, body.decode(), word)
+
+
+def _shape(path: str) -> str:
+    """Return what a path has in common with others like it; each column to sort by is a shape of its own."""
+    parts = urlsplit(path)
+    query = [f"sort={value.lstrip('-')}" if key == "sort" else key for key, value in parse_qsl(parts.query)]
+    return _ID.sub("<id>", parts.path) + "?" + "&".join(sorted(query))
+
+
+def _onwards(path: str, text: str, word: str) -> list[str]:
+    """Return where a page leads, its export, and its search fields filled in."""
+    here = path.partition("?")[0]
+    links = {unescape(link) for link in _LINK.findall(text)}
+    found = sorted(link if link.startswith("/") else here + link for link in links if link[:1] in {"/", "?"})
+    if "_export=csv" in text:
+        found.append(f"{here}?_export=csv")
+    if word and "?" not in path:
+        found += [f"{here}?{name}={word}" for name in sorted(set(_SEARCH_FIELD.findall(text)))]
+    return found
