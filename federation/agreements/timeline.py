@@ -54,6 +54,7 @@ class EventKind(models.TextChoices):
     SKIPPED = "skipped", _("Parked row skipped")
     REPAIR_ASKED = "repair_asked", _("Repair asked for")
     PROVEN = "proven", _("Mirror compared")
+    NOT_PROVEN = "not_proven", _("Comparison broke off")
 
 
 def record_of_mirror(

@@ -102,6 +102,7 @@ def _lease_statement() -> sql.Composed:
     With the stream comes its agreement, what it finds, and where: all in one.
 
     Where: the transaction's snapshot, and what identifies the cluster, the database and the two logs.
+    The lock lets through what names the stream, as a proof that somebody asks for meanwhile.
     """
     return sql.SQL(
         """
@@ -129,7 +130,7 @@ def _lease_statement() -> sql.Composed:
         JOIN public.federation_agreement a ON a.id = s.agreement_id
         JOIN public.federation_institution o ON o.id = s.owner_id
         JOIN public.federation_institution r ON r.id = s.receiver_id
-        WHERE s.id = %s FOR UPDATE OF s, lead SKIP LOCKED
+        WHERE s.id = %s FOR NO KEY UPDATE OF s, lead SKIP LOCKED
         """
     ).format(
         begin=sql.SQL(_BEGIN),

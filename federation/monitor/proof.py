@@ -43,7 +43,7 @@ def ask(
 ) -> Proof:
     """Have a worker prove a stream, after comparing everything again where it ``repairs``.
 
-    Where one is under way already it is returned.
+    Where one is under way already it is returned. Waits for no batch: the worker does.
     """
     try:
         with transaction.atomic():
@@ -52,7 +52,6 @@ def ask(
             )
             if repairs:
                 record_of_mirror(EventKind.REPAIR_ASKED, stream, by=by, institution=institution)
-                control.refill(stream)
             transaction.on_commit(lambda: _send(proof.pk))
     except IntegrityError:
         return Proof.objects.get(stream=stream, finished_at=None)
@@ -99,7 +98,13 @@ def _apply(stream_id: uuid.UUID, seconds: float) -> Outcome:
 
 def _is_repaired(proof: Proof) -> bool:
     """Apply until everything has been compared; say whether it has, else ask for another turn."""
-    _move(proof, state=Proof.State.REPAIRING)
+    if proof.state == Proof.State.QUEUED:
+        with transaction.atomic():
+            # Waits for the batch in hand.
+            control.refill(proof.stream)
+            _move(proof, state=Proof.State.REPAIRING)
+    else:
+        _move(proof)
     outcome = _apply(proof.stream_id, APPLY_SECONDS)
     stream = streams().get(pk=proof.stream_id)
     if not stream.agreement.is_live or stream.state == Stream.State.ENDED:
@@ -278,6 +283,10 @@ def _finish(proof: Proof, *, problem: str = "") -> None:
     proof.state = Proof.State.FAILED if problem else Proof.State.DONE
     proof.problem, proof.finished_at, proof.moved_at = problem[:200], timezone.now(), timezone.now()
     proof.save()
+    if problem and proof.institution_id:
+        record_of_mirror(
+            EventKind.NOT_PROVEN, proof.stream, institution=proof.institution, note=proof.problem
+        )
     # What is proven every night is worth a line when somebody asked, or when it comes out otherwise.
     if not problem and (proof.institution_id or proof.result != before):
         record_of_mirror(

@@ -64,7 +64,7 @@ ICONS = {
     "sealed": "archive", "sealed_opened": "eye", "held": "lock", "hold_lifted": "lock-open", "erased": "trash",
     "filled": "database-import", "behind": "hourglass", "caught_up": "circle-check", "broken": "alert-circle",
     "mended": "circle-check", "parked": "alert-triangle", "skipped": "player-track-next", "repair_asked": "tool",
-    "proven": "scale", "token_made": "key", "token_revoked": "key-off", "listed": "world",
+    "proven": "scale", "not_proven": "alert-triangle", "token_made": "key", "token_revoked": "key-off", "listed": "world",
     "unlisted": "eye-off",
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from accounts.errors import DomainError
 from accounts.views_base import signed_in
 from federation.forms import MuteForm, SkipForm, ThresholdForm
-from federation.models import ParkedRow, Stream
+from federation.models import ParkedRow, Proof, Stream
 from federation.monitor import parked, proof, settings
 from federation.views.base import institution_of, say, show_refusal, user_of
 from federation.views.mirrors import CONTROL, show, stream_or_404
@@ -26,13 +26,20 @@ def prove(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     repairs = request.POST.get("repair") == "1"
     if stream.state == Stream.State.ENDED or not stream.agreement.is_live:
         raise DomainError("nothing_crosses", _("Nothing crosses under this agreement now. Resume it first."))
-    asked = proof.ask(stream, by=user_of(request), institution=institution_of(request), repairs=repairs)
-    if asked.repairs != repairs:
-        say(request, _("A comparison is under way. Ask again when it is done."))
+    under_way = Proof.objects.filter(stream=stream, finished_at=None).first()
+    if under_way is None:
+        proof.ask(stream, by=user_of(request), institution=institution_of(request), repairs=repairs)
+        if repairs:
+            text = _("Everything is compared again and mended where it differs. You can leave this page.")
+        else:
+            text = _("Both sides are being compared. You can leave this page.")
+    elif under_way.repairs:
+        text = _("A repair is under way: see below how far it is.")
     elif repairs:
-        say(request, _("Everything is compared again and mended where it differs. You can leave this page."))
+        text = _("A comparison is under way. Ask for the repair when it is done.")
     else:
-        say(request, _("Both sides are being compared. You can leave this page."))
+        text = _("A comparison is under way: see below how far it is.")
+    say(request, text)
     return redirect("federation:mirror_detail", pk)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from config.embedded.paths import PROJECT
+from federation.models import Stream
 
 WORKER = [
     "-m",
@@ -88,10 +89,31 @@ class Processes:
                 process.wait()
 
 
-def eventually(what: Callable[[], object], *, seconds: float = 20) -> None:
-    """Wait until something is true; AssertionError when it does not become so."""
-    until = time.monotonic() + seconds
+# Work that is seen to go on is waited for up to this; what stands still, for the seconds given.
+LONGEST = 900
+
+
+def eventually(
+    what: Callable[[], object], *, seconds: float = 30, moving: Callable[[], object] | None = None
+) -> None:
+    """Wait until something is true; AssertionError when it does not become so.
+
+    ``moving`` returns what changes while there is progress: a busy machine is slow, not stuck.
+    """
+    started = since = time.monotonic()
+    last = moving() if moving else None
     while not what():
-        if time.monotonic() > until:
-            raise AssertionError(f"not within {seconds} s")
-        time.sleep(0.02)
+        now = moving() if moving else None
+        if now != last:
+            last, since = now, time.monotonic()
+        if time.monotonic() > min(since + seconds, started + LONGEST):
+            raise AssertionError(
+                f"nothing moves for {seconds} s: {last}" if moving else f"not within {seconds} s"
+            )
+        time.sleep(0.02 if moving is None else 0.2)
+
+
+def state_of_streams() -> list[tuple[object, ...]]:
+    """Return what changes while workers apply."""
+    names = ("pk", "state", "rows_written", "cursor", "fill_done", "last_tick_at", "problem")
+    return list(Stream.objects.order_by("pk").values_list(*names))

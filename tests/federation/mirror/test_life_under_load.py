@@ -15,7 +15,7 @@ from federation.agreements import drafting, life, proposals
 from federation.models import Agreement, AgreementVersion, SealedRecords, Stream
 from portfolios.models import Portfolio, Transaction
 from tests import factories
-from tests.federation.mirror.processes import Processes, eventually
+from tests.federation.mirror.processes import Processes, eventually, state_of_streams
 from tests.federation.mirror.world import World
 
 SECRET = "Unmistakable"
@@ -74,7 +74,7 @@ class Writers:
     def some(self, count: int = 15) -> None:
         """Wait for this many more writes."""
         target = self.writes + count
-        eventually(lambda: self.writes >= target or self.failures, seconds=60)
+        eventually(lambda: self.writes >= target or self.failures, moving=lambda: self.writes)
         assert self.failures == []
 
 
@@ -88,7 +88,7 @@ def writing(world: World, mandates: list[Mandate], portfolios: list[Portfolio]) 
     finally:
         writers.stopped.set()
         for thread in writers.threads:
-            thread.join(30)
+            thread.join()
     assert writers.failures == []
 
 
@@ -128,8 +128,8 @@ def caught_up(world: World, agreement: Agreement, writers: Writers) -> None:
     """Stop writing, let the workers finish by themselves, and prove both sides equal."""
     writers.stopped.set()
     for thread in writers.threads:
-        thread.join(30)
-    eventually(lambda: world.differences(agreement) == [], seconds=90)
+        thread.join()
+    eventually(lambda: world.differences(agreement) == [], moving=state_of_streams)
     for schema in ("aurora", "harbour"):
         assert world.orphans(schema) == []
 
@@ -169,10 +169,12 @@ def test_p5_new_mandates_stay_at_home_while_only_they_are_suspended_under_load(
     late = world.mandate(agreement)
     before = world.count("harbour", Transaction, origin__isnull=False)
     writers.some(30)
-    eventually(lambda: world.count("harbour", Transaction, origin__isnull=False) > before, seconds=60)
+    eventually(
+        lambda: world.count("harbour", Transaction, origin__isnull=False) > before, moving=state_of_streams
+    )
     assert world.count("aurora", Mandate, pk=late.pk) == world.count("aurora", Client, pk=late.client_id) == 0
     act(world, life.resume, agreement, "aurora", what="new_mandates")
-    eventually(lambda: world.count("aurora", Mandate, pk=late.pk) == 1, seconds=60)
+    eventually(lambda: world.count("aurora", Mandate, pk=late.pk) == 1, moving=state_of_streams)
     caught_up(world, agreement, writers)
 
 
@@ -203,11 +205,15 @@ def test_p5_the_end_under_load(loaded: tuple[World, Agreement, Writers], how: st
     act(world, life.wind_down, agreement, "harbour")
     before = world.count("harbour", Transaction, origin__isnull=False)
     writers.some(20)
-    eventually(lambda: world.count("harbour", Transaction, origin__isnull=False) > before, seconds=60)
+    eventually(
+        lambda: world.count("harbour", Transaction, origin__isnull=False) > before, moving=state_of_streams
+    )
     if how == "terminate":
         for mandate in writers.mandates:
             world.decide(mandate, "closed")
-        eventually(lambda: world.count("harbour", MandateDecision, outcome="closed") == 4, seconds=60)
+        eventually(
+            lambda: world.count("harbour", MandateDecision, outcome="closed") == 4, moving=state_of_streams
+        )
         act(world, life.terminate, agreement, "aurora")
     else:
         act(world, life.cut, agreement, "aurora", reason="As a test.")
