@@ -40,7 +40,8 @@ class HandoverPosition(Record):
     """A lot of a security as it was first bought, or cash in one currency where ``isin`` and name are empty.
 
     Securities are named by what identifies them anywhere. ``book_cost`` is in ``currency``, that of the
-    security; ``book_cost_portfolio`` in the handover's.
+    security; ``book_cost_portfolio`` in the handover's. ``price`` is from a source of the sales side's own
+    that may be passed on, null where there is none.
     """
 
     handover = models.ForeignKey(Handover, on_delete=models.CASCADE, related_name="positions")
@@ -57,6 +58,8 @@ class HandoverPosition(Record):
     book_cost_portfolio = MoneyField(_("book cost in the portfolio's currency"), null=True, blank=True)
     price = PriceField(_("price"), null=True, blank=True)
     price_date = models.DateField(_("price of"), null=True, blank=True)
+    price_source_name = models.CharField(_("price from"), max_length=120, blank=True)
+    is_price_simulated = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["isin", "security_name", "acquired_on"]

@@ -21,7 +21,6 @@ from portfolios.calculations.ledger import CostMethod, Lot, Positions, derive_po
 from portfolios.models import (
     Handover,
     HandoverPosition,
-    Holding,
     Portfolio,
     Security,
     Transaction,
@@ -138,13 +137,12 @@ def _lots(
 ) -> Iterable[HandoverPosition]:
     ids = [cast("uuid.UUID", key) for key in positions.holdings]
     securities = Security.objects.in_bulk(ids)
-    known = prices_as_of(ids, day)
-    last = {
-        holding.security_id: holding
-        for holding in Holding.objects.current().filter(security__in=ids, price__isnull=False)
-    }
+    # Neither a source that may not be passed on nor the former manager's prices go to a third party.
+    known = prices_as_of(ids, day, only_redistributable=True)
     for key in sorted(ids, key=lambda each: securities[each].name):
-        security, close, holding = securities[key], known.get(key), last.get(key)
+        security, close = securities[key], known.get(key)
+        if close is not None and close.currency != positions.holdings[key].currency:
+            close = None
         for lot in lots[key]:
             yield HandoverPosition(
                 handover=handover,
@@ -157,8 +155,10 @@ def _lots(
                 acquired_on=lot.acquired_on,
                 book_cost=lot.book_cost,
                 book_cost_portfolio=lot.book_cost_portfolio,
-                price=close.close if close else holding.price if holding else None,
-                price_date=close.date if close else holding.price_date if holding else None,
+                price=close.close if close else None,
+                price_date=close.date if close else None,
+                price_source_name=close.source_name if close else "",
+                is_price_simulated=close.is_simulated if close else False,
             )
 
 

@@ -87,8 +87,13 @@ def load_prices(
     return prices
 
 
-def prices_as_of(security_ids: Collection[uuid.UUID], day: datetime.date) -> dict[uuid.UUID, ClosingPrice]:
-    """Return each security's last price up to ``day``, however old."""
+def prices_as_of(
+    security_ids: Collection[uuid.UUID], day: datetime.date, *, only_redistributable: bool = False
+) -> dict[uuid.UUID, ClosingPrice]:
+    """Return each security's last price up to ``day``, however old.
+
+    ``only_redistributable`` takes own sources that may be passed on, and no others.
+    """
     if not security_ids:
         return {}
     with connection.cursor() as cursor:
@@ -98,10 +103,11 @@ def prices_as_of(security_ids: Collection[uuid.UUID], day: datetime.date) -> dic
             CROSS JOIN LATERAL (
                 SELECT {_PRICE_COLUMNS} {_PRICE_FROM}
                 WHERE p.security_id = wanted.id AND p.date <= %s AND p.retired_at IS NULL
+                    AND (NOT %s OR src.is_redistributable AND src.origin IS NULL)
                 ORDER BY p.date DESC, {_PRICE_ORDER} LIMIT 1
             ) last
             """,  # noqa: S608  (constants of this module)
-            [list(security_ids), day],
+            [list(security_ids), day, only_redistributable],
         )
         return {security_id: ClosingPrice(*values) for security_id, *values in cursor.fetchall()}
 

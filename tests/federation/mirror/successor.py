@@ -1,0 +1,171 @@
+"""A mandate of one manager, and the one by which another takes its portfolio over."""
+
+import datetime
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from clients import services
+from clients.models import Client, Mandate
+from federation.mirror import arrivals
+from federation.models import Agreement
+from portfolios.calculations.ledger import CostMethod, Lot, derive_positions
+from portfolios.models import (
+    Handover,
+    Portfolio,
+    Price,
+    PriceSource,
+    Transaction,
+)
+from portfolios.services import book, refresh
+from portfolios.services.entries import load_entries
+from portfolios.services.handover import take_over
+from tests import factories
+from tests.federation.divisions import divided
+from tests.federation.mirror import everything
+from tests.federation.mirror.world import TODAY, World
+
+D = Decimal
+ISIN = "US0378331005"
+
+
+@dataclass
+class Journey:
+    """A mandate that Aurora manages, and the one by which Borealis takes it over."""
+
+    old: Mandate
+    new: Mandate
+    former: Portfolio
+    second: Agreement
+
+
+def price_at(world: World, schema: str, day: datetime.date, close: str) -> None:
+    security = world.security(schema)
+    with world.within(schema):
+        source, _ = PriceSource.objects.get_or_create(code="TEST", origin=None, defaults={"name": "Test"})
+        Price.objects.create(security=security, source=source, date=day, close=D(close), currency="EUR")
+
+
+def buy(portfolio: Portfolio, quantity: str, price: str, fees: str, day: datetime.date) -> Transaction:
+    gross = D(quantity) * D(price)
+    return Transaction(
+        portfolio=portfolio, type="buy", trade_date=day, settlement_date=day, quantity=D(quantity), price=D(price),
+        security_id=security_key(), currency="EUR", gross_amount=gross, fees=D(fees), net_amount=-gross - D(fees),
+    )  # fmt: skip
+
+
+def security_key() -> Any:
+    from portfolios.models import security_id
+
+    return security_id(ISIN)
+
+
+def begin(world: World, **who: str) -> Journey:
+    """Have Aurora manage 100 @ 50 and 50 @ 60, bought on two days; start the mandate of the successor.
+
+    ``who`` divides the successor's work otherwise.
+    """
+    first = world.agree("aurora")
+    second = world.agree("borealis", division=divided(**who).division if who else None)
+    plan = everything.offer(world, second, "borealis")
+    mandate = world.mandate(first)
+    world.drain()
+    for day, close in (
+        (TODAY, "50"),
+        (TODAY + datetime.timedelta(days=1), "60"),
+        (timezone.now().date(), "66"),
+    ):
+        price_at(world, "aurora", day, close)
+    price_at(world, "borealis", timezone.now().date(), "66")
+    with world.within("aurora"):
+        cast = factories.cast()
+        services.accept_mandate(mandate=Mandate.objects.get(pk=mandate.pk), by=cast.manager, unit=cast.unit)
+        portfolio = Portfolio.objects.get()
+        Portfolio.objects.update(opened_on=TODAY)
+        portfolio.refresh_from_db()
+        deposit = Transaction(
+            portfolio=portfolio, type="deposit", trade_date=TODAY, settlement_date=TODAY, currency="EUR",
+            gross_amount=D(10_000), net_amount=D(10_000),
+        )  # fmt: skip
+        entries = [
+            deposit,
+            buy(portfolio, "100", "50", "10", TODAY),
+            buy(portfolio, "50", "60", "5", TODAY + datetime.timedelta(days=1)),
+        ]
+        book(entries=entries, by=cast.manager)
+        refresh(portfolio_ids=[portfolio.pk], from_date=datetime.date.min)
+    world.drain()
+    with world.within("harbour"):
+        old = Mandate.objects.get(pk=mandate.pk)
+        client = old.client
+        assert client is not None
+        new = services.start_mandate(client=client, by=factories.cast().advisor, predecessor=old)
+        new.agreement, new.offer, new.offer_name, new.amount = second.pk, plan.pk, plan.name, D(10_000)
+        new.risk_profile = client.risk_profiles.first()
+        new.save()
+    return Journey(old, new, portfolio, second)
+
+
+def submit(world: World, mandate: Mandate, **more: Any) -> None:
+    today = timezone.localdate()
+    with world.within("harbour"):
+        from clients.models import RiskProfile
+
+        RiskProfile.objects.update(valid_until=today + datetime.timedelta(days=100))
+        services.submit_mandate(
+            mandate=mandate,
+            by=factories.cast().advisor,
+            signed_on=today,
+            disclosure_authorised_on=today,
+            **more,
+        )
+    world.drain()
+
+
+def take_over_at(world: World, journey: Journey) -> Portfolio:
+    """Have the successor accept, and whoever settles book what was handed over."""
+    submit(world, journey.new)
+    with world.within("borealis"):
+        cast = factories.cast()
+        services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
+        portfolio = Portfolio.objects.own().get()
+    for _turn in range(4):
+        world.drain()
+        arrivals.deliver_all()
+    version = Agreement.objects.get(pk=journey.second.pk).version
+    assert version is not None
+    settler = version.division["settlement"]
+    with world.within("borealis" if settler == "manager" else "harbour"):
+        take_over(handover=Handover.objects.get(mandate=journey.new.pk), by=factories.cast().operations)
+    for _turn in range(4):
+        world.drain()
+        arrivals.deliver_all()
+    return portfolio
+
+
+def lots_of(world: World, schema: str, portfolio: Portfolio, method: CostMethod) -> list[Lot]:
+    with world.within(schema):
+        entries = load_entries([portfolio.pk])[portfolio.pk]
+        held = derive_positions(entries, as_of=timezone.now().date(), method=method).holdings
+        return list(held[security_key()].lots)
+
+
+def everything_in(schema: str) -> str:
+    """Return all that stands in a schema's tables, to search it."""
+    found = []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [schema])
+        for (table,) in cursor.fetchall():
+            cursor.execute(f'SELECT coalesce(json_agg(t)::text, \'\') FROM "{schema}"."{table}" t')
+            found.append(cursor.fetchone()[0])
+    return "".join(found)
+
+
+def advisor_of_all() -> Any:
+
+    cast = factories.cast()
+    Client.objects.own().update(unit=cast.unit)
+    return cast.advisor
