@@ -117,6 +117,15 @@ def _answer(instruction_id: uuid.UUID) -> None:
         outcome=outcome,
         amount=total,
         currency=latest.currency,
-        note=_("Booked by %(name)s.") % {"name": origin_name(latest.origin)},
+        # Of another amount than announced, the text says why.
+        note=" ".join(
+            filter(
+                None,
+                [
+                    _("Booked by %(name)s.") % {"name": origin_name(latest.origin)},
+                    "" if is_whole else latest.text,
+                ],
+            )
+        ),
         by=None,
     )

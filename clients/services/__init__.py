@@ -10,6 +10,7 @@ from clients.services.decisions import (
 )
 from clients.services.instructions import (
     NewPlan,
+    booked_for,
     close_short,
     draft_instruction,
     record_outcome,
@@ -50,6 +51,7 @@ __all__ = [
     "add_restriction",
     "begin_closing",
     "block_kyc",
+    "booked_for",
     "change_client",
     "choose_plan",
     "close_mandate",

@@ -17,7 +17,7 @@ from accounts.models import User, audit
 from clients.duties import Duty, performs, require
 from clients.models import ClientInstruction, InstructionOutcome
 from clients.numbers import same_reference
-from clients.services import record_outcome
+from clients.services import booked_for, record_outcome
 from portfolios.models import Account, BankEntry, Holding, Portfolio, Transaction
 from portfolios.services.holdings import open_instructions
 from portfolios.services.imports.files import UnreadableFile, read_table, read_text
@@ -194,12 +194,15 @@ def match_cash(
     portfolio: Portfolio | None = None,
     accepts_difference: bool = False,
     more_to_come: bool = False,
+    reason: str = "",
 ) -> BankEntry:
     """Book arrived cash as a deposit and tell the instruction's sender that it is done.
 
-    Without an instruction the cash goes into ``portfolio``. Another amount than announced has to
-    be accepted; ``more_to_come`` leaves the instruction open for the rest.
+    Without an instruction the cash goes into ``portfolio``. Another amount than announced has to be
+    accepted, with a ``reason`` that whoever manages and the advisor read; ``more_to_come`` leaves the
+    instruction open for the rest instead.
     """
+    reason = reason.strip()
     entry = _open_entry(entry)
     if instruction is not None:
         instruction = ClientInstruction.objects.select_related("mandate__portfolio").get(pk=instruction.pk)
@@ -209,8 +212,10 @@ def match_cash(
             "portfolio_missing", _("Choose the portfolio that the cash belongs to."), field="portfolio"
         )
     require(Duty.SETTLEMENT, portfolio.mandate)
-    if instruction is not None:
-        _check_announced(entry, instruction, portfolio, accepts_difference)
+    differs = instruction is not None and _differs(entry, instruction, portfolio)
+    if instruction is not None and differs:
+        _check_accepted(entry, instruction, portfolio, accepts_difference, bool(reason) or more_to_come)
+    is_explained = differs and not more_to_come
     [deposit] = book(
         entries=[
             Transaction(
@@ -222,7 +227,7 @@ def match_cash(
                 gross_amount=entry.amount,
                 net_amount=entry.amount,
                 reference=instruction.pk if instruction else entry.pk,
-                text=entry.reference[:200],
+                text=" · ".join(filter(None, [entry.reference, reason if is_explained else ""]))[:200],
             )
         ],
         by=by,
@@ -230,6 +235,7 @@ def match_cash(
     entry.portfolio, entry.instruction, entry.transaction = portfolio, instruction, deposit
     entry.account = _cash_account(portfolio, entry.currency)
     entry.state, entry.matched_by_name, entry.matched_at = State.MATCHED, by.full_name, timezone.now()
+    entry.note = reason[:200] if is_explained else ""
     entry.save()
     # Where another party manages, it answers the instruction once it has received the booking.
     if instruction is not None and performs(Duty.MANAGEMENT, instruction.mandate):
@@ -238,7 +244,7 @@ def match_cash(
             outcome=Outcome.IN_PROGRESS if more_to_come else Outcome.DONE,
             amount=entry.amount,
             currency=entry.currency,
-            note=_("More is to come.") if more_to_come else "",
+            note=_("More is to come.") if more_to_come else entry.note,
             by=by,
         )
     audit("match_cash", entry, by=by, portfolio=str(portfolio.pk))
@@ -252,12 +258,20 @@ def _open_entry(entry: BankEntry) -> BankEntry:
     return locked
 
 
-def _check_announced(
-    entry: BankEntry, instruction: ClientInstruction, portfolio: Portfolio, accepts_difference: bool
+def _differs(entry: BankEntry, instruction: ClientInstruction, portfolio: Portfolio) -> bool:
+    """Say whether this with what was booked before is another amount or currency than announced."""
+    currency = instruction.currency or portfolio.currency
+    return entry.currency != currency or booked_for(instruction) + entry.amount != instruction.amount
+
+
+def _check_accepted(
+    entry: BankEntry,
+    instruction: ClientInstruction,
+    portfolio: Portfolio,
+    accepts_difference: bool,
+    is_explained: bool,
 ) -> None:
     currency = instruction.currency or portfolio.currency
-    if entry.currency == currency and entry.amount == instruction.amount:
-        return
     if not accepts_difference:
         raise DomainError(
             "amount_differs",
@@ -267,6 +281,14 @@ def _check_announced(
                 "arrived": formatting.money(entry.amount, entry.currency),
             },
             field="accepts_difference",
+        )
+    if not is_explained:
+        raise DomainError(
+            "reason_missing",
+            _(
+                "Say why the instruction is done with another amount; whoever manages and the advisor read it."
+            ),
+            field="reason",
         )
 
 

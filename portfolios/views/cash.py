@@ -123,6 +123,7 @@ def entry_match(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             portfolio=_portfolio(request),
             accepts_difference="accepts_difference" in request.POST,
             more_to_come="more_to_come" in request.POST,
+            reason=request.POST.get("difference_reason", ""),
             by=request.user,
         )
     except DomainError as error:

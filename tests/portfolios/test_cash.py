@@ -102,9 +102,27 @@ def test_another_amount_has_to_be_accepted(in_aurora: Cast, ada):
         by=in_aurora.operations,
     )
     assert InstructionOutcome.objects.get().outcome == "in_progress"
-    rest = _arrived(1000, "RF1")
-    match_cash(entry=rest, instruction=instruction, accepts_difference=True, by=in_aurora.operations)
+    # With what was booked before it is what was announced.
+    match_cash(entry=_arrived(1000, "RF1"), instruction=instruction, by=in_aurora.operations)
     assert Holding.objects.get(portfolio=ada).quantity == 5000
+    assert instruction.outcomes.latest("at").outcome == "done"
+
+
+def test_a_shortfall_is_accepted_with_a_reason_that_goes_into_the_ledger_and_to_the_advisor(
+    in_aurora: Cast, ada
+):
+    instruction, entry = _deposit(ada, 5000, "RF1"), _arrived(4990, "RF1")
+    accepted = {"entry": entry, "instruction": instruction, "accepts_difference": True}
+    for nothing in ("", "  "):
+        with pytest.raises(DomainError) as refused:
+            match_cash(**accepted, reason=nothing, by=in_aurora.operations)
+        assert (refused.value.code, refused.value.field) == ("reason_missing", "reason")
+    assert not Transaction.objects.exists()
+    matched = match_cash(**accepted, reason="The bank kept its charges.", by=in_aurora.operations)
+    assert matched.note == "The bank kept its charges."
+    assert Transaction.objects.get().text == "RF1 · The bank kept its charges."
+    outcome = InstructionOutcome.objects.get()
+    assert (outcome.outcome, outcome.amount, outcome.note) == ("done", D(4990), "The bank kept its charges.")
 
 
 def test_cash_may_go_into_a_portfolio_without_an_instruction(in_aurora: Cast, ada):
@@ -180,7 +198,9 @@ def test_operations_match_cash_in_the_browser(aurora, browse, in_aurora: Cast, a
     url = reverse("portfolios:bank_entry_match", args=[entry.pk])
     refused = client.post(url, {"instruction": str(instruction.pk), "number": ""})
     assert "was announced" in refused.content.decode()
-    client.post(url, {"instruction": str(instruction.pk), "accepts_difference": "on"})
+    accepted = {"instruction": str(instruction.pk), "accepts_difference": "on"}
+    assert "Say why the instruction is done" in client.post(url, accepted).content.decode()
+    client.post(url, accepted | {"difference_reason": "Bank charges"})
     entry.refresh_from_db()
     assert entry.state == "matched"
     assert client.get(reverse("portfolios:bank_entry_detail", args=[entry.pk])).status_code == 200

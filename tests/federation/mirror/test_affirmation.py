@@ -175,7 +175,10 @@ def test_an_instruction_of_which_a_part_comes_is_closed_with_what_was_booked(spl
     entry = split.at(
         "harbour", enter_cash, value_date=today(), amount=D(3000), currency="EUR", payer="Client"
     )
-    split.at("harbour", match_cash, entry=entry, instruction=instruction, accepts_difference=True)
+    accepted = {"entry": entry, "instruction": instruction, "accepts_difference": True}
+    with pytest.raises(DomainError, match="Say why"):
+        split.at("harbour", match_cash, **accepted)
+    split.at("harbour", match_cash, **accepted, reason="The client keeps a part.")
     split.sync()
     with split.world.within("aurora"):
         browser = Browser(headers={"host": "aurora.localhost"})
@@ -184,6 +187,7 @@ def test_an_instruction_of_which_a_part_comes_is_closed_with_what_was_booked(spl
         page = browser.get(reverse("clients:instruction_detail", args=[instruction.pk]))
         assert b"Close with what was booked" in page.content
         assert b"3,000" in page.content
+        assert b"The client keeps a part." in page.content
         assert browser.post(answer, {"outcome": "done", "note": ""}).status_code == 409
         browser.post(answer, {"outcome": "done", "note": "The client keeps the rest."})
     split.sync()
