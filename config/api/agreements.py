@@ -79,8 +79,9 @@ class LastProof(serializers.ModelSerializer):
 class StreamSerializer(serializers.ModelSerializer):
     """One direction of one agreement: how far the owner's records have come to the receiver.
 
-    ``pending_rows`` have changed and not crossed, the oldest ``oldest_age_seconds`` ago. The times are
-    those of the last hour's changes from statement to appearance, in milliseconds.
+    ``pending_rows`` have changed and not crossed, the oldest ``oldest_age_seconds`` ago; to the receiver,
+    the oldest that the agreement shares. The times are those of the last hour's changes from statement to
+    appearance, in milliseconds.
     """
 
     standing = serializers.SerializerMethodField()
@@ -94,7 +95,8 @@ class StreamSerializer(serializers.ModelSerializer):
     last_proof = serializers.SerializerMethodField()
     owner = InstitutionName(read_only=True)
     receiver = InstitutionName(read_only=True)
-    last_tick_at = UtcField(read_only=True, allow_null=True)
+    last_tick_at = serializers.SerializerMethodField()
+    last_duration_ms = serializers.SerializerMethodField()
     last_applied_at = UtcField(read_only=True, allow_null=True)
     problem_at = UtcField(read_only=True, allow_null=True)
 
@@ -123,6 +125,16 @@ class StreamSerializer(serializers.ModelSerializer):
     def get_pending_rows(self, stream: Stream) -> int | None:
         """Return how many changes wait in the log, of all clients; null but for the owner, whose log it is."""
         return self._status(stream).pending
+
+    @extend_schema_field(UtcField(allow_null=True))
+    def get_last_tick_at(self, stream: Stream) -> str | None:
+        """Return when the owner's log was last looked at; null but for the owner."""
+        at = self._status(stream).last_tick_at
+        return UtcField().to_representation(at) if at else None
+
+    def get_last_duration_ms(self, stream: Stream) -> float | None:
+        """Return how long that took, in milliseconds; null but for the owner."""
+        return stream.last_duration_ms if self._status(stream).is_outgoing else None
 
     def get_oldest_age_seconds(self, stream: Stream) -> float | None:
         """Return for how long the oldest of them waits."""

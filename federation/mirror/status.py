@@ -14,6 +14,7 @@ from psycopg import sql
 
 from federation.mirror import figures
 from federation.mirror.keys import Snapshot
+from federation.mirror.waiting import waits_since
 from federation.models import Agreement, Institution, Proof, Stream
 from federation.scope import Flow, schema_identifier
 
@@ -30,8 +31,10 @@ class StreamStatus:
 
     ``state`` is a code (in_step, behind, waiting, filling, suspended, broken, ended) and ``words`` says
     the same to a person. ``pending`` counts keys that have changed and not been looked at;
-    ``oldest_age`` is that of the first of them. The log holds other clients' changes too, so ``pending``
-    is the owner's to read: the receiver has None there, and neither while nothing may cross.
+    ``oldest_age`` is that of the first of them. The log holds other clients' changes too, so this and
+    when it was last looked at are the owner's to read: the receiver has None for ``pending`` and
+    ``last_tick_at``, the age of the oldest change that the agreement shares, and that not while nothing
+    may cross.
     ``fill_progress`` lies between 0 and 1. ``parked`` rows are tried again, ``skipped`` ones are not;
     ``latencies`` is the histogram of the last hour.
     """
@@ -111,15 +114,15 @@ def _status(
     latencies: dict[uuid.UUID, list[int]],
 ) -> StreamStatus:
     pending: int | None = waiting[0]
+    is_outgoing = stream.owner_id == institution.pk
     age = timezone.now() - waiting[1] if waiting[1] else None
+    if not is_outgoing:
+        age = shared_age(stream, age) if stream.agreement.is_live else None
+        pending = None
     state = state_of(stream, age)
     progress = None
     if stream.state == Stream.State.FILLING:
         progress = min(1.0, stream.fill_done / stream.fill_total) if stream.fill_total else 0.0
-    is_outgoing = stream.owner_id == institution.pk
-    if not is_outgoing:
-        pending = None
-        age = age if stream.agreement.is_live else None
     return StreamStatus(
         stream=stream,
         agreement=stream.agreement,
@@ -131,7 +134,7 @@ def _status(
         oldest_age=age,
         fill_progress=progress,
         last_applied_at=stream.last_applied_at,
-        last_tick_at=stream.last_tick_at,
+        last_tick_at=stream.last_tick_at if is_outgoing else None,
         last_error=stream.problem,
         last_error_at=stream.problem_at,
         parked=stream.parked_count,  # type: ignore[attr-defined]
@@ -140,6 +143,19 @@ def _status(
         proof=proofs.get(stream.pk),
         latencies=latencies.get(stream.pk, []),
     )
+
+
+def shared_age(
+    stream: Stream, age: datetime.timedelta | None, *, limit: datetime.timedelta = IN_STEP
+) -> datetime.timedelta | None:
+    """Return the age of the oldest unread change that a stream shares, given that of the oldest of all.
+
+    Below the limit, which is in step, it is not asked for.
+    """
+    if age is None or age <= limit or not is_read(stream):
+        return None
+    since = waits_since(stream)
+    return timezone.now() - since if since else None
 
 
 def state_of(stream: Stream, age: datetime.timedelta | None) -> str:

@@ -5,6 +5,7 @@ from psycopg import sql
 
 from federation.mirror.keys import Snapshot
 from federation.mirror.status import is_read, streams
+from federation.mirror.waiting import concerned
 from federation.models import Agreement, Stream
 from federation.scope import Flow, schema_identifier
 
@@ -35,20 +36,14 @@ def _of(stream: Stream) -> int | None:
         if cursor.fetchone()[0] > MOST_KEYS:
             return None
         each = sql.SQL(" UNION ALL ").join(
-            sql.SQL(
-                "SELECT count(*) AS n FROM (SELECT t.id FROM {source}.{table} t WHERE {keys} AND {in_scope}"
-                " UNION SELECT t.id FROM {target}.{table} t WHERE {keys} AND t.retired_at IS NULL"
-                " AND t.origin = {owner} AND {received}) rows"
-            ).format(
-                source=flow.source,
-                target=flow.target,
-                table=sql.Identifier(share.kind.table),
-                keys=sql.SQL("t.id IN (SELECT id FROM waiting WHERE kind = {})").format(
-                    sql.Literal(share.kind.label)
-                ),
-                in_scope=flow.in_scope(share.kind, "t"),
-                owner=sql.Literal(flow.owner.pk),
-                received=flow.received(share.kind, "t"),
+            sql.SQL("SELECT count(*) AS n FROM ({}) rows").format(
+                concerned(
+                    flow,
+                    share,
+                    sql.SQL("t.id IN (SELECT id FROM waiting WHERE kind = {})").format(
+                        sql.Literal(share.kind.label)
+                    ),
+                )
             )
             for share in shares
         )

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from federation.agreements.timeline import EventKind, record_of_mirror
 from federation.mirror import dispatch, trimming
-from federation.mirror.status import last_proofs, pending_of, streams
+from federation.mirror.status import last_proofs, pending_of, shared_age, streams
 from federation.models import Alert, Institution, ParkedRow, Proof, Stream, Watch
 
 # It has to stay over for this long, so that a mirror on the edge is not raised again and again.
@@ -24,7 +24,7 @@ _LOCK = 7_201_105
 
 @dataclass(frozen=True)
 class _Look:
-    """What was found about one stream: ``seconds`` that its oldest change, or it as a whole, has waited."""
+    """What was found about one stream: ``seconds`` that its oldest shared change, or it as a whole, has waited."""
 
     stream: Stream
     seconds: float
@@ -91,21 +91,40 @@ def _looks(now: datetime.datetime) -> list[_Look]:
         .order_by()
     )
     proofs = last_proofs(following, decided=True)
+    limits = _limits()
     looks = []
     for stream in following:
         _count, oldest = waiting.get(stream.pk, (0, None))
+        # Timeline and alerts are the receiver's too: of what the agreement does not share they say nothing.
+        age = shared_age(stream, now - oldest if oldest else None, limit=_limit(stream, limits))
         if _waits(stream):
-            oldest = stream.waits_since
+            age = now - stream.waits_since if stream.waits_since else None
         looks.append(
             _Look(
                 stream=stream,
-                seconds=(now - oldest).total_seconds() if oldest else 0,
+                seconds=age.total_seconds() if age else 0,
                 parked=stream.parked_count,  # type: ignore[attr-defined]
                 last_parked_at=parked_at.get(stream.pk),
                 proof=proofs.get(stream.pk),
             )
         )
     return looks
+
+
+def _limits() -> dict[tuple[uuid.UUID, uuid.UUID], int]:
+    """Return from when on each party of each agreement wants to be alerted, where it has said so."""
+    return {(watch.agreement_id, watch.institution_id): watch.behind_seconds for watch in Watch.objects.all()}
+
+
+def _limit(stream: Stream, limits: dict[tuple[uuid.UUID, uuid.UUID], int]) -> datetime.timedelta:
+    """Return from which age on something may have to be said."""
+    if stream.told_state == "behind":
+        return datetime.timedelta(seconds=1)
+    wishes = [
+        limits.get((stream.agreement_id, party), Watch.DEFAULT_SECONDS)
+        for party in (stream.owner_id, stream.receiver_id)
+    ]
+    return datetime.timedelta(seconds=min(*wishes, Watch.DEFAULT_SECONDS))
 
 
 def _tell(look: _Look, now: datetime.datetime) -> None:
@@ -155,9 +174,7 @@ def _waits(stream: Stream) -> bool:
 
 def _alert(looks: Iterable[_Look], now: datetime.datetime) -> None:
     """Raise what holds and is not raised yet, for each party by its own wish; clear what is over."""
-    seconds = {
-        (watch.agreement_id, watch.institution_id): watch.behind_seconds for watch in Watch.objects.all()
-    }
+    seconds = _limits()
     raised = {
         (alert.stream_id, alert.institution_id, alert.kind): alert
         for alert in Alert.objects.filter(cleared_at=None)

@@ -106,6 +106,19 @@ def test_a_mirror_that_is_behind_is_raised_for_both_parties_and_cleared_when_it_
     assert mail.deliver() == 0
 
 
+def test_p2_timelines_and_alerts_say_nothing_of_changes_that_the_agreement_does_not_share(
+    world: World,
+) -> None:
+    agreement = world.agree()
+    other = world.agree("borealis", "harbour")
+    world.mandate(other)
+    world.mandate(None)
+    age(world, "harbour", 90)
+    look(world)
+    assert raised("behind") == {"borealis", "harbour"}
+    assert not AgreementEvent.objects.filter(agreement=agreement, kind="behind").exists()
+
+
 def test_it_is_reminded_of_once_a_day_and_not_while_muted(world: World, monkeypatch) -> None:
     agreement = world.agree()
     Stream.objects.filter(owner__schema_name="aurora").update(state="broken", problem="a reason")
