@@ -23,7 +23,7 @@ def show_error(form: forms.BaseForm, error: DomainError) -> None:
 
 def say_what_to_enter() -> None:
     """Have every form say what to do about an empty field, in place of that it is required."""
-    for field, words in {
+    required: dict[type[forms.Field], Any] = {
         forms.Field: _("Fill this in."),
         forms.ChoiceField: _("Choose one."),
         forms.DateField: _("Enter a day."),
@@ -31,7 +31,8 @@ def say_what_to_enter() -> None:
         forms.EmailField: _("Enter an e-mail address."),
         forms.FileField: _("Choose a file."),
         forms.BooleanField: _("Tick this to go on."),
-    }.items():
+    }
+    for field, words in required.items():
         field.default_error_messages = {**vars(field).get("default_error_messages", {}), "required": words}
 
 
