@@ -106,7 +106,7 @@ class Relationships:
                 created_at=at_nine(since),
             )
         )
-        mail = f"{first}.{last}.{self.clients}@example.com".lower()
+        mail = f"{first}.{last}.{self.seed:02d}-{self.clients}@example.com".lower()
         self.add(ContactDetail(client=client, kind="email", value=mail, is_primary=True))
         self.add(
             ContactDetail(

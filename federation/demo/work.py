@@ -96,7 +96,7 @@ def _begin_onboarding(number: int, advisor: User) -> None:
             "birth_date": datetime.date(1980, 1, 1 + number),
             "country": "CH",
         },
-        contacts={"email": f"prospect.{number}@example.com"},
+        contacts={"email": f"prospect.{number}@clients.{advisor.email.partition('@')[2]}"},
         by=advisor,
     )
     start_mandate(client=prospect, by=advisor)
