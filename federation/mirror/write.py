@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from django.db import DataError, IntegrityError, connection, models, transaction
+from django.utils import timezone
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -13,6 +14,7 @@ from federation.mirror.failpoints import failpoint
 from federation.mirror.plan import DELETE, INSERT, RELINK, REPLACE, RETIRE, UPDATE, Plan, named_columns
 from federation.mirror.references import named
 from federation.mirror.refusals import RowsRefused, reason_of
+from federation.models import RecordsHold
 from federation.scope import Flow, Kind, Share, by_label, in_foreign_key_order, kind_of
 
 _SECURITY = "portfolios.Security"
@@ -301,12 +303,64 @@ class Writer:
                 write(share, sql.SQL(" AND p.id = ANY({})").format(sql.Literal(ids)))
         except (DataError, IntegrityError) as error:
             if len(ids) == 1:
-                self.refused[share.kind.label, ids[0]] = reason_of(error)
-                yield ids
+                if not self._replaces_what_is_sealed(share, ids[0], error, write):
+                    self.refused[share.kind.label, ids[0]] = reason_of(error)
+                    yield ids
                 return
             middle = len(ids) // 2
             yield from self._halves(ids[:middle], share, write)
             yield from self._halves(ids[middle:], share, write)
+
+    def _replaces_what_is_sealed(
+        self,
+        share: Share,
+        key: Any,
+        error: DataError | IntegrityError,
+        write: Callable[[Share, sql.Composable], None],
+    ) -> bool:
+        """Write a row in the place of a retired one, which its owner has made anew since; say whether it could."""
+        name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+        if name is None or self._is_held():
+            return False
+        self._execute(
+            "SELECT array_agg(a.attname::text), max(pg_get_expr(i.indpred, i.indrelid)) FROM pg_index i"
+            " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)"
+            " WHERE i.indexrelid = to_regclass(format('%I.%I', {schema}, {name}::text)) AND i.indisunique",
+            share.kind,
+            schema=sql.Literal(self.flow.receiver.schema_name),
+            name=sql.Literal(name),
+        )
+        columns, predicate = self._cursor.fetchone()
+        if not columns or not set(columns) <= set(share.columns):
+            return False
+        try:
+            with transaction.atomic():
+                self._execute(
+                    "DELETE FROM {target}.{table} d USING {source}.{table} s WHERE s.id = {key} AND d.id <> s.id"
+                    " AND d.origin = {owner} AND d.retired_at IS NOT NULL AND ({theirs}) IS NOT DISTINCT FROM ({ours})"
+                    " AND d.id IN (SELECT id FROM {target}.{table} WHERE {predicate})"
+                    " AND NOT EXISTS (SELECT {named}) RETURNING d.id",
+                    share.kind,
+                    key=sql.Literal(key),
+                    theirs=sql.SQL(", ").join(sql.Identifier("d", column) for column in columns),
+                    ours=sql.SQL(", ").join(sql.Identifier("s", column) for column in columns),
+                    predicate=sql.SQL(predicate or "true"),
+                    named=named(self.flow.target, share.kind.table, sql.SQL("ARRAY[d.id]")),
+                )
+                gone = [row[0] for row in self._cursor.fetchall()]
+                if gone:
+                    write(share, sql.SQL(" AND p.id = {}").format(sql.Literal(key)))
+        except (DataError, IntegrityError):
+            return False
+        if gone:
+            self.deleted.setdefault(share.kind.label, []).extend(gone)
+            self.written.rows += len(gone)
+        return bool(gone)
+
+    def _is_held(self) -> bool:
+        """Say whether the receiver has ordered to keep anything that is sealed of this owner's."""
+        holds = RecordsHold.objects.in_force(timezone.now().date())
+        return holds.filter(sealed__owner=self.flow.owner, sealed__receiver=self.flow.receiver).exists()
 
     def _execute(self, statement: str, kind: Kind, **parts: Any) -> None:
         self._cursor.execute(

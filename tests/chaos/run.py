@@ -232,6 +232,7 @@ class Run:
             self._pause(0.5)
         caught_up = time.monotonic() - began
         print(f"Caught up after {caught_up:.1f} s; comparing", flush=True)
+        parked = ParkedRow.objects.count()
         problems = [*self._problems()]
         for problem in problems[:50]:
             print(problem, flush=True)
@@ -245,7 +246,7 @@ class Run:
             "faults": dict(sorted(self.counts.items())),
             "batches": sum(Stream.objects.values_list("batches", flat=True)),
             "rows_written": sum(Stream.objects.values_list("rows_written", flat=True)),
-            "parked": ParkedRow.objects.count(),
+            "parked": parked,
             "catch_up_s": round(caught_up, 1),
             "divergent": len(problems),
         }
@@ -254,7 +255,7 @@ class Run:
         return bool(dispatch.behind(dispatch.live_streams()))
 
     def _problems(self) -> "itertools.chain[str]":
-        """Return where a mirror differs, what is an orphan, what is stuck, and what goes round in circles."""
+        """Return where a mirror differs, what is left behind or an orphan, what is stuck, and what goes round in circles."""
         stuck = [f"{each.pk} is behind" for each in dispatch.behind(dispatch.live_streams())]
         broken = [
             f"{each.pk} is stopped: {each.problem}"
@@ -265,6 +266,7 @@ class Run:
             for agreement in Agreement.objects.filter(state="active")
             for difference in self.world.differences(agreement)
         ]
+        differences += self.world.strays()
         orphans = [
             f"{schema}: {name}" for schema in factories.STANDING for name in self.world.orphans(schema)
         ]

@@ -8,12 +8,12 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from clients.models import Client, ContactDetail, Mandate
+from clients.models import Client, ContactDetail, KycStatus, Mandate
 from federation.mirror import batch, control
 from federation.mirror.batch import run_batch
-from federation.models import ParkedRow
-from models_portfolio.models import ModelVersion, Offer, Target
-from portfolios.models import Portfolio, Transaction
+from federation.models import ParkedRow, RecordsHold, SealedRecords
+from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, Target
+from portfolios.models import Benchmark, BenchmarkValue, Holding, Portfolio, Security, Transaction
 from tests.federation.mirror import everything
 from tests.federation.mirror.test_overlap import withhold
 from tests.federation.mirror.world import TODAY, World
@@ -49,6 +49,7 @@ def all_is_well(world: World, *agreements: Any) -> None:
     for agreement in agreements:
         world.assert_in_step(agreement)
     assert not ParkedRow.objects.exists()
+    assert world.strays() == []
     assert world.orphans("harbour") == world.orphans("aurora") == []
 
 
@@ -236,3 +237,89 @@ def test_p2_nothing_is_left_behind_by_an_agreement_whose_stream_did_not_see_a_po
     assert world.count("harbour", Transaction) == 0
     with world.within("harbour"):
         assert not Portfolio.objects.get().minimum_cash_weight
+
+
+@pytest.mark.parametrize("is_held", [False, True], ids=["free", "held"])
+def test_f13_what_its_owner_has_made_anew_takes_the_place_of_what_was_sealed(
+    world: World, is_held: bool
+) -> None:
+    first = world.agree()
+    mandate = world.mandate(first)
+    world.drain()
+    world.decide(mandate, "accepted")
+    portfolio, security = world.portfolio(mandate), world.security()
+    make_status(world, mandate)
+    make_holding(world, portfolio, security)
+    world.drain()
+    world.change(first, state="terminated", ended_at=timezone.now())
+    if is_held:
+        for kept in SealedRecords.objects.all():
+            RecordsHold.objects.create(sealed=kept, reason="As a test.")
+    with world.within("aurora"):
+        Holding.objects.own()._raw_delete("default")
+    with world.within("harbour"):
+        KycStatus.objects.own()._raw_delete("default")
+    make_holding(world, portfolio, security)
+    make_status(world, mandate)
+    second = world.agree()
+    following = world.mandate(second, client=mandate.client)
+    world.drain()
+    move(world, portfolio, following)
+    if is_held:
+        world.drain()
+        assert sorted(ParkedRow.objects.values_list("kind", flat=True)) == [
+            "clients.KycStatus", "portfolios.Holding",
+        ]  # fmt: skip
+        assert world.count("harbour", Holding, retired_at__isnull=False) == 1
+        RecordsHold.objects.all().delete()
+        ParkedRow.objects.update(retry_at=timezone.now())
+    all_is_well(world, second)
+    assert world.count("harbour", Holding) == world.count("aurora", KycStatus) == 1
+
+
+def make_status(world: World, mandate: Mandate) -> None:
+    with world.within("harbour"):
+        KycStatus.objects.create(client_id=mandate.client_id, state="approved")
+
+
+def make_holding(world: World, portfolio: Portfolio, security: Security) -> None:
+    with world.within("aurora"):
+        Holding.objects.create(
+            portfolio=portfolio,
+            security=security,
+            currency="EUR",
+            quantity=1,
+            settled_quantity=1,
+            as_of=TODAY,
+        )
+
+
+@pytest.mark.parametrize("how", ["withdrawn", "withdrawn from the quicker", "ended", "narrowed"])
+def test_f13_a_model_under_two_agreements_keeps_what_the_other_shares_of_it(world: World, how: str) -> None:
+    left_out = (
+        "models_portfolio.Target",
+        "portfolios.BenchmarkValue",
+        "models_portfolio.ModelPortfolio.name",
+    )
+    first, second = world.agree(), withhold(world, world.agree(), *left_out)
+    offer = everything.offer(world, first)
+    with world.within("aurora"):
+        Offer.objects.create(model=offer.model, agreement=second.pk, name="Too", risk_level=3, currency="EUR")
+    world.drain()
+    assert world.count("harbour", Target) == 2
+    assert world.count("harbour", BenchmarkValue) == 1
+    if how.startswith("withdrawn"):
+        with world.within("aurora"):
+            Offer.objects.filter(pk=offer.pk).delete()
+        if how != "withdrawn":
+            run_batch(world.stream(second, "aurora").pk)
+    elif how == "ended":
+        world.change(first, state="terminated", ended_at=timezone.now())
+    else:
+        withhold(world, first, *left_out)
+    all_is_well(world, second)
+    with world.within("harbour"):
+        assert ModelPortfolio.objects.get().name == ""
+        assert ModelVersion.objects.get().retired_at is None
+        assert Benchmark.objects.get().retired_at is None
+    assert world.count("harbour", Target) == world.count("harbour", BenchmarkValue) == 0

@@ -17,8 +17,9 @@ from psycopg import sql
 from clients.models import Client, ContactDetail, Mandate, MandateDecision, RiskProfile
 from federation.mirror import control
 from federation.mirror.batch import Outcome, run_batch
-from federation.models import Agreement, AgreementVersion, Institution, Stream
-from federation.scope import PRESETS, Flow, Share
+from federation.mirror.overlap import ANSWERS
+from federation.models import Agreement, AgreementVersion, Institution, Side, Stream
+from federation.scope import KINDS, PRESETS, Flow, Kind, Share
 from portfolios.models import Account, Portfolio, Security, Transaction, security_id
 
 TODAY = datetime.date(2026, 3, 2)
@@ -119,6 +120,19 @@ class World:
 
     def assert_in_step(self, agreement: Agreement) -> None:
         assert self.differences(agreement) == []
+
+    def strays(self) -> list[str]:
+        """Return the received rows that can be seen and stand under no agreement in force, but for answers."""
+        found = []
+        live = Agreement.objects.filter(state__in=["active", "winding_down"], version__isnull=False)
+        flows = [Flow.of(each, side) for each in live for side in Side if each.manager.is_hosted]
+        for owner in Institution.objects.exclude(schema_name=None):
+            for receiver in Institution.objects.exclude(schema_name=None).exclude(pk=owner.pk):
+                between = [flow for flow in flows if (flow.owner, flow.receiver) == (owner, receiver)]
+                for kind in KINDS:
+                    if kind.function is not None and kind.label not in ANSWERS:
+                        found += _strays(kind, owner, receiver, between)
+        return found
 
     def orphans(self, schema: str) -> list[str]:
         """Return the foreign keys of a schema that name what is not there."""
@@ -297,6 +311,22 @@ def _differences(flow: Flow, share: Share) -> Iterator[str]:
         if ours.get(key) != theirs.get(key):
             state = "missing" if key not in theirs else "too much" if key not in ours else "different"
             yield f"{kind.label} {key} {state}"
+
+
+def _strays(kind: Kind, owner: Institution, receiver: Institution, flows: list[Flow]) -> Iterator[str]:
+    held = [flow.received(kind, "t") for flow in flows if kind.label in flow.shares]
+    query = sql.SQL(
+        "SELECT id FROM {}.{} t WHERE t.origin = {} AND t.retired_at IS NULL AND NOT ({})"
+    ).format(
+        sql.Identifier(str(receiver.schema_name)),
+        sql.Identifier(kind.table),
+        sql.Literal(owner.pk),
+        sql.SQL(" OR ").join(sql.SQL("({})").format(each) for each in held) if held else sql.SQL("false"),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        for (key,) in cursor.fetchall():
+            yield f"{receiver}: {kind.label} {key} of {owner} is left behind"
 
 
 Make = Callable[..., Any]
