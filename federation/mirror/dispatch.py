@@ -176,6 +176,8 @@ def behind(streams: Iterable[Stream], *, known: Collection[uuid.UUID] | None = N
     # One that has ended has no place in a log any more.
     resting = {Stream.State.BROKEN, Stream.State.ENDED}
     asleep = {stream.pk for stream in streams if stream.state in resting} - ready
+    # It has begun anew since `due_ids` was asked, and has no place in a log to compare with.
+    ready |= {stream.pk for stream in streams if stream.cursor is None} - asleep
     unsure = [stream for stream in streams if stream.pk not in ready | asleep]
     ready |= set(_with_log(unsure))
     return [stream for stream in streams if stream.pk in ready]

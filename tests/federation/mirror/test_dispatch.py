@@ -11,7 +11,7 @@ from accounts.records import record_arrived
 from clients.models import ContactDetail, Mandate
 from federation import tasks
 from federation.checks import check_scope
-from federation.mirror import arrivals, dispatch
+from federation.mirror import arrivals, control, dispatch
 from federation.mirror.batch import run_batch
 from federation.mirror.dispatcher import Dispatcher
 from federation.mirror.outcome import Outcome
@@ -268,6 +268,15 @@ def test_p2_a_shared_row_that_was_deleted_waits_for_the_receiver_too(world: Worl
         ContactDetail.objects.filter(client=mandate.client_id).delete()
     _age(world)
     assert streams_of(world.institution("aurora"), agreement)[1].state == "behind"
+
+
+def test_f12_a_stream_that_begins_anew_between_two_looks_of_the_sweep_is_behind(world: World) -> None:
+    agreement = world.agree()
+    known = dispatch.due_ids()
+    assert known == set()
+    control.refill(world.stream(agreement, "harbour"))
+    streams = list(Stream.objects.filter(agreement=agreement))
+    assert dispatch.behind(streams, known=known) == [world.stream(agreement, "harbour")]
 
 
 def test_a_third_party_sees_no_stream(world: World) -> None:
