@@ -1,15 +1,18 @@
 """Filters of the lists of people, tokens and the audit trail."""
 
+import uuid
+from dataclasses import dataclass
 from typing import Any
 
 import django_filters
 from django.db.models import Q, QuerySet
 from django.forms import SearchInput
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from accounts.forms import DayInput, UnitChoiceField
-from accounts.models import ApiToken, AuditEntry, Role, Unit, User
+from accounts.forms import DayInput, UnitChoiceField, UnitFilterForm, tree_of
+from accounts.models import ApiToken, AuditEntry, Job, Role, Unit, User
 
 
 class UnitFilter(django_filters.ModelChoiceFilter):
@@ -24,6 +27,57 @@ class UnitFilter(django_filters.ModelChoiceFilter):
         if value is None:
             return qs
         return qs.filter(**{f"{self.field_name}__path__startswith": value.path}).distinct()
+
+
+@dataclass(frozen=True)
+class PlacedUnit:
+    """A unit where it stands in the tree: ``place`` names it and all above it."""
+
+    pk: uuid.UUID
+    name: str
+    place: str
+    depth: int
+    kind: str
+    kind_label: str
+    people: int
+
+
+def placed(units: QuerySet[Any]) -> list[PlacedUnit]:
+    """Return units, with ``people`` annotated, parents before their children."""
+    names = {unit.pk.hex: unit.name for unit in units}
+    return [
+        PlacedUnit(
+            pk=unit.pk,
+            name=unit.name,
+            place=" › ".join(names[part] for part in unit.path.strip("/").split("/")),
+            depth=depth,
+            kind=unit.kind,
+            kind_label=unit.get_kind_display(),
+            people=unit.people,
+        )
+        for unit, depth in tree_of(units)
+    ]
+
+
+@dataclass
+class TreeFilter:
+    """The filter of the tree of units, with the interface of a filterset."""
+
+    data: Any
+    rows: list[PlacedUnit]
+
+    @cached_property
+    def form(self) -> UnitFilterForm:
+        """Return the bound form."""
+        return UnitFilterForm(self.data)
+
+    @property
+    def qs(self) -> list[PlacedUnit]:
+        """Return the rows that pass; all of them while the form has errors."""
+        if not self.form.is_valid():
+            return self.rows
+        words, kind = self.form.cleaned_data["q"].lower(), self.form.cleaned_data["kind"]
+        return [row for row in self.rows if words in row.place.lower() and kind in {"", row.kind}]
 
 
 class PersonFilter(django_filters.FilterSet):
@@ -82,6 +136,30 @@ class TokenFilter(django_filters.FilterSet):
         """Return the tokens that work, or those that no longer do."""
         usable = Q(revoked_at=None, expires_at__gt=timezone.now())
         return queryset.filter(usable) if value == "active" else queryset.exclude(usable)
+
+
+class JobFilter(django_filters.FilterSet):
+    """Narrow long jobs down by words and state."""
+
+    q = django_filters.CharFilter(label=_("What or who"), method="by_words", widget=SearchInput)
+    state = django_filters.ChoiceFilter(
+        label=_("State"),
+        method="by_state",
+        empty_label=_("All"),
+        choices=[*Job.State.choices, ("incomplete", _("With something left undone"))],
+    )
+
+    class Meta:
+        model = Job
+        fields: tuple[str, ...] = ()
+
+    def by_words(self, queryset: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
+        """Return the jobs whose title or person contains the words."""
+        return queryset.filter(Q(title__icontains=value) | Q(created_by__full_name__icontains=value))
+
+    def by_state(self, queryset: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
+        """Return the jobs in a state, or those of which something failed."""
+        return queryset.exclude(failures=[]) if value == "incomplete" else queryset.filter(state=value)
 
 
 class AuditFilter(django_filters.FilterSet):

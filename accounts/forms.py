@@ -70,6 +70,13 @@ def tree_of(units: Any) -> list[tuple[Unit, int]]:
     return [(unit, unit.path.count("/") - 2) for unit in sorted(found, key=key)]
 
 
+class UnitFilterForm(forms.Form):
+    """Narrow the units down by words and kind."""
+
+    q = forms.CharField(label=_("Name or place"), required=False, widget=forms.SearchInput())
+    kind = forms.ChoiceField(label=_("Kind"), required=False, choices=[("", _("All")), *Unit.Kind.choices])
+
+
 class InvitationForm(forms.Form):
     """Whom to invite, with a first role."""
 

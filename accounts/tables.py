@@ -10,9 +10,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.columns import DateColumn, LinkColumn, MomentColumn
-from accounts.formatting import UNKNOWN, state_badge
-from accounts.models import ApiToken, AuditEntry, User
+from accounts.columns import DateColumn, LinkColumn, MomentColumn, NumberColumn, StateColumn
+from accounts.filters import PlacedUnit
+from accounts.formatting import UNKNOWN, icon, state_badge
+from accounts.models import ApiToken, AuditEntry, Job, User
 
 
 def person_state(person: User) -> tuple[str, str]:
@@ -62,6 +63,87 @@ class PersonTable(tables.Table):
 
     def value_state(self, record: User) -> str:
         return person_state(record)[1]
+
+
+class UnitTable(tables.Table):
+    """The tree of units; in another order than the tree's each says where it stands."""
+
+    name = tables.Column(verbose_name=gettext_lazy("Unit"))
+    place = tables.Column(verbose_name=gettext_lazy("Place"), attrs={"td": {"class": "text-secondary"}})
+    kind = tables.Column(verbose_name=gettext_lazy("Kind"), accessor="kind_label")
+    people = NumberColumn(verbose_name=gettext_lazy("People with a role here"))
+    below = tables.Column(
+        verbose_name="",
+        accessor="pk",
+        orderable=False,
+        exclude_from_export=True,
+        attrs={"td": {"class": "text-end"}},
+    )
+
+    def __init__(self, *args: Any, may_edit: bool, is_tree: bool, **kwargs: Any) -> None:
+        self.may_edit, self.is_tree = may_edit, is_tree
+        super().__init__(*args, **kwargs)
+
+    def render_name(self, value: str, record: PlacedUnit) -> str:
+        shown = (
+            format_html('<a href="{}">{}</a>', reverse("accounts:unit_edit", args=[record.pk]), value)
+            if self.may_edit
+            else value
+        )
+        if not self.is_tree or not record.depth:
+            return shown
+        return format_html(
+            '<span class="tree-{}">{}{}</span>',
+            record.depth,
+            icon("corner-down-right", css="text-secondary"),
+            shown,
+        )
+
+    def value_name(self, value: str) -> str:
+        return value
+
+    def render_people(self, value: int, record: PlacedUnit) -> str:
+        if not value:
+            return "0"
+        return format_html('<a href="{}?unit={}">{}</a>', reverse("accounts:people"), record.pk, value)
+
+    def render_below(self, record: PlacedUnit) -> str:
+        return format_html(
+            '<a class="btn btn-sm btn-ghost-secondary" href="{}?parent={}" aria-label="{}">{}{}</a>',
+            reverse("accounts:unit_create"),
+            record.pk,
+            _("New unit below %(name)s") % {"name": record.name},
+            icon("plus"),
+            _("Below"),
+        )
+
+
+class JobTable(tables.Table):
+    """Long work and how far it is."""
+
+    title = LinkColumn(to="accounts:job", verbose_name=gettext_lazy("What"))
+    state = StateColumn(verbose_name=gettext_lazy("State"))
+    done = NumberColumn(verbose_name=gettext_lazy("Done"))
+    total = NumberColumn(verbose_name=gettext_lazy("Of"))
+    failed = NumberColumn(
+        verbose_name=gettext_lazy("Could not be done"), accessor="failures", orderable=False
+    )
+    created_by = tables.Column(
+        verbose_name=gettext_lazy("By"), accessor="created_by__full_name", default=UNKNOWN
+    )
+    created_at = MomentColumn(verbose_name=gettext_lazy("Started"))
+    finished_at = MomentColumn(verbose_name=gettext_lazy("Finished"))
+
+    class Meta:
+        model = Job
+        fields = ("title", "state", "done", "total", "failed", "created_by", "created_at", "finished_at")
+        order_by = "-created_at"
+
+    def render_failed(self, value: list[Any]) -> str:
+        return str(len(value))
+
+    def value_failed(self, value: Any) -> int:
+        return len(value) if isinstance(value, list) else 0
 
 
 class TokenTable(tables.Table):

@@ -1,6 +1,7 @@
 """Pages that every person has, and the audit trail."""
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -20,13 +21,13 @@ from django.views.decorators.http import require_POST
 from accounts import services
 from accounts.demo import demo_users
 from accounts.errors import DomainError
-from accounts.filters import AuditFilter
+from accounts.filters import AuditFilter, JobFilter
 from accounts.forms import AcceptForm, ProfileForm, show_error
 from accounts.lists import ListView
 from accounts.models import AuditEntry, Job, User
 from accounts.rights import can
 from accounts.search import SHORTEST, search
-from accounts.tables import AuditTable
+from accounts.tables import AuditTable, JobTable
 from accounts.views_base import PersonRequest, signed_in
 
 SIGN_IN_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
@@ -135,6 +136,25 @@ def search_page(request: PersonRequest) -> HttpResponseBase:
 def _jobs(user: User) -> QuerySet[Job]:
     """Return the jobs that ``user`` may follow: one's own; administrators follow all."""
     return Job.objects.all() if can(user, "people.edit") else Job.objects.filter(Q(created_by=user))
+
+
+class JobList(ListView):
+    """Show the long jobs that a person may follow, to come back to one that was left."""
+
+    title = gettext_lazy("Long jobs")
+    subtitle = gettext_lazy("What was started and goes on by itself; kept for 90 days")
+    table_class = JobTable
+    filterset_class = JobFilter
+    empty_title = gettext_lazy("Nothing has been started yet")
+    empty_text = gettext_lazy(
+        "Valuing the book, proposing for many portfolios and making many reports go on here while you do something else."
+    )
+
+    def get_queryset(self) -> QuerySet[Job]:
+        return _jobs(self.request.user).select_related("created_by")
+
+    def get_table_kwargs(self) -> dict[str, Any]:
+        return {} if can(self.request.user, "people.edit") else {"exclude": ["created_by"]}
 
 
 @signed_in()

@@ -76,3 +76,18 @@ def test_a_retry_is_offered_for_what_failed(aurora, in_aurora, browse):
     assert "Try again" not in page.get(url).content.decode()
     finish(found.pk, failures=[FAILURE])
     assert 'action="/proposals/retry/"' in page.get(url).content.decode()
+
+
+def test_one_comes_back_to_a_job_by_the_list_of_ones_own(aurora, in_aurora, browse):
+    mine, other = job(in_aurora.manager), job(in_aurora.advisor)
+    finish(other.pk, failures=[{"what": "P-1", "why": "No price", "remedy": "Import one"}])
+    client = browse(aurora, in_aurora.manager)
+    assert [row.record for row in client.get("/jobs/").context["table"].rows] == [mine]
+    everybody = browse(aurora, in_aurora.administrator)
+    assert len(everybody.get("/jobs/").context["table"].rows) == 2
+    left = everybody.get("/jobs/?state=incomplete").context["table"].rows
+    assert [row.record for row in left] == [other]
+    assert len(everybody.get("/jobs/?q=Manager").context["table"].rows) == 1
+    export = everybody.get("/jobs/?_export=csv").content.decode()
+    assert "Propose for 4 portfolios" in export
+    assert "Nothing has been started yet" in browse(aurora, in_aurora.stranger).get("/jobs/").content.decode()

@@ -96,10 +96,39 @@ def test_a_refused_move_shows_at_its_field_and_changes_nothing(aurora, in_aurora
 
 def test_units_are_listed_as_a_tree(aurora, in_aurora, tree, browse):
     RoleAssignment.objects.create(user=in_aurora.stranger, role=Role.ADVISOR, unit=tree[1])
-    page = browse(aurora, in_aurora.administrator).get("/units/")
-    assert [(unit.name, depth) for unit, depth in page.context["units"]] == [
+    client = browse(aurora, in_aurora.administrator)
+    page = client.get("/units/")
+    assert [(unit.name, unit.depth) for unit in page.context["table"].data.data] == [
         ("Elsewhere", 0),
         ("Main", 0),
         ("North", 1),
         ("Desk", 2),
     ]
+
+
+def test_units_are_narrowed_down_sorted_and_exported_with_their_place(aurora, in_aurora, tree, browse):
+    client = browse(aurora, in_aurora.administrator)
+    found = client.get("/units/?q=nor").context["table"].data.data
+    assert [unit.place for unit in found] == ["Main › North", "Main › North › Desk"]
+    shown = client.get("/units/?kind=desk").content.decode()
+    assert "Main › North › Desk" in shown
+    assert "Elsewhere" not in shown.partition('id="list-rows"')[2]
+    ordered = client.get("/units/?sort=-name").context["table"].rows
+    assert [row.record.name for row in ordered] == ["North", "Main", "Elsewhere", "Desk"]
+    export = client.get("/units/?_export=csv").content.decode("utf-8-sig").splitlines()
+    assert export[0] == "Unit,Place,Kind,People with a role here"
+    assert export[-1] == "Desk,Main › North › Desk,Desk,0"
+
+
+def test_compliance_reads_the_tree_and_is_offered_nothing_that_changes_it(aurora, in_aurora, tree, browse):
+    page = browse(aurora, in_aurora.compliance).get("/units/").content.decode()
+    assert "North" in page
+    assert "/units/new/" not in page
+
+
+def test_without_units_the_page_says_what_they_are_for(aurora, in_aurora, browse):
+    RoleAssignment.objects.exclude(unit=None).delete()
+    Unit.objects.all().delete()
+    page = browse(aurora, in_aurora.administrator).get("/units/").content.decode()
+    assert "No units yet" in page
+    assert "Create the first unit" in page
