@@ -8,10 +8,10 @@ import django_filters
 from django.db.models import Q, QuerySet
 from django.forms import SearchInput
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from accounts.forms import DayInput, UnitChoiceField, UnitFilterForm, tree_of
+from accounts.lists import RowFilter
 from accounts.models import ApiToken, AuditEntry, Job, Role, Unit, User
 
 
@@ -59,25 +59,14 @@ def placed(units: QuerySet[Any]) -> list[PlacedUnit]:
     ]
 
 
-@dataclass
-class TreeFilter:
-    """The filter of the tree of units, with the interface of a filterset."""
+class TreeFilter(RowFilter):
+    """Narrow the tree of units down."""
 
-    data: Any
-    rows: list[PlacedUnit]
-
-    @cached_property
-    def form(self) -> UnitFilterForm:
-        """Return the bound form."""
+    def get_form(self) -> UnitFilterForm:
         return UnitFilterForm(self.data)
 
-    @property
-    def qs(self) -> list[PlacedUnit]:
-        """Return the rows that pass; all of them while the form has errors."""
-        if not self.form.is_valid():
-            return self.rows
-        words, kind = self.form.cleaned_data["q"].lower(), self.form.cleaned_data["kind"]
-        return [row for row in self.rows if words in row.place.lower() and kind in {"", row.kind}]
+    def passes(self, row: PlacedUnit, wanted: dict[str, Any]) -> bool:
+        return wanted["q"].lower() in row.place.lower() and wanted["kind"] in {"", row.kind}
 
 
 class PersonFilter(django_filters.FilterSet):

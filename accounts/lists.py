@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import django_tables2 as tables
+from django import forms
 from django.core.paginator import EmptyPage
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.cache import patch_vary_headers
+from django.utils.functional import cached_property
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 from django_tables2 import RequestConfig, SingleTableView
@@ -65,6 +67,33 @@ def header_text(table: tables.Table, bound: Any) -> str:
     """Return a column's heading with its currency."""
     unit = bound.column.unit(table, bound.name) if isinstance(bound.column, MoneyColumn) else ""
     return f"{bound.header} ({unit})" if unit else str(bound.header)
+
+
+class RowFilter:
+    """The filter of computed rows, with the interface of a filterset: a form, and what passes it."""
+
+    def __init__(self, data: Any, rows: list[Any]) -> None:
+        self.data, self.rows = data, rows
+
+    def get_form(self) -> forms.Form:
+        """Return the form bound to ``data``."""
+        raise NotImplementedError
+
+    def passes(self, row: Any, wanted: dict[str, Any]) -> bool:
+        """Say whether a row is among what the form's clean data asks for."""
+        raise NotImplementedError
+
+    @cached_property
+    def form(self) -> forms.Form:
+        """Return the bound form."""
+        return self.get_form()
+
+    @property
+    def qs(self) -> list[Any]:
+        """Return the rows that pass; all of them while the form has errors."""
+        if not self.form.is_valid():
+            return self.rows
+        return [row for row in self.rows if self.passes(row, self.form.cleaned_data)]
 
 
 @dataclass(frozen=True)

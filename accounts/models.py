@@ -173,22 +173,20 @@ class Invitation(models.Model):
         return str(self.user)
 
 
-class ApiToken(models.Model):
-    """A credential with which another system acts with a user's rights; only a hash is kept."""
+class Credential(models.Model):
+    """What a program proves itself by; only a hash is kept (``accounts.credentials``)."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(_("name"), max_length=100)
     prefix = models.CharField(max_length=12, unique=True, editable=False)
     secret_hash = models.CharField(max_length=64, editable=False)
-    may_write = models.BooleanField(_("may write"), default=False)
-    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(_("expires"))
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        abstract = True
         ordering = ["-created_at"]
 
     def __str__(self) -> str:
@@ -198,6 +196,14 @@ class ApiToken(models.Model):
     def is_usable(self) -> bool:
         """Say whether the token is neither revoked nor expired."""
         return self.revoked_at is None and self.expires_at > timezone.now()
+
+
+class ApiToken(Credential):
+    """A credential with which another system acts with a user's rights."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    may_write = models.BooleanField(_("may write"), default=False)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
 
 
 class ApiRequest(models.Model):

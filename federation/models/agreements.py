@@ -5,6 +5,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import Credential
 from accounts.records import new_id
 from federation.models.institutions import Institution
 from federation.querysets import AgreementQuerySet, AgreementVersionQuerySet
@@ -278,29 +279,10 @@ class AgreementEvent(models.Model):
         return self.kind
 
 
-class AgreementToken(models.Model):
+class AgreementToken(Credential):
     """A credential of an agreement's other party: reads exactly what the agreement shares with it."""
 
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="tokens")
     # The hosted party on whose domain the token is used; its administrator made it.
     issuer = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="+")
-    name = models.CharField(_("name"), max_length=100)
-    prefix = models.CharField(max_length=12, unique=True, editable=False)
-    secret_hash = models.CharField(max_length=64, editable=False)
     created_by_name = models.CharField(max_length=150)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    expires_at = models.DateTimeField(_("expires"))
-    revoked_at = models.DateTimeField(null=True, blank=True)
-    last_used_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["-created_at"]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def is_usable(self) -> bool:
-        """Say whether the token is neither revoked nor expired."""
-        return self.revoked_at is None and self.expires_at > timezone.now()

@@ -1,16 +1,14 @@
 """The disclosure log: of all clients for compliance, and of one client beside its page."""
 
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from accounts.lists import ListView
+from accounts.lists import ListView, RowFilter
 from accounts.views_base import signed_in
 from clients.models import Client, Mandate
 from federation.disclosure import Disclosure, Until
@@ -40,28 +38,13 @@ class DisclosureFilterForm(forms.Form):
         )
 
 
-@dataclass
-class DisclosureFilter:
-    """The filter of computed rows, with the interface of a filterset."""
+class DisclosureFilter(RowFilter):
+    """Narrow the disclosure log down."""
 
-    data: Any
-    rows: list[Disclosure]
-
-    @cached_property
-    def form(self) -> DisclosureFilterForm:
-        """Return the bound form."""
+    def get_form(self) -> DisclosureFilterForm:
         return DisclosureFilterForm(self.data, partners=sorted({row.partner for row in self.rows}))
 
-    @property
-    def qs(self) -> list[Disclosure]:
-        """Return the rows that pass; all of them while the form has errors."""
-        if not self.form.is_valid():
-            return self.rows
-        wanted = self.form.cleaned_data
-        return [row for row in self.rows if self._passes(row, wanted)]
-
-    @staticmethod
-    def _passes(row: Disclosure, wanted: dict[str, Any]) -> bool:
+    def passes(self, row: Disclosure, wanted: dict[str, Any]) -> bool:
         words, day = wanted["q"].lower(), wanted["on"]
         return (
             (not words or words in row.client_name.lower() or words in row.mandate_number.lower())

@@ -1,7 +1,6 @@
 """The mirrors: each direction of each agreement, in step or how far behind, live."""
 
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -10,10 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from accounts.lists import ListView
+from accounts.lists import ListView, RowFilter
 from accounts.rights import can
 from accounts.views_base import signed_in
 from federation.agreements.sharing import kind_name
@@ -57,33 +55,20 @@ class MirrorFilterForm(forms.Form):
     has_parked = forms.BooleanField(label=_("With parked rows"), required=False)
 
 
-@dataclass
-class MirrorFilter:
-    """The filter of computed rows, with the interface of a filterset; ended mirrors show when asked for."""
+class MirrorFilter(RowFilter):
+    """Narrow mirrors down; ended ones show when asked for."""
 
-    data: Any
-    rows: list[StreamStatus]
-
-    @cached_property
-    def form(self) -> MirrorFilterForm:
-        """Return the bound form."""
+    def get_form(self) -> MirrorFilterForm:
         return MirrorFilterForm(self.data)
 
-    @property
-    def qs(self) -> list[StreamStatus]:
-        """Return the rows that pass."""
-        wanted = self.form.cleaned_data if self.form.is_valid() else {}
-        return [row for row in self.rows if self._passes(row, wanted)]
-
-    @staticmethod
-    def _passes(row: StreamStatus, wanted: dict[str, Any]) -> bool:
-        words, state, direction = (wanted.get(name, "") for name in ("q", "state", "direction"))
+    def passes(self, row: StreamStatus, wanted: dict[str, Any]) -> bool:
+        words, state, direction = wanted["q"], wanted["state"], wanted["direction"]
         named = f"{row.agreement.name} {row.partner.name}".lower()
         return (
             (row.state == state if state else row.state != "ended")
             and (not words or words.lower() in named)
             and (not direction or row.is_outgoing == (direction == "out"))
-            and (not wanted.get("has_parked") or row.parked + row.skipped > 0)
+            and (not wanted["has_parked"] or row.parked + row.skipped > 0)
         )
 
 

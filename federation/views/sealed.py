@@ -1,20 +1,18 @@
 """Sealed records: the list, one mandate's with its holds and openings, and what was opened."""
 
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
-from accounts.lists import ListView
+from accounts.lists import ListView, RowFilter
 from accounts.models import Role
 from accounts.rights import can, reach
 from accounts.views_base import signed_in
@@ -46,31 +44,18 @@ class SealedFilterForm(forms.Form):
         )
 
 
-@dataclass
-class SealedFilter:
-    """The filter of computed rows, with the interface of a filterset."""
+class SealedFilter(RowFilter):
+    """Narrow what is sealed down."""
 
-    data: Any
-    rows: list[SealedMandate]
-
-    @cached_property
-    def form(self) -> SealedFilterForm:
-        """Return the bound form."""
+    def get_form(self) -> SealedFilterForm:
         return SealedFilterForm(self.data, partners=sorted({row.partner for row in self.rows}))
 
-    @property
-    def qs(self) -> list[SealedMandate]:
-        """Return the rows that pass; all of them while the form has errors."""
-        if not self.form.is_valid():
-            return self.rows
-        wanted = self.form.cleaned_data
-        return [
-            row
-            for row in self.rows
-            if wanted["q"].lower() in row.number.lower()
+    def passes(self, row: SealedMandate, wanted: dict[str, Any]) -> bool:
+        return (
+            wanted["q"].lower() in row.number.lower()
             and wanted["partner"] in {"", row.partner}
             and wanted["state"] in {"", row.state}
-        ]
+        )
 
 
 def _require_whole_institution(request: HttpRequest) -> None:
