@@ -53,7 +53,7 @@ def placed(units: QuerySet[Any]) -> list[PlacedUnit]:
             depth=depth,
             kind=unit.kind,
             kind_label=unit.get_kind_display(),
-            people=unit.people,
+            people=unit.people,  # type: ignore[attr-defined]
         )
         for unit, depth in tree_of(units)
     ]

@@ -42,7 +42,7 @@ class UnitList(ListView):
     def get_queryset(self) -> list[PlacedUnit]:
         return placed(Unit.objects.annotate(people=Count("role_assignments__user", distinct=True)))
 
-    def get_filterset(self, queryset: list[PlacedUnit]) -> TreeFilter:
+    def get_filterset(self, queryset: Any) -> TreeFilter:
         return TreeFilter(self.request.GET, queryset)
 
     def get_table_kwargs(self) -> dict[str, Any]:

@@ -89,26 +89,28 @@ class Processes:
                 process.wait()
 
 
-# Work that is seen to go on is waited for up to this; what stands still, for the seconds given.
-LONGEST = 900
+# Work that is seen to go on is waited for up to LONGEST. What stands still is stuck after STILL seconds: on a
+# busy machine a worker takes a minute to come up.
+LONGEST, STILL = 900, 180
 
 
 def eventually(
-    what: Callable[[], object], *, seconds: float = 30, moving: Callable[[], object] | None = None
+    what: Callable[[], object], *, seconds: float = 20, moving: Callable[[], object] | None = None
 ) -> None:
     """Wait until something is true; AssertionError when it does not become so.
 
     ``moving`` returns what changes while there is progress: a busy machine is slow, not stuck.
     """
+    patience = seconds if moving is None else STILL
     started = since = time.monotonic()
     last = moving() if moving else None
     while not what():
         now = moving() if moving else None
         if now != last:
             last, since = now, time.monotonic()
-        if time.monotonic() > min(since + seconds, started + LONGEST):
+        if time.monotonic() > min(since + patience, started + LONGEST):
             raise AssertionError(
-                f"nothing moves for {seconds} s: {last}" if moving else f"not within {seconds} s"
+                f"nothing moves for {patience} s: {last}" if moving else f"not within {seconds} s"
             )
         time.sleep(0.02 if moving is None else 0.2)
 
