@@ -32,6 +32,8 @@ ROUND_SECONDS = 3_600.0
 STEP_SECONDS = 10.0
 # Which streams an institution has is asked again after this time.
 KNOWN_SECONDS = 1.0
+# After so many wakes their table is cleaned: a poll reads what is left of deleted rows, many times a second.
+CLEANED_WAKES = 10_000
 
 _Asked = tuple[float, str | None]
 
@@ -52,12 +54,15 @@ class Dispatcher:
     _round: list[uuid.UUID] = field(default_factory=list)
     _length: int = 0
     _swept_at: float | None = None
+    _wakes: int = 0
 
     def poll(self) -> bool:
         """Hint at the streams of those who wrote since the last time; say whether anybody did."""
-        schemas = _take_wakes()
-        if not schemas:
+        wakes = _take_wakes()
+        if not wakes:
             return False
+        self._wakes += len(wakes)
+        schemas = set(wakes)
         now = time.monotonic()
         for schema, candidates in self._streams_of(schemas, now).items():
             # Before the hint: what is noted here, a sweep looks after.
@@ -135,6 +140,10 @@ class Dispatcher:
             self.asked.pop(pk, None)
         for stream in streams.values():
             self._ask(stream, now)
+        if self._wakes >= CLEANED_WAKES:
+            self._wakes = 0
+            with plain_cursor() as cursor:
+                cursor.execute("VACUUM public.federation_wake")
 
     def _ask(self, stream: Stream, now: float) -> None:
         since, cursor = self.asked.get(stream.pk, (now, stream.cursor))
@@ -169,13 +178,13 @@ class Dispatcher:
         self._round, self._swept_at = [], None
 
 
-def _take_wakes() -> set[str]:
+def _take_wakes() -> list[str]:
     connection.ensure_connection()
     with connection.wrap_database_errors:
         # Asked all the time, and mostly for nothing: past all that Django does for a cursor.
         driver = connection.connection
         if not driver.execute("SELECT FROM public.federation_wake LIMIT 1").rowcount:
-            return set()
+            return []
         # Delete what was read, never TRUNCATE: that would wait for every open writer.
         taken = driver.execute("DELETE FROM public.federation_wake RETURNING schema_name")
-        return {row[0] for row in taken.fetchall()}
+        return [row[0] for row in taken.fetchall()]

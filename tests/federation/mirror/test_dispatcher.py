@@ -69,6 +69,23 @@ def test_f22_an_idle_institution_costs_no_batch(world: World) -> None:
     assert world.stream(agreement, "harbour").last_tick_at == looked
 
 
+def test_f22_a_poll_does_not_read_what_is_left_of_many_wakes(world: World) -> None:
+    dispatcher = Dispatcher()
+
+    def pages() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_relation_size('public.federation_wake')")
+            return int(cursor.fetchone()[0])
+
+    world.execute(
+        "INSERT INTO public.federation_wake (schema_name) SELECT 'aurora' FROM generate_series(1, 10000)"
+    )
+    assert dispatcher.poll()
+    assert pages()
+    dispatcher.sweep()
+    assert not pages()
+
+
 def test_f3_a_hint_that_was_lost_is_sent_again(world: World, asked: list[tuple[uuid.UUID, bool]]) -> None:
     agreement, started = _in_step(world)
     _edit(world)
