@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 TASK, LOAD_TASK = "federation.tasks.apply_stream", "federation.tasks.apply_load"
 # A hint that nobody took after this time is sent again; loads wait for each other.
 HINT_SECONDS, LOAD_HINT_SECONDS = 5, 30
+# A question to whoever holds a stream, which the sweep asks again.
+HELD_SECONDS = 1
 # A stream with more keys than this goes to the workers for loads, so that edits do not wait behind it.
 QUICK_KEYS = 2_000
 # So many logs are looked at in one query.
@@ -91,9 +93,9 @@ def is_asked_again(stream_id: uuid.UUID) -> bool:
 
 
 def _put_back(stream_id: uuid.UUID) -> None:
-    """Ask whoever holds the stream what was asked here."""
+    """Ask whoever holds the stream what was asked here; not for long, for it may be no worker."""
     with suppress(redis.RedisError):
-        _redis().set(flag(stream_id), 1, nx=True, ex=HINT_SECONDS)
+        _redis().set(flag(stream_id), 1, nx=True, ex=HELD_SECONDS)
 
 
 def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> Outcome:

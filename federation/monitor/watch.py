@@ -2,11 +2,12 @@
 
 import datetime
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import F, Max, Q, QuerySet
 from django.utils import timezone
 
@@ -54,15 +55,32 @@ class _Look:
 
 def look() -> None:
     """Tell the timelines what has happened to mirrors, raise alerts, and clear those that are over."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
-        if not cursor.fetchone()[0]:
+    with _alone() as is_alone:
+        if not is_alone:
             return
         now = timezone.now()
         looks = _looks(now)
         for each in looks:
-            _tell(each, now)
-        _alert(looks, now)
+            # One by one: a batch finds a stream that is told of here held by another.
+            with transaction.atomic():
+                _tell(each, now)
+        with transaction.atomic():
+            _alert(looks, now)
+
+
+@contextmanager
+def _alone() -> Iterator[bool]:
+    """Say whether nobody else is looking, and keep it so."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        is_alone = bool(cursor.fetchone()[0])
+    try:
+        yield is_alone
+    finally:
+        if is_alone:
+            # With its connection the lock is gone.
+            with suppress(Error), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def _looks(now: datetime.datetime) -> list[_Look]:

@@ -1,5 +1,6 @@
 """Who is asked to look after a commit, and how a mirror's state reads."""
 
+import datetime
 import threading
 import uuid
 from unittest import mock
@@ -17,6 +18,7 @@ from federation.mirror.dispatcher import Dispatcher
 from federation.mirror.outcome import Outcome
 from federation.mirror.status import streams_of
 from federation.models import Arrival, Stream
+from federation.monitor import watch
 from portfolios.models import Portfolio
 from tests.federation.mirror.world import World
 
@@ -188,6 +190,32 @@ def test_f19_an_edit_does_not_wait_for_the_delivery_of_what_arrived_with_its_row
         record_arrived.disconnect(follow, sender=Portfolio)
     assert outcomes == [Outcome.DONE]
     assert world.count("harbour", Portfolio, name="Edited") == 1
+
+
+def test_f19_an_edit_does_not_wait_for_the_watch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    world.drain()
+    outcomes: list[Outcome] = []
+    streams: list[uuid.UUID] = []
+    tell = watch._tell
+
+    def apply() -> None:
+        outcomes.extend(run_batch(pk) for pk in streams[:-1])
+        connection.close()
+
+    def told(look: watch._Look, now: datetime.datetime) -> None:
+        tell(look, now)
+        streams.append(look.stream.pk)
+        batch = threading.Thread(target=apply)
+        batch.start()
+        batch.join(30)
+
+    monkeypatch.setattr(watch, "_tell", told)
+    watch.look()
+    # Both fills were told of, and meanwhile nobody else held the stream of the first.
+    assert len(streams) == 2
+    assert outcomes == [Outcome.IDLE]
 
 
 def test_many_arrivals_are_left_to_the_workers_for_loads(
