@@ -64,28 +64,29 @@ def parse_period(
 ) -> Period:
     """Return the period that the URL asks for.
 
-    ``first`` is the earliest day there is, where "all" begins; the other choices do not begin before
-    it. A custom period takes ``from`` and ``to`` as ISO days; what cannot be read falls back to
+    ``first`` is the earliest day there is. "All" begins with the close of the day before it, so that the
+    first day counts; the other choices do not begin before that. A custom period takes ``from`` and ``to`` as ISO days; what cannot be read falls back to
     ``default``, and days in the wrong order are swapped.
     """
+    earliest = first - timedelta(days=1) if first else None
     kept = tuple((key, value) for key, value in parameters.items() if key not in {"period", "from", "to"})
     start, end = _day(parameters.get("from")), _day(parameters.get("to"))
     if start or end:
         end = min(end or today, today)
-        start = start or first or end
+        start = start or earliest or end
         return Period("custom", min(start, end), max(start, end), kept)
     key = parameters.get("period", default)
     if key not in CHOICES:
         key = default
-    start = _start(key, today, first)
-    return Period(key, max(start, first) if first else start, today, kept)
+    start = _start(key, today, earliest)
+    return Period(key, max(start, earliest) if earliest else start, today, kept)
 
 
-def _start(key: str, today: date, first: date | None) -> date:
+def _start(key: str, today: date, earliest: date | None) -> date:
     if key == "ytd":
         return date(today.year - 1, 12, 31)
     if key == "all":
-        return first or months_before(today, 36)
+        return earliest or months_before(today, 36)
     return months_before(today, _MONTHS[key])
 
 

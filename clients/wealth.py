@@ -274,14 +274,17 @@ def return_lines(
         .objects.current()
         .filter(portfolio__mandate__in=by_id, date__gte=since)
         .order_by("date")
-        .values_list("portfolio__mandate", "date", "return_index")
+        .values_list("portfolio__mandate", "date", "return_index", "portfolio__opened_on")
     )
-    for mandate, day, index in found:
+    bases: dict[Any, Decimal] = {}
+    for mandate, day, index, opened_on in found:
         rows.setdefault(mandate, []).append((day, index))
-    return [(by_id[mandate], _thinned(points)) for mandate, points in rows.items()]
+        # A line that begins with the portfolio counts its first day, as the return over the period does.
+        bases.setdefault(mandate, Decimal(1) if since < day <= opened_on else index)
+    return [(by_id[mandate], _thinned(points, bases[mandate])) for mandate, points in rows.items()]
 
 
-def _thinned(points: list[tuple[datetime.date, Decimal]]) -> list[tuple[str, float]]:
-    step, base = max(1, len(points) // 120), points[0][1]
+def _thinned(points: list[tuple[datetime.date, Decimal]], base: Decimal) -> list[tuple[str, float]]:
+    step = max(1, len(points) // 120)
     kept = [*points[:-1:step], points[-1]]
     return [(day.isoformat(), round(float(index / base - 1), 6)) for day, index in kept]

@@ -15,16 +15,10 @@ from accounts.errors import DomainError
 from models_portfolio.models import ModelAssignment
 from portfolios.calculations.entries import ZERO
 from portfolios.calculations.money_weighted import CashFlow, MoneyWeightedReturn, money_weighted_return
-from portfolios.calculations.returns import (
-    DailyValue,
-    Figure,
-    Reason,
-    TimeWeightedReturn,
-    annualise,
-    time_weighted_return,
-)
-from portfolios.models import BenchmarkValue, Handover, Portfolio, Valuation
+from portfolios.calculations.returns import DailyValue, Figure, Reason, annualise
+from portfolios.models import BenchmarkValue, Handover, Portfolio
 from portfolios.services.entries import load_entries
+from portfolios.services.figures import Day, PeriodReturn, load_days, return_over
 from reporting.calculations.costs import (
     Costs,
     average_value,
@@ -106,15 +100,15 @@ class Figures:
 class _History:
     """A portfolio's valued days up to the end of the period, split at its beginning."""
 
-    before: list[Valuation]
-    within: list[Valuation]
+    before: list[Day]
+    within: list[Day]
 
     @property
-    def opening(self) -> Valuation | None:
+    def opening(self) -> Day | None:
         return self.before[-1] if self.before else None
 
     @property
-    def closing(self) -> Valuation:
+    def closing(self) -> Day:
         return self.within[-1]
 
 
@@ -165,12 +159,12 @@ def gather(portfolio: Portfolio, period_from: datetime.date, period_to: datetime
         holdings=holdings,
         allocation=allocation_of(holdings),
         transactions=transactions_of(portfolio, period_from, period_to),
-        has_simulated_prices=any(each.has_simulated_prices for each in history.within),
+        has_simulated_prices=any(each.is_simulated for each in history.within),
     )
 
 
 def _history(portfolio: Portfolio, period_from: datetime.date, period_to: datetime.date) -> _History:
-    rows = list(Valuation.objects.current().filter(portfolio=portfolio, date__lte=period_to).order_by("date"))
+    rows = load_days(portfolio, datetime.date.min, period_to)
     history = _History(
         [row for row in rows if row.date < period_from], [row for row in rows if row.date >= period_from]
     )
@@ -185,19 +179,17 @@ def _history(portfolio: Portfolio, period_from: datetime.date, period_to: dateti
     return history
 
 
-def _days(rows: Iterable[Valuation]) -> list[DailyValue]:
+def _days(rows: Iterable[Day]) -> list[DailyValue]:
     return [
-        DailyValue(
-            date=row.date, value=row.market_value, inflow=row.inflow, outflow=row.outflow, fees=row.fees
-        )
+        DailyValue(date=row.date, value=row.value, inflow=row.inflow, outflow=row.outflow, fees=row.fees)
         for row in rows
     ]
 
 
-def _value(row: Valuation) -> Figure:
-    if row.market_value is None:
+def _value(row: Day) -> Figure:
+    if row.value is None:
         return Figure(value=None, reason=Reason.MISSING_VALUE)
-    return Figure(value=row.market_value)
+    return Figure(value=row.value)
 
 
 def _result(opening: Figure, closing: Figure, inflow: Decimal, outflow: Decimal) -> Figure:
@@ -214,17 +206,18 @@ def _returns(
     opening_value: Figure,
 ) -> tuple[Returns, ...]:
     start = history.opening.date if history.opening else None
-    lines = []
-    for key, gross in (("net", False), ("gross", True)):
-        period = time_weighted_return(
-            days, opening_value=opening_value.value, opening_date=start, gross=gross
+    opening = [history.opening] if history.opening else []
+    period = return_over([*opening, *history.within], start or datetime.date.min)
+    whole = return_over([*history.before, *history.within], datetime.date.min)
+    lines = [
+        Returns(
+            key=key,
+            period=_linked(period, key),
+            since_inception=_linked(whole, key),
+            annualised=_annualised(whole, key),
         )
-        whole = time_weighted_return(all_days, gross=gross)
-        lines.append(
-            Returns(
-                key=key, period=_linked(period), since_inception=_linked(whole), annualised=whole.annualised
-            )
-        )
+        for key in ("net", "gross")
+    ]
     lines.append(_money_weighted(days, all_days, opening_value, start))
     benchmark = _benchmark(portfolio, history)
     return (*lines, benchmark) if benchmark else tuple(lines)
@@ -246,8 +239,15 @@ def _change_of_manager(portfolio: Portfolio, since_inception: Figure) -> ChangeO
     )
 
 
-def _linked(found: TimeWeightedReturn) -> Figure:
-    return Figure(value=found.value, reason=found.reason)
+def _linked(found: PeriodReturn, key: str) -> Figure:
+    return Figure(value=found.net if key == "net" else found.gross, reason=found.reason)
+
+
+def _annualised(found: PeriodReturn, key: str) -> Figure:
+    linked = _linked(found, key)
+    if linked.value is None or found.start is None or found.end is None:
+        return linked
+    return annualise(linked.value, days=(found.end - found.start).days)
 
 
 def _money_weighted(
@@ -299,7 +299,8 @@ def _benchmark(portfolio: Portfolio, history: _History) -> Returns | None:
     benchmark = assignment.model.benchmark if assignment else None
     if benchmark is None:
         return None
-    first = (history.before or history.within)[0].date
+    # From the close before the first day, as the portfolio's own return.
+    first = (history.before or history.within)[0].date - datetime.timedelta(days=1)
     end = history.closing.date
     start = history.opening.date if history.opening else first
 
@@ -355,5 +356,5 @@ def _yearly_product_cost(portfolio: Portfolio) -> Decimal | None:
 def _index(history: _History) -> tuple[tuple[datetime.date, Decimal], ...]:
     """Return the return index of the period by day, 1 at its beginning."""
     rows = [*([history.opening] if history.opening else []), *history.within]
-    base = rows[0].return_index if history.opening else Decimal(1)
-    return tuple((row.date, row.return_index / base) for row in rows)
+    base = rows[0].index if history.opening else Decimal(1)
+    return tuple((row.date, row.index / base) for row in rows)

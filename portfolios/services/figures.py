@@ -72,17 +72,28 @@ def load_days(portfolio: Portfolio, since: datetime.date, until: datetime.date) 
 
 
 def return_over(days: Sequence[Day], since: datetime.date) -> PeriodReturn:
-    """Return the linked return over ``days`` as ``load_days`` gives them."""
+    """Return the linked return over ``days`` as ``load_days`` gives them.
+
+    From the close of ``since``; where the days begin later, from the close before their first value,
+    so that the first day counts with what was paid in at its start. Days without a value at the
+    beginning and at the end are no part of it.
+    """
     if not days:
         return PeriodReturn(None, None, None, None, Reason.NO_DATA)
     has_opening = days[0].date <= since
-    start = days[0].date if has_opening else days[0].date - datetime.timedelta(days=1)
-    end = days[-1].date
+    start, end = _span(days, has_opening)
     reason = _gap([(day.date, day.value) for day in days])
     if reason is not None:
         return PeriodReturn(None, None, start, end, reason)
     first, gross_first = (days[0].index, days[0].gross_index) if has_opening else (Decimal(1), Decimal(1))
     return PeriodReturn(days[-1].index / first - 1, days[-1].gross_index / gross_first - 1, start, end)
+
+
+def _span(days: Sequence[Day], has_opening: bool) -> tuple[datetime.date, datetime.date]:
+    invested = [i for i, day in enumerate(days) if day.value is None or day.value > 0] or [0, len(days) - 1]
+    first, last = invested[0], min(invested[-1] + 1, len(days) - 1)
+    start = days[first].date
+    return start if has_opening and first == 0 else start - datetime.timedelta(days=1), days[last].date
 
 
 def _gap(values: Sequence[tuple[datetime.date, Decimal | None]]) -> Reason | None:

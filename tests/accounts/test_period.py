@@ -21,7 +21,7 @@ def day(text: str) -> datetime.date:
         ("ytd", "2025-12-31"),
         ("1y", "2025-11-23"),
         ("3y", "2023-11-23"),
-        ("all", "2020-05-04"),
+        ("all", "2020-05-03"),
     ],
 )
 def test_a_choice_runs_up_to_today(key, start):
@@ -30,8 +30,8 @@ def test_a_choice_runs_up_to_today(key, start):
     assert [choice.key for choice in period.choices if choice.is_chosen] == [key]
 
 
-def test_no_choice_begins_before_the_first_day():
-    assert parse_period({"period": "3y"}, today=TODAY, first=day("2026-01-05")).from_date == day("2026-01-05")
+def test_no_choice_begins_before_the_close_that_the_first_day_counts_from():
+    assert parse_period({"period": "3y"}, today=TODAY, first=day("2026-01-05")).from_date == day("2026-01-04")
 
 
 def test_a_custom_period_takes_its_days_and_keeps_other_parameters():

@@ -22,6 +22,7 @@ Browse = Callable[..., Browser]
 
 def _value(mandate: Mandate, value: int, day: datetime.date, index: str = "1", **fields: Any) -> None:
     portfolio = Portfolio.objects.get(mandate=mandate)
+    Portfolio.objects.filter(pk=portfolio.pk, opened_on__gt=day).update(opened_on=day)
     Valuation.objects.filter(portfolio=portfolio, is_latest=True).update(is_latest=False)
     Valuation.objects.update_or_create(
         portfolio=portfolio,

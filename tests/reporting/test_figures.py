@@ -158,7 +158,7 @@ def test_the_benchmark_of_the_followed_model_stands_beside(in_aurora: Cast) -> N
         code="BAL", name="Balanced", currency="EUR", risk_level=4, benchmark=benchmark
     )
     ModelAssignment.objects.create(portfolio=portfolio, model=model, valid_from=portfolios.MONDAY)
-    for offset, level in ((0, 100), (29, 110), (120, 121)):
+    for offset, level in ((-3, 100), (29, 110), (120, 121)):
         BenchmarkValue.objects.create(benchmark=benchmark, date=portfolios.day(offset), level=level)
     line = gather(portfolio, make.FIRST, make.LAST).returns[-1]
     assert (line.key, line.name) == ("benchmark", "Half world")

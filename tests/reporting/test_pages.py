@@ -3,6 +3,7 @@
 import datetime
 import uuid
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 import pytest
 from django.db import connection
@@ -15,8 +16,10 @@ from accounts.models import Job, User
 from clients import day
 from clients.models import Client
 from federation.models import Institution
-from portfolios.models import Portfolio
+from portfolios.models import Portfolio, Price
+from portfolios.services import book, value_portfolios
 from reporting import services, tasks
+from reporting.figures import gather
 from reporting.finders import find_reports
 from reporting.forms import CUSTOM, LAST_QUARTER, LAST_YEAR, YEAR_TO_DATE, period_of
 from reporting.models import Report, ReportRelease
@@ -331,3 +334,28 @@ def test_presets_are_whole_periods(preset: str, today: str, first: str, last: st
 def test_an_unknown_report_does_not_exist(in_aurora: Cast, aurora: Institution, browse: Browse) -> None:
     assert browse(aurora, in_aurora.manager).get(url("report_detail", uuid.uuid4())).status_code == 404
     assert Portfolio.objects.count() == 0
+
+
+def test_a_portfolios_first_day_returns_the_same_on_its_page_and_in_its_report(
+    in_aurora: Cast, aurora: Institution, browse: Browse
+) -> None:
+    today = portfolios.today()
+    portfolio = portfolios.portfolio(in_aurora.unit, opened_on=today)
+    security = portfolios.security()
+    price = {"security": security, "source": portfolios.source(), "date": today, "currency": "EUR"}
+    Price.objects.create(**price, close="100")
+    offset = (today - portfolios.MONDAY).days
+    entries = [
+        portfolios.deposit(portfolio, 10_000, offset),
+        portfolios.buy(portfolio, security, 50, 100, offset, fees=10),
+    ]
+    book(entries=entries, by=in_aurora.manager, refreshing=False)
+    value_portfolios(portfolio_ids=[portfolio.pk], from_date=datetime.date.min)
+    page = browse(aurora, in_aurora.manager).get(
+        reverse("portfolios:portfolio_detail", urlconf=URLCONF, args=[portfolio.pk])
+    )
+    tiles = {tile["label"]: tile["value"] for tile in page.context["tiles"]}
+    returns = {line.key: line for line in gather(portfolio, today, today).returns}
+    assert tiles["Return, net"] == returns["net"].period.value == Decimal("-0.001")
+    assert tiles["Return, gross"] == returns["gross"].period.value
+    assert returns["net"].since_inception.value == Decimal("-0.001")
