@@ -27,7 +27,11 @@ def value_chart(days: Sequence[Day], currency: str) -> dict[str, Any]:
     option = {
         "roboblock": {"format": "money", "currency": currency},
         "tooltip": {"trigger": "axis"},
-        "xAxis": {"type": "category", "data": [day.date for day in days], "boundaryGap": False},
+        "xAxis": {
+            "type": "category",
+            "data": [formatting.day(day.date) for day in days],
+            "boundaryGap": False,
+        },
         "yAxis": {"type": "value", "scale": True},
         "grid": {"left": 8, "right": 28, "top": 32, "bottom": 8, "containLabel": True},
         "series": [
@@ -80,7 +84,7 @@ def return_chart(
         series[0]["markLine"] = {
             "symbol": "none",
             "label": {"formatter": _("Change of manager")},
-            "data": [{"xAxis": day} for day in changes],
+            "data": [{"xAxis": formatting.day(day)} for day in changes],
         }
     beside: list[Decimal | None] = []
     if benchmark is not None:
@@ -101,7 +105,11 @@ def return_chart(
         "roboblock": {"format": "percent"},
         "tooltip": {"trigger": "axis"},
         "legend": {"show": benchmark is not None, "top": 0},
-        "xAxis": {"type": "category", "data": [day.date for day in days], "boundaryGap": False},
+        "xAxis": {
+            "type": "category",
+            "data": [formatting.day(day.date) for day in days],
+            "boundaryGap": False,
+        },
         "yAxis": {"type": "value", "scale": True},
         "grid": {"left": 8, "right": 28, "top": 32, "bottom": 8, "containLabel": True},
         "series": series,
@@ -165,7 +173,11 @@ def price_chart(points: Sequence[tuple[datetime.date, Decimal]], currency: str) 
     option = {
         "roboblock": {"format": "money", "currency": currency},
         "tooltip": {"trigger": "axis"},
-        "xAxis": {"type": "category", "data": [day for day, _close in points], "boundaryGap": False},
+        "xAxis": {
+            "type": "category",
+            "data": [formatting.day(day) for day, _close in points],
+            "boundaryGap": False,
+        },
         "yAxis": {"type": "value", "scale": True},
         "grid": {"left": 8, "right": 28, "top": 32, "bottom": 8, "containLabel": True},
         "series": [
@@ -186,11 +198,11 @@ def price_chart(points: Sequence[tuple[datetime.date, Decimal]], currency: str) 
 
 
 def _plain(value: Any) -> Any:
-    """Return an option whose figures and days are as JSON has them."""
+    """Return an option whose figures are as JSON has them."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if isinstance(value, Decimal):
         return round(float(value), 8)
-    return value.isoformat() if isinstance(value, datetime.date) else value
+    return value

@@ -166,7 +166,6 @@ def _returns_option(lines: Sequence[tuple[Mandate, list[tuple[str, float]]]]) ->
         "roboblock": {"format": "percent"},
         "tooltip": {"trigger": "axis"},
         "legend": {"top": 0},
-        "grid": {"left": 48, "right": 12, "top": 32, "bottom": 24},
         "xAxis": {"type": "time"},
         "yAxis": {"type": "value", "scale": True},
         "series": [

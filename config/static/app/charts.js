@@ -40,6 +40,15 @@
         : unit + formatter.format(value).replace("-", "\u2212");
   }
 
+  // A day as the pages write it: 25 Nov 2025, in German 25.11.2025.
+  function day(value) {
+    const isGerman = document.documentElement.lang.startsWith("de");
+    const parts = isGerman
+      ? { day: "2-digit", month: "2-digit", year: "numeric" }
+      : { day: "numeric", month: "short", year: "numeric" };
+    return new Intl.DateTimeFormat(isGerman ? "de" : "en-GB", parts).format(new Date(value)).replace("Sept", "Sep");
+  }
+
   function style(option, rule, hides) {
     const text = colour("--tblr-secondary") || "#666";
     const line = isDark() ? "rgba(255,255,255,.14)" : "rgba(0,0,0,.1)";
@@ -58,9 +67,13 @@
       axisLabel: {
         color: text,
         hideOverlap: true,
+        // The labels at both ends of a line of days stay within the chart.
+        ...(axis.boundaryGap === false || axis.type === "time" ? { alignMinLabel: "left", alignMaxLabel: "right" } : {}),
         ...(axis.type === "value" ? { formatter: format(rule, hides, true) } : {}),
+        ...(axis.type === "time" ? { formatter: day } : {}),
         ...axis.axisLabel,
       },
+      ...(axis.type === "time" ? { axisPointer: { label: { formatter: (found) => day(found.value) } } } : {}),
       axisLine: { lineStyle: { color: line }, ...axis.axisLine },
       splitLine: { show: axis.type === "value", lineStyle: { color: line }, ...axis.splitLine },
     });
