@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from stdnum import lei
 
+from accounts.amounts import AmountField
 from federation.agreements.presets import PRESETS, WORDS
 from federation.models import Agreement, AgreementVersion, Function, Institution, Side
 from federation.scope import objections
@@ -223,7 +224,7 @@ class OfferForm(forms.Form):
     summary = forms.CharField(
         label=_("In plain words"), required=False, widget=forms.Textarea(attrs={"rows": 2})
     )
-    minimum_amount = forms.DecimalField(label=_("Minimum"), min_value=0, decimal_places=2, initial=0)
+    minimum_amount = AmountField(label=_("Minimum"), takes_zero=True, initial=0)
     management_fee = forms.DecimalField(
         label=_("Management fee, % a year"), min_value=0, max_value=10, decimal_places=4, initial="0.80"
     )

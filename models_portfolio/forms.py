@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from accounts.amounts import AmountField
 from models_portfolio.effective import today
 from models_portfolio.models import ModelPortfolio, ModelVersion
 from portfolios.models import Benchmark, Security
@@ -154,7 +155,7 @@ class OfferForm(forms.Form):
     summary = forms.CharField(
         label=_("In plain words"), widget=forms.Textarea(attrs={"rows": 3}), required=False
     )
-    minimum_amount = forms.DecimalField(label=_("Minimum"), min_value=0, max_digits=16, decimal_places=2)
+    minimum_amount = AmountField(label=_("Minimum"), takes_zero=True)
     management_fee = PercentField(label=_("Management fee a year, %"), min_value=0, max_value=10)
     custody_fee = PercentField(label=_("Custody fee a year, %"), min_value=0, max_value=10)
     product_cost = PercentField(label=_("Cost of the funds a year, %"), min_value=0, max_value=10)

@@ -6,6 +6,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.amounts import AmountField
 from portfolios.models import PriceSource, Security
 
 _DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
@@ -124,7 +125,7 @@ class BankEntryForm(forms.Form):
     """Cash that arrived, as the bank's statement has it."""
 
     value_date = forms.DateField(label=_("Value date"), widget=_DAY)
-    amount = forms.DecimalField(label=_("Amount"), max_digits=20, decimal_places=4, min_value=0.01)
+    amount = AmountField(label=_("Amount"), places=4)
     currency = _currency(label=_("Currency"))
     payer = forms.CharField(label=_("Payer"), max_length=200, required=False)
     reference = forms.CharField(label=_("Payment reference"), max_length=140, required=False)

@@ -5,6 +5,7 @@ from decimal import Decimal
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from accounts.amounts import AmountField
 from trading.models import Proposal
 from trading.services.orders import MAXIMUM_PARTS
 
@@ -15,12 +16,10 @@ class ProposeForm(forms.Form):
     mode = forms.ChoiceField(
         label=_("Mode"), choices=Proposal.Mode.choices, initial=Proposal.Mode.TO_TARGET, required=False
     )
-    cash_wanted = forms.DecimalField(
+    cash_wanted = AmountField(
         label=_("Cash to raise"),
-        min_value=0,
-        max_digits=16,
-        decimal_places=2,
         required=False,
+        takes_zero=True,
         help_text=_("For raising cash only, in the portfolio's currency; withdrawals are kept anyway."),
     )
     reason = forms.ChoiceField(
@@ -40,7 +39,7 @@ class CorrectForm(forms.Form):
     """The terms of an allocation that was rejected; its quantity stays."""
 
     price = forms.DecimalField(label=_("Price"), min_value=0, max_digits=24, decimal_places=10)
-    fees = forms.DecimalField(label=_("Fees"), min_value=0, max_digits=20, decimal_places=4)
+    fees = AmountField(label=_("Fees"), takes_zero=True, places=4)
     settlement_date = forms.DateField(
         label=_("Settlement date"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )

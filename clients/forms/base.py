@@ -2,14 +2,11 @@
 
 import datetime
 import hashlib
-import re
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils import formats
 from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import DomainError
@@ -19,10 +16,6 @@ CURRENCIES = [
     for code in ("EUR", "CHF", "USD", "GBP", "SEK", "NOK", "DKK", "PLN", "CZK", "JPY", "AUD", "CAD")
 ]
 
-_SPACES = re.compile(r"[\s'’]")
-_GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
-_SWAP_POINT_AND_COMMA = str.maketrans(",.", ".,")
-
 
 class DateInput(forms.DateInput):
     """A day, picked by the browser's own control."""
@@ -31,37 +24,6 @@ class DateInput(forms.DateInput):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format="%Y-%m-%d", **kwargs)
-
-
-class AmountField(forms.DecimalField):
-    """An amount above zero."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        # A number input would refuse the spaces and separators that people write.
-        super().__init__(max_digits=16, decimal_places=2, widget=forms.TextInput, **kwargs)
-        self.widget.attrs.update({"inputmode": "decimal", "autocomplete": "off"})
-
-    def validate(self, value: Any) -> None:
-        super().validate(value)
-        if isinstance(value, Decimal) and value <= 0:
-            raise ValidationError(_("Enter an amount above zero."))
-
-    def to_python(self, value: Any) -> Any:
-        """Read "250000", "250 000", "250'000" and the thousands of the reader's language."""
-        if isinstance(value, str):
-            value = _SPACES.sub("", value)
-            if formats.get_format("DECIMAL_SEPARATOR") == ",":
-                value = value.translate(_SWAP_POINT_AND_COMMA)
-            if _GROUPED.fullmatch(value):
-                value = value.replace(",", "")
-        return super().to_python(value)
-
-    def prepare_value(self, value: Any) -> Any:
-        """Write what is stored with as many decimals as the field takes back."""
-        return round(value, 2) if isinstance(value, Decimal) else value
-
-    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        return {}
 
 
 class DomainForm(forms.Form):

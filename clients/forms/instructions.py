@@ -7,7 +7,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from clients.forms.base import CURRENCIES, AmountField, DateInput, DomainForm
+from accounts.amounts import AmountField
+from clients.forms.base import CURRENCIES, DateInput, DomainForm
 from clients.models import ClientInstruction, InstructionOutcome, Mandate, PayoutAccount
 
 Kind = ClientInstruction.Kind

@@ -8,8 +8,9 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.amounts import AmountField
 from accounts.models import Unit
-from clients.forms.base import CURRENCIES, AmountField, ConflictAware, DateInput, DomainForm
+from clients.forms.base import CURRENCIES, ConflictAware, DateInput, DomainForm
 from clients.models import MandateRestriction
 
 MISSING = [

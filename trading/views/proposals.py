@@ -1,5 +1,6 @@
 """Show proposals, and decide on them."""
 
+import datetime
 import uuid
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -106,6 +107,7 @@ def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "moved": moved,
         "orders": orders,
         "currency": proposal.inputs.get("currency", proposal.portfolio.currency),
+        "day": datetime.date.fromisoformat(day) if (day := proposal.inputs.get("as_of")) else None,
         "is_editing": "edit" in request.GET
         and proposal.state in (State.DRAFT, State.PROPOSED, State.APPROVED)
         and can_make,

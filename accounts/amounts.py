@@ -1,0 +1,50 @@
+"""Amounts of money as people write them."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import formats
+from django.utils.translation import gettext_lazy as _
+
+_SPACES = re.compile(r"[\s'’]")
+_GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
+_SWAP_POINT_AND_COMMA = str.maketrans(",.", ".,")
+
+
+class AmountField(forms.DecimalField):
+    """An amount above zero; with ``takes_zero``, zero as well."""
+
+    def __init__(self, *, takes_zero: bool = False, places: int = 2, **kwargs: Any) -> None:
+        self.takes_zero, self.places = takes_zero, places
+        # A number input would refuse the spaces and separators that people write.
+        super().__init__(max_digits=16, decimal_places=places, widget=forms.TextInput, **kwargs)
+        self.widget.attrs.update({"inputmode": "decimal", "autocomplete": "off"})
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if not isinstance(value, Decimal):
+            return
+        if self.takes_zero and value < 0:
+            raise ValidationError(_("Enter zero or an amount above zero."))
+        if not self.takes_zero and value <= 0:
+            raise ValidationError(_("Enter an amount above zero."))
+
+    def to_python(self, value: Any) -> Any:
+        """Read "250000", "250 000", "250'000" and the thousands of the reader's language."""
+        if isinstance(value, str):
+            value = _SPACES.sub("", value)
+            if formats.get_format("DECIMAL_SEPARATOR") == ",":
+                value = value.translate(_SWAP_POINT_AND_COMMA)
+            if _GROUPED.fullmatch(value):
+                value = value.replace(",", "")
+        return super().to_python(value)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Write what is stored with as many decimals as the field takes back."""
+        return round(value, self.places) if isinstance(value, Decimal) else value
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {}
