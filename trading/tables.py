@@ -119,11 +119,21 @@ class OrderTable(tables.Table):
         order_by = "-number"
 
 
+class SettlementStateColumn(StateColumn):
+    """The state of a settlement, and below it why it failed."""
+
+    def render(self, value: Any, record: Any, bound_column: Any) -> SafeString:
+        badge = super().render(value, record, bound_column)
+        if not record.failure_reason:
+            return badge
+        return format_html('{}<div class="text-secondary small">{}</div>', badge, record.failure_reason)
+
+
 class SettlementTable(tables.Table):
     """Settlements with what is to be delivered and paid."""
 
     expected_date = DateColumn(verbose_name=gettext_lazy("Expected"))
-    state = StateColumn(verbose_name=gettext_lazy("State"))
+    state = SettlementStateColumn(verbose_name=gettext_lazy("State"))
     portfolio = LinkColumn(
         verbose_name=gettext_lazy("Portfolio"),
         accessor="portfolio__number",
@@ -152,7 +162,8 @@ class SettlementTable(tables.Table):
         currency_field="allocation__currency",
     )
     settled_on = DateColumn(verbose_name=gettext_lazy("Settled"))
-    failure_reason = tables.Column(verbose_name=gettext_lazy("Why it failed"), default="")
+    # Shown below the state; a column of its own in exports.
+    failure_reason = tables.Column(verbose_name=gettext_lazy("Why it failed"), default="", visible=False)
     actions = tables.TemplateColumn(
         template_name="trading/_settlement_actions.html",
         verbose_name="",

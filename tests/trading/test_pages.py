@@ -307,6 +307,22 @@ def test_the_desk_takes_as_many_queries_for_many_rows_as_for_few(in_aurora: Cast
     assert counts[0] == counts[1]
 
 
+def test_why_a_settlement_failed_stands_below_its_state_and_in_the_export(in_aurora: Cast, aurora, browse):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    make.sent(portfolio, in_aurora)
+    order = Order.objects.filter(portfolio=portfolio).first()
+    record_execution(block_id=order.block_id, quantity=order.quantity, price=D(10), reference="X-1")
+    settlement = Settlement.objects.get(portfolio=portfolio)
+    record_failure(settlement=settlement, reason="Short of units", by=in_aurora.operations)
+    page = browse(aurora, in_aurora.operations)
+    table = page.get(reverse("trading:settlement_list")).context["table"]
+    assert "failure_reason" not in [column.name for column in table.columns]
+    assert "Short of units" in table.rows[0].get_cell("state")
+    assert (
+        "Short of units" in page.get(reverse("trading:settlement_list"), {"_export": "csv"}).content.decode()
+    )
+
+
 def test_the_orders_list_filters_and_exports(in_aurora: Cast, aurora, browse):
     make.sent(make.portfolio(in_aurora, make.balanced(in_aurora.manager)), in_aurora)
     page = browse(aurora, in_aurora.operations)
