@@ -165,7 +165,8 @@ class MoneyColumn(_Figure):
 
     def _text(self, value: Any, currency: str = "") -> str:
         if self.signed:
-            return formatting.signed_money(value, currency)
+            show = formatting.signed_whole if self.places == 0 else formatting.signed_money
+            return show(value, currency)
         return formatting.whole(value, currency) if self.places == 0 else formatting.money(value, currency)
 
     def render(self, value: Any, record: Any, bound_column: Any, table: tables.Table) -> str | SafeString:

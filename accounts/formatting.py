@@ -118,6 +118,14 @@ def signed_money(value: Any, currency: str = "") -> str:
     return _with_currency(HIDDEN if hides_amounts() else _show(amount, places, sign=True), currency)
 
 
+def signed_whole(value: Any, currency: str = "") -> str:
+    """Return an amount rounded to whole units with its sign, plus included."""
+    amount = _decimal(value)
+    if amount is None:
+        return UNKNOWN
+    return _with_currency(HIDDEN if hides_amounts() else _show(amount, 0, sign=True), currency)
+
+
 def percent(value: Any, places: Any = 2) -> str:
     """Return a fraction as a percentage: 0.125 is "12.50%"."""
     fraction = _decimal(value)

@@ -42,11 +42,11 @@ from portfolios.rows import rows_of
 Ordered = tuple[QuerySet[Any], bool]
 
 
-def nulls_last(queryset: QuerySet[Any], by: str | Case, is_descending: bool) -> Ordered:
-    """Order by a column or expression with the unknown at the end, and by number among equals."""
+def nulls_last(queryset: QuerySet[Any], by: str | Case, is_descending: bool, then: str = "number") -> Ordered:
+    """Order by a column or expression with the unknown at the end, and by ``then`` among equals."""
     figure = F(by) if isinstance(by, str) else by
     order = figure.desc(nulls_last=True) if is_descending else figure.asc(nulls_last=True)
-    return queryset.order_by(order, "number"), True
+    return queryset.order_by(order, then), True
 
 
 class ChooseColumn(tables.CheckBoxColumn):
@@ -153,7 +153,7 @@ class HoldingTable(tables.Table):
     security = tables.Column(verbose_name=_("Holding"), empty_values=(), order_by=("name",))
     quantity = QuantityColumn(verbose_name=_("Quantity"))
     price = PriceColumn(verbose_name=_("Price"))
-    currency = tables.Column(verbose_name=_("Cur."))
+    currency = tables.Column(verbose_name=_("Cur."), attrs={"td": {"class": "text-nowrap"}})
     market_value = MoneyColumn(verbose_name=_("Value"), total=True)
     weight = PercentColumn(verbose_name=_("Weight"), total=True, places=1)
     book_cost = MoneyColumn(verbose_name=_("Book cost"), total=True)
@@ -256,13 +256,22 @@ class SecurityTable(tables.Table):
     kind = tables.Column(verbose_name=_("Kind"))
     asset_class = tables.Column(verbose_name=_("Asset class"))
     currency = tables.Column(verbose_name=_("Cur."))
-    last_price = PriceColumn(verbose_name=_("Last price"), orderable=False)
-    price_date = DateColumn(verbose_name=_("as of"), orderable=False)
-    source = tables.Column(verbose_name=_("Source"), orderable=False, empty_values=())
+    last_price = PriceColumn(verbose_name=_("Last price"))
+    price_date = DateColumn(verbose_name=_("as of"))
+    source = tables.Column(verbose_name=_("Source"), empty_values=())
     is_active = tables.BooleanColumn(verbose_name=_("Active"), yesno=(_("yes"), _("no")))
 
     class Meta:
         order_by = "name"
+
+    def order_last_price(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
+        return nulls_last(queryset, "known_last_price", is_descending, then="name")
+
+    def order_price_date(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
+        return nulls_last(queryset, "known_price_date", is_descending, then="name")
+
+    def order_source(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
+        return nulls_last(queryset, "known_source", is_descending, then="name")
 
     def render_source(self, record: Security) -> Any:
         name = getattr(record, "price_source", "")

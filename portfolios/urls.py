@@ -13,7 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         portfolio.PortfolioTransactions.as_view(),
         name="portfolio_transactions",
     ),
-    path("portfolios/<uuid:pk>/orders/", portfolio.orders, name="portfolio_orders"),
+    path("portfolios/<uuid:pk>/orders/", portfolio.PortfolioOrders.as_view(), name="portfolio_orders"),
     path("portfolios/<uuid:pk>/reports/", portfolio.reports, name="portfolio_reports"),
     path("mandates/<uuid:pk>/handover/", handover.handover, name="handover"),
     path("mandates/<uuid:pk>/handover/start/", handover.handover_start, name="handover_start"),

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import connection
+from django.db.models import Case, F, OuterRef, Subquery, When
 
 from portfolios.calculations.valuation import EURO, RateQuote, cross_rate
+from portfolios.models import Price
 
 # Five business days, whatever the weekday: an older price is still used, and flagged.
 STALE_AFTER_DAYS = 7
@@ -110,6 +112,20 @@ def prices_as_of(
             [list(security_ids), day, only_redistributable],
         )
         return {security_id: ClosingPrice(*values) for security_id, *values in cursor.fetchall()}
+
+
+def newest_price(day: datetime.date, field: str) -> Subquery:
+    """Return one field of a security's last price up to ``day``, the price that ``prices_as_of`` gives."""
+    prices = Price.objects.current().filter(security=OuterRef("pk"), date__lte=day)
+    return Subquery(
+        prices.order_by(
+            "-date",
+            Case(When(currency=F("security__currency"), then=0), default=1),
+            Case(When(source__origin=None, then=0), default=1),
+            "source__preference",
+            "source__code",
+        ).values(field)[:1]
+    )
 
 
 def load_rates(

@@ -30,6 +30,7 @@ from portfolios.services.figures import REASONS, Day, money_weighted_over, retur
 from portfolios.services.handover import has_taken_over
 from portfolios.services.holdings import commitments, derive_holdings
 from portfolios.tables import HoldingTable, TransactionTable
+from portfolios.tables_orders import PortfolioOrderTable
 from portfolios.views.handover import may_take_over
 
 TABS = {
@@ -324,20 +325,27 @@ class PortfolioTransactions(ListView):
         return {**context, **_frame(self.request, self.portfolio, "transactions"), "title": _("Transactions")}
 
 
-@signed_in()
-def orders(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Show the orders of a portfolio; they stand to the left of this app and come by name."""
-    portfolio = visible_portfolio(request, pk)
-    listed = portfolio.orders.current().select_related("security").order_by("-created_at")[:200]
-    return render(
-        request,
-        "portfolios/portfolio_orders.html",
-        {
-            **_frame(request, portfolio, "orders"),
-            "orders": listed,
-            "is_moving": any(each.state in each.OPEN for each in listed),
-        },
-    )
+class PortfolioOrders(ListView):
+    """List the orders of one portfolio; they stand to the left of this app and come by name."""
+
+    table_class = PortfolioOrderTable
+    template_name = "portfolios/portfolio_orders.html"
+    title = gettext_lazy("Orders")
+    empty_title = gettext_lazy("No orders yet")
+    empty_text = gettext_lazy("Orders follow from an approved proposal.")
+
+    def get_queryset(self) -> Any:
+        self.portfolio = visible_portfolio(self.request, self.kwargs["pk"])
+        return self.portfolio.orders.current().select_related("security")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        orders = self.portfolio.orders
+        return {
+            **super().get_context_data(**kwargs),
+            **_frame(self.request, self.portfolio, "orders"),
+            "title": _("Orders"),
+            "is_moving": orders.current().filter(state__in=orders.model.OPEN).exists(),
+        }
 
 
 @signed_in()

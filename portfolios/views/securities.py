@@ -22,11 +22,16 @@ from portfolios.charts import price_chart
 from portfolios.filters import PriceFilter, RateFilter, SecurityFilter, SourceFilter
 from portfolios.forms import SecurityForm, SourceForm
 from portfolios.models import ExchangeRate, Holding, Portfolio, Price, PriceSource, Security
-from portfolios.services.market import load_prices, prices_as_of
+from portfolios.services.market import load_prices, newest_price, prices_as_of
 from portfolios.services.securities import change_security, create_security, is_used, save_source
 from portfolios.tables import PriceTable, RateTable, SecurityTable, SourceTable
 
 _EDIT = "security.edit"
+_KNOWN = {
+    "last_price": ("known_last_price", "close"),
+    "price_date": ("known_price_date", "date"),
+    "source": ("known_source", "source__name"),
+}
 
 
 class SecurityList(ListView):
@@ -40,7 +45,12 @@ class SecurityList(ListView):
     empty_text = gettext_lazy("Create one, or import a file of prices: unknown securities are offered there.")
 
     def get_queryset(self) -> QuerySet[Security]:
-        return Security.objects.visible_to(self.request.user)
+        queryset = Security.objects.visible_to(self.request.user)
+        # The prices of a page are read for its rows alone, those of all securities only to sort by them.
+        for column, (name, field) in _KNOWN.items():
+            if self.request.GET.get("sort", "").lstrip("-") == column:
+                queryset = queryset.annotate(**{name: newest_price(timezone.now().date(), field)})
+        return queryset
 
     def get_empty_action(self) -> tuple[Any, str] | None:
         return (_("Create a security"), reverse("portfolios:security_create")) if self._may_edit() else None

@@ -12,6 +12,7 @@ from django_tenants.utils import tenant_context
 
 from clients.models import Client, Mandate
 from portfolios.attention import REASONS, in_need
+from portfolios.forms import BankEntryForm
 from portfolios.models import Portfolio, Transaction
 from portfolios.services import book, refresh_holdings
 from reporting.models import Report
@@ -395,3 +396,53 @@ def test_search_finds_only_what_a_person_may_see(in_aurora: Cast, filled):
 def test_another_institution_does_not_know_the_portfolio(harbour, browse, in_aurora: Cast, filled):
     with tenant_context(harbour):
         assert not Portfolio.objects.filter(pk=filled.pk).exists()
+
+
+def test_the_orders_of_a_portfolio_are_sorted_in_the_same_queries(as_manager, in_aurora: Cast, filled):
+    apple, microsoft = (filled.holdings.get(security__name=name).security for name in ("Apple", "Microsoft"))
+    fields = {"portfolio": filled, "side": "buy", "currency": "EUR", "state": "filled", "reason": "manual"}
+    for number, security, quantity in (("O-9", apple, 30), ("O-10", microsoft, 5), ("O-11", apple, 20)):
+        filled.orders.create(number=number, security=security, quantity=quantity, **fields)
+
+    def shown(sort: str) -> tuple[list[str], int]:
+        with CaptureQueriesContext(connection) as queries:
+            page = _get(as_manager, "portfolio_orders", filled.pk, sort=sort)
+        return [row.record.number for row in page.context["table"].page.object_list], len(queries)
+
+    few = shown("")[1]
+    assert shown("") == (["O-11", "O-10", "O-9"], few)
+    assert shown("number") == (["O-9", "O-10", "O-11"], few)
+    assert shown("quantity") == (["O-10", "O-11", "O-9"], few)
+    assert shown("-security")[0][0] == "O-10"
+
+
+def test_securities_are_sorted_by_their_last_price(as_manager, filled):
+    def shown(sort: str) -> tuple[list[object], int]:
+        with CaptureQueriesContext(connection) as queries:
+            page = _get(as_manager, "security_list", sort=sort)
+        return [row.record.last_price for row in page.context["table"].page.object_list], len(queries)
+
+    make.security("XS0000000009", "Without a price")
+    plain, few = shown("name")
+    known = sorted(price for price in plain if price is not None)
+    assert len(known) > 1
+    assert None in plain
+    assert shown("last_price") == ([*known, None], few)
+    assert shown("-last_price") == ([*known[::-1], None], few)
+    for sort in ("price_date", "-source"):
+        assert shown(sort)[1] == few
+
+
+def test_arrived_cash_is_typed_as_an_advisor_types_an_amount():
+    for typed in ("250,000.50", "250 000.50", "250'000.50", "250000.50"):
+        form = BankEntryForm({"value_date": "2026-03-02", "amount": typed, "currency": "EUR"}, currency="EUR")
+        assert form.is_valid(), form.errors
+        assert form.cleaned_data["amount"] == D("250000.50")
+    assert not BankEntryForm(
+        {"value_date": "2026-03-02", "amount": "0", "currency": "EUR"}, currency="EUR"
+    ).is_valid()
+
+
+def test_charts_write_their_days_as_the_page_does(as_manager, filled):
+    option = _get(as_manager, "portfolio_detail", filled.pk, period="all").context["value_chart"]["option"]
+    assert option["xAxis"]["data"][0] == "2 Mar 2026"

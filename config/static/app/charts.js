@@ -61,14 +61,15 @@
     result.animationDuration = 250;
     result.aria = { enabled: true, decal: { show: false }, ...result.aria };
     result.grid = result.grid || { left: 8, right: 32, top: 32, bottom: 8, containLabel: true };
+    // A line of days names its first and last, which stay within the chart.
+    const ends = { showMinLabel: true, showMaxLabel: true, alignMinLabel: "left", alignMaxLabel: "right" };
     const both = (axis, change) => (Array.isArray(axis) ? axis.map(change) : axis && change(axis));
     const dress = (axis) => ({
       ...axis,
       axisLabel: {
         color: text,
         hideOverlap: true,
-        // The labels at both ends of a line of days stay within the chart.
-        ...(axis.boundaryGap === false || axis.type === "time" ? { alignMinLabel: "left", alignMaxLabel: "right" } : {}),
+        ...(axis.boundaryGap === false || axis.type === "time" ? ends : {}),
         ...(axis.type === "value" ? { formatter: format(rule, hides, true) } : {}),
         ...(axis.type === "time" ? { formatter: day } : {}),
         ...axis.axisLabel,
