@@ -176,7 +176,9 @@ class MoneyColumn(_Figure):
             own = Accessor(self.currency_field).resolve(record, quiet=True) or ""
         text = self._text(value, own)
         if self.signed and not formatting.hides_amounts():
-            return formatting.fill_in('<span class="{}">{}</span>', formatting.signed_class(value), text)
+            # What is shown as nothing is neither a gain nor a loss.
+            shown = round(value) if self.places == 0 else value
+            return formatting.fill_in('<span class="{}">{}</span>', formatting.signed_class(shown), text)
         return text
 
     def show_total(self, table: tables.Table, name: str, value: Any) -> str:
