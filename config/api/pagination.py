@@ -40,6 +40,10 @@ class Cursor:
         parts = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
         if not isinstance(parts, list) or [type(part) for part in parts] != [str, str, str, bool]:
             raise ValueError("not a cursor")
+        # Neither half of a surrogate pair nor a NUL is anything to compare with.
+        if any("\0" in part for part in parts[:3]):
+            raise ValueError("not a cursor")
+        "".join(parts[:3]).encode()
         return cls(*parts)
 
 
@@ -86,7 +90,7 @@ class KeysetPagination(BasePagination):
         text = request.query_params.get("page_size", "")
         if not text:
             return PAGE_SIZE
-        if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= LARGEST:
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= LARGEST):
             raise exceptions.ValidationError(
                 {"page_size": [_("Send a number from 1 to %(largest)s.") % {"largest": LARGEST}]}
             )

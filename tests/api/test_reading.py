@@ -12,6 +12,7 @@ from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from clients.models import Client
+from config.api.pagination import Cursor
 from federation.models import Institution, Proof, Stream
 from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, Target, View
 from portfolios.models import Account, Portfolio, Price
@@ -185,7 +186,8 @@ def test_pages_follow_each_other_both_ways_whatever_shares_a_value(
     "query",
     [
         "ordering=national_id", "ordering=--name", "page_size=0", "page_size=x", "page_size=99999999999999",
-        "page_size=²", "cursor=x", "cursor=é", "cursor=W10", "kind=monster", "created_since=yesterday",
+        "page_size=000000500999999", "page_size=²", "cursor=x", "cursor=é", "cursor=W10", "kind=monster",
+        "created_since=yesterday",
     ],
 )  # fmt: skip
 def test_a_question_that_makes_no_sense_is_named(
@@ -195,6 +197,21 @@ def test_a_question_that_makes_no_sense_is_named(
     assert body["errors"][0]["field"] == query.partition("=")[0]
     assert body["errors"][0]["message"]
     assert body["errors"][0]["remedy"]
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\0"])
+def test_a_cursor_whose_value_is_no_text_is_not_one_of_the_list(
+    value: str, in_aurora: Cast, aurora: Institution, call: Call
+) -> None:
+    caller = call(aurora, in_aurora.administrator)
+    for path, ordering in (
+        ("clients", "name"), ("mandates", "number"), ("portfolios", "number"), ("orders", "number"),
+        ("securities", "name"), ("exchange-rates", "currency"), ("offers", "name"), ("models", "code"),
+        ("reports", "number"), ("agreements", "name"),
+    ):  # fmt: skip
+        cursor = Cursor(ordering, value, str(uuid.uuid4()), False)
+        answer = caller.get(f"/api/v1/{path}/", {"ordering": ordering, "cursor": str(cursor)})
+        assert assert_problem(answer, 422, "invalid")["errors"][0]["field"] == "cursor", path
 
 
 def test_rows_are_filtered(in_aurora: Cast, aurora: Institution, call: Call) -> None:

@@ -112,6 +112,20 @@ def test_what_is_wrong_is_named_field_by_field(
     assert not Client.objects.exists()
 
 
+@pytest.mark.parametrize("key", ["kind", "language", "currency", "first_name", "\ud800"])
+def test_half_a_character_cannot_be_read(advisor: Caller, key: str) -> None:
+    for path, body in (
+        ("clients/", PERSON | {key: "\ud800"}),
+        ("clients/", PERSON | {"contacts": {"email": "ada\udfff@example.test"}}),
+        ("mandates/", {"currency": "\ud800"}),
+        ("instructions/", {"currency": "E\udfffR"}),
+    ):
+        assert_problem(post(advisor, path, body), 400, "parse_error")
+    assert not Client.objects.exists()
+    whole = post(advisor, "clients/", PERSON | {"first_name": "Ada \U0001f600"})
+    assert whole.json()["name"] == "Ada \U0001f600 Example"
+
+
 def test_somebody_who_is_here_already_is_recognised(advisor: Caller) -> None:
     first = post(advisor, "clients/", PERSON).json()
     body = assert_problem(post(advisor, "clients/", PERSON), 409, "possible_duplicate")
