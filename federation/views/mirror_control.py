@@ -27,16 +27,17 @@ def prove(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     if stream.state == Stream.State.ENDED or not stream.agreement.is_live:
         raise DomainError("nothing_crosses", _("Nothing crosses under this agreement now. Resume it first."))
     under_way = Proof.objects.filter(stream=stream, finished_at=None).first()
-    if under_way is None:
-        proof.ask(stream, by=user_of(request), institution=institution_of(request), repairs=repairs)
+    # Another one may have begun since: what is said goes by the one that is there.
+    asked = proof.ask(stream, by=user_of(request), institution=institution_of(request), repairs=repairs)
+    if repairs and not asked.repairs:
+        text = _("A comparison is under way. Ask for the repair when it is done.")
+    elif under_way is None and asked.repairs == repairs:
         if repairs:
             text = _("Everything is compared again and mended where it differs. You can leave this page.")
         else:
             text = _("Both sides are being compared. You can leave this page.")
-    elif under_way.repairs:
+    elif asked.repairs:
         text = _("A repair is under way: see below how far it is.")
-    elif repairs:
-        text = _("A comparison is under way. Ask for the repair when it is done.")
     else:
         text = _("A comparison is under way: see below how far it is.")
     say(request, text)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -85,6 +86,35 @@ def test_the_page_answers_while_a_batch_is_in_hand_and_a_second_press_starts_not
     assert (asked.state, asked.result, asked.repairs) == ("done", "equal", bool(data))
     assert AgreementEvent.objects.filter(stream=stream, kind="repair_asked").count() == len(data)
     assert AgreementEvent.objects.filter(stream=stream, kind="proven").count() == 1
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["repair", "comparison"])
+def test_what_another_has_begun_meanwhile_is_told_as_what_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    monkeypatch.setattr(proof, "_send", lambda *_args, **_kwargs: None)
+    stream = world.stream(world.agree(), "harbour")
+    browser = administrator(world)
+
+    def overtake(execute: Any, statement: str, *rest: Any) -> Any:
+        if "INSERT INTO" in statement and "federation_proof" in statement:
+            another = threading.Thread(target=begin)
+            another.start()
+            another.join()
+        return execute(statement, *rest)
+
+    def begin() -> None:
+        try:
+            proof.ask(stream, repairs=begun)
+        finally:
+            connection.close()
+
+    with connection.execute_wrapper(overtake):
+        page = press(browser, stream, **{} if begun else {"repair": "1"})
+    assert Proof.objects.get().repairs == begun
+    expected = "A repair is under way: see below" if begun else "Ask for the repair when it is done"
+    assert expected in page
+    assert "You can leave this page." not in page
 
 
 def test_while_suspended_the_page_says_to_resume_and_nothing_is_started(world: World) -> None:
