@@ -71,13 +71,15 @@ def look() -> None:
 @contextmanager
 def _alone() -> Iterator[bool]:
     """Say whether nobody else is looking, and keep it so."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-        is_alone = bool(cursor.fetchone()[0])
+    is_alone: bool | None = None
     try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+            is_alone = bool(cursor.fetchone()[0])
         yield is_alone
     finally:
-        if is_alone:
+        # Unknown where a time limit came in between: the connection outlives the task, and would keep the lock.
+        if is_alone is not False:
             # With its connection the lock is gone.
             with suppress(Error), connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])

@@ -1,8 +1,10 @@
 """What timelines and administrators are told of mirrors: once, and that it is over."""
 
 import datetime
+from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core import mail as outbox
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -302,6 +304,22 @@ def test_the_state_of_three_mirrors_costs_as_many_queries_as_that_of_one(
     assert len(found) == 6
     assert sum(bool(status.pending) for status in found) == 3
     assert mandate.pk
+
+
+def test_a_time_limit_at_any_moment_leaves_the_watch_to_the_next(world: World) -> None:
+    def late(execute: Any, statement: str, *rest: Any) -> Any:
+        result = execute(statement, *rest)
+        if "pg_try_advisory_lock" in statement:
+            raise SoftTimeLimitExceeded
+        return result
+
+    with connection.execute_wrapper(late), pytest.raises(SoftTimeLimitExceeded):
+        watch.look()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s", [watch._LOCK]
+        )
+        assert cursor.fetchone() == (0,)
 
 
 def test_mail_speaks_the_language_of_each_person_and_names_nobody(world: World) -> None:
