@@ -143,7 +143,8 @@ class Dispatcher:
         if self._wakes >= CLEANED_WAKES:
             self._wakes = 0
             with plain_cursor() as cursor:
-                cursor.execute("VACUUM public.federation_wake")
+                # To give pages back it would take a lock that everybody who writes waits for.
+                cursor.execute("VACUUM (TRUNCATE false) public.federation_wake")
 
     def _ask(self, stream: Stream, now: float) -> None:
         since, cursor = self.asked.get(stream.pk, (now, stream.cursor))
