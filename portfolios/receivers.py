@@ -106,9 +106,9 @@ def _answer(instruction_id: uuid.UUID) -> None:
     total = abs(
         booked.filter(currency=latest.currency).aggregate(Sum("net_amount"))["net_amount__sum"] or Decimal(0)
     )
-    is_whole = latest.currency == (instruction.currency or latest.currency) and total >= (
-        instruction.amount or 0
-    )
+    is_in_its_currency = latest.currency == (instruction.currency or latest.currency)
+    is_whole = is_in_its_currency and total >= (instruction.amount or 0)
+    is_as_announced = is_in_its_currency and total == instruction.amount
     outcome = InstructionOutcome.Outcome.DONE if is_whole else InstructionOutcome.Outcome.IN_PROGRESS
     if not is_whole and instruction.outcomes.filter(outcome=outcome, amount=total).exists():
         return
@@ -123,7 +123,7 @@ def _answer(instruction_id: uuid.UUID) -> None:
                 None,
                 [
                     _("Booked by %(name)s.") % {"name": origin_name(latest.origin)},
-                    "" if is_whole else latest.text,
+                    "" if is_as_announced else latest.text,
                 ],
             )
         ),

@@ -227,7 +227,8 @@ def match_cash(
                 gross_amount=entry.amount,
                 net_amount=entry.amount,
                 reference=instruction.pk if instruction else entry.pk,
-                text=" · ".join(filter(None, [entry.reference, reason if is_explained else ""]))[:200],
+                # The reason first: it is all that whoever manages hears of it, and a bank's reference may be long.
+                text=" · ".join(filter(None, [reason if is_explained else "", entry.reference]))[:200],
             )
         ],
         by=by,

@@ -120,9 +120,19 @@ def test_a_shortfall_is_accepted_with_a_reason_that_goes_into_the_ledger_and_to_
     assert not Transaction.objects.exists()
     matched = match_cash(**accepted, reason="The bank kept its charges.", by=in_aurora.operations)
     assert matched.note == "The bank kept its charges."
-    assert Transaction.objects.get().text == "RF1 · The bank kept its charges."
+    assert Transaction.objects.get().text == "The bank kept its charges. · RF1"
     outcome = InstructionOutcome.objects.get()
     assert (outcome.outcome, outcome.amount, outcome.note) == ("done", D(4990), "The bank kept its charges.")
+
+
+def test_a_long_reference_of_the_bank_cuts_no_reason(in_aurora: Cast, ada):
+    instruction, entry = _deposit(ada, 5000, "RF1"), _arrived(4990, "RF1 " + "9" * 136)
+    reason = "The bank kept its charges. " + "So it says. " * 14
+    match_cash(
+        entry=entry, instruction=instruction, accepts_difference=True, reason=reason, by=in_aurora.operations
+    )
+    assert Transaction.objects.get().text.startswith(reason.strip())
+    assert InstructionOutcome.objects.get().note == reason.strip()
 
 
 def test_cash_may_go_into_a_portfolio_without_an_instruction(in_aurora: Cast, ada):

@@ -198,6 +198,27 @@ def test_an_instruction_of_which_a_part_comes_is_closed_with_what_was_booked(spl
         assert not ClientInstruction.objects.open().exists()
 
 
+def test_an_instruction_of_which_more_comes_is_done_with_it_and_says_why(split: Shop) -> None:
+    instruction = split.announce(5000)
+    entry = split.at(
+        "harbour", enter_cash, value_date=today(), amount=D(6000), currency="EUR", payer="Client",
+        reference="NOTPROVIDED " + "9" * 120,
+    )  # fmt: skip
+    reason = "The client adds a bonus. " + "He has told us by telephone. " * 4
+    split.at(
+        "harbour", match_cash, entry=entry, instruction=instruction, accepts_difference=True, reason=reason
+    )
+    split.sync()
+    for schema in ("aurora", "harbour"):
+        with split.world.within(schema):
+            mine = ClientInstruction.objects.get(pk=instruction.pk)
+            assert mine.state == "done"
+            outcome = mine.outcomes.get(outcome="done")
+            assert outcome.amount == D(6000)
+            assert reason.strip() in outcome.note
+    split.world.assert_in_step(split.agreement)
+
+
 def test_an_instruction_without_any_booking_is_not_closed_with_what_was_booked(split: Shop) -> None:
     instruction = split.announce(5000)
     with split.world.within("aurora"), pytest.raises(DomainError, match="Nothing has been booked"):
