@@ -151,8 +151,7 @@ def _keep(cursor: Any, flow: Flow, plan: Plan, kind: Kind, others: list[Flow]) -
         "target": flow.target,
         "table": sql.Identifier(kind.table),
         "kind": sql.Literal(kind.label),
-        "mine": flow.received(kind, "t"),
-        "held": held_by(kind, others),
+        "left": _left_to_others(flow, kind, others),
         "covered": sql.SQL(" OR ").join(covered),
         "place": sql.SQL(""),
         "parent": sql.SQL(""),
@@ -172,7 +171,7 @@ def _keep(cursor: Any, flow: Flow, plan: Plan, kind: Kind, others: list[Flow]) -
             "UPDATE pg_temp.mirror_plan p SET action = 'kept' FROM {target}.{table} t"
             " LEFT JOIN {source}.{table} s ON s.id = t.id"
             " WHERE p.kind = {kind} AND p.action = 'delete' AND t.id = p.id"
-            " AND ((NOT ({mine}) AND {held}) OR ({place}({covered}))){parent}"
+            " AND (({left}) OR ({place}({covered}))){parent}"
         ).format(**parts)
     )
     kept = cursor.rowcount
@@ -185,6 +184,30 @@ def _keep(cursor: Any, flow: Flow, plan: Plan, kind: Kind, others: list[Flow]) -
     fields = left_out_by_some(kind, flow.shares[kind.label].fields, others)
     blank_what_is_left_out(cursor, flow, kind, rows, fields, others)
     cursor.execute("DELETE FROM pg_temp.mirror_plan WHERE kind = %s AND action = 'kept'", [kind.label])
+
+
+def _left_to_others(flow: Flow, kind: Kind, others: list[Flow]) -> sql.Composable:
+    """Return the condition for: it is for the others to take the row ``t`` away.
+
+    That is what this agreement does not hold. What several rows may name is theirs as long as one of these,
+    which this batch leaves as it is, stands under another agreement.
+    """
+    if not kind.through:
+        return sql.SQL("NOT ({}) AND {}").format(flow.received(kind, "t"), held_by(kind, others))
+    label, _, field = kind.through.rpartition(".")
+    naming = by_label()[label]
+    stands = sql.SQL(" OR ").join(sql.SQL("({})").format(other.stands(naming, "n")) for other in others)
+    return sql.SQL(
+        "EXISTS (SELECT 1 FROM {target}.{table} n WHERE n.{field} = t.id AND ({stands}) AND NOT EXISTS ("
+        "SELECT 1 FROM pg_temp.mirror_plan q WHERE q.kind = {naming} AND q.id = n.id"
+        " AND q.action IN ('relink', 'replace')))"
+    ).format(
+        target=flow.target,
+        table=sql.Identifier(naming.table),
+        field=sql.Identifier(naming.column(field)),
+        stands=stands,
+        naming=sql.Literal(label),
+    )
 
 
 def _take_along(cursor: Any, flow: Flow, plan: Plan) -> None:
