@@ -116,7 +116,7 @@ class Writer:
         if not self.plan.actions(label, DELETE, REPLACE):
             return
         if self.plan.actions(label, DELETE):
-            self._keep_what_is_named(share)
+            self._keep_what_is_named(share.kind)
             leaving = self.plan.ids(label, DELETE)
             if leaving:
                 self.deleted[label] = leaving
@@ -128,9 +128,11 @@ class Writer:
         )
         self.written.rows += self._cursor.rowcount
 
-    def _keep_what_is_named(self, share: Share) -> None:
-        """Retire the leaving rows that rows which stay still name, and blank what is personal in them."""
-        kind = share.kind
+    def _keep_what_is_named(self, kind: Kind) -> None:
+        """Retire the leaving rows that rows which stay still name, and blank what is personal in them.
+
+        Also what another agreement alone shared: with the row it has left that one too.
+        """
         leaving = sql.SQL(
             "ARRAY(SELECT id FROM pg_temp.mirror_plan WHERE kind = {} AND action = 'delete')"
         ).format(sql.Literal(kind.label))
@@ -148,9 +150,8 @@ class Writer:
         blanked: list[sql.Composable] = [
             sql.SQL("{} = {}").format(sql.Identifier(kind.column(name)), blank(kind.field(name)))
             for name in kind.personal_fields
-            if name in share.fields
         ]
-        for key in share.foreign_keys:
+        for key in Share(kind, kind.shared_fields).foreign_keys:
             target = kind_of(key.related_model)
             if not key.null or target is None or key.name in kind.personal_fields:
                 continue
