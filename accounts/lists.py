@@ -90,10 +90,12 @@ class RowFilter:
 
     @property
     def qs(self) -> list[Any]:
-        """Return the rows that pass; all of them while the form has errors."""
-        if not self.form.is_valid():
-            return self.rows
-        return [row for row in self.rows if self.passes(row, self.form.cleaned_data)]
+        """Return the rows that pass; while the form has errors, those that pass an empty one."""
+        if self.form.is_valid():
+            wanted = self.form.cleaned_data
+        else:
+            wanted = {name: field.to_python(None) for name, field in self.form.fields.items()}
+        return [row for row in self.rows if self.passes(row, wanted)]
 
 
 @dataclass(frozen=True)

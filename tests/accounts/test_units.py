@@ -113,6 +113,7 @@ def test_units_are_narrowed_down_sorted_and_exported_with_their_place(aurora, in
     shown = client.get("/units/?kind=desk").content.decode()
     assert "Main › North › Desk" in shown
     assert "Elsewhere" not in shown.partition('id="list-rows"')[2]
+    assert len(client.get("/units/?kind=bogus").context["table"].rows) == 4
     ordered = client.get("/units/?sort=-name").context["table"].rows
     assert [row.record.name for row in ordered] == ["North", "Main", "Elsewhere", "Desk"]
     export = client.get("/units/?_export=csv").content.decode("utf-8-sig").splitlines()

@@ -106,6 +106,10 @@ def test_the_log_is_filtered_and_exported(submitted, harbour, browse):
     assert "Goes on" in lines[1]
     assert "Harbour: Administrator" in lines[1]
     assert get(browse, harbour, "compliance", "/disclosures/", _export="xlsx").status_code == 200
+    everything = get(
+        browse, harbour, "compliance", "/disclosures/", on="never", why="bogus", partner="Nobody"
+    )
+    assert len(everything.context["table"].rows) == 2
 
 
 def test_the_log_takes_the_same_number_of_queries_whatever_its_length(submitted, harbour):

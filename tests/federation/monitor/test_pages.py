@@ -214,7 +214,7 @@ def test_the_list_filters_sorts_exports_and_says_when_it_is_empty(aurora, harbou
     client = browse(harbour, person(harbour))
     assert "Nothing is mirrored" in client.get(url("mirrors")).content.decode()
     make.active(aurora, harbour)
-    make.active(borealis, harbour)
+    second = make.active(borealis, harbour)
     text = client.get(url("mirrors") + "?q=boreal").content.decode()
     assert "Borealis → Harbour" in text
     assert "Aurora → Harbour" not in text
@@ -223,6 +223,11 @@ def test_the_list_filters_sorts_exports_and_says_when_it_is_empty(aurora, harbou
         assert client.get(url("mirrors") + f"?sort={sort}").status_code == 200, sort
     assert client.get(url("mirrors") + "?_export=csv").content.decode().count("→") == 4
     assert client.get(url("mirrors") + "?_export=xlsx").status_code == 200
+    Stream.objects.filter(agreement=second).update(state=Stream.State.ENDED)
+    for query, count in (("", 2), ("state=ended&", 2), ("state=bogus&", 2), ("direction=up&q=boreal&", 2)):
+        text = client.get(url("mirrors") + f"?{query}_export=csv").content.decode()
+        assert text.count("→") == count, query
+        assert ("Borealis" in text) == (query == "state=ended&"), query
 
 
 def test_the_pages_ask_a_fixed_number_of_questions(aurora, harbour, borealis, meadow, browse) -> None:
