@@ -15,7 +15,7 @@ from federation.agreements import drafting, life, proposals
 from federation.models import Agreement, AgreementVersion, SealedRecords, Stream
 from portfolios.models import Portfolio, Transaction
 from tests import factories
-from tests.federation.mirror.processes import Processes, eventually, state_of_streams
+from tests.federation.mirror.processes import STILL, Processes, eventually, state_of_streams
 from tests.federation.mirror.world import World
 
 SECRET = "Unmistakable"
@@ -36,7 +36,7 @@ class Writers:
         self.failures: list[BaseException] = []
         self.writes = 0
         self.threads = [
-            threading.Thread(target=self._run, args=(each, seed))
+            threading.Thread(target=self._run, args=(each, seed), daemon=True)
             for seed, each in enumerate([self._at_the_channel, self._at_the_manager, self._at_the_channel])
         ]
 
@@ -71,6 +71,13 @@ class Writers:
                 currency="EUR", net_amount=-1,
             )  # fmt: skip
 
+    def stop(self) -> None:
+        """Have all of them end; AssertionError where one hangs in what it writes."""
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join(STILL)
+        assert not any(thread.is_alive() for thread in self.threads)
+
     def some(self, count: int = 15) -> None:
         """Wait for this many more writes."""
         target = self.writes + count
@@ -86,9 +93,7 @@ def writing(world: World, mandates: list[Mandate], portfolios: list[Portfolio]) 
     try:
         yield writers
     finally:
-        writers.stopped.set()
-        for thread in writers.threads:
-            thread.join()
+        writers.stop()
     assert writers.failures == []
 
 
@@ -126,9 +131,7 @@ def content(schema: str) -> list[Any]:
 
 def caught_up(world: World, agreement: Agreement, writers: Writers) -> None:
     """Stop writing, let the workers finish by themselves, and prove both sides equal."""
-    writers.stopped.set()
-    for thread in writers.threads:
-        thread.join()
+    writers.stop()
     eventually(lambda: world.differences(agreement) == [], moving=state_of_streams)
     for schema in ("aurora", "harbour"):
         assert world.orphans(schema) == []

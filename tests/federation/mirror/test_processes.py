@@ -85,11 +85,13 @@ def test_a_worker_keeps_its_connection_from_one_hint_to_the_next(world: World, r
             return int(cursor.fetchone()[0])
 
     edit("First")
-    before = sessions()
-    for number in range(20):
+    before, started = sessions(), time.monotonic()
+    for number in range(30):
         edit(f"Edit {number}")
-    # Each of the worker's processes may have begun its own, and some are for looking again.
-    assert sessions() - before < 15
+    # Each of the worker's processes may have begun its own, and some are for looking again. On a machine so
+    # busy that edits take minutes, each begins another one when its own is too old.
+    renewals = int(time.monotonic() - started) // connection.settings_dict["CONN_MAX_AGE"]
+    assert sessions() - before < 15 + 8 * renewals
 
 
 def test_f4_with_all_workers_dead_the_dispatcher_applies_by_itself(
