@@ -7,15 +7,10 @@ from psycopg import sql
 
 from federation.mirror import roles
 from federation.mirror.acting import become_the_mirror, stop_being_the_mirror
-from federation.mirror.overlap import blank_what_is_left_out, other_flows, sealed_flows
+from federation.mirror.overlap import blank_what_is_left_out, other_flows
 from federation.mirror.write import blank
 from federation.models import Agreement, Stream
 from federation.scope import MANAGED, Flow, Share
-
-
-def others_of(flow: Flow) -> list[Flow]:
-    """Return what else may have brought a field into a row: agreements in force, and those kept sealed."""
-    return [*other_flows(flow), *sealed_flows(flow)]
 
 
 def unshared_fields(share: Share) -> list[str]:
@@ -67,7 +62,7 @@ def blank_unshared(stream_id: uuid.UUID) -> None:
     if not agreement.is_live:
         return
     flow = Flow.of(agreement, agreement.side_of(stream.owner))
-    others = others_of(flow)
+    others = other_flows(flow)
     with connection.cursor() as cursor:
         wrong = []
         for share in flow.shares.values():

@@ -198,9 +198,20 @@ class Writer:
         self._returning(share, _UPDATE, **self._setting(share, RELINK, only))
 
     def _setting(self, share: Share, action: str, only: sql.Composable) -> dict[str, Any]:
+        kind = share.kind
         names = [name for name in share.columns if name != "id"]
+        settings = [sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in names]
+        # What comes alive again shows nothing that only an agreement which has ended shared: whoever else
+        # shares it brings it anew.
+        settings += [
+            sql.SQL("{0} = CASE WHEN d.retired_at IS NULL THEN d.{0} ELSE {1} END").format(
+                sql.Identifier(kind.column(name)), blank(kind.field(name))
+            )
+            for name in kind.shared_fields
+            if name not in share.fields
+        ]
         return {
-            "set": sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in names),
+            "set": sql.SQL(", ").join(settings),
             "action": sql.Literal(action),
             "only": only,
         }

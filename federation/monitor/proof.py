@@ -20,6 +20,7 @@ from accounts.models import User
 from federation.agreements.timeline import EventKind, record_of_mirror
 from federation.mirror import arrivals, control, dispatch, unshared
 from federation.mirror.outcome import Outcome
+from federation.mirror.overlap import other_flows
 from federation.mirror.status import is_read, left, streams, unread
 from federation.models import Agreement, Institution, ParkedRow, Proof, Stream
 from federation.scope import Flow, Share
@@ -189,7 +190,7 @@ def _compare(cursor: Any, proof: Proof, stream: Stream) -> None:
     parked: dict[str, list[uuid.UUID]] = {}
     for kind, key in ParkedRow.objects.filter(stream=stream).values_list("kind", "key"):
         parked.setdefault(kind, []).append(key)
-    others = unshared.others_of(flow)
+    others = other_flows(flow)
     kinds = []
     for number, share in enumerate(shares):
         _move(proof, total=len(shares), done=number)
