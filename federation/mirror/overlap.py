@@ -1,5 +1,6 @@
 """Rows that more than one agreement between the same two brought: what each of the others lets through."""
 
+import datetime
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,15 +33,15 @@ def other_flows(flow: Flow) -> list[Flow]:
     return [Flow.of(other, other.side_of(flow.owner)) for other in others]
 
 
-def sealed_flows(flow: Flow) -> list[Flow]:
-    """Return what the same owner shared with the same receiver under agreements whose records are kept sealed."""
+def sealed_flows(flow: Flow) -> list[tuple[Flow, datetime.datetime]]:
+    """Return what the same owner shared with the same receiver under agreements whose records are kept sealed, and until when."""
     kept = (
         SealedRecords.objects.kept()
         .filter(owner=flow.owner, receiver=flow.receiver)
         .exclude(agreement=flow.agreement)
         .select_related("agreement__manager", "agreement__channel", "agreement__version")
     )
-    return [Flow.of(each.agreement, each.agreement.side_of(flow.owner)) for each in kept]
+    return [(Flow.of(each.agreement, each.agreement.side_of(flow.owner)), each.sealed_at) for each in kept]
 
 
 def blank_what_is_left_out(
@@ -279,17 +280,39 @@ def _tell(cursor: Any, flow: Flow, plan: Plan, kind: Kind, other: Flow, stream: 
 
 
 def seal_again(cursor: Any, flow: Flow, plan: Plan) -> None:
-    """Put rows that leave, but are kept under an ended agreement, back among the sealed ones. Call it as the mirror."""
+    """Put rows that leave, but are kept under an ended agreement, back among the sealed ones. Call it as the mirror.
+
+    A sealed set does not grow: rows made after the seal leave, and fields that the ended agreement did not
+    share are blanked.
+    """
     leaving = [label for label in plan.counts if plan.actions(label, DELETE)]
     sealed = sealed_flows(flow) if leaving else []
-    for label in leaving if sealed else ():
+    for label in leaving:
         kind = by_label()[label]
-        held = [each.received(kind, "t") for each in sealed if label in each.shares]
+        held = [
+            (
+                each.shares[label].fields,
+                sql.SQL("({} AND t.created_at <= {})").format(each.received(kind, "t"), sql.Literal(until)),
+            )
+            for each, until in sealed
+            if label in each.shares
+        ]
         if not held:
             continue
+        changes = [sql.SQL("retired_at = statement_timestamp()")]
+        for name in kind.shared_fields:
+            sharers = [condition for fields, condition in held if name in fields]
+            if len(sharers) < len(held):
+                changes.append(
+                    sql.SQL("{column} = CASE WHEN {shared} THEN t.{column} ELSE {blank} END").format(
+                        column=sql.Identifier(kind.column(name)),
+                        shared=sql.SQL(" OR ").join(sharers) if sharers else sql.SQL("false"),
+                        blank=blank(kind.field(name)),
+                    )
+                )
         cursor.execute(
             sql.SQL(
-                "WITH sealed AS (UPDATE {target}.{table} t SET retired_at = statement_timestamp()"
+                "WITH sealed AS (UPDATE {target}.{table} t SET {changes}"
                 " FROM pg_temp.mirror_plan p WHERE p.kind = {kind} AND p.action = 'delete' AND p.id = t.id"
                 " AND ({held}) RETURNING t.id)"
                 " DELETE FROM pg_temp.mirror_plan p USING sealed WHERE p.kind = {kind}"
@@ -297,8 +320,9 @@ def seal_again(cursor: Any, flow: Flow, plan: Plan) -> None:
             ).format(
                 target=flow.target,
                 table=sql.Identifier(kind.table),
+                changes=sql.SQL(", ").join(changes),
                 kind=sql.Literal(label),
-                held=sql.SQL(" OR ").join(sql.SQL("({})").format(each) for each in held),
+                held=sql.SQL(" OR ").join(condition for _fields, condition in held),
             )
         )
         plan.counts[label][DELETE] -= cursor.rowcount

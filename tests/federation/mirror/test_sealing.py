@@ -17,6 +17,7 @@ from federation.mirror import erasing
 from federation.models import Agreement, AgreementEvent, RecordsHold, SealedAccess, SealedRecords
 from portfolios.models import BankEntry, Portfolio, Transaction, Valuation
 from tests import factories
+from tests.federation.mirror.test_overlap import personal, received, withhold
 from tests.federation.mirror.world import TODAY, World
 
 LATER = datetime.date(2040, 1, 1)
@@ -349,3 +350,41 @@ def test_grants_on_what_is_erased_go_with_it(world: World) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM public.federation_sealedrecords WHERE erased_at IS NULL")
         assert cursor.fetchone() == (0,)
+
+
+def test_p2_a_sealed_row_that_comes_alive_shows_only_what_its_new_agreement_shares(world: World) -> None:
+    first, second = world.agree(), withhold(world, world.agree(), "clients.Client.national_id")
+    client = personal(world)
+    ended(world, world.mandate(first, client=client), agreement=first)
+    assert received(world) == ("CH", "N-1", "Ada"), "sealed with its content"
+    world.mandate(second, client=client)
+    world.drain()
+    assert received(world) == ("CH", "", "Ada")
+    world.assert_in_step(second)
+    third = world.agree()
+    world.mandate(third, client=client)
+    world.drain()
+    assert received(world) == ("CH", "N-1", "Ada"), "the third shares it anew"
+    world.assert_in_step(second)
+    world.assert_in_step(third)
+
+
+def test_p2_a_sealed_set_does_not_grow_by_what_a_later_agreement_brought(world: World) -> None:
+    first, second = withhold(world, world.agree(), "clients.Client.national_id"), world.agree()
+    client = personal(world)
+    ended(world, world.mandate(first, client=client), agreement=first)
+    later = world.mandate(second, client=client)
+    world.drain()
+    with world.within("harbour"):
+        ContactDetail.objects.create(client_id=client.pk, kind="phone", value="+41 44 000 00 00")
+    world.drain()
+    assert received(world) == ("CH", "N-1", "Ada")
+    assert world.count("aurora", ContactDetail, value__startswith="+41", retired_at=None) == 1
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=later.pk).update(status=Mandate.Status.WITHDRAWN)
+    world.drain()
+    assert received(world) == ("CH", "", "Ada")
+    with world.within("aurora"):
+        assert Client.objects.get().retired_at is not None
+        assert [contact.kind for contact in ContactDetail.objects.all()] == ["email"]
+    assert world.orphans("aurora") == []
