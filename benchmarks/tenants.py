@@ -264,12 +264,6 @@ def _seconds(process: psutil.Process) -> float:
     return float(own)
 
 
-def _ended_seconds(process: psutil.Process) -> float:
-    """Return the processor time of what a process started and what has ended."""
-    times = process.cpu_times()
-    return float(times.children_user + times.children_system)
-
-
 def _idle(parts: dict[str, psutil.Process]) -> float:
     """Return the percent of a core that everything together takes while nobody does anything."""
     _vacuum()
@@ -277,7 +271,6 @@ def _idle(parts: dict[str, psutil.Process]) -> float:
     time.sleep(SETTLE_SECONDS)
     _still_running(parts)
     before = {name: _seconds(process) for name, process in parts.items()}
-    vacuumed = _ended_seconds(parts["PostgreSQL"])
     started = time.perf_counter()
     time.sleep(IDLE_SECONDS)
     lasted = time.perf_counter() - started
@@ -288,8 +281,6 @@ def _idle(parts: dict[str, psutil.Process]) -> float:
         [
             *([name, value] for name, value in percent.items()),
             ["all", sum(percent.values())],
-            # The only processes that come and go.
-            ["of which autovacuum", 100 * (_ended_seconds(parts["PostgreSQL"]) - vacuumed) / lasted],
         ],
     )
     return sum(percent.values())
