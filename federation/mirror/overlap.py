@@ -299,7 +299,7 @@ def seal_again(cursor: Any, flow: Flow, plan: Plan) -> None:
         ]
         if not held:
             continue
-        changes = [sql.SQL("retired_at = statement_timestamp()")]
+        changes: list[sql.Composable] = [sql.SQL("retired_at = statement_timestamp()")]
         for name in kind.shared_fields:
             sharers = [condition for fields, condition in held if name in fields]
             if len(sharers) < len(held):
