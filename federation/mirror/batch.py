@@ -31,8 +31,9 @@ from federation.scope import by_label
 logger = logging.getLogger(__name__)
 
 TRIES = 12
-# So often it looks whether another stream of the same two is done: a third of a second.
-_PATIENCE = 8
+# So often it looks whether another stream of the same two is done, for some hundredths of a second: as long as
+# most batches take. Who waits for a load, or for a batch of its own stream, comes again and holds no worker.
+_PATIENCE = 5
 # Up to this many keys are visible before they have reached the disk. Rows and cursor are lost together in
 # a crash, and applied again; whatever is committed because of them, or ends them, takes them to the disk.
 PROMPT_KEYS = 2_000
@@ -71,7 +72,7 @@ def run_batch(stream_id: uuid.UUID, *, most: int | None = None) -> Outcome:
                 refused.update(problem.rows)
         except SiblingAtWork:
             if attempt >= _PATIENCE:
-                return Outcome.BUSY
+                return Outcome.SIBLING
             _pause(attempt)
         except Error as error:
             state = getattr(error.__cause__, "sqlstate", None)

@@ -33,6 +33,8 @@ TASK, LOAD_TASK = "federation.tasks.apply_stream", "federation.tasks.apply_load"
 HINT_SECONDS, LOAD_HINT_SECONDS = 5, 30
 # A question to whoever holds a stream, which the sweep asks again.
 HELD_SECONDS = 1
+# Whoever holds another stream of the same two is not asked: the question comes again after this time.
+SIBLING_SECONDS = 0.2
 # A stream with more keys than this goes to the workers for loads, so that edits do not wait behind it.
 QUICK_KEYS = 2_000
 # So many logs are looked at in one query.
@@ -98,6 +100,14 @@ def _put_back(stream_id: uuid.UUID) -> None:
         _redis().set(flag(stream_id), 1, nx=True, ex=HELD_SECONDS)
 
 
+def _ask_later(stream_id: uuid.UUID) -> None:
+    """Have a worker look again when another stream of the same two may be done."""
+    with suppress(redis.RedisError, BrokerError):
+        current_app.send_task(
+            TASK, args=[str(stream_id)], headers={"_schema_name": "public"}, countdown=SIBLING_SECONDS
+        )
+
+
 def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> Outcome:
     """Apply batches of a stream until nothing is left or the time is over; then ask for more.
 
@@ -113,7 +123,14 @@ def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> O
             hint(stream_id, is_load=True)
             return outcome
         if outcome == Outcome.MORE:
+            # Who has to stop from here on has something left to ask for.
+            has_taken = True
             continue
+        if outcome == Outcome.SIBLING:
+            if has_taken:
+                _put_back(stream_id)
+                _ask_later(stream_id)
+            return Outcome.BUSY
         if outcome == Outcome.BUSY:
             # A question that was taken here goes to whoever holds the stream, who asks after the commit; and
             # then another look: the holder may have gone without having found it.

@@ -49,7 +49,7 @@ class Lease:
 
 
 class SiblingAtWork(Exception):
-    """Another stream of the same owner to the same receiver has a batch in hand."""
+    """Another stream of the same owner to the same receiver has a batch in hand, or this one."""
 
 
 def take(cursor: Any, stream_id: uuid.UUID) -> "Lease | Outcome":

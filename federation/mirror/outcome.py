@@ -7,6 +7,7 @@ class Outcome(Enum):
     """How a batch ended."""
 
     BUSY = "somebody else holds the stream"
+    SIBLING = "somebody else holds the stream, or another one of the same two"
     STOPPED = "records do not flow under this agreement now"
     IDLE = "there was nothing to do"
     DONE = "all there was has been applied"

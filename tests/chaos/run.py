@@ -273,7 +273,11 @@ class Run:
         before = sum(Stream.objects.values_list("rows_written", flat=True))
         Stream.objects.filter(cursor__isnull=False).update(cursor="3:3:")
         for stream in Stream.objects.all():
-            while batch.run_batch(stream.pk) in {batch.Outcome.MORE, batch.Outcome.BUSY}:
+            while batch.run_batch(stream.pk) in {
+                batch.Outcome.MORE,
+                batch.Outcome.BUSY,
+                batch.Outcome.SIBLING,
+            }:
                 pass
         changed = sum(Stream.objects.values_list("rows_written", flat=True)) - before
         echoes = [f"a replay changed {changed} rows"] if changed else []

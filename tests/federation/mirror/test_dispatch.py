@@ -63,6 +63,37 @@ def test_p7_a_question_about_a_stream_that_another_worker_holds_goes_back_to_tha
     assert dispatch.is_asked_again(stream.pk)
 
 
+def test_p7_a_question_about_a_stream_that_waits_for_another_of_the_same_two_comes_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = world.agree(), world.agree()
+    world.mandate(second)
+    world.drain()
+    stream = world.stream(second, "harbour")
+    sent: list[tuple[list[str], float]] = []
+    dispatch.hint(stream.pk)
+    monkeypatch.setattr(
+        dispatch.current_app,
+        "send_task",
+        lambda _name, *, args, countdown, **_: sent.append((args, countdown)),
+    )
+    holder = world.another_connection()
+    holder.execute(
+        "SELECT FROM public.federation_stream WHERE id = %s FOR UPDATE", [world.stream(first, "harbour").pk]
+    )
+    with world.within("harbour"):
+        Mandate.objects.update(answer="Meanwhile")
+    assert dispatch.apply(stream.pk, seconds=5) == Outcome.BUSY
+    assert dispatch.apply(stream.pk, seconds=5) == Outcome.BUSY
+    assert sent == [([str(stream.pk)], dispatch.SIBLING_SECONDS)] * 2
+    # A hint too many asks for nothing.
+    assert dispatch.is_asked_again(stream.pk)
+    assert dispatch.apply(stream.pk, seconds=5) == Outcome.BUSY
+    assert len(sent) == 2
+    holder.rollback()
+    assert dispatch.apply(stream.pk, seconds=5) == Outcome.DONE
+
+
 def test_p7_what_is_asked_while_a_batch_is_at_work_is_looked_at_after_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
