@@ -126,6 +126,8 @@ def test_a_method_a_format_and_a_body_that_do_not_fit_are_problems(
     assert_problem(caller.delete(ME), 405, "method_not_allowed")
     assert_problem(caller.get(ME, headers={"accept": "text/html"}), 406, "not_acceptable")
     assert_problem(caller.post(ME, "{", content_type="application/json"), 400, "parse_error")
+    nested = "[" * 100_000 + "]" * 100_000
+    assert_problem(caller.post(ME, nested, content_type="application/json"), 400, "parse_error")
     assert_problem(caller.post(ME, "a=1", content_type="text/plain"), 415, "unsupported_media_type")
 
 
