@@ -9,7 +9,7 @@ from federation.scope import KINDS
 from models_portfolio.models import ModelPortfolio, Offer
 from tests import factories
 from tests.federation.mirror.everything import everything, management, offer, relationship
-from tests.federation.mirror.test_handover import everything_in
+from tests.federation.mirror.successor import everything_in
 from tests.federation.mirror.world import World
 
 # Present as the receiver's own row, not as a received one, where it has an ISIN.
