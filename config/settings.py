@@ -238,6 +238,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "sweep-streams": {"task": "federation.tasks.sweep_streams", "schedule": 30.0},
     "trim-logs": {"task": "federation.tasks.trim_logs", "schedule": 60.0},
     "erase-due": {"task": "federation.tasks.erase_due", "schedule": crontab(hour=2, minute=10)},
+    "clear-stubs": {"task": "federation.tasks.clear_stubs", "schedule": crontab(hour=2, minute=40)},
     "watch-streams": {"task": "federation.tasks.watch_streams", "schedule": 30.0},
     "roll-up-figures": {"task": "federation.tasks.roll_up_figures", "schedule": crontab(minute=7)},
     # All streams over three hours of the night.

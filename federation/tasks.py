@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from federation import activity
 from federation.agreements import sealing
-from federation.mirror import arrivals, dispatch, figures, trimming
+from federation.mirror import arrivals, dispatch, figures, stubs, trimming
 from federation.mirror.outcome import Outcome
 from federation.models import Institution
 from federation.monitor import mail, proof, watch
@@ -106,6 +106,14 @@ def erase_due() -> None:
     """Erase sealed records whose time has come; what does not fit into one task is another one's."""
     if sealing.erase_due(today=timezone.localdate(), seconds=APPLY_SECONDS):
         erase_due.delay()
+
+
+@shared_task(ignore_result=True)
+def clear_stubs(after: str = "") -> None:
+    """Take stubs away that nothing names any more; what does not fit into one task is another one's."""
+    reached = stubs.clear_away(after=uuid.UUID(after) if after else None, seconds=APPLY_SECONDS)
+    if reached is not None:
+        clear_stubs.delay(str(reached))
 
 
 @shared_task(ignore_result=True, soft_time_limit=240, time_limit=270)

@@ -121,7 +121,8 @@ class _Erasure:
             sql.SQL(
                 "INSERT INTO pg_temp.mirror_plan (kind, id, action, moved)"
                 " SELECT {kind}, t.id, 'delete', false FROM {target}.{table} t"
-                " WHERE t.retired_at IS NOT NULL AND {where}"
+                # Under lock: a batch of another agreement, to which it comes alive meanwhile, waits or is seen.
+                " WHERE t.retired_at IS NOT NULL AND {where} FOR UPDATE OF t"
             ).format(
                 kind=sql.Literal(kind.label),
                 target=self.flow.target,

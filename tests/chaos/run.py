@@ -1,5 +1,6 @@
 """The run: writers, faults in a random order, and the comparison at the end."""
 
+import datetime
 import itertools
 import random
 import signal
@@ -16,7 +17,8 @@ import redis
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
-from federation.mirror import batch, control, dispatch, failpoints, trimming
+from federation.agreements import sealing
+from federation.mirror import batch, control, dispatch, failpoints, stubs, trimming
 from federation.models import Agreement, ParkedRow, Stream
 from tests import factories
 from tests.chaos.writers import Writer
@@ -39,6 +41,8 @@ PAUSES = (0.2, 2.0)
 PROGRESS_SECONDS = 10
 # Everything has ended that held the mirrors up: how long they may take to catch up.
 CATCH_UP_SECONDS = 300
+# A day on which everything that is sealed is due.
+_LATER = datetime.date(2100, 1, 1)
 _WITHHELD = ["clients.ContactDetail", "clients.Client.national_id", "portfolios.Transaction.text"]
 
 
@@ -187,6 +191,10 @@ class Run:
     def trim(self, _draw: random.Random) -> None:
         trimming.trim()
 
+    def erase(self, _draw: random.Random) -> None:
+        sealing.erase_due(today=_LATER, seconds=5)
+        stubs.clear_away(seconds=5)
+
     def refill(self, draw: random.Random) -> None:
         streams = list(Stream.objects.order_by("agreement__name", "owner__schema_name"))
         control.refill(draw.choice(streams))
@@ -300,5 +308,6 @@ FAULTS: dict[str, tuple[Callable[[Run, random.Random], None], int]] = {
     "narrow_or_widen": (Run.narrow_or_widen, 2),
     "end_and_agree_anew": (Run.end_and_agree_anew, 1),
     "trim": (Run.trim, 4),
+    "erase": (Run.erase, 3),
     "refill": (Run.refill, 2),
 }

@@ -13,6 +13,7 @@ from accounts.errors import DomainError
 from clients import services
 from clients.models import Client, Mandate
 from federation.agreements import sealing
+from federation.mirror import erasing
 from federation.mirror.batch import run_batch
 from federation.models import AgreementEvent, ParkedRow, Proof, RecordsHold
 from federation.monitor import parked, proof
@@ -21,7 +22,7 @@ from portfolios.services.handover import take_over
 from tests import factories
 from tests.federation.mirror.test_affirmation import Shop
 from tests.federation.mirror.test_handover import begin, submit
-from tests.federation.mirror.test_sealing import cut, ended, sealed_at
+from tests.federation.mirror.test_sealing import LATER, cut, ended, sealed_at
 from tests.federation.mirror.world import World
 from trading.models import Affirmation
 from trading.services import affirm_one, reject_allocation
@@ -204,3 +205,35 @@ def test_f13_a_batch_does_not_keep_what_an_agreement_covered_that_ends_meanwhile
     world.drain()
     assert new.client_id == old.client_id
     assert world.count("aurora", Client) == 0
+
+
+def test_f13_what_comes_alive_while_it_is_erased_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = world.agree(), world.agree()
+    old = world.mandate(first)
+    ended(world, old, agreement=first)
+    new = world.mandate(second, client=old.client)
+
+    def apply_second() -> None:
+        try:
+            run_batch(world.stream(second, "harbour").pk)
+        finally:
+            connection.close()
+
+    delete_only = erasing.Writer.delete_only
+
+    def delete_after_a_batch(writer: Any, labels: Any) -> None:
+        if writer.flow.receiver.schema_name == "aurora":
+            batch = threading.Thread(target=apply_second)
+            batch.start()
+            batch.join(30)
+        delete_only(writer, labels)
+
+    monkeypatch.setattr(erasing.Writer, "delete_only", delete_after_a_batch)
+    sealing.erase_due(today=LATER)
+    monkeypatch.undo()
+    world.drain()
+    with world.within("aurora"):
+        assert Client.objects.get().name == "Ann Example"
+        assert Mandate.objects.get(retired_at=None).pk == new.pk
+    world.assert_in_step(second)
+    assert world.orphans("aurora") == []
