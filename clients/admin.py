@@ -10,6 +10,7 @@ from clients.models import (
     Client,
     ClientInstruction,
     ContactDetail,
+    InstructionBooking,
     InstructionOutcome,
     KycStatus,
     Mandate,
@@ -95,6 +96,14 @@ class DecisionAdmin(AppendOnlyAdmin):
 
     list_display = ["mandate", "submission", "outcome", "decided_at", "decided_by_name", "origin"]
     list_select_related = ["mandate"]
+
+
+@admin.register(InstructionBooking)
+class BookingAdmin(AppendOnlyAdmin):
+    """What was booked for instructions."""
+
+    list_display = ["instruction", "outcome", "amount", "currency", "at", "by_name", "origin"]
+    list_select_related = ["instruction"]
 
 
 @admin.register(InstructionOutcome)

@@ -7,20 +7,17 @@ party's portfolio, the accounts are opened here.
 
 import uuid
 from collections.abc import Collection
-from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Min, Sum
+from django.db.models import Min
 from django.dispatch import receiver
-from django.utils.translation import gettext as _
 
 from accounts.models import Unit, User
-from accounts.origins import origin_name
 from accounts.records import record_arrived, records_arrived
 from clients.duties import Duty, performs
-from clients.models import ClientInstruction, InstructionOutcome, Mandate, MandateDecision
-from clients.services import record_outcome
+from clients.models import ClientInstruction, InstructionBooking, Mandate, MandateDecision
+from clients.services import answer_booking
 from clients.signals import mandate_decided, mandate_submitting
 from portfolios.duties import performs_for
 from portfolios.models import Portfolio, Transaction
@@ -72,60 +69,28 @@ def follow_portfolio(key: uuid.UUID, **_kwargs: Any) -> None:
     refresh(portfolio_ids=[portfolio.pk])
 
 
+@receiver(record_arrived, sender=InstructionBooking)
+@transaction.atomic
+def follow_booking(key: uuid.UUID, **_kwargs: Any) -> None:
+    """Answer an instruction with what another party has booked for it."""
+    booking = (
+        InstructionBooking.objects.current()
+        # It may be delivered twice at once, and is answered once.
+        .select_for_update(of=("self",), no_key=True)
+        .select_related("instruction__mandate")
+        .filter(pk=key)
+        .first()
+    )
+    if booking is not None:
+        answer_booking(booking=booking, by=None)
+
+
 @receiver(records_arrived, sender=Transaction)
-def follow_bookings(keys: Collection[uuid.UUID], **_kwargs: Any) -> None:
-    """Value the portfolios that another party has booked into, and answer what it was booked for."""
+def follow_entries(keys: Collection[uuid.UUID], **_kwargs: Any) -> None:
+    """Value the portfolios that another party has booked into."""
     arrived = Transaction.objects.current().received().filter(pk__in=keys).order_by()
     first_days = dict(arrived.values_list("portfolio").annotate(Min("trade_date")))
     if not first_days:
         return
     # One run for all: a portfolio's days before its own first one come out as they are.
     value_portfolios(portfolio_ids=list(first_days), from_date=min(first_days.values()))
-    types = (Transaction.Type.DEPOSIT, Transaction.Type.WITHDRAWAL)
-    for reference in set(
-        arrived.filter(type__in=types, reference__isnull=False).values_list("reference", flat=True)
-    ):
-        _answer(reference)
-
-
-def _answer(instruction_id: uuid.UUID) -> None:
-    """Record on the managing side what the settling side has booked for an instruction."""
-    instruction = (
-        ClientInstruction.objects.current().open().select_related("mandate").filter(pk=instruction_id).first()
-    )
-    if instruction is None or not performs(Duty.MANAGEMENT, instruction.mandate):
-        return
-    booked = (
-        Transaction.objects.current()
-        .received()
-        .filter(reference=instruction_id, portfolio__mandate=instruction.mandate)
-    )
-    latest = booked.order_by("-created_at").first()
-    if latest is None:
-        return
-    total = abs(
-        booked.filter(currency=latest.currency).aggregate(Sum("net_amount"))["net_amount__sum"] or Decimal(0)
-    )
-    is_in_its_currency = latest.currency == (instruction.currency or latest.currency)
-    is_whole = is_in_its_currency and total >= (instruction.amount or 0)
-    is_as_announced = is_in_its_currency and total == instruction.amount
-    outcome = InstructionOutcome.Outcome.DONE if is_whole else InstructionOutcome.Outcome.IN_PROGRESS
-    if not is_whole and instruction.outcomes.filter(outcome=outcome, amount=total).exists():
-        return
-    record_outcome(
-        instruction=instruction,
-        outcome=outcome,
-        amount=total,
-        currency=latest.currency,
-        # Of another amount than announced, the text says why.
-        note=" ".join(
-            filter(
-                None,
-                [
-                    _("Booked by %(name)s.") % {"name": origin_name(latest.origin)},
-                    "" if is_as_announced else latest.text,
-                ],
-            )
-        ),
-        by=None,
-    )

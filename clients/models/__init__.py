@@ -1,6 +1,11 @@
 """The relationship with clients: who they are, what they agreed to, and what they ask for."""
 
-from clients.models.instructions import INSTRUCTION_STATES, ClientInstruction, InstructionOutcome
+from clients.models.instructions import (
+    INSTRUCTION_STATES,
+    ClientInstruction,
+    InstructionBooking,
+    InstructionOutcome,
+)
 from clients.models.mandates import MANDATE_STATES, Mandate, MandateDecision, MandateRestriction
 from clients.models.people import (
     Client,
@@ -23,6 +28,7 @@ __all__ = [
     "ClientInstruction",
     "ClientRecord",
     "ContactDetail",
+    "InstructionBooking",
     "InstructionOutcome",
     "KycEvidence",
     "KycStatus",

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.fields import CurrencyField, MoneyField
+from accounts.fields import CurrencyField, MoneyField, RateField
 from accounts.records import Record
 from clients.calculations.states import InstructionState, instruction_state
 from clients.models.mandates import Mandate
@@ -96,6 +96,39 @@ class InstructionOutcome(Record):
     amount = MoneyField(_("amount"), null=True, blank=True)
     currency = CurrencyField(_("currency"), blank=True)
     note = models.TextField(_("note"), blank=True)
+    at = models.DateTimeField(_("at"))
+    by_name = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["at"]
+
+    def __str__(self) -> str:
+        return self.get_outcome_display()
+
+
+class InstructionBooking(Record):
+    """What whoever keeps the ledger has booked for an instruction, or why it books nothing; only added.
+
+    ``amount`` is all that is booked so far, in the instruction's ``currency``. Where ``entry`` of the
+    ledger is in another one, ``exchange_rate`` turns it into that.
+    """
+
+    class Outcome(models.TextChoices):
+        IN_PROGRESS = "in_progress", _("More is to come")
+        DONE = "done", _("Done")
+        REJECTED = "rejected", _("Rejected")
+
+    # After these nothing more is booked for the instruction.
+    FINAL: ClassVar[set[str]] = {Outcome.DONE, Outcome.REJECTED}
+
+    instruction = models.ForeignKey(ClientInstruction, on_delete=models.PROTECT, related_name="bookings")
+    outcome = models.CharField(_("outcome"), max_length=15, choices=Outcome)
+    amount = MoneyField(_("amount"), null=True, blank=True)
+    currency = CurrencyField(_("currency"), blank=True)
+    # An opaque id of the ledger's.
+    entry = models.UUIDField(null=True, blank=True)
+    exchange_rate = RateField(_("exchange rate"), null=True, blank=True)
+    reason = models.TextField(_("reason"), blank=True)
     at = models.DateTimeField(_("at"))
     by_name = models.CharField(max_length=150, blank=True)
 

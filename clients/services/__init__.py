@@ -10,9 +10,11 @@ from clients.services.decisions import (
 )
 from clients.services.instructions import (
     NewPlan,
+    answer_booking,
     booked_for,
     close_short,
     draft_instruction,
+    record_booking,
     record_outcome,
     send_instruction,
     withdraw_instruction,
@@ -49,6 +51,7 @@ __all__ = [
     "accept_mandate",
     "activate_mandate",
     "add_restriction",
+    "answer_booking",
     "begin_closing",
     "block_kyc",
     "booked_for",
@@ -63,6 +66,7 @@ __all__ = [
     "plan_mandate",
     "plan_review",
     "promise_task",
+    "record_booking",
     "record_kyc",
     "record_outcome",
     "record_questionnaire",

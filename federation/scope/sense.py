@@ -59,7 +59,7 @@ NEEDS: tuple[Need, ...] = (
     Need(
         MANAGEMENT,
         SETTLEMENT,
-        "portfolios.Transaction portfolios.Holding",
+        "clients.InstructionBooking portfolios.Transaction portfolios.Holding",
         gettext_lazy("values portfolios, and trades, from what they really hold"),
     ),
     Need(

@@ -216,6 +216,14 @@ KINDS: tuple[Kind, ...] = (
     ),
     # Settlement.
     Kind(
+        "clients.InstructionBooking",
+        Function.SETTLEMENT,
+        via="instruction",
+        shared="instruction outcome amount currency entry exchange_rate reason at by_name",
+        personal="reason",
+        heard_by=Function.MANAGEMENT,
+    ),
+    Kind(
         "portfolios.Account",
         Function.SETTLEMENT,
         via="portfolio",

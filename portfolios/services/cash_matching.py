@@ -1,9 +1,6 @@
-"""Arrived cash: which instruction it answers, booking it, sending it back; and paying withdrawals."""
+"""Arrived cash: booking it for an instruction, sending it back; and paying withdrawals."""
 
 import datetime
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import transaction
@@ -14,40 +11,22 @@ from django.utils.translation import gettext as _
 from accounts import formatting
 from accounts.errors import DomainError
 from accounts.models import User, audit
-from clients.duties import Duty, performs, require
-from clients.models import ClientInstruction, InstructionOutcome
-from clients.numbers import same_reference
-from clients.services import booked_for, record_outcome
+from clients.duties import Duty, require
+from clients.models import ClientInstruction, InstructionBooking
+from clients.services import booked_for, record_booking
 from portfolios.models import Account, BankEntry, Holding, Portfolio, Transaction
 from portfolios.services.holdings import open_instructions
 from portfolios.services.imports.files import UnreadableFile, read_table, read_text
 from portfolios.services.imports.values import RowError, Unreadable, read_date, read_number
 from portfolios.services.ledger import book
+from portfolios.services.market import rate_between
 from portfolios.services.opening import account_number
 
 Kind = ClientInstruction.Kind
-Outcome = InstructionOutcome.Outcome
+Outcome = InstructionBooking.Outcome
 State = BankEntry.State
 
-# Points of a suggestion; from here on it is shown, and from there on it is sure enough to offer first.
-LEAST_SCORE, SURE_SCORE = 25, 80
-_CLOSE_AMOUNT = Decimal("0.02")
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """An instruction that arrived cash may answer, how likely (0 to 100) and why."""
-
-    instruction: ClientInstruction
-    portfolio: Portfolio
-    score: int
-    reasons: tuple[str, ...]
-    difference: Decimal | None
-
-    @property
-    def is_sure(self) -> bool:
-        """Say whether the match is beyond reasonable doubt."""
-        return self.score >= SURE_SCORE and not self.difference
+_RATE = Decimal("1e-10")
 
 
 def expected(user: User, kind: str) -> QuerySet[ClientInstruction]:
@@ -66,49 +45,6 @@ def visible_entries(user: User) -> QuerySet[BankEntry]:
     portfolios = Portfolio.objects.visible_to(user)
     entries = BankEntry.objects.current()
     return entries.filter(portfolio__isnull=True) | entries.filter(portfolio__in=portfolios.values("pk"))
-
-
-def suggest(entry: BankEntry, instructions: Iterable[ClientInstruction]) -> list[Suggestion]:
-    """Return the instructions that an entry may answer, the most likely first."""
-    found = [_score(entry, instruction) for instruction in instructions]
-    return sorted(
-        (each for each in found if each.score >= LEAST_SCORE),
-        key=lambda each: (-each.score, each.instruction.pk),
-    )
-
-
-def _score(entry: BankEntry, instruction: ClientInstruction) -> Suggestion:
-    portfolio, client = instruction.mandate.portfolio, instruction.mandate.client
-    score, reasons = 0, []
-    compact = re.sub(r"[^A-Z0-9]", "", entry.reference.upper())
-    if instruction.reference and (
-        same_reference(entry.reference, instruction.reference) or instruction.reference.upper() in compact
-    ):
-        score += 60
-        reasons.append(_("the same reference"))
-    elif portfolio.number and re.sub(r"[^A-Z0-9]", "", portfolio.number.upper()) in compact:
-        score += 30
-        reasons.append(_("the portfolio's number in the reference"))
-    difference: Decimal | None = None
-    if entry.currency == (instruction.currency or portfolio.currency):
-        difference = entry.amount - (instruction.amount or Decimal(0))
-        if not difference:
-            score += 25
-            reasons.append(_("the same amount and currency"))
-        elif instruction.amount and abs(difference) <= instruction.amount * _CLOSE_AMOUNT:
-            score += 12
-            reasons.append(_("almost the same amount"))
-    else:
-        reasons.append(_("another currency"))
-    shared = _words(entry.payer) & _words(client.name if client else "")
-    if shared:
-        score += 15
-        reasons.append(_("the payer's name"))
-    return Suggestion(instruction, portfolio, min(score, 100), tuple(reasons), difference)
-
-
-def _words(name: str) -> set[str]:
-    return {word for word in re.findall(r"\w+", name.casefold()) if len(word) > 2}
 
 
 @transaction.atomic
@@ -195,26 +131,33 @@ def match_cash(
     accepts_difference: bool = False,
     more_to_come: bool = False,
     reason: str = "",
+    exchange_rate: Decimal | None = None,
 ) -> BankEntry:
     """Book arrived cash as a deposit and tell the instruction's sender that it is done.
 
     Without an instruction the cash goes into ``portfolio``. Another amount than announced has to be
     accepted, with a ``reason`` that whoever manages and the advisor read; ``more_to_come`` leaves the
-    instruction open for the rest instead.
+    instruction open for the rest instead. Cash in another currency stays in that; ``exchange_rate``, else
+    the rate of its value date, turns it into the announced one, to say how much of the instruction it is.
     """
     reason = reason.strip()
     entry = _open_entry(entry)
     if instruction is not None:
-        instruction = ClientInstruction.objects.select_related("mandate__portfolio").get(pk=instruction.pk)
+        instruction = _open_instruction(instruction)
         portfolio = instruction.mandate.portfolio
     if portfolio is None:
         raise DomainError(
             "portfolio_missing", _("Choose the portfolio that the cash belongs to."), field="portfolio"
         )
     require(Duty.SETTLEMENT, portfolio.mandate)
-    differs = instruction is not None and _differs(entry, instruction, portfolio)
-    if instruction is not None and differs:
-        _check_accepted(entry, instruction, portfolio, accepts_difference, bool(reason) or more_to_come)
+    rate, differs, cost_rate = None, False, None
+    if instruction is not None:
+        rate = _rate_of(entry, instruction, exchange_rate)
+        differs = rate is not None or booked_for(instruction) + entry.amount != instruction.amount
+        # What it was matched at is what it costs in the portfolio's currency.
+        cost_rate = rate if instruction.currency == portfolio.currency else None
+        if differs:
+            _check_accepted(entry, instruction, accepts_difference, bool(reason) or more_to_come)
     is_explained = differs and not more_to_come
     [deposit] = book(
         entries=[
@@ -226,6 +169,7 @@ def match_cash(
                 currency=entry.currency,
                 gross_amount=entry.amount,
                 net_amount=entry.amount,
+                exchange_rate=cost_rate or 1,
                 reference=instruction.pk if instruction else entry.pk,
                 # The reason first: it is all that whoever manages hears of it, and a bank's reference may be long.
                 text=" · ".join(filter(None, [reason if is_explained else "", entry.reference]))[:200],
@@ -238,14 +182,14 @@ def match_cash(
     entry.state, entry.matched_by_name, entry.matched_at = State.MATCHED, by.full_name, timezone.now()
     entry.note = reason[:200] if is_explained else ""
     entry.save()
-    # Where another party manages, it answers the instruction once it has received the booking.
-    if instruction is not None and performs(Duty.MANAGEMENT, instruction.mandate):
-        record_outcome(
+    if instruction is not None:
+        record_booking(
             instruction=instruction,
             outcome=Outcome.IN_PROGRESS if more_to_come else Outcome.DONE,
-            amount=entry.amount,
-            currency=entry.currency,
-            note=_("More is to come.") if more_to_come else entry.note,
+            entry=deposit.pk,
+            arrived=(entry.amount, entry.currency),
+            exchange_rate=rate,
+            reason=_("More is to come.") if more_to_come else entry.note,
             by=by,
         )
     audit("match_cash", entry, by=by, portfolio=str(portfolio.pk))
@@ -259,26 +203,47 @@ def _open_entry(entry: BankEntry) -> BankEntry:
     return locked
 
 
-def _differs(entry: BankEntry, instruction: ClientInstruction, portfolio: Portfolio) -> bool:
-    """Say whether this with what was booked before is another amount or currency than announced."""
-    currency = instruction.currency or portfolio.currency
-    return entry.currency != currency or booked_for(instruction) + entry.amount != instruction.amount
+def _open_instruction(instruction: ClientInstruction) -> ClientInstruction:
+    """Lock an instruction whose cash is still to come or to go; raise DomainError where it is answered."""
+    locked: ClientInstruction = (
+        ClientInstruction.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("mandate__portfolio", "payout_account")
+        .get(pk=instruction.pk)
+    )
+    if not open_instructions(locked.kind).filter(pk=locked.pk).exists():
+        raise DomainError("instruction_gone", _("This instruction is no longer open. Reload the page."))
+    return locked
+
+
+def _rate_of(
+    entry: BankEntry, instruction: ClientInstruction, exchange_rate: Decimal | None
+) -> Decimal | None:
+    """Return what turns arrived cash into the announced currency; None where it is the same."""
+    if entry.currency == instruction.currency:
+        return None
+    rate = exchange_rate or rate_between(entry.currency, instruction.currency, entry.value_date)
+    if rate is None or rate <= 0:
+        raise DomainError(
+            "rate_missing",
+            _("Enter the rate: how many %(announced)s one %(arrived)s is.")
+            % {"announced": instruction.currency, "arrived": entry.currency},
+            field="exchange_rate",
+        )
+    return rate.quantize(_RATE)
 
 
 def _check_accepted(
     entry: BankEntry,
     instruction: ClientInstruction,
-    portfolio: Portfolio,
     accepts_difference: bool,
     is_explained: bool,
 ) -> None:
-    currency = instruction.currency or portfolio.currency
     if not accepts_difference:
         raise DomainError(
             "amount_differs",
             _("%(announced)s was announced and %(arrived)s arrived. Tick that you accept the difference.")
             % {
-                "announced": formatting.money(instruction.amount, currency),
+                "announced": formatting.money(instruction.amount, instruction.currency),
                 "arrived": formatting.money(entry.amount, entry.currency),
             },
             field="accepts_difference",
@@ -304,11 +269,29 @@ def _cash_account(portfolio: Portfolio, currency: str) -> Account:
 
 
 @transaction.atomic
-def send_back(*, entry: BankEntry, reason: str, by: User) -> BankEntry:
-    """Mark arrived cash as sent back to its payer."""
+def send_back(
+    *, entry: BankEntry, reason: str, by: User, instruction: ClientInstruction | None = None
+) -> BankEntry:
+    """Mark arrived cash as sent back to its payer, and reject the ``instruction`` that it came for.
+
+    Raises DomainError where a part of the instruction is booked already.
+    """
     entry = _open_entry(entry)
     if not reason.strip():
         raise DomainError("reason_missing", _("Say why the cash goes back."), field="reason")
+    if instruction is not None:
+        instruction = _open_instruction(instruction)
+        if booked_for(instruction):
+            raise DomainError(
+                "part_booked",
+                _(
+                    "The instruction can not be rejected: a part of it is booked. Send the cash back alone; "
+                    "whoever manages closes the instruction with what was booked."
+                ),
+                field="instruction",
+            )
+        entry.instruction = instruction
+        record_booking(instruction=instruction, outcome=Outcome.REJECTED, reason=reason, by=by)
     entry.state, entry.note = State.REFUSED, reason.strip()[:200]
     entry.matched_by_name, entry.matched_at = by.full_name, timezone.now()
     entry.save()
@@ -324,9 +307,7 @@ def pay_withdrawal(
 
     Raises DomainError while the settled cash does not suffice, or the account is not verified.
     """
-    instruction = ClientInstruction.objects.select_related("mandate__portfolio", "payout_account").get(
-        pk=instruction.pk
-    )
+    instruction = _open_instruction(instruction)
     portfolio = Portfolio.objects.select_for_update(of=("self",)).get(pk=instruction.mandate.portfolio.pk)
     require(Duty.SETTLEMENT, portfolio.mandate)
     account, amount = instruction.payout_account, instruction.amount
@@ -365,7 +346,6 @@ def pay_withdrawal(
         ],
         by=by,
     )
-    if performs(Duty.MANAGEMENT, instruction.mandate):
-        record_outcome(instruction=instruction, outcome=Outcome.DONE, amount=amount, currency=currency, by=by)
+    record_booking(instruction=instruction, outcome=Outcome.DONE, entry=paid.pk, by=by)
     audit("pay_withdrawal", paid, by=by, instruction=str(instruction.pk))
     return paid

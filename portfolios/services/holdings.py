@@ -12,7 +12,7 @@ from django.db.models import F, Sum
 from django.utils import timezone
 
 from clients.duties import Duty
-from clients.models import ClientInstruction
+from clients.models import ClientInstruction, InstructionBooking
 from clients.querysets import InstructionQuerySet
 from portfolios.calculations.cash import CashDeductions, CashPosition, cash_positions
 from portfolios.calculations.ledger import Holding as HeldSecurity
@@ -276,9 +276,13 @@ def commitments(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[st
 
 
 def open_instructions(kind: str) -> InstructionQuerySet:
-    """Return the sent instructions of a kind that are neither done, refused nor failed."""
+    """Return the sent instructions of a kind that are neither done, refused nor failed.
+
+    Where another party manages, its answer to what was booked here may still be on its way.
+    """
     return (
         ClientInstruction.objects.current()
         .filter(kind=kind, status=ClientInstruction.Status.SENT, amount__isnull=False)
         .exclude(outcomes__outcome__in=["done", "rejected", "failed"])
+        .exclude(bookings__outcome__in=InstructionBooking.FINAL)
     )

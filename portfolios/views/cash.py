@@ -1,9 +1,11 @@
 """Cash that is expected, that arrived, and that is to be paid out."""
 
 import uuid
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -11,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from accounts.amounts import AmountField
 from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import Role, User
@@ -28,9 +31,9 @@ from portfolios.services.cash_matching import (
     match_cash,
     pay_withdrawal,
     send_back,
-    suggest,
     visible_entries,
 )
+from portfolios.services.cash_suggestions import suggest
 from portfolios.services.imports import MAXIMUM_UPLOAD
 from portfolios.tables import BankEntryTable
 
@@ -100,6 +103,8 @@ def _entry_page(request: HttpRequest, entry: BankEntry, error: DomainError | Non
             "entry": entry,
             "is_open": is_open,
             "suggestions": suggestions,
+            "deposits": deposits,
+            "needs_rate": any(each.currency != entry.currency for each in deposits),
             "others": [instruction for instruction in deposits if instruction.pk not in suggested],
             "may_match": is_open and can(request.user, _RIGHT),
             "error": error,
@@ -124,6 +129,7 @@ def entry_match(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             accepts_difference="accepts_difference" in request.POST,
             more_to_come="more_to_come" in request.POST,
             reason=request.POST.get("difference_reason", ""),
+            exchange_rate=_rate(request),
             by=request.user,
         )
     except DomainError as error:
@@ -132,8 +138,18 @@ def entry_match(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return redirect("portfolios:cash")
 
 
-def _instruction(request: HttpRequest) -> ClientInstruction | None:
-    wanted = request.POST.get("instruction", "")
+def _rate(request: HttpRequest) -> Decimal | None:
+    try:
+        rate: Decimal | None = AmountField(places=10, required=False).clean(
+            request.POST.get("exchange_rate", "")
+        )
+    except ValidationError as error:
+        raise DomainError("rate_unreadable", _("Enter a rate above zero."), field="exchange_rate") from error
+    return rate
+
+
+def _instruction(request: HttpRequest, name: str = "instruction") -> ClientInstruction | None:
+    wanted = request.POST.get(name, "")
     if not wanted:
         return None
     assert isinstance(request.user, User)
@@ -176,7 +192,12 @@ def entry_send_back(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     assert isinstance(request.user, User)
     entry = _entry(request.user, pk)
     try:
-        send_back(entry=entry, reason=request.POST.get("reason", ""), by=request.user)
+        send_back(
+            entry=entry,
+            reason=request.POST.get("reason", ""),
+            instruction=_instruction(request, "rejected_instruction"),
+            by=request.user,
+        )
     except DomainError as error:
         return _entry_page(request, entry, error)
     messages.success(request, _("Marked as sent back."))

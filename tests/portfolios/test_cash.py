@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.errors import DomainError
 from clients.models import Client, ClientInstruction, InstructionOutcome, Mandate, PayoutAccount
+from clients.services import booked_for
 from portfolios.models import BankEntry, Holding, Portfolio, Transaction
 from portfolios.services import book
 from portfolios.services.cash_matching import (
@@ -18,8 +19,9 @@ from portfolios.services.cash_matching import (
     match_cash,
     pay_withdrawal,
     send_back,
-    suggest,
 )
+from portfolios.services.cash_suggestions import suggest
+from portfolios.services.ledger import reverse as reverse_entry
 from tests.factories import Cast
 from tests.portfolios import make
 
@@ -215,6 +217,52 @@ def test_operations_match_cash_in_the_browser(aurora, browse, in_aurora: Cast, a
     assert entry.state == "matched"
     assert client.get(reverse("portfolios:bank_entry_detail", args=[entry.pk])).status_code == 200
     assert client.get(reverse("portfolios:bank_entry_list")).status_code == 200
+
+
+def test_operations_match_cash_in_another_currency_at_a_rate_in_the_browser(
+    aurora, browse, in_aurora: Cast, ada
+):
+    client, instruction = browse(aurora, in_aurora.operations), _deposit(ada, 5000, "RF1")
+    entry = _arrived(5500, "RF1", currency="USD")
+    url = reverse("portfolios:bank_entry_match", args=[entry.pk])
+    typed = {
+        "instruction": str(instruction.pk),
+        "accepts_difference": "on",
+        "difference_reason": "From New York",
+    }
+    assert "what one USD is" in client.get(entry_page(entry)).content.decode()
+    assert "how many EUR one USD is" in client.post(url, typed).content.decode()
+    for wrong in ("-1", "0", "dollars"):
+        assert "a rate above zero" in client.post(url, typed | {"exchange_rate": wrong}).content.decode()
+    client.post(url, typed | {"exchange_rate": "0.9"})
+    assert Transaction.objects.get().exchange_rate == D("0.9")
+    outcome = InstructionOutcome.objects.get()
+    assert (outcome.outcome, outcome.amount, outcome.currency) == ("done", D(4950), "EUR")
+    assert outcome.note == "USD\xa05,500.00 at a rate of 0.9000. From New York"
+
+
+def test_operations_send_cash_back_with_its_instruction_in_the_browser(aurora, browse, in_aurora: Cast, ada):
+    client, instruction = browse(aurora, in_aurora.operations), _deposit(ada, 5000, "RF1")
+    entry = _arrived(5500, "RF1", currency="USD")
+    assert "Reject its instruction too" in client.get(entry_page(entry)).content.decode()
+    url = reverse("portfolios:bank_entry_send_back", args=[entry.pk])
+    client.post(url, {"reason": "We take no dollars.", "rejected_instruction": str(instruction.pk)})
+    outcome = InstructionOutcome.objects.get()
+    assert (outcome.outcome, outcome.note) == ("rejected", "We take no dollars.")
+    assert BankEntry.objects.get().instruction == instruction
+
+
+def test_what_a_reversal_takes_back_is_booked_for_no_instruction(in_aurora: Cast, ada):
+    instruction = _deposit(ada, 5000, "RF1")
+    match_cash(entry=_arrived(1000, "RF1", currency="USD"), instruction=instruction, accepts_difference=True,
+               more_to_come=True, exchange_rate=D("0.9"), by=in_aurora.operations)  # fmt: skip
+    assert booked_for(instruction) == 900
+    reverse_entry(entry=Transaction.objects.get(), by=None)
+    assert booked_for(instruction) == 0
+
+
+def entry_page(entry: BankEntry) -> str:
+    return reverse("portfolios:bank_entry_detail", args=[entry.pk])
 
 
 def test_a_wrong_statement_is_shown_row_by_row(aurora, browse, in_aurora: Cast):

@@ -12,6 +12,7 @@ from pytest_django import DjangoDbBlocker
 from tests import databases
 from tests.federation.mirror.emptying import empty
 from tests.federation.mirror.processes import Processes
+from tests.federation.mirror.shop import Shop
 from tests.federation.mirror.world import World
 
 
@@ -40,6 +41,12 @@ def world(mirror_database: str, django_db_blocker: DjangoDbBlocker) -> Iterator[
             connection.close()
             empty()
             databases.connect_to(before)
+
+
+@pytest.fixture
+def split(world: World) -> Shop:
+    """The manager manages and trades, the channel settles."""
+    return Shop(world, settlement="channel")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from clients.models import (
     ClientInstruction,
+    InstructionBooking,
     InstructionOutcome,
     KycStatus,
     Mandate,
@@ -188,6 +189,8 @@ def settled(
                 settled_quantity=1,
                 as_of=TODAY,
             )
+        for instruction in ClientInstruction.objects.filter(mandate_id=portfolio.mandate_id):
+            InstructionBooking.objects.create(instruction=instruction, outcome="done", at=timezone.now())
         Affirmation.objects.create(
             allocation_id=allocation.pk, portfolio_id=portfolio.pk, state="affirmed", at=timezone.now()
         )

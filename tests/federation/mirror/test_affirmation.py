@@ -1,35 +1,28 @@
 """The manager manages and trades, the channel settles: from the fill to the valuation, through the real mirror."""
 
 import datetime
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.test import Client as Browser
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.errors import DomainError
 from accounts.models import Role, RoleAssignment, User
-from clients.models import Client, ClientInstruction, KycStatus, Mandate
-from clients.services import accept_mandate, close_short, draft_instruction, send_instruction
-from federation.mirror import arrivals
+from clients.models import Client
 from federation.models import Agreement
-from portfolios.models import Account, BankEntry, Holding, Portfolio, Transaction, Valuation
+from portfolios.models import Account, Portfolio, Transaction, Valuation
 from portfolios.services import book, value_portfolios
-from portfolios.services.cash_matching import enter_cash, match_cash
 from reporting.models import Report
 from reporting.services import make_report, release_report
 from tests import factories
-from tests.federation.divisions import divided
+from tests.federation.mirror.shop import Shop, today
 from tests.federation.mirror.world import World
-from trading.models import Affirmation, Allocation, Block, Order, Settlement
+from trading.models import Affirmation, Allocation, Order, Settlement
 from trading.services import (
     affirm,
     correct,
     propose,
-    record_execution,
     reject_allocation,
     settle_due,
     withdraw,
@@ -37,95 +30,6 @@ from trading.services import (
 from trading.services.settlements import close_settled
 
 D = Decimal
-
-
-def today() -> datetime.date:
-    return timezone.now().date()
-
-
-class Shop:
-    """Aurora and Harbour under one division of work, with a funded portfolio."""
-
-    def __init__(self, world: World, **who: str) -> None:
-        self.world = world
-        self.agreement = world.agree(division=divided(**who).division)
-        client = world.client("harbour")
-        with world.within("harbour"):
-            client.risk_profiles.update(valid_until=today() + datetime.timedelta(days=300))
-            KycStatus.objects.create(
-                client=client, state="approved", valid_until=today() + datetime.timedelta(days=300)
-            )
-        self.mandate = world.mandate(self.agreement, client=client)
-        self.sync()
-        self.at("aurora", accept_mandate, mandate=self.mandate, unit=None, by="manager")
-        self.sync()
-        with world.within("aurora"):
-            self.portfolio = Portfolio.objects.get(mandate_id=self.mandate.pk)
-        self.settler = self.agreement.party(who.get("settlement", "manager")).schema_name
-        self.security = world.security("aurora", currency="EUR")
-
-    def sync(self) -> None:
-        """Let everything cross, and everybody hear of it, until nothing is left."""
-        for _ in range(6):
-            self.world.drain()
-            arrivals.deliver_all()
-        self.world.drain()
-
-    def at(self, schema: str, service: Any, *, by: str = "operations", **kwargs: Any) -> Any:
-        """Call a service in an institution's schema as one of its people."""
-        with self.world.within(schema):
-            return service(by=getattr(factories.cast(), by), **kwargs)
-
-    def announce(self, amount: int) -> ClientInstruction:
-        """Send a deposit instruction at the channel."""
-        with self.world.within("harbour"):
-            by: User = factories.cast().advisor
-            instruction = draft_instruction(
-                mandate=Mandate.objects.get(pk=self.mandate.pk),
-                kind="deposit",
-                by=by,
-                amount=D(amount),
-                currency="EUR",
-            )
-            self.instruction = send_instruction(instruction=instruction, by=by)
-        self.sync()
-        return self.instruction
-
-    def fund(self, amount: int) -> None:
-        """Send a deposit instruction at the channel, and match the cash where the ledger is kept."""
-        self.announce(amount)
-        entry = self.at(
-            self.settler, enter_cash, value_date=today(), amount=D(amount), currency="EUR", payer="Client"
-        )
-        self.at(self.settler, match_cash, entry=entry, instruction=self.instruction)
-        self.sync()
-
-    def fill(self, quantity: int = 10, price: str = "100") -> Allocation:
-        """Have the manager buy, in one fill."""
-        with self.world.within("aurora"):
-            block = Block.objects.create(
-                security=self.security, side="buy", currency="EUR", quantity=quantity, sent_at=timezone.now(),
-                state="new",
-            )  # fmt: skip
-            order = Order.objects.create(
-                portfolio=self.portfolio, security=self.security, number=f"O-{block.pk.hex[-6:]}", side="buy",
-                quantity=quantity, currency="EUR", reason="manual", block=block, state="new",
-            )  # fmt: skip
-            record_execution(block_id=block.pk, quantity=D(quantity), price=D(price), reference=order.number)
-            allocation: Allocation = order.allocations.get()
-        self.sync()
-        return allocation
-
-    def holdings(self, schema: str) -> dict[str, Decimal]:
-        """Return what a schema says the portfolio holds."""
-        with self.world.within(schema):
-            rows = Holding.objects.filter(portfolio_id=self.portfolio.pk).select_related("security")
-            return {str(row.security or row.currency): row.quantity for row in rows}
-
-
-@pytest.fixture
-def split(world: World) -> Iterator[Shop]:
-    return Shop(world, settlement="channel")
 
 
 def test_accounts_and_ledger_are_the_settling_partys(split: Shop) -> None:
@@ -153,80 +57,6 @@ def _deposit(portfolio: Portfolio) -> Transaction:
         portfolio=portfolio, type="deposit", trade_date=today(), settlement_date=today(), currency="EUR",
         gross_amount=D(5), net_amount=D(5),
     )  # fmt: skip
-
-
-def test_cash_is_matched_by_who_settles_and_answered_by_who_manages(split: Shop) -> None:
-    split.fund(5000)
-    assert split.holdings("harbour") == split.holdings("aurora") == {"EUR": D(5000)}
-    for schema in ("aurora", "harbour"):
-        with split.world.within(schema):
-            [outcome] = split.instruction.outcomes.model.objects.filter(instruction_id=split.instruction.pk)
-            assert (outcome.outcome, outcome.amount) == ("done", D(5000))
-            latest = Valuation.objects.get(portfolio_id=split.portfolio.pk, is_latest=True)
-            assert latest.market_value == D(5000)
-            # Valuation is the manager's, the ledger the channel's.
-            assert (latest.origin is None) == (schema == "aurora")
-            assert BankEntry.objects.exists() == (schema == "harbour")
-    split.world.assert_in_step(split.agreement)
-
-
-def test_an_instruction_of_which_a_part_comes_is_closed_with_what_was_booked(split: Shop) -> None:
-    instruction = split.announce(5000)
-    entry = split.at(
-        "harbour", enter_cash, value_date=today(), amount=D(3000), currency="EUR", payer="Client"
-    )
-    accepted = {"entry": entry, "instruction": instruction, "accepts_difference": True}
-    with pytest.raises(DomainError, match="Say why"):
-        split.at("harbour", match_cash, **accepted)
-    split.at("harbour", match_cash, **accepted, reason="The client keeps a part.")
-    split.sync()
-    with split.world.within("aurora"):
-        browser = Browser(headers={"host": "aurora.localhost"})
-        browser.force_login(factories.cast().operations)
-        answer = reverse("clients:instruction_answer", args=[instruction.pk])
-        page = browser.get(reverse("clients:instruction_detail", args=[instruction.pk]))
-        assert b"Close with what was booked" in page.content
-        assert b"3,000" in page.content
-        assert b"The client keeps a part." in page.content
-        assert browser.post(answer, {"outcome": "done", "note": ""}).status_code == 409
-        browser.post(answer, {"outcome": "done", "note": "The client keeps the rest."})
-    split.sync()
-    with split.world.within("harbour"):
-        mine = ClientInstruction.objects.get(pk=instruction.pk)
-        assert mine.state == "done"
-        assert mine.outcomes.get(outcome="done").amount == D(3000)
-        assert not ClientInstruction.objects.open().exists()
-
-
-def test_an_instruction_of_which_more_comes_is_done_with_it_and_says_why(split: Shop) -> None:
-    instruction = split.announce(5000)
-    entry = split.at(
-        "harbour", enter_cash, value_date=today(), amount=D(6000), currency="EUR", payer="Client",
-        reference="NOTPROVIDED " + "9" * 120,
-    )  # fmt: skip
-    reason = "The client adds a bonus. " + "He has told us by telephone. " * 4
-    split.at(
-        "harbour", match_cash, entry=entry, instruction=instruction, accepts_difference=True, reason=reason
-    )
-    split.sync()
-    for schema in ("aurora", "harbour"):
-        with split.world.within(schema):
-            mine = ClientInstruction.objects.get(pk=instruction.pk)
-            assert mine.state == "done"
-            outcome = mine.outcomes.get(outcome="done")
-            assert outcome.amount == D(6000)
-            assert reason.strip() in outcome.note
-    split.world.assert_in_step(split.agreement)
-
-
-def test_an_instruction_without_any_booking_is_not_closed_with_what_was_booked(split: Shop) -> None:
-    instruction = split.announce(5000)
-    with split.world.within("aurora"), pytest.raises(DomainError, match="Nothing has been booked"):
-        close_short(
-            instruction=ClientInstruction.objects.get(pk=instruction.pk),
-            by=factories.cast().operations,
-            note="Nothing came.",
-        )
 
 
 def test_a_settlement_is_changed_by_who_answers_for_its_unit(split: Shop) -> None:

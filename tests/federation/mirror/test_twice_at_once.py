@@ -20,7 +20,7 @@ from federation.monitor import parked, proof
 from portfolios.models import Handover, Portfolio, Transaction
 from portfolios.services.handover import take_over
 from tests import factories
-from tests.federation.mirror.test_affirmation import Shop
+from tests.federation.mirror.shop import Shop
 from tests.federation.mirror.test_handover import begin, submit
 from tests.federation.mirror.test_sealing import LATER, cut, ended, sealed_at
 from tests.federation.mirror.world import World

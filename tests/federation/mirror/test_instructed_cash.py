@@ -1,0 +1,195 @@
+"""Cash that a client announced, where one party manages and another settles: what its sender hears of it."""
+
+from decimal import Decimal
+
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+
+from accounts.errors import DomainError
+from clients.models import ClientInstruction
+from clients.services import close_short
+from portfolios.models import BankEntry, Valuation
+from portfolios.services.cash_matching import enter_cash, expected, match_cash, send_back
+from tests import factories
+from tests.federation.divisions import SENSIBLE, Division
+from tests.federation.mirror.shop import Shop, today
+from tests.federation.mirror.world import World
+
+D = Decimal
+# Where the channel manages itself, it gives no instructions to another party.
+DIVIDED = [each for each in SENSIBLE if each.division["management"] == "manager"]
+BY_LEDGER = [
+    each for each in DIVIDED if str(each) in {"closed", "settlement private", "settlement at channel"}
+]
+
+
+def test_cash_is_matched_by_who_settles_and_answered_by_who_manages(split: Shop) -> None:
+    split.fund(5000)
+    assert split.holdings("harbour") == split.holdings("aurora") == {"EUR": D(5000)}
+    for schema in ("aurora", "harbour"):
+        with split.world.within(schema):
+            [outcome] = split.instruction.outcomes.model.objects.filter(instruction_id=split.instruction.pk)
+            assert (outcome.outcome, outcome.amount) == ("done", D(5000))
+            latest = Valuation.objects.get(portfolio_id=split.portfolio.pk, is_latest=True)
+            assert latest.market_value == D(5000)
+            # Valuation is the manager's, the ledger the channel's.
+            assert (latest.origin is None) == (schema == "aurora")
+            assert BankEntry.objects.exists() == (schema == "harbour")
+    split.world.assert_in_step(split.agreement)
+
+
+def arrived(shop: Shop, amount: int, currency: str = "EUR", reference: str = "") -> BankEntry:
+    """Enter cash where the ledger is kept."""
+    return shop.at(
+        shop.settler, enter_cash, value_date=today(), amount=D(amount), currency=currency, payer="Client",
+        reference=reference,
+    )  # fmt: skip
+
+
+def answers(shop: Shop, schema: str) -> list[tuple[str, Decimal | None, str, str]]:
+    """Return what became of the announced deposit as an institution reads it."""
+    with shop.world.within(schema):
+        outcomes = ClientInstruction.objects.get(pk=shop.instruction.pk).outcomes.all()
+        return [(each.outcome, each.amount, each.currency, each.note) for each in outcomes]
+
+
+@pytest.mark.parametrize("each", DIVIDED, ids=str)
+def test_who_gave_an_instruction_reads_of_how_much_less_it_is_done_with_and_why(
+    world: World, each: Division
+) -> None:
+    shop = Shop(world, each)
+    instruction = shop.announce(5000)
+    entry = arrived(shop, 4990)
+    accepted = {"entry": entry, "instruction": instruction, "accepts_difference": True}
+    with pytest.raises(DomainError, match="Say why"):
+        shop.at(shop.settler, match_cash, **accepted)
+    shop.at(shop.settler, match_cash, **accepted, reason="The bank kept its charges.")
+    shop.sync()
+    for schema in ("aurora", "harbour"):
+        [(outcome, amount, currency, note)] = answers(shop, schema)
+        assert (outcome, amount, currency) == ("done", D(4990), "EUR")
+        assert "The bank kept its charges." in note
+        with world.within(schema):
+            assert not ClientInstruction.objects.open().exists()
+    world.assert_in_step(shop.agreement)
+
+
+@pytest.mark.parametrize("each", BY_LEDGER, ids=str)
+def test_cash_in_another_currency_answers_an_instruction_at_a_rate_that_its_sender_reads(
+    world: World, each: Division
+) -> None:
+    shop = Shop(world, each)
+    instruction = shop.announce(5000)
+    entry = arrived(shop, 5500, "USD")
+    accepted = {
+        "entry": entry, "instruction": instruction, "accepts_difference": True, "reason": "From a dollar account.",
+    }  # fmt: skip
+    with pytest.raises(DomainError, match="rate"):
+        shop.at(shop.settler, match_cash, **accepted)
+    shop.at(shop.settler, match_cash, **accepted, exchange_rate=D("0.9"))
+    shop.sync()
+    for schema in ("aurora", "harbour"):
+        assert schema != shop.settler or shop.holdings(schema)["USD"] == D(5500)
+        [(outcome, amount, currency, note)] = answers(shop, schema)
+        assert (outcome, amount, currency) == ("done", D(4950), "EUR")
+        assert "5,500.00" in note
+        assert "0.9" in note
+        assert "From a dollar account." in note
+        with world.within(schema):
+            assert not ClientInstruction.objects.open().exists()
+    world.assert_in_step(shop.agreement)
+
+
+@pytest.mark.parametrize("each", BY_LEDGER, ids=str)
+def test_cash_that_goes_back_takes_its_instruction_with_it_where_that_is_said(
+    world: World, each: Division
+) -> None:
+    shop = Shop(world, each)
+    instruction = shop.announce(5000)
+    entry = arrived(shop, 5500, "USD")
+    shop.at(shop.settler, send_back, entry=entry, reason="We take no dollars.", instruction=instruction)
+    shop.sync()
+    for schema in ("aurora", "harbour"):
+        [(outcome, amount, _currency, note)] = answers(shop, schema)
+        assert (outcome, amount) == ("rejected", None)
+        assert "We take no dollars." in note
+        with world.within(schema):
+            assert not ClientInstruction.objects.open().exists()
+    world.assert_in_step(shop.agreement)
+
+
+def test_what_was_answered_where_it_was_booked_is_not_matched_again_before_the_manager_knows(
+    split: Shop,
+) -> None:
+    instruction = split.announce(5000)
+    split.at("harbour", match_cash, entry=arrived(split, 5000), instruction=instruction)
+    again = arrived(split, 5000, reference="once more")
+    with split.world.within("harbour"):
+        assert not expected(factories.cast().operations, "deposit").exists()
+    with pytest.raises(DomainError, match="no longer open"):
+        split.at("harbour", match_cash, entry=again, instruction=instruction)
+    with pytest.raises(DomainError, match="no longer open"):
+        split.at("harbour", send_back, entry=again, reason="Twice", instruction=instruction)
+
+
+def test_an_instruction_of_which_a_part_comes_is_closed_with_what_was_booked(split: Shop) -> None:
+    instruction = split.announce(5000)
+    entry, rest = arrived(split, 1800, "USD"), arrived(split, 1380)
+    part = {"instruction": instruction, "accepts_difference": True, "more_to_come": True}
+    split.at("harbour", match_cash, entry=entry, **part, exchange_rate=D("0.9"))
+    split.at("harbour", match_cash, entry=rest, **part)
+    with pytest.raises(DomainError, match="part of it is booked"):
+        split.at("harbour", send_back, entry=arrived(split, 1), reason="Too little", instruction=instruction)
+    split.sync()
+    assert [each[:3] for each in answers(split, "harbour")] == [
+        ("in_progress", D(1620), "EUR"),
+        ("in_progress", D(3000), "EUR"),
+    ]
+    with split.world.within("aurora"):
+        browser = Browser(headers={"host": "aurora.localhost"})
+        browser.force_login(factories.cast().operations)
+        answer = reverse("clients:instruction_answer", args=[instruction.pk])
+        page = browser.get(reverse("clients:instruction_detail", args=[instruction.pk]))
+        assert b"Close with what was booked" in page.content
+        assert b"3,000" in page.content
+        assert b"More is to come." in page.content
+        assert browser.post(answer, {"outcome": "done", "note": ""}).status_code == 409
+        browser.post(answer, {"outcome": "done", "note": "The client keeps the rest."})
+    split.sync()
+    with split.world.within("harbour"):
+        mine = ClientInstruction.objects.get(pk=instruction.pk)
+        assert mine.state == "done"
+        assert mine.outcomes.get(outcome="done").amount == D(3000)
+        assert not ClientInstruction.objects.open().exists()
+
+
+def test_an_instruction_of_which_more_comes_is_done_with_it_and_says_why(split: Shop) -> None:
+    instruction = split.announce(5000)
+    entry = split.at(
+        "harbour", enter_cash, value_date=today(), amount=D(6000), currency="EUR", payer="Client",
+        reference="NOTPROVIDED " + "9" * 120,
+    )  # fmt: skip
+    reason = "The client adds a bonus. " + "He has told us by telephone. " * 4
+    split.at(
+        "harbour", match_cash, entry=entry, instruction=instruction, accepts_difference=True, reason=reason
+    )
+    split.sync()
+    for schema in ("aurora", "harbour"):
+        with split.world.within(schema):
+            mine = ClientInstruction.objects.get(pk=instruction.pk)
+            assert mine.state == "done"
+            outcome = mine.outcomes.get(outcome="done")
+            assert outcome.amount == D(6000)
+            assert reason.strip() in outcome.note
+    split.world.assert_in_step(split.agreement)
+
+
+def test_an_instruction_without_any_booking_is_not_closed_with_what_was_booked(split: Shop) -> None:
+    instruction = split.announce(5000)
+    with split.world.within("aurora"), pytest.raises(DomainError, match="Nothing has been booked"):
+        close_short(
+            instruction=ClientInstruction.objects.get(pk=instruction.pk),
+            by=factories.cast().operations,
+            note="Nothing came.",
+        )
