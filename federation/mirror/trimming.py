@@ -3,7 +3,7 @@
 import time
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from psycopg import sql
 
 from federation.mirror.batch import refill
@@ -43,17 +43,32 @@ def trim_log(institution: Institution) -> int:
     """Delete the rows of one log that no stream will read again."""
     log = sql.SQL("{}.mirror_log").format(schema_identifier(institution.schema_name))
     with transaction.atomic(), connection.cursor() as cursor:
+        # Before looking for streams: one that comes to be meanwhile begins above this.
+        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
+        oldest = int(cursor.fetchone()[0])
         _let_go(institution, log)
+        if not _begin_above(institution):
+            return 0
         followed = Stream.objects.filter(owner=institution, cursor__isnull=False)
         cursors = [Snapshot(str(text)) for text in followed.values_list("cursor", flat=True)]
-        if cursors:
-            # Below the oldest xmin nothing is unread, whatever was in progress.
-            oldest = min(cursor.xmin for cursor in cursors)
-        else:
-            cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
-            oldest = int(cursor.fetchone()[0])
+        # Below the oldest xmin nothing is unread, whatever was in progress.
+        oldest = min([oldest, *(cursor.xmin for cursor in cursors)])
         cursor.execute(sql.SQL("DELETE FROM {} WHERE xid < {}::xid8").format(log, sql.Literal(str(oldest))))
         return int(cursor.rowcount)
+
+
+def _begin_above(institution: Institution) -> bool:
+    """Have the streams without a place in the log take it by a snapshot from now on; False where one is taking it."""
+    beginning = Stream.objects.filter(owner=institution, cursor=None).exclude(state=Stream.State.ENDED)
+    pks = set(beginning.values_list("pk", flat=True))
+    if not pks:
+        return True
+    free = beginning.filter(pk__in=pks).select_for_update(skip_locked=True, no_key=True)
+    if {stream.pk for stream in free} != pks:
+        return False
+    # A batch that has its snapshot already, and waits for a lock still, finds the row changed and begins again.
+    Stream.objects.filter(pk__in=pks).update(attempts=F("attempts"))
+    return True
 
 
 def _let_go(institution: Institution, log: sql.Composed) -> None:

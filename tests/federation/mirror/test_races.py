@@ -1,12 +1,14 @@
 """Users who write while a batch is at work, and partners in a ring."""
 
 import threading
+from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection, transaction
 
 from clients.models import Client, Mandate
-from federation.mirror import batch, failpoints, trimming, write
+from federation.mirror import batch, control, failpoints, fill, trimming, write
 from federation.mirror.batch import run_batch
 from federation.models import Institution, ParkedRow, Stream
 from portfolios.models import Account, BankEntry, Portfolio, Transaction
@@ -167,6 +169,15 @@ def test_f14_in_a_ring_thousands_of_edits_do_not_echo_and_the_logs_stay_bounded(
         assert world.count(schema, Account) == 1_800
 
 
+def _is_waited_for(holder: psycopg.Connection) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid)))",
+            [holder.info.backend_pid],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def _is_trimmed(world: World, schema: str) -> bool:
     Stream.objects.update(last_tick_at=None)
     world.drain()
@@ -174,3 +185,49 @@ def _is_trimmed(world: World, schema: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {schema}.mirror_log")
         return bool(cursor.fetchone() == (0,))
+
+
+def test_p6_the_log_is_not_trimmed_beneath_a_stream_that_takes_its_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement, other = world.agree(), world.agree("borealis", "harbour")
+    mandate = world.mandate(agreement)
+    world.drain()
+    filled, beside = world.stream(agreement, "harbour"), world.stream(other, "harbour")
+    control.refill(filled)
+    has_begun, may_go_on = threading.Event(), threading.Event()
+    take_roots = fill.take_roots
+
+    def take_roots_late(*args: Any) -> int:
+        has_begun.set()
+        assert may_go_on.wait(30)
+        return take_roots(*args)
+
+    monkeypatch.setattr(fill, "take_roots", take_roots_late)
+
+    def begin() -> None:
+        try:
+            run_batch(filled.pk)
+        finally:
+            connection.close()
+
+    # It has its snapshot, and waits for somebody who locks the agreement and leaves it as it is.
+    holder = world.another_connection()
+    holder.execute("SELECT 1 FROM public.federation_agreement WHERE id = %s FOR UPDATE", [agreement.pk])
+    first_batch = threading.Thread(target=begin)
+    first_batch.start()
+    eventually(lambda: _is_waited_for(holder))
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=mandate.pk).update(amount=777)
+    holder.rollback()
+    assert has_begun.wait(30)
+    for _ in range(2):
+        run_batch(beside.pk)
+        trimming.trim_log(world.institution("harbour"))
+    may_go_on.set()
+    first_batch.join(30)
+    world.drain()
+    with world.within("aurora"):
+        assert Mandate.objects.get().amount == 777
+    world.assert_in_step(agreement)
+    eventually(lambda: _is_trimmed(world, "harbour"), seconds=60)
