@@ -1,3 +1,5 @@
+"""Pages of proposals and orders: from the proposal to the order, and what each person sees."""
+
 import datetime
 import re
 from decimal import Decimal
@@ -8,18 +10,18 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_tenants.utils import tenant_context
 
-from clients.models import ClientInstruction
 from models_portfolio.effective import today
-from portfolios.models import BankEntry, Portfolio
+from portfolios.models import Portfolio
 from tests.factories import Cast
 from tests.models_portfolio import make as models
 from tests.models_portfolio.make import as_mirror
 from tests.trading import make
-from trading.models import Block, Order, Proposal, Settlement
-from trading.services import propose, record_execution, record_failure
+from trading.models import Block, Order, Proposal
+from trading.services import propose, record_execution
 from trading.tasks import submit_block
 
 D = Decimal
+PAGES = ["trading:proposal_list", "trading:order_list", "trading:settlement_list", "trading:desk"]
 
 
 @pytest.fixture(autouse=True)
@@ -161,41 +163,6 @@ def test_an_order_page_follows_its_fills_and_settlement(in_aurora: Cast, aurora,
     assert b"<html" not in live.content
 
 
-def test_operations_records_a_failure_and_tries_again(in_aurora: Cast, aurora, browse):
-    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
-    make.sent(portfolio, in_aurora)
-    order = Order.objects.get(security__name="Apple")
-    record_execution(block_id=order.block_id, quantity=order.quantity, price=D(180), reference="R-1")
-    settlement = Settlement.objects.get()
-    page = browse(aurora, in_aurora.operations)
-    url = reverse("trading:settlement_change", args=[settlement.pk])
-
-    page.post(url, {"action": "fail", "reason": "Short of units"})
-    assert "Short of units" in text_of(page.get(reverse("trading:desk")))
-    page.post(url, {"action": "retry"})
-    page.post(url, {"action": "settle"})
-
-    order.refresh_from_db()
-    assert order.state == Order.State.SETTLED
-
-
-def test_the_desk_counts_what_waits(in_aurora: Cast, aurora, browse):
-    page = browse(aurora, in_aurora.operations)
-    empty = text_of(page.get(reverse("trading:desk")))
-    assert "Nothing has failed." in empty
-    assert "All arrived cash is matched." in empty
-
-    BankEntry.objects.create(amount=500, currency="EUR", value_date=today(), payer="Ada Example")
-    make.sent(make.portfolio(in_aurora, make.balanced(in_aurora.manager)), in_aurora)
-    shown = text_of(page.get(reverse("trading:desk") + "?part=live"))
-
-    assert "Ada Example" in shown
-    assert "Orders in the market 3" in shown
-
-
-PAGES = ["trading:proposal_list", "trading:order_list", "trading:settlement_list", "trading:desk"]
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_without_rows_says_why(in_aurora: Cast, aurora, browse, name: str):
     response = browse(aurora, in_aurora.compliance).get(reverse(name))
@@ -277,50 +244,6 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(in_aurora: Cast, 
             page.get(reverse(name))
         counts.append(len(queries))
     assert counts[0] == counts[1]
-
-
-def test_the_desk_takes_as_many_queries_for_many_rows_as_for_few(in_aurora: Cast, aurora, browse):
-    model = make.balanced(in_aurora.manager)
-    page = browse(aurora, in_aurora.operations)
-    counts = []
-    for numbers in (["P-1"], ["P-2", "P-3", "P-4"]):
-        for number in numbers:
-            portfolio = make.portfolio(in_aurora, model, number)
-            make.sent(portfolio, in_aurora)
-            for order in Order.objects.filter(portfolio=portfolio).order_by("security__name")[:2]:
-                record_execution(
-                    block_id=order.block_id, quantity=order.quantity, price=D(10), reference=order.number
-                )
-            failed = Settlement.objects.filter(portfolio=portfolio).first()
-            record_failure(settlement=failed, reason="No units", by=in_aurora.operations)
-            BankEntry.objects.create(portfolio=portfolio, amount=1, currency="EUR", value_date=today())
-            for kind in ("deposit", "withdrawal"):
-                ClientInstruction.objects.create(
-                    mandate=portfolio.mandate, kind=kind, amount=1, currency="EUR", status="sent"
-                )
-        page.get(reverse("trading:desk"))
-        with CaptureQueriesContext(connection) as queries:
-            shown = page.get(reverse("trading:desk")).context
-        counts.append(len(queries))
-        assert all(shown[each] for each in ("failed", "arrived", "expected", "instructions", "in_market"))
-        assert shown["pending"] or shown["due"]
-    assert counts[0] == counts[1]
-
-
-def test_why_a_settlement_failed_stands_below_its_state_and_in_the_export(in_aurora: Cast, aurora, browse):
-    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
-    make.sent(portfolio, in_aurora)
-    order = Order.objects.filter(portfolio=portfolio).first()
-    record_execution(block_id=order.block_id, quantity=order.quantity, price=D(10), reference="X-1")
-    settlement = Settlement.objects.get(portfolio=portfolio)
-    record_failure(settlement=settlement, reason="Short of units", by=in_aurora.operations)
-    page = browse(aurora, in_aurora.operations)
-    table = page.get(reverse("trading:settlement_list")).context["table"]
-    assert "failure_reason" not in [column.name for column in table.columns]
-    assert "Short of units" in table.rows[0].get_cell("state")
-    assert (
-        "Short of units" in page.get(reverse("trading:settlement_list"), {"_export": "csv"}).content.decode()
-    )
 
 
 def test_the_orders_list_filters_and_exports(in_aurora: Cast, aurora, browse):

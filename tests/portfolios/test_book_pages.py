@@ -1,0 +1,88 @@
+"""The book of portfolios: its columns, filters, exports and the number of queries it takes."""
+
+import pytest
+from django.db import connection
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+
+from portfolios.attention import REASONS, in_need
+from portfolios.models import Portfolio
+from portfolios.services import book
+from tests.factories import Cast
+from tests.portfolios import make
+from tests.portfolios.pages import get
+
+
+def test_the_book_lists_value_return_and_attention(as_manager, filled):
+    page = get(as_manager, "book", period="custom", **{"from": "2026-03-02", "to": "2026-03-06"})
+    text = page.content.decode()
+    assert page.status_code == 200
+    assert "P-1" in text
+    assert "Ada Example" in text
+    assert "Idle cash" in text
+    [row] = [row.record for row in page.context["table"].paginated_rows]
+    assert row.value == filled.valuations.get(is_latest=True).market_value
+    assert row.period_return is not None
+
+
+@pytest.mark.parametrize(
+    "sort",
+    [
+        "number",
+        "-value",
+        "drift",
+        "-cash_weight",
+        "-period_return",
+        "client_name",
+        "model_name",
+        "manager_name",
+    ],
+)
+def test_the_book_sorts_by_every_column(as_manager, filled, sort):
+    assert get(as_manager, "book", sort=sort).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        ({"q": "ada"}, 1), ({"q": "nobody"}, 0), ({"attention": "any"}, 1), ({"attention": "drift"}, 0),
+        ({"attention": "cash"}, 1), ({"attention": "new"}, 0), ({"attention": "price"}, 0), ({"attention": "deposit"}, 0),
+        ({"attention": "unmatched"}, 0), ({"attention": "settlement"}, 0), ({"currency": "EUR"}, 1),
+    ],
+)  # fmt: skip
+def test_the_book_is_filtered_by_the_url(as_manager, filled, parameters, found):
+    assert get(as_manager, "book", **parameters).context["table"].paginator.count == found
+
+
+@pytest.mark.parametrize("code", ["any", *REASONS])
+def test_a_filter_by_attention_reads_the_valuations_once(in_aurora, code):
+    query = str(in_need(Portfolio.objects.in_book().annotate(value=F("latest__market_value")), code).query)
+    assert query.count('JOIN "portfolios_valuation"') == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_the_book_exports_what_it_shows(as_manager, filled, kind):
+    page = get(as_manager, "book", _export=kind)
+    assert page.status_code == 200
+    if kind == "csv":
+        assert "Ada Example" in page.content.decode("utf-8-sig")
+        assert "Idle cash" in page.content.decode("utf-8-sig")
+
+
+def test_an_empty_book_says_why(as_manager):
+    assert "No portfolios yet" in get(as_manager, "book").content.decode()
+
+
+def test_the_book_takes_as_many_queries_for_many_as_for_few(as_manager, in_aurora: Cast, filled):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert get(as_manager, "book").status_code == 200
+        return len([query for query in captured if not query["sql"].startswith("SET search_path")])
+
+    queries()
+    few = queries()
+    for number in range(30):
+        extra = make.portfolio(in_aurora.unit, f"P-X{number}")
+        book(entries=[make.deposit(extra, 100)], by=None)
+    assert queries() == few
+    assert few <= 20
