@@ -35,6 +35,7 @@ register = template.Library()
 money = register.filter("money", formatting.money)
 whole = register.filter("whole", formatting.whole)
 signed_money = register.filter("signed_money", formatting.signed_money)
+signed_whole = register.filter("signed_whole", formatting.signed_whole)
 percent = register.filter("percent", formatting.percent)
 signed_percent = register.filter("signed_percent", formatting.signed_percent)
 points = register.filter("points", formatting.points)
@@ -287,6 +288,12 @@ def demo_people(context: RequestContext) -> list[DemoPerson]:
 def person_state_badge(person: Any) -> SafeString:
     """Return a badge of whether a person is active, invited or shut out."""
     return formatting.state_badge(*person_state(person))
+
+
+@register.filter
+def nth(values: Sequence[Any], place: int) -> Any:
+    """Return what stands at a place of a list, counted from zero; None beyond its end."""
+    return values[place] if place < len(values) else None
 
 
 @register.filter

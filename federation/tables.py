@@ -69,14 +69,16 @@ class TimelineTable(tables.Table):
     """What happened to one agreement, on whose side."""
 
     at = MomentColumn(verbose_name=gettext_lazy("When"))
+    kind = tables.Column(verbose_name=gettext_lazy("What"))
+    note = tables.Column(
+        verbose_name=gettext_lazy("Details"), orderable=False, empty_values=(), attrs={"td": {"class": "long"}}
+    )
     institution = tables.Column(verbose_name=gettext_lazy("On the side of"), accessor="institution__name")
     by_name = tables.Column(verbose_name=gettext_lazy("Who"), default="—")
-    kind = tables.Column(verbose_name=gettext_lazy("What"))
-    note = tables.Column(verbose_name=gettext_lazy("Details"), orderable=False, empty_values=())
 
     class Meta:
         model = AgreementEvent
-        fields = ("at", "institution", "by_name", "kind", "note")
+        fields = ("at", "kind", "note", "institution", "by_name")
         order_by = ("-at",)
 
     def render_kind(self, value: str) -> str:
