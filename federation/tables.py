@@ -71,7 +71,10 @@ class TimelineTable(tables.Table):
     at = MomentColumn(verbose_name=gettext_lazy("When"))
     kind = tables.Column(verbose_name=gettext_lazy("What"))
     note = tables.Column(
-        verbose_name=gettext_lazy("Details"), orderable=False, empty_values=(), attrs={"td": {"class": "long"}}
+        verbose_name=gettext_lazy("Details"),
+        orderable=False,
+        empty_values=(),
+        attrs={"td": {"class": "long"}},
     )
     institution = tables.Column(verbose_name=gettext_lazy("On the side of"), accessor="institution__name")
     by_name = tables.Column(verbose_name=gettext_lazy("Who"), default="—")
