@@ -26,8 +26,9 @@ from reporting.pdf import set_pdf
 from reporting.words import language_for
 
 BATCH = "reporting.batch"
-# The shape of Report.content, for those who read it.
-CONTENT_VERSION = 1
+# The shape of Report.content and the rules of its figures, for those who read it; raised with either. Since 2 a
+# benchmark's return since the beginning starts, as the portfolio's, with the close before the first day.
+CONTENT_VERSION = 2
 # Decimal places of figures in Report.content: as many as an index has.
 PLACES = 12
 

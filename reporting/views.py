@@ -92,6 +92,10 @@ def _context(request: PersonRequest, report: Report, form: ReleaseForm) -> dict[
         "chart": chart_of(report.content),
         "steps": steps_of(report),
         "may_release": may_release,
+        # What was released stays as it was; before that, figures by today's rules are one order away.
+        "is_by_former_rules": is_ready
+        and not report.is_released
+        and report.content.get("version", services.CONTENT_VERSION) < services.CONTENT_VERSION,
         "waits_for_partner": is_ready and not report.is_released and not performs(Duty.RELATIONSHIP, mandate),
         "may_retry": report.state == Report.State.FAILED
         and not report.is_received
