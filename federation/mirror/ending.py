@@ -1,6 +1,7 @@
 """What remains at a receiver when an agreement ends or shares less."""
 
 import datetime
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
+from accounts.records import new_id
 from federation.mirror import roles
 from federation.mirror.acting import become_the_mirror, stop_being_the_mirror
 from federation.mirror.keys import Keys, prepare_connection
@@ -24,7 +26,7 @@ from federation.mirror.plan import DELETE, Plan
 from federation.mirror.proving import look_again
 from federation.mirror.refusals import OwnRowsAppeared
 from federation.mirror.write import Writer
-from federation.models import Function, SealedRecords
+from federation.models import Function, SealedKeys, SealedRecords
 from federation.scope import Flow, Kind, by_label, in_foreign_key_order, in_scope_order, parent_of
 
 _TRIES = 5
@@ -91,7 +93,9 @@ class _Ending:
                 self._leave(cursor, plan, share.kind, left_behind(self.flow, share.kind, self.others))
             seal_again(cursor, self.flow, plan)
             self._carry_out(cursor, plan)
-            sealed = 0
+            pk, sealed = new_id(), 0
+            for share in self.flow.shares.values():
+                self._note(cursor, share.kind, pk)
             for share in reversed(self.flow.shares.values()):
                 sealed += self._seal(cursor, share.kind)
                 # What another agreement covers stays as that one shows it.
@@ -99,19 +103,20 @@ class _Ending:
                 self._blank(cursor, share.kind, left_out, held_by(share.kind, self.others))
             self._forget(cursor)
         if sealed:
-            self._keep_until()
+            self._keep_until(pk)
+        else:
+            SealedKeys.objects.filter(sealed=pk).delete()
 
-    def _keep_until(self) -> None:
+    def _keep_until(self, pk: uuid.UUID) -> None:
         agreement = self.flow.agreement
         sealed_at = agreement.ended_at or timezone.now()
-        SealedRecords.objects.get_or_create(
+        SealedRecords.objects.create(
+            pk=pk,
             agreement=agreement,
+            owner=self.flow.owner,
             receiver=self.flow.receiver,
-            defaults={
-                "owner": self.flow.owner,
-                "sealed_at": sealed_at,
-                "retain_until": years_later(sealed_at.date(), self.flow.version.retention_years),
-            },
+            sealed_at=sealed_at,
+            retain_until=years_later(sealed_at.date(), self.flow.version.retention_years),
         )
 
     def narrow(self) -> None:
@@ -199,6 +204,19 @@ class _Ending:
         writer = Writer(cursor, plan)
         writer.delete_only([kind.label for kind in reversed(in_foreign_key_order())])
         look_again(self.flow, writer.deleted)
+
+    def _note(self, cursor: Any, kind: Kind, pk: uuid.UUID) -> None:
+        """Write down which rows of a kind are there now, also those that another agreement holds too."""
+        if not is_sealed(kind):
+            return
+        self._execute(
+            cursor,
+            "INSERT INTO public.federation_sealedkeys (sealed_id, kind, keys)"
+            " SELECT {sealed}, {kind}, array_agg(t.id) FROM {target}.{table} t WHERE {stands} HAVING count(*) > 0",
+            kind,
+            sealed=sql.Literal(pk),
+            stands=self.flow.stands(kind, "t"),
+        )
 
     def _seal(self, cursor: Any, kind: Kind) -> int:
         if not is_sealed(kind):

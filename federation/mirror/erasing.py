@@ -48,6 +48,8 @@ def erase(sealed: SealedRecords, *, today: datetime.date, chunk: int = CHUNK) ->
             locked.erase_after = None
             locked.erased_at = None if held else timezone.now()
             locked.save(update_fields=["erase_after", "erased_at"])
+            if not held:
+                locked.keys.all().delete()
             return None
         erased = _Erasure(cursor, flow).erase([pk for pk in mandates if pk not in held])
         locked.erase_after = mandates[-1]

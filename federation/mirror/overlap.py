@@ -1,6 +1,6 @@
 """Rows that more than one agreement between the same two brought: what each of the others lets through."""
 
-import datetime
+import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,15 +33,15 @@ def other_flows(flow: Flow) -> list[Flow]:
     return [Flow.of(other, other.side_of(flow.owner)) for other in others]
 
 
-def sealed_flows(flow: Flow) -> list[tuple[Flow, datetime.datetime]]:
-    """Return what the same owner shared with the same receiver under agreements whose records are kept sealed, and until when."""
+def sealed_flows(flow: Flow) -> list[tuple[Flow, uuid.UUID]]:
+    """Return what the same owner shared with the same receiver under agreements whose records are kept sealed, and the set."""
     kept = (
         SealedRecords.objects.kept()
         .filter(owner=flow.owner, receiver=flow.receiver)
         .exclude(agreement=flow.agreement)
         .select_related("agreement__manager", "agreement__channel", "agreement__version")
     )
-    return [(Flow.of(each.agreement, each.agreement.side_of(flow.owner)), each.sealed_at) for each in kept]
+    return [(Flow.of(each.agreement, each.agreement.side_of(flow.owner)), each.pk) for each in kept]
 
 
 def blank_what_is_left_out(
@@ -282,8 +282,8 @@ def _tell(cursor: Any, flow: Flow, plan: Plan, kind: Kind, other: Flow, stream: 
 def seal_again(cursor: Any, flow: Flow, plan: Plan) -> None:
     """Put rows that leave, but are kept under an ended agreement, back among the sealed ones. Call it as the mirror.
 
-    A sealed set does not grow: rows made after the seal leave, and fields that the ended agreement did not
-    share are blanked.
+    A sealed set does not grow: rows that were not there when it was sealed leave, and fields that the ended
+    agreement did not share are blanked.
     """
     leaving = [label for label in plan.counts if plan.actions(label, DELETE)]
     sealed = sealed_flows(flow) if leaving else []
@@ -292,9 +292,12 @@ def seal_again(cursor: Any, flow: Flow, plan: Plan) -> None:
         held = [
             (
                 each.shares[label].fields,
-                sql.SQL("({} AND t.created_at <= {})").format(each.received(kind, "t"), sql.Literal(until)),
+                sql.SQL(
+                    "({} AND t.id IN (SELECT unnest(k.keys) FROM public.federation_sealedkeys k"
+                    " WHERE k.sealed_id = {} AND k.kind = {}))"
+                ).format(each.received(kind, "t"), sql.Literal(pk), sql.Literal(label)),
             )
-            for each, until in sealed
+            for each, pk in sealed
             if label in each.shares
         ]
         if not held:

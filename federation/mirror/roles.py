@@ -61,6 +61,7 @@ _OF_PUBLIC = {
     "federation_parkedrow": "SELECT INSERT UPDATE DELETE",
     "federation_arrival": "INSERT",
     "federation_sealedrecords": "SELECT",
+    "federation_sealedkeys": "SELECT INSERT",
     "federation_recordshold": "SELECT",
     "federation_wake": "INSERT",
     "federation_sharedsecurity": "SELECT INSERT",

@@ -3,6 +3,7 @@
 import datetime
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -53,6 +54,21 @@ class SealedRecords(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agreement} ({self.receiver})"
+
+
+class SealedKeys(models.Model):
+    """The rows of a kind that a party had received when the agreement ended: a set does not grow.
+
+    Also those that another agreement still brought: they are sealed when that one lets them go.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    sealed = models.ForeignKey(SealedRecords, on_delete=models.CASCADE, related_name="keys")
+    kind = models.CharField(max_length=60)
+    keys = ArrayField(models.UUIDField())
+
+    def __str__(self) -> str:
+        return f"{self.kind} × {len(self.keys)}"
 
 
 class RecordsHoldQuerySet(models.QuerySet[Any]):

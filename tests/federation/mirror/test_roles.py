@@ -165,7 +165,7 @@ def test_a_field_shared_by_mistake_stops_the_stream_and_does_not_cross(
         wrong = world.agree("aurora", "lakeside", fill=False)
         world.mandate(wrong, "lakeside")
         stream = world.stream(wrong, "lakeside")
-        eventually(lambda: run_batch(stream.pk) == Outcome.BROKEN)
+        eventually(lambda: run_batch(stream.pk) == Outcome.BROKEN, seconds=60)
         assert Stream.objects.get(pk=stream.pk).problem == "permission denied for table clients_client"
         assert world.count("aurora", Client) == 0
     finally:
@@ -195,7 +195,7 @@ def test_p3_clients_shared_by_mistake_under_advice_stop_the_stream_and_do_not_cr
     world.mandate(agreement, "meadow", client=world.client("meadow", "Zacharias Unmistakable"))
     stream = world.stream(agreement, "meadow")
     # Transactions of other databases of this server may be older than the stream.
-    eventually(lambda: run_batch(stream.pk) == Outcome.BROKEN)
+    eventually(lambda: run_batch(stream.pk) == Outcome.BROKEN, seconds=60)
     assert Stream.objects.get(pk=stream.pk).problem.startswith("permission denied for table clients_")
     assert world.count("aurora", Client) == 0
     assert not ParkedRow.objects.exists()

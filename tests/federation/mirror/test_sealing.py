@@ -14,7 +14,14 @@ from accounts.models import AuditEntry
 from clients.models import Client, ContactDetail, Mandate, MandateDecision, Note
 from federation.agreements import life, sealing
 from federation.mirror import erasing
-from federation.models import Agreement, AgreementEvent, RecordsHold, SealedAccess, SealedRecords
+from federation.models import (
+    Agreement,
+    AgreementEvent,
+    RecordsHold,
+    SealedAccess,
+    SealedKeys,
+    SealedRecords,
+)
 from portfolios.models import BankEntry, Portfolio, Transaction, Valuation
 from tests import factories
 from tests.federation.mirror.test_overlap import personal, received, withhold
@@ -388,3 +395,46 @@ def test_p2_a_sealed_set_does_not_grow_by_what_a_later_agreement_brought(world: 
         assert Client.objects.get().retired_at is not None
         assert [contact.kind for contact in ContactDetail.objects.all()] == ["email"]
     assert world.orphans("aurora") == []
+
+
+def test_p2_a_sealed_set_does_not_grow_by_what_had_never_come_under_its_agreement(world: World) -> None:
+    first, second = world.agree(), world.agree()
+    client = personal(world)
+    mandate = world.mandate(first, client=client)
+    world.drain()
+    world.decide(mandate, "accepted")
+    world.drain()
+    world.suspend(first)
+    with world.within("harbour"):
+        ContactDetail.objects.create(client_id=client.pk, kind="phone", value="+41 44 000 00 00")
+    cut(world, first)
+    later = world.mandate(second, client=client)
+    world.drain()
+    assert world.count("aurora", ContactDetail, retired_at=None) == 2
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=later.pk).update(status=Mandate.Status.WITHDRAWN)
+    world.drain()
+    with world.within("aurora"):
+        assert Client.objects.get().retired_at is not None
+        assert [contact.kind for contact in ContactDetail.objects.all()] == ["email"]
+    assert world.orphans("aurora") == []
+    erase()
+    assert world.count("aurora", Client) == 0
+    assert not SealedKeys.objects.filter(sealed__receiver__schema_name="aurora").exists()
+
+
+def test_f13_what_another_agreement_held_at_the_end_is_sealed_when_it_lets_go(world: World) -> None:
+    first, second = world.agree(), world.agree()
+    client = personal(world)
+    old, new = world.mandate(first, client=client), world.mandate(second, client=client)
+    world.drain()
+    world.decide(old, "accepted")
+    world.drain()
+    cut(world, first)
+    assert world.count("aurora", Client, retired_at=None) == 1
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=new.pk).update(status=Mandate.Status.WITHDRAWN)
+    world.drain()
+    with world.within("aurora"):
+        sealed = Client.objects.get()
+        assert (sealed.name, sealed.retired_at is not None) == (client.name, True)
