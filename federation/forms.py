@@ -281,7 +281,11 @@ class ReasonForm(forms.Form):
 class HoldForm(forms.Form):
     """Why and until when sealed records must not be erased."""
 
-    reason = forms.CharField(label=_("Reason"), widget=forms.Textarea(attrs={"rows": 2}))
+    reason = forms.CharField(
+        label=_("Reason"),
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("Your partner reads this in the timeline."),
+    )
     until = forms.DateField(
         label=_("Until"), required=False, widget=day_input(), help_text=_("Empty: until the hold is lifted.")
     )

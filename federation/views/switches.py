@@ -138,7 +138,12 @@ def offer_add(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         except DomainError as error:
             show_refusal(form, error)
         else:
-            say(request, _("Offered. Your partner sees it within moments."))
+            say(
+                request,
+                _("Offered. Your partner sees it within moments.")
+                if agreement.is_live
+                else _("Offered. Your partner sees it once records cross."),
+            )
             return redirect("federation:agreement_detail", agreement.pk)
     return render(request, "federation/offer_form.html", {**sides(agreement, institution), "form": form})
 

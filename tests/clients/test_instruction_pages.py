@@ -40,6 +40,15 @@ def test_an_instruction_goes_out_and_its_answer_comes_back(
     assert b"Accepted" in part.content
 
 
+def test_closing_leads_to_the_change_of_manager_that_sells_nothing(
+    advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        mandate = make.active(people.advisor, people.manager)
+    page = advisor.get(url_of("clients:instruction_create", mandate.pk, "close"))
+    assert url_of("portfolios:handover_start", mandate.pk).encode() in page.content
+
+
 def test_a_draft_is_kept_and_sent_later(advisor: Browser, meadow: Institution, people: Cast) -> None:
     with tenant_context(meadow):
         mandate = make.active(people.advisor, people.manager)

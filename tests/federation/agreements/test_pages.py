@@ -254,8 +254,29 @@ def test_the_page_says_what_a_suspension_would_strand(aurora, harbour, browse):
         clients_make.submitted(advisor, clients_make.offer(agreement=agreement.pk, origin=aurora.pk))
     text = page(browse, harbour, url("agreement_detail", agreement.pk)).content.decode()
     assert "Mandates that wait for a decision" in text
+    assert "a suspension of everything would hold it up" in text
     blocked = page(browse, harbour, url("terminate", agreement.pk)).content.decode()
     assert "Something is still open" in blocked
+    browse(harbour, people(harbour).administrator).post(url("switch", agreement.pk, "everything", "suspend"))
+    held = page(browse, harbour, url("agreement_detail", agreement.pk)).content.decode()
+    assert "Held up by the suspension" in held
+
+
+def test_the_page_of_an_ended_agreement_says_from_when_to_when_it_was_in_force(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    since = "in force since"
+    assert since in page(browse, harbour, url("agreement_detail", agreement.pk)).content.decode()
+    browse(harbour, people(harbour).administrator).post(url("cut", agreement.pk), {"reason": "Incident"})
+    text = page(browse, harbour, url("agreement_detail", agreement.pk)).content.decode()
+    assert "in force from" in text
+    assert since not in text
+    assert "No model is on offer any more." in text
+
+
+def test_what_is_never_shared_is_named_so_where_a_table_has_no_heads(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    text = page(browse, harbour, url("agreement_detail", agreement.pk)).content.decode()
+    assert 'data-label="Never shared"' in text
 
 
 def test_a_manager_offers_a_model_from_the_agreements_page(aurora, harbour, browse):

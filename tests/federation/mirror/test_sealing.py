@@ -252,6 +252,7 @@ def test_sealed_records_are_opened_with_a_reason_that_both_parties_read(world: W
         assert b"Ann Example" not in page.content
         url = reverse("federation:sealed_detail", args=[kept.pk, mandate.pk])
         assert b"Ann Example" not in browser.get(url).content
+        assert b"Your partner reads this in the timeline." in browser.get(url).content
         assert browser.post(url, {"do": "open", "reason": ""}).status_code == 200
         assert not SealedAccess.objects.exists()
         opened = browser.post(url, {"do": "open", "reason": "The client asks."})
