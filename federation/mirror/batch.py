@@ -56,16 +56,20 @@ def run_batch(stream_id: uuid.UUID, *, most: int | None = None) -> Outcome:
     """
     prepare_connection()
     refused: dict[tuple[str, Any], str] = {}
-    careful = plain = False
+    careful = plain = by_keys = False
     state = None
     attempt = 0
     while attempt < TRIES:
         attempt += 1
         try:
             with transaction.atomic():
-                outcome = _attempt(stream_id, refused, careful=careful, plain=plain, most=most)
+                outcome = _attempt(
+                    stream_id, refused, careful=careful, by_keys=by_keys, plain=plain, most=most
+                )
                 failpoint("before_commit")
         except (RowsRefused, OwnRowsAppeared) as problem:
+            # What was refused is told by its key.
+            by_keys = True
             if isinstance(problem, RowsRefused):
                 # One leads to the next, as in a chain of swapped numbers: each is a step forward.
                 attempt -= bool(problem.rows.keys() - refused.keys())
@@ -114,6 +118,7 @@ def _attempt(
     refused: dict[tuple[str, Any], str],
     *,
     careful: bool,
+    by_keys: bool,
     plain: bool,
     most: int | None,
 ) -> Outcome:
@@ -145,7 +150,8 @@ def _attempt(
         if keys.count:
             if plain:
                 cursor.execute("SET LOCAL enable_nestloop = off")
-            rows = _apply(cursor, leased, keys, refused, careful=careful, announces=not roots)
+            plan = Plan(cursor, leased.flow, keys, excluded=refused, is_exact=careful, by_keys=by_keys)
+            rows = _apply(cursor, leased, plan, refused, careful=careful, announces=not roots)
             fill.adapt_chunk(stream, roots, keys.count)
             more = more or keys.has_left
         failpoint("before_cursor")
@@ -230,15 +236,14 @@ def refill(stream: Stream, reason: str) -> None:
 def _apply(
     cursor: Any,
     batch: Lease,
-    keys: Keys,
+    plan: Plan,
     refused: dict[tuple[str, Any], str],
     *,
     careful: bool,
     announces: bool,
 ) -> int:
-    """Reconcile the keys; return the number of rows written."""
-    stream, flow = batch.stream, batch.flow
-    plan = Plan(cursor, flow, keys, excluded=refused, is_exact=careful)
+    """Reconcile the keys of a plan; return the number of rows written."""
+    stream, flow, keys = batch.stream, batch.flow, plan.keys
     plan.build()
     settle(cursor, flow, plan)
     writer = Writer(cursor, plan, careful=careful)

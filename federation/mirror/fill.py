@@ -56,18 +56,38 @@ def begin(cursor: Any, stream: Stream, flow: Flow) -> None:
 
 
 def take_roots(cursor: Any, stream: Stream, flow: Flow, keys: Keys) -> int:
-    """Take the next chunk of roots into the batch and move on; return how many."""
+    """Take the next chunk of roots into the batch and move on; return how many.
+
+    What no root leads to is swept up when there are none left, in a batch of its own: it depends on what the
+    others have written.
+    """
     labels = [kind.label for kind in _roots(flow)]
     if stream.fill_kind not in labels:
         begin(cursor, stream, flow)
         return 0
+    taken = 0
+    for label in labels[labels.index(stream.fill_kind) :]:
+        if label != stream.fill_kind:
+            stream.fill_kind, stream.fill_after = label, None
+        taken += _take(cursor, stream, flow, keys, most=stream.fill_chunk - taken)
+        if taken == stream.fill_chunk:
+            return taken
+    if not taken:
+        sweep(cursor, flow, keys)
+        stream.fill_kind, stream.fill_after = "", None
+        stream.state, stream.fill_reason, stream.filled_at = Stream.State.RUNNING, "", timezone.now()
+    return taken
+
+
+def _take(cursor: Any, stream: Stream, flow: Flow, keys: Keys, *, most: int) -> int:
+    """Take the next roots of the kind at hand; return how many."""
     kind = by_label()[stream.fill_kind]
     after = (
         sql.SQL("WHERE id > {}").format(sql.Literal(stream.fill_after)) if stream.fill_after else sql.SQL("")
     )
     cursor.execute(
         sql.SQL("SELECT id FROM ({}) roots {} ORDER BY id LIMIT {}").format(
-            _root_ids(flow, kind), after, sql.Literal(stream.fill_chunk)
+            _root_ids(flow, kind), after, sql.Literal(most)
         )
     )
     ids = [row[0] for row in cursor.fetchall()]
@@ -75,12 +95,6 @@ def take_roots(cursor: Any, stream: Stream, flow: Flow, keys: Keys) -> int:
         keys.add(kind.label, sql.SQL("SELECT unnest({}) AS id").format(sql.Literal(ids)), 7 | WITH_BRANCHES)
         stream.fill_after = ids[-1]
         stream.fill_done += len(ids)
-    if len(ids) < stream.fill_chunk:
-        following = labels[labels.index(kind.label) + 1 :]
-        stream.fill_kind, stream.fill_after = (following[0] if following else ""), None
-        if not following:
-            sweep(cursor, flow, keys)
-            stream.state, stream.fill_reason, stream.filled_at = Stream.State.RUNNING, "", timezone.now()
     return len(ids)
 
 

@@ -1,6 +1,7 @@
 """The keys of a batch: read from the owner's log by the difference of two snapshots."""
 
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -98,6 +99,8 @@ class Keys:
         # Whether the log had anything new, also of kinds that nobody here listens to.
         self.has_passed = False
         self._analysed = 0
+        # Kinds all of whose keys came with one statement, and so once each.
+        self._once: set[str] = set()
         self._since: list[float] = []
 
     def take_log(
@@ -124,22 +127,28 @@ class Keys:
                     INSERT INTO pg_temp.mirror_keys (kind, id, operations)
                     SELECT kind, unnest(keys), operation FROM fresh WHERE (SELECT count FROM counted) <= {room}
                 )
-                SELECT (SELECT count FROM counted), array_agg(DISTINCT kind), array_agg({age}),
-                    EXISTS (SELECT FROM passed)
+                SELECT (SELECT count FROM counted), array_agg(kind), array_agg({age}), EXISTS (SELECT FROM passed),
+                    array_agg(DISTINCT kind) FILTER (WHERE operation = {anything})
                 FROM fresh
                 """
             ).format(
-                before=before, past=past, kinds=is_listened, room=sql.Literal(most or BATCH_KEYS), age=_AGE
+                before=before,
+                past=past,
+                kinds=is_listened,
+                room=sql.Literal(most or BATCH_KEYS),
+                age=_AGE,
+                anything=sql.Literal(ANYTHING),
             )
         )
         while self._cursor.nextset():
             pass
-        count, kinds, ages, self.has_passed = self._cursor.fetchone()
+        count, kinds, ages, self.has_passed, mixed = self._cursor.fetchone()
         if most is not None and count > most:
             return False
         if count <= BATCH_KEYS:
             if count:
                 self._took(count, kinds)
+                self._once = {kind for kind, rows in Counter(kinds).items() if rows == 1} - set(mixed or ())
                 self._aged(ages)
             return True
         self._cursor.execute(
@@ -218,6 +227,31 @@ class Keys:
             self._took(count, [kind])
         return count
 
+    def add_few(self, kind: str, rows: sql.Composable) -> bool:
+        """Add the ids that a query gives, to be looked at with all that hangs off them; none, and False, where they are many."""
+        self._cursor.execute(
+            sql.SQL(
+                "WITH few AS MATERIALIZED (SELECT id FROM ({rows}) added LIMIT {many}), taken AS ("
+                "INSERT INTO pg_temp.mirror_keys (kind, id, operations) SELECT {kind}, id, {operations} FROM few"
+                " WHERE (SELECT count(*) FROM few) < {many}) SELECT count(*) FROM few"
+            ).format(
+                rows=rows,
+                many=sql.Literal(ANALYSE_FROM),
+                kind=sql.Literal(kind),
+                operations=sql.Literal(ANYTHING | WITH_BRANCHES),
+            )
+        )
+        count = int(self._cursor.fetchone()[0])
+        if count == ANALYSE_FROM:
+            return False
+        if count:
+            self._took(count, [kind])
+        return True
+
+    def come_once(self, kind: str) -> bool:
+        """Say whether no key of a kind is there twice."""
+        return kind in self._once
+
     def analyse(self) -> None:
         """Let the planner know what it deals with, where that has changed much."""
         if self.count >= ANALYSE_FROM and self.count >= 2 * self._analysed:
@@ -241,3 +275,4 @@ class Keys:
     def _took(self, count: int, kinds: Collection[str]) -> None:
         self.count += count
         self.kinds |= set(kinds)
+        self._once -= set(kinds)

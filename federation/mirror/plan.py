@@ -77,7 +77,9 @@ class Plan:
 
     Rows of a kind in ``direct`` that are not at the receiver are inserted without being planned: they
     are those of the keys that are in scope and not there yet. That is so for many rows of which
-    nobody needs to know one by one; ``is_exact`` plans them all.
+    nobody needs to know one by one; ``is_exact`` plans them all. ``beneath`` has for kinds with many
+    rows below rows that came or moved the condition under which a row ``s`` of the owner's is one of
+    these: those that are not at the receiver are not even among the keys, but with ``by_keys``.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Plan:
         *,
         excluded: Iterable[tuple[str, Any]] = (),
         is_exact: bool = False,
+        by_keys: bool = False,
     ) -> None:
         self._cursor = cursor
         self.flow = flow
@@ -96,8 +99,12 @@ class Plan:
         # The kinds with rows that something depends on and that came, went or moved.
         self.moved: set[str] = set()
         self.direct: set[str] = set()
+        self.beneath: dict[str, sql.Composable] = {}
         self.excluded = tuple(excluded)
         self._is_exact = is_exact
+        self._analysed = 0
+        # What is tried again is known by its key.
+        self._by_keys = is_exact or by_keys or keys.has_parked
 
     def build(self) -> None:
         """Decide on every key, and on what is in or out of scope because of it."""
@@ -111,9 +118,16 @@ class Plan:
             if share is not None:
                 expands = self._classify(share)
             if expands:
+                self._analyse()
                 self._expand(kind)
-        if sum(counts.total() for counts in self.counts.values()) >= ANALYSE_FROM:
+        self._analyse()
+
+    def _analyse(self) -> None:
+        """Let the planner know how much there is to do, where that has changed much."""
+        planned = sum(counts.total() for counts in self.counts.values())
+        if planned >= ANALYSE_FROM and planned >= 2 * self._analysed:
             self._cursor.execute("ANALYZE pg_temp.mirror_plan")
+            self._analysed = planned
 
     def classify(self, share: Share) -> None:
         """Decide on the keys of one kind alone."""
@@ -175,14 +189,15 @@ class Plan:
     def _classify(self, share: Share) -> bool:
         """Plan the rows of one kind; say whether others are in or out of scope because of them."""
         kind = share.kind
-        is_direct = self._is_direct(kind)
+        is_direct = kind.label in self.beneath or self._is_direct(kind)
         if is_direct:
             self.direct.add(kind.label)
+        come_once = self.keys.come_once(kind.label)
         # Composing it takes longer than planning it: once for each flow will do.
-        known = self.flow.statements.get((kind.label, is_direct))
+        known = self.flow.statements.get((kind.label, is_direct, come_once))
         if known is None:
-            known = self._classification(share, is_direct=is_direct).as_string(self._cursor)
-            self.flow.statements[kind.label, is_direct] = known
+            composed = self._classification(share, is_direct=is_direct, come_once=come_once)
+            known = self.flow.statements[kind.label, is_direct, come_once] = composed.as_string(self._cursor)
         self._cursor.execute(known)
         counts: Counter[str] = Counter()
         expands = False
@@ -197,7 +212,7 @@ class Plan:
                 self.drop(label, [key], [INSERT, UPDATE, RELINK, REPLACE])
         return expands
 
-    def _classification(self, share: Share, *, is_direct: bool) -> sql.Composed:
+    def _classification(self, share: Share, *, is_direct: bool, come_once: bool) -> sql.Composed:
         """Return the statement that plans the rows of one kind, and counts them by action."""
         kind, flow = share.kind, self.flow
         alternate = [kind.column(name) for name in alternate_key(kind.label) if name in share.fields]
@@ -207,8 +222,7 @@ class Plan:
         return sql.SQL(
             """
             WITH k AS (
-                SELECT id, bit_or(operations) AS operations FROM pg_temp.mirror_keys
-                WHERE kind = {kind} GROUP BY id
+                SELECT id, {operations} AS operations FROM pg_temp.mirror_keys WHERE kind = {kind}{each}
             ), planned AS (
                 INSERT INTO pg_temp.mirror_plan (kind, id, action, moved)
                 SELECT {kind}, k.id,
@@ -237,6 +251,8 @@ class Plan:
             """
         ).format(
             kind=sql.Literal(kind.label),
+            operations=sql.SQL("operations" if come_once else "bit_or(operations)"),
+            each=sql.SQL("" if come_once else " GROUP BY id"),
             columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in share.columns),
             source=flow.source,
             target=flow.target,
@@ -258,23 +274,23 @@ class Plan:
 
     def _is_direct(self, kind: Kind) -> bool:
         """Say whether inserts of a kind can go unplanned and most of the keys look as if they were inserts."""
-        if self._is_exact or branches(kind.label) or self.flow.announces(kind) or kind.wakes:
+        if self._is_exact or self.keys.count < ANALYSE_FROM or not self._may_go_unplanned(kind):
             return False
-        if self.keys.count < ANALYSE_FROM:
-            return False
+        keys = sql.SQL("SELECT id FROM pg_temp.mirror_keys WHERE kind = {}").format(sql.Literal(kind.label))
+        return self._look_new(kind, keys)
+
+    def _look_new(self, kind: Kind, rows: sql.Composable) -> bool:
+        """Say whether the first of the ids that a query gives are many, and most of them not at the receiver."""
         self._cursor.execute(
             sql.SQL(
-                "SELECT count(*), count(d.id) FROM (SELECT id FROM pg_temp.mirror_keys WHERE kind = {} LIMIT {}) k"
-                " LEFT JOIN {}.{} d ON d.id = k.id"
-            ).format(
-                sql.Literal(kind.label),
-                sql.Literal(_SAMPLE),
-                self.flow.target,
-                sql.Identifier(kind.table),
-            )
+                "SELECT count(*), count(d.id) FROM (SELECT id FROM ({}) rows LIMIT {}) k LEFT JOIN {}.{} d ON d.id = k.id"
+            ).format(rows, sql.Literal(_SAMPLE), self.flow.target, sql.Identifier(kind.table))
         )
         looked_at, there = self._cursor.fetchone()
         return bool(looked_at == _SAMPLE and there * 2 < looked_at)
+
+    def _may_go_unplanned(self, kind: Kind) -> bool:
+        return not (branches(kind.label) or kind.wakes or self.flow.announces(kind))
 
     def _moved(self, kind: Kind, steps: list[str]) -> sql.Composable:
         """Return the expression for: what hangs off this row enters, leaves, or hangs elsewhere now."""
@@ -304,19 +320,39 @@ class Plan:
             if step.kind.label not in self.flow.listens:
                 continue
             if kind.label not in self.flow.shares:
-                rows = sql.SQL("SELECT id FROM pg_temp.mirror_keys WHERE kind = {}")
+                those = sql.SQL("SELECT id FROM pg_temp.mirror_keys WHERE kind = {}")
             elif step.is_up:
-                rows = sql.SQL(
+                those = sql.SQL(
                     "SELECT id FROM pg_temp.mirror_plan WHERE kind = {} AND (moved OR action = 'gone')"
                 )
             else:
-                rows = sql.SQL("SELECT id FROM pg_temp.mirror_plan WHERE kind = {} AND moved")
-            query = self._up if step.is_up else self._down
-            found = query(kind, step.kind, step.field, rows.format(sql.Literal(kind.label)))
+                those = sql.SQL("SELECT id FROM pg_temp.mirror_plan WHERE kind = {} AND moved")
+            rows = those.format(sql.Literal(kind.label))
+            if step.is_up:
+                found = self._up(kind, step.field, rows)
+            elif self._may_go_by_parent(step.kind):
+                found = self._down(step.kind, step.field, rows)
+                if self.keys.add_few(step.kind.label, found):
+                    continue
+                if self._look_new(step.kind, found):
+                    self.beneath[step.kind.label] = sql.SQL("s.{} IN ({})").format(
+                        sql.Identifier(step.kind.column(step.field)), rows
+                    )
+                    found = self._down(step.kind, step.field, rows, only_there=True)
+            else:
+                found = self._down(step.kind, step.field, rows)
             self.keys.add(step.kind.label, found, ANYTHING | WITH_BRANCHES)
 
-    def _down(self, _kind: Kind, child: Kind, field: str, rows: sql.Composable) -> sql.Composable:
-        """Return the children in the owner's schema and those that the receiver has of them."""
+    def _may_go_by_parent(self, child: Kind) -> bool:
+        return not self._by_keys and child.label in self.flow.shares and self._may_go_unplanned(child)
+
+    def _down(
+        self, child: Kind, field: str, rows: sql.Composable, *, only_there: bool = False
+    ) -> sql.Composable:
+        """Return the children in the owner's schema and those that the receiver has of them.
+
+        With ``only_there`` those alone that the receiver has, there or under another row.
+        """
         is_owners = self.flow.is_owners(child)
         parts = {
             "source": self.flow.source,
@@ -326,8 +362,13 @@ class Plan:
             "rows": rows,
             "owner": sql.Literal(self.flow.owner.pk),
             "whose": self._whose(child, is_owners=is_owners),
+            "there": sql.SQL(" JOIN {}.{} d ON d.id = c.id").format(
+                self.flow.target, sql.Identifier(child.table)
+            )
+            if only_there
+            else sql.SQL(""),
         }
-        query = "SELECT c.id FROM {source}.{table} c WHERE c.{column} IN ({rows}) AND {whose}"
+        query = "SELECT c.id FROM {source}.{table} c{there} WHERE c.{column} IN ({rows}) AND {whose}"
         if is_owners:
             query += " UNION ALL SELECT c.id FROM {target}.{table} c WHERE c.{column} IN ({rows}) AND c.origin = {owner}"
         return sql.SQL(query).format(**parts)
@@ -341,7 +382,7 @@ class Plan:
             return self.flow.in_scope(child, "c")
         return sql.SQL("c.origin IS NULL")
 
-    def _up(self, kind: Kind, _above: Kind, field: str, rows: sql.Composable) -> sql.Composable:
+    def _up(self, kind: Kind, field: str, rows: sql.Composable) -> sql.Composable:
         """Return what the rows name, in the owner's schema now and at the receiver before."""
         return sql.SQL(
             "SELECT c.{column} AS id FROM {source}.{table} c WHERE c.id IN ({rows}) AND c.{column} IS NOT NULL"

@@ -98,9 +98,15 @@ class Writer:
             self._careful(share, [RELINK], self._relink)
 
     def _insert_rows(self, share: Share) -> None:
-        if share.kind.label in self.plan.direct:
-            self._insert_unplanned(share)
-        elif self.plan.actions(share.kind.label, INSERT, REPLACE):
+        label = share.kind.label
+        if label in self.plan.beneath:
+            before = self.written.rows
+            self._insert_unplanned(share, self.plan.beneath[label])
+            self.plan.keys.count += self.written.rows - before
+        if label in self.plan.direct:
+            keys = sql.SQL("s.id IN (SELECT id FROM pg_temp.mirror_keys WHERE kind = {})")
+            self._insert_unplanned(share, keys.format(sql.Literal(label)))
+        elif self.plan.actions(label, INSERT, REPLACE):
             self._careful(share, [INSERT, REPLACE], self._insert)
 
     def delete_only(self, labels: Iterable[str]) -> None:
@@ -223,17 +229,17 @@ class Writer:
         )
         self._insert_from(share, rows, only=only)
 
-    def _insert_unplanned(self, share: Share) -> None:
-        """Insert those of the keys that are in scope and not there, but for those that were refused."""
+    def _insert_unplanned(self, share: Share, which: sql.Composable) -> None:
+        """Insert those of the owner's rows ``s`` that are in scope and not there, but for those that were refused."""
         refused = [key for label, key in self.plan.excluded if label == share.kind.label]
         rows = (
-            "(SELECT DISTINCT id FROM pg_temp.mirror_keys WHERE kind = {kind}) p"
-            " JOIN {source}.{table} s ON s.id = p.id WHERE {in_scope}{but}"
+            "{source}.{table} s WHERE {which} AND {in_scope}{but}"
             " AND NOT EXISTS (SELECT 1 FROM {target}.{table} x WHERE x.id = s.id)"
         )
         self._insert_from(
             share,
             rows,
+            which=which,
             in_scope=self.flow.in_scope(share.kind, "s"),
             but=sql.SQL(" AND s.id <> ALL({})").format(sql.Literal(refused)) if refused else sql.SQL(""),
         )

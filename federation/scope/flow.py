@@ -95,7 +95,7 @@ class Flow:
         return known
 
     @cached_property
-    def statements(self) -> dict[tuple[str, bool], str]:
+    def statements(self) -> dict[tuple[str | bool, ...], str]:
         """Return what the mirror has composed for this flow, by kind; it keeps it here."""
         return {}
 

@@ -134,6 +134,22 @@ def test_f21_a_fill_that_is_cut_off_goes_on_where_it_was(
     world.assert_in_step(agreement)
 
 
+def test_a_fill_of_few_roots_takes_one_batch_for_all_kinds_and_one_to_sweep(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    world.portfolio(mandate, transactions=10)
+    world.drain()
+    stream = world.stream(agreement, "aurora")
+    control.refill(stream)
+    outcomes = []
+    while not outcomes or outcomes[-1] in {Outcome.WAITING, Outcome.MORE}:
+        outcomes.append(run_batch(stream.pk))
+    assert outcomes.count(Outcome.MORE) == 1
+    assert world.stream(agreement, "aurora").state == Stream.State.RUNNING
+    world.assert_in_step(agreement)
+
+
 def _in_a_process_that_may_be_killed(do: Callable[[], object]) -> bool:
     """Do something in a fork of this process; say whether it was killed."""
     # Not the fork's to end.
