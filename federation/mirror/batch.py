@@ -179,8 +179,7 @@ def _close(
         stream.rows_written += rows
         stream.batches += 1
         stream.last_applied_at = timezone.now()
-        # The receiver reads them: no more changes than rows, for the log holds other clients' too.
-        waited = sorted(keys.waited(), reverse=True)[:rows]
+        waited = keys.waited_that_led_to_rows(stream, batch.flow, rows)
         closing.append(figures.recording(stream, waited, rows))
     lease.move_cursor(cursor, stream, batch.snapshot, started, *closing)
 

@@ -21,6 +21,8 @@ _SLICE = 10_000
 _AGE = sql.SQL("extract(epoch FROM clock_timestamp() - at)::float8")
 # A small batch is planned well enough without statistics.
 ANALYSE_FROM = 500
+# Statements that wrote within so many seconds are as good as one: not worth another question to the server.
+ALIKE = 0.05
 
 # An operation beside those of the log: whatever hangs off this key is looked at too.
 WITH_BRANCHES = 8
@@ -267,6 +269,28 @@ class Keys:
         """Return for each statement that the log and the work came from how many seconds ago it wrote."""
         now = time.monotonic()
         return [now - since for since in self._since]
+
+    def waited_that_led_to_rows(self, stream: Stream, flow: Flow, rows: int) -> list[float]:
+        """Return how many seconds ago those statements wrote that led to the ``rows`` written.
+
+        The log has other clients' statements too, and the receiver reads this. They are told apart by the
+        plan where they are few and their times differ; else no more than rows count, the shortest first.
+        """
+        waited = sorted(self.waited())
+        if self.count < ANALYSE_FROM and waited and waited[-1] - waited[0] > ALIKE:
+            self._cursor.execute(
+                sql.SQL(
+                    "SELECT {age} FROM {log} l WHERE {past} AND EXISTS (SELECT FROM pg_temp.mirror_plan p"
+                    " WHERE p.kind = l.kind AND p.id = ANY(l.keys) AND p.action <> ALL({unwritten}))"
+                ).format(
+                    age=_AGE,
+                    log=sql.SQL("{}.mirror_log").format(flow.source),
+                    past=Snapshot(str(stream.cursor)).is_past(),
+                    unwritten=sql.Literal(["same", "gone", "foreign"]),
+                )
+            )
+            waited = [age for (age,) in self._cursor.fetchall()] or waited
+        return sorted(waited)[:rows]
 
     def _aged(self, ages: Iterable[float]) -> None:
         now = time.monotonic()

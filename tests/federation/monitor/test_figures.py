@@ -123,3 +123,27 @@ def test_p2_changes_of_other_clients_leave_no_figures_of_a_mirror(world: World) 
     world.drain()
     (minute,) = StreamFigures.objects.filter(stream=after)
     assert (minute.rows, sum(minute.latencies)) == (1, 1)
+
+
+def test_p2_a_change_of_another_client_that_waited_longer_does_not_count_in_the_time_to_appear(
+    world: World,
+) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    other = world.mandate(None)
+    world.drain()
+    StreamFigures.objects.all().delete()
+
+    with world.within("harbour"):
+        ContactDetail.objects.filter(client=other.client_id).update(value="other@example.test")
+        world.execute("UPDATE harbour.mirror_log SET at = now() - interval '136 seconds'")
+        ContactDetail.objects.filter(client=mandate.client_id).update(value="new@example.test")
+        world.execute(
+            "UPDATE harbour.mirror_log SET at = now() - interval '18 seconds' WHERE at > now() - interval '60 seconds'"
+        )
+    world.drain()
+
+    (minute,) = StreamFigures.objects.filter(stream=world.stream(agreement, "harbour"))
+    assert minute.rows == 1
+    assert minute.latencies == counts(b19=1)
+    assert figures.BOUNDS[18:20] == (10_000, 30_000)
