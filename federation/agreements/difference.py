@@ -37,6 +37,7 @@ class Change:
     owner: str
     text: str
     follows: bool = False
+    is_of_terms: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class Difference:
             change.effect is Effect.NARROWS and change.owner == side for change in asked
         )
 
+    def without_terms(self) -> "Difference":
+        """Return the difference that stays where the terms and the years kept do not change."""
+        return Difference(tuple(change for change in self.changes if not change.is_of_terms))
+
 
 def difference(before: AgreementVersion, after: AgreementVersion) -> Difference:
     """Compare two versions of one agreement: division of work, kinds, fields, terms, years kept."""
@@ -94,7 +99,7 @@ def difference(before: AgreementVersion, after: AgreementVersion) -> Difference:
     ]
     changes += _of_functions(before, after, agreement)
     if before.terms.strip() != after.terms.strip():
-        changes.append(Change(Effect.CHANGES, "", _("The terms are worded differently.")))
+        changes.append(Change(Effect.CHANGES, "", _("The terms are worded differently."), is_of_terms=True))
     if before.retention_years != after.retention_years:
         changes.append(
             Change(
@@ -102,6 +107,7 @@ def difference(before: AgreementVersion, after: AgreementVersion) -> Difference:
                 "",
                 _("Received records are kept %(new)d years after the end instead of %(old)d.")
                 % {"new": after.retention_years, "old": before.retention_years},
+                is_of_terms=True,
             )
         )
     return Difference(tuple(changes))

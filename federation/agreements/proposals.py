@@ -28,8 +28,13 @@ EventKind = timeline.EventKind
 
 
 @transaction.atomic
-def propose(version: AgreementVersion, *, by: User, institution: Institution) -> AgreementVersion:
-    """Put a draft to the partner; what only narrows one's own sharing takes effect at once."""
+def propose(
+    version: AgreementVersion, *, by: User, institution: Institution, alone: bool | None = None
+) -> AgreementVersion:
+    """Put a draft to the partner; what only narrows one's own sharing takes effect at once.
+
+    ``alone`` says that it is meant to take effect at once, or not to; DomainError where it would not be so.
+    """
     version = own_draft(version, institution)
     agreement = version.agreement
     require_state(agreement, State.DRAFT, State.DECLINED, State.ACTIVE, State.WINDING_DOWN)
@@ -49,6 +54,7 @@ def propose(version: AgreementVersion, *, by: User, institution: Institution) ->
         narrows = change.takes_one(agreement.side_of(institution))
         if not narrows and agreement.state == State.WINDING_DOWN:
             raise DomainError("winding_down", _("While it winds down, an agreement can only be narrowed."))
+    _require_as_meant(alone, narrows)
     if not narrows and agreement.versions.awaiting_answer().exists():
         raise DomainError(
             "proposal_open", _("Another proposal waits for an answer. Answer or withdraw that one first.")
@@ -72,6 +78,24 @@ def propose(version: AgreementVersion, *, by: User, institution: Institution) ->
         save(agreement, state=State.PROPOSED)
     timeline.record(kind, agreement, by=by, institution=institution, version=version.number)
     return version
+
+
+def _require_as_meant(alone: bool | None, narrows: bool) -> None:
+    if alone and not narrows:
+        raise DomainError(
+            "takes_both",
+            _(
+                "Nothing was narrowed: with what else differs, such as the terms, it takes your partner's "
+                "acceptance. Narrow now and leave the rest as it is in force, or propose all of it."
+            ),
+        )
+    if alone is False and narrows:
+        raise DomainError(
+            "takes_one",
+            _(
+                "Nothing was proposed: this only narrows what you share, which takes effect at once. Narrow now."
+            ),
+        )
 
 
 def _bring_into_force(version: AgreementVersion, agreement: Agreement, *, now: datetime.datetime) -> None:

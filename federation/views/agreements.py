@@ -117,7 +117,7 @@ class AgreementList(ListView):
 
 
 def _version_rows(request: HttpRequest, agreement: Agreement) -> list[dict[str, Any]]:
-    """Return each version that this party may see, with what it changed of the one in force before it."""
+    """Return each version that this party may see, with what it changes of the one in force before it."""
     versions = list(
         AgreementVersion.objects.visible_to(institution_of(request))
         .filter(agreement=agreement)
@@ -133,14 +133,14 @@ def _version_rows(request: HttpRequest, agreement: Agreement) -> list[dict[str, 
 
 
 def _against(version: AgreementVersion, versions: list[AgreementVersion]) -> Difference | None:
-    """Compare with what was in force when this version came, or is in force now where it has not."""
+    """Compare with what was in force when this version was proposed, a draft with what is in force now."""
     before = [
         (each.in_force_from, each)
         for each in versions
-        if each.in_force_from is not None and each.pk != version.pk
+        if each.in_force_from is not None
+        and each.pk != version.pk
+        and (version.proposed_at is None or each.in_force_from < version.proposed_at)
     ]
-    if version.in_force_from is not None:
-        before = [(since, each) for since, each in before if since < version.in_force_from]
     latest = max(before, key=lambda pair: pair[0], default=None)
     return None if latest is None else difference(latest[1], version)
 

@@ -43,6 +43,9 @@ STEPS: dict[str, str | Promise] = {
     "propose": gettext_lazy("Terms and proposal"),
 }
 
+# What the button sends that narrows and leaves the terms as they are in force.
+KEEPING_TERMS = "keeping_terms"
+
 
 def steps_for(version: AgreementVersion | None) -> list[str]:
     """Return the steps of a draft; parties and offers are not part of a next version."""
@@ -260,12 +263,17 @@ def _propose(request: HttpRequest, version: AgreementVersion) -> HttpResponse:
     institution, agreement = institution_of(request), version.agreement
     form = TermsForm(request.POST or None, instance=version)
     if request.method == "POST" and form.is_valid():
-        drafting.word(version, by=user_of(request), institution=institution, **form.cleaned_data)
+        wording = form.cleaned_data
+        if request.POST.get("narrow") == KEEPING_TERMS and agreement.version is not None:
+            wording = {name: getattr(agreement.version, name) for name in wording}
+        drafting.word(version, by=user_of(request), institution=institution, **wording)
         if "save" in request.POST:
             say(request, _("Saved. Your partner sees nothing of it until you propose."))
             return redirect("federation:agreement_detail", agreement.pk)
         try:
-            proposed = proposals.propose(version, by=user_of(request), institution=institution)
+            proposed = proposals.propose(
+                version, by=user_of(request), institution=institution, alone="narrow" in request.POST
+            )
         except DomainError as error:
             show_refusal(form, error)
         else:
@@ -280,13 +288,16 @@ def _propose(request: HttpRequest, version: AgreementVersion) -> HttpResponse:
     version.refresh_from_db(fields=["terms", "retention_years"])
     version.agreement = agreement
     change = difference(agreement.version, version) if agreement.version else None
+    side = agreement.side_of(institution)
     return _page(
         request,
         "propose",
         version,
         form=form,
         difference=change,
-        takes_one=change is not None and change.takes_one(agreement.side_of(institution)),
+        takes_one=change is not None and change.takes_one(side),
+        takes_one_keeping_terms=change is not None and change.without_terms().takes_one(side),
+        keeping_terms=KEEPING_TERMS,
         division=division_shown(version),
     )
 
