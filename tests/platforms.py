@@ -16,7 +16,7 @@ from config.embedded.postgres import Postgres
 from config.embedded.redis import Redis
 
 # A crash of the server, not of the machine: what was committed is in the system's hands.
-SETTINGS = {"fsync": "off", "full_page_writes": "off"}
+SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_prepared_transactions": "16"}
 WORKER = [
     *("-m", "celery", "-A", "config", "worker", "-Q", "mirror,load", "-l", "error"),
     *("--without-gossip", "--without-mingle"),

@@ -108,7 +108,6 @@ class Postgres:
             "max_wal_size": "2GB",
             "checkpoint_timeout": "15min",
             "random_page_cost": "1.1",
-            "max_prepared_transactions": "16",
             # Each look goes over every table of every institution.
             "autovacuum_naptime": "5min",
             "timezone": "UTC",

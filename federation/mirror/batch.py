@@ -24,6 +24,7 @@ from federation.mirror.overlap import settle
 from federation.mirror.plan import DELETE, FOREIGN, INSERT, RETIRE, Plan
 from federation.mirror.proving import check_parents, look_again
 from federation.mirror.refusals import OwnRowsAppeared, RowsRefused, reason_of
+from federation.mirror.waking import wake
 from federation.mirror.write import Writer
 from federation.models import Stream
 from federation.scope import by_label
@@ -294,9 +295,7 @@ def _tell_the_way_back(cursor: Any, batch: Lease, plan: Plan) -> None:
         ).format(target=flow.target, labels=sql.Literal(labels))
     )
     if cursor.rowcount:
-        cursor.execute(
-            "INSERT INTO public.federation_wake (schema_name) VALUES (%s)", [flow.receiver.schema_name]
-        )
+        wake(cursor, str(flow.receiver.schema_name))
 
 
 def _announce(cursor: Any, batch: Lease, plan: Plan) -> None:

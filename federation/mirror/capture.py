@@ -21,7 +21,7 @@ INSERTED, UPDATED, DELETED = 1, 2, 4
 ANYTHING = INSERTED | UPDATED | DELETED
 
 # Bump it when the text below changes, so that `install` replaces what is there.
-_VERSION = "3"
+_VERSION = "4"
 
 _OBJECTS = """
 CREATE TABLE IF NOT EXISTS {schema}.mirror_log (
@@ -43,6 +43,8 @@ DECLARE
     received boolean;
     is_logged boolean;
     operation smallint;
+    woken text;
+    is_heard boolean;
 BEGIN
     IF {is_mirror} THEN
         RETURN NULL;
@@ -84,7 +86,11 @@ BEGIN
     -- Once in a transaction: the setting ends with it, and with the savepoint that the wake goes with.
     IF pg_catalog.current_setting('roboblock.woken', true) IS DISTINCT FROM {name} THEN
         INSERT INTO public.federation_wake (schema_name) VALUES ({name});
-        PERFORM pg_catalog.set_config('roboblock.woken', {name}, true);
+        SELECT pg_catalog.set_config('roboblock.woken', {name}, true), is_called
+            INTO woken, is_heard FROM public.federation_bell;
+        IF is_heard THEN
+            PERFORM pg_catalog.pg_notify('federation_wake', '');
+        END IF;
     END IF;
     RETURN NULL;
 END

@@ -5,6 +5,7 @@ from django.utils import timezone
 from psycopg import sql
 
 from federation.mirror import capture, dispatch, ending
+from federation.mirror.waking import wake
 from federation.models import Agreement, AgreementVersion, Institution, ParkedRow, Side, Stream
 from federation.scope import Flow
 
@@ -71,9 +72,7 @@ def _follow(agreement: Agreement) -> None:
 
 def _wake(owner: Institution) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO public.federation_wake (schema_name) VALUES (%s)", [str(owner.schema_name)]
-        )
+        wake(cursor, str(owner.schema_name))
 
 
 def _wording(flow: Flow) -> str:
@@ -120,6 +119,7 @@ def retry_parked(parked: ParkedRow) -> None:
     ParkedRow.objects.filter(pk=parked.pk).update(
         retry_at=timezone.now(), skipped_at=None, skipped_by=None, skipped_by_name="", skip_reason=""
     )
+    _wake(parked.stream.owner)
     transaction.on_commit(lambda: dispatch.hint(parked.stream_id))
 
 
@@ -132,6 +132,7 @@ def refill(stream: Stream) -> None:
             stream.fill_kind, stream.fill_after, stream.fill_reason = "", None, "asked for"
             stream.state = Stream.State.WAITING
             stream.save()
+            _wake(stream.owner)
             transaction.on_commit(lambda: dispatch.hint(stream.pk))
 
 

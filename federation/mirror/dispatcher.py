@@ -54,13 +54,19 @@ class Dispatcher:
     _round: list[uuid.UUID] = field(default_factory=list)
     _length: int = 0
     _swept_at: float | None = None
+    _has_due: bool = False
     _wakes: int = 0
 
-    def poll(self) -> bool:
-        """Hint at the streams of those who wrote since the last time; say whether anybody did."""
+    @property
+    def is_resting(self) -> bool:
+        """Say whether nothing is asked for, due or stirred, and nothing has to be looked at anew."""
+        return not (self.asked or self.stirred or self._has_due or self._swept_at is None)
+
+    def poll(self) -> int:
+        """Hint at the streams of those who wrote since the last time; return how many wakes they left."""
         wakes = _take_wakes()
         if not wakes:
-            return False
+            return 0
         self._wakes += len(wakes)
         schemas = set(wakes)
         now = time.monotonic()
@@ -70,7 +76,7 @@ class Dispatcher:
             for stream, is_load in self._with_work(schema, candidates):
                 self.asked.setdefault(stream.pk, (now, stream.cursor))
                 dispatch.hint(stream.pk, is_load=is_load)
-        return True
+        return len(wakes)
 
     def _streams_of(self, schemas: set[str], now: float) -> dict[str, list[Stream]]:
         """Return the live streams by owner's schema, as they were a moment ago: this only says whom to ask."""
@@ -128,6 +134,7 @@ class Dispatcher:
         now = time.monotonic()
         stirred = [schema for schema, at in list(self.stirred.items()) if at <= now]
         due = dispatch.due_ids()
+        self._has_due = bool(due)
         # A list: the thread that polls may add to what was asked.
         pks = due.union(list(self.asked), self._next_of_round(now))
         streams: dict[uuid.UUID, Stream] = {}

@@ -9,11 +9,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 
 from federation.mirror.dispatcher import Dispatcher
+from federation.mirror.waking import Listener
 
-HOT_SECONDS = 0.004
-IDLE_SECONDS = 0.1
-# Stay hot this long after somebody wrote.
-COOL_AFTER_SECONDS = 2.0
+# While nobody writes and nothing is left to do, this is soon enough for what comes due by itself.
+REST_SECONDS = 10.0
 # The server's process remembers every log that it has ever looked at: after this time another one sweeps.
 RECONNECT_SECONDS = 600.0
 
@@ -51,26 +50,28 @@ def run(stop: threading.Event, *, sweep_seconds: float) -> bool:
 
     sweeper = threading.Thread(target=sweep, name="sweep", daemon=True)
     sweeper.start()
-    last_written = 0.0
+    listener = Listener(longest=sweep_seconds)
     while not stop.is_set():
         try:
-            if dispatcher.poll():
-                last_written = time.monotonic()
+            listener.note(dispatcher.poll())
+            listener.wait(stop)
         except (OperationalError, InterfaceError):
             connection.close()
             dispatcher.start_over()
+            listener = Listener(longest=sweep_seconds)
             stop.wait(0.5)
-        hot = time.monotonic() - last_written < COOL_AFTER_SECONDS
-        stop.wait(HOT_SECONDS if hot else IDLE_SECONDS)
     sweeper.join(10)
     return bool(swept) or sweeper.is_alive()
 
 
 def _sweep(dispatcher: Dispatcher, stop: threading.Event, seconds: float) -> None:
     connected_at = time.monotonic()
+    swept_at = 0.0
     while not stop.is_set():
         try:
-            dispatcher.sweep()
+            if not dispatcher.is_resting or time.monotonic() - swept_at > REST_SECONDS - seconds / 2:
+                swept_at = time.monotonic()
+                dispatcher.sweep()
             if time.monotonic() - connected_at > RECONNECT_SECONDS:
                 connection.close()
                 connected_at = time.monotonic()

@@ -22,6 +22,7 @@ def empty() -> None:
             f"SELECT setval('{schema}.mirror_switch', 1, false)",
         ]
     statements += ["SET session_replication_role = origin", "DELETE FROM public.federation_wake"]
+    statements.append("SELECT setval('public.federation_bell', 1, false)")
     _execute_beside_workers(";".join(statements))
     Agreement.objects.update(version=None)
     for model in (Arrival, SharedSecurity, SharedCurrency, Agreement):
