@@ -17,6 +17,10 @@ from tenant_schemas_celery.app import CeleryApp, get_schema_name_from_task
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
+# Kombu looks every second; a worker's own queue for commands is kept for an hour after a look.
+_EXPIRY_SECONDS = 60
+
+
 class Channel(transport.Channel):
     """A channel that is closed says so as a lost connection, which a worker outlives.
 
@@ -29,7 +33,22 @@ class Channel(transport.Channel):
         return super()._connparams(*args, **kwargs)
 
 
-transport.Transport.Channel = Channel
+class Transport(transport.Transport):
+    """A transport with which a worker that waits is woken by what comes, and by little else."""
+
+    Channel = Channel
+    # What comes is handed over at once; after so many seconds a worker asks anew. To end takes as long at most.
+    brpop_timeout = 3
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        super().register_with_event_loop(connection, loop)
+        self.cycle._binding_expiry_tref.cancel()
+        self.cycle._binding_expiry_tref = loop.call_repeatedly(
+            _EXPIRY_SECONDS, self.cycle.maybe_refresh_binding_expiry
+        )
+
+
+transport.Transport = Transport
 
 app = CeleryApp("roboblock")
 app.config_from_object("django.conf:settings", namespace="CELERY")

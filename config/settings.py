@@ -217,6 +217,8 @@ CELERY_TASK_ROUTES = {
     "federation.tasks.apply_load": {"queue": "load"},
     "federation.tasks.deliver_many": {"queue": "load"},
     "federation.tasks.in_*": {"queue": "work"},
+    "federation.tasks.watch_streams": {"queue": "work"},
+    "federation.tasks.trim_logs": {"queue": "work"},
     "federation.tasks.*": {"queue": "mirror"},
 }
 # A worker that has grown is replaced once its task is done.

@@ -76,6 +76,8 @@ class Redis:
             "unixsocketperm": "700",
             "daemonize": "no",
             "save": "60 1",
+            # So often in a second it looks round while nobody asks it for anything.
+            "hz": "1",
             # A full disk costs the queue its memory of a restart, not the work of now.
             "stop-writes-on-bgsave-error": "no",
         }

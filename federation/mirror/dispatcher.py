@@ -55,6 +55,8 @@ class Dispatcher:
     _length: int = 0
     _swept_at: float | None = None
     _has_due: bool = False
+    # Asked for since the sweep began: what it finds of them may be from before.
+    _fresh: set[uuid.UUID] = field(default_factory=set)
     _wakes: int = 0
 
     @property
@@ -75,6 +77,7 @@ class Dispatcher:
             self.stirred.setdefault(schema, now + STIRRED_SECONDS)
             for stream, is_load in self._with_work(schema, candidates):
                 self.asked.setdefault(stream.pk, (now, stream.cursor))
+                self._fresh.add(stream.pk)
                 dispatch.hint(stream.pk, is_load=is_load)
         return len(wakes)
 
@@ -131,6 +134,7 @@ class Dispatcher:
         while ago, and the next of the round.
         """
         dispatch.note_tick()
+        self._fresh.clear()
         now = time.monotonic()
         stirred = [schema for schema, at in list(self.stirred.items()) if at <= now]
         due = dispatch.due_ids()
@@ -143,7 +147,7 @@ class Dispatcher:
             streams = {stream.pk: stream for stream in dispatch.behind(suspects, known=due)}
         for schema in stirred:
             self.stirred.pop(schema, None)
-        for pk in [pk for pk in list(self.asked) if pk not in streams]:
+        for pk in [pk for pk in list(self.asked) if pk not in streams and pk not in self._fresh]:
             self.asked.pop(pk, None)
         for stream in streams.values():
             self._ask(stream, now)

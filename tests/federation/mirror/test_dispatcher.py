@@ -1,6 +1,7 @@
 """The dispatcher's work follows from who writes, and what was missed is found."""
 
 import uuid
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -11,7 +12,7 @@ from federation import activity, tasks
 from federation.mirror import dispatch, dispatcher
 from federation.mirror.batch import Outcome, run_batch
 from federation.mirror.dispatcher import Dispatcher
-from federation.models import Agreement
+from federation.models import Agreement, Stream
 from portfolios.models import Transaction
 from tests.federation.mirror.world import World
 
@@ -103,6 +104,30 @@ def test_f3_a_hint_that_was_lost_is_sent_again(world: World, asked: list[tuple[u
     asked.clear()
     started.sweep()
     assert asked == []
+
+
+def test_f3_what_is_written_while_a_sweep_looks_is_asked_for_again_too(
+    world: World, asked: list[tuple[uuid.UUID, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement, started = _in_step(world)
+    _edit(world)
+    started.poll()
+    world.drain()
+    behind = dispatch.behind
+
+    def looked(*args: Any, **options: Any) -> list[Stream]:
+        found = behind(*args, **options)
+        _edit(world)
+        started.poll()
+        return found
+
+    monkeypatch.setattr(dispatch, "behind", looked)
+    started.sweep()
+    monkeypatch.undo()
+    monkeypatch.setattr(dispatch, "hint", lambda pk, *, is_load=False: asked.append((pk, is_load)))
+    asked.clear()
+    started.sweep()
+    assert [pk for pk, _ in asked] == [world.stream(agreement, "harbour").pk]
 
 
 def test_p7_a_wake_that_was_lost_is_found_by_the_round(
