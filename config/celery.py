@@ -42,13 +42,12 @@ class Transport(transport.Transport):
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         super().register_with_event_loop(connection, loop)
-        self.cycle._binding_expiry_tref.cancel()
-        self.cycle._binding_expiry_tref = loop.call_repeatedly(
-            _EXPIRY_SECONDS, self.cycle.maybe_refresh_binding_expiry
-        )
+        cycle: Any = self.cycle
+        cycle._binding_expiry_tref.cancel()
+        cycle._binding_expiry_tref = loop.call_repeatedly(_EXPIRY_SECONDS, cycle.maybe_refresh_binding_expiry)
 
 
-transport.Transport = Transport
+transport.Transport = Transport  # type: ignore[misc]
 
 app = CeleryApp("roboblock")
 app.config_from_object("django.conf:settings", namespace="CELERY")
