@@ -4,7 +4,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('federation', '0006_waiting_streams'),
+        ('federation', '0007_sealed_keys'),
     ]
 
     operations = [
