@@ -17,10 +17,6 @@ from tenant_schemas_celery.app import CeleryApp, get_schema_name_from_task
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
-# Kombu looks every second; a worker's own queue for commands is kept for an hour after a look.
-_EXPIRY_SECONDS = 60
-
-
 class Channel(transport.Channel):
     """A channel that is closed says so as a lost connection, which a worker outlives.
 
@@ -39,12 +35,6 @@ class Transport(transport.Transport):
     Channel = Channel
     # What comes is handed over at once; after so many seconds a worker asks anew. To end takes as long at most.
     brpop_timeout = 3
-
-    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
-        super().register_with_event_loop(connection, loop)
-        cycle: Any = self.cycle
-        cycle._binding_expiry_tref.cancel()
-        cycle._binding_expiry_tref = loop.call_repeatedly(_EXPIRY_SECONDS, cycle.maybe_refresh_binding_expiry)
 
 
 transport.Transport = Transport  # type: ignore[misc]
