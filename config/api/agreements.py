@@ -119,7 +119,7 @@ class StreamSerializer(serializers.ModelSerializer):
         return known[stream.pk]
 
     def get_standing(self, stream: Stream) -> str:
-        """Return in_step, behind, waiting, filling, suspended, broken or ended."""
+        """Return in_step, parked (in step but for parked rows), behind, waiting, filling, suspended, broken or ended."""
         return self._status(stream).state
 
     def get_pending_rows(self, stream: Stream) -> int | None:

@@ -29,7 +29,7 @@ _AT_ONCE = 200
 class StreamStatus:
     """One direction of one agreement: ``is_outgoing`` where this institution's records go out.
 
-    ``state`` is a code (in_step, behind, waiting, filling, suspended, broken, ended) and ``words`` says
+    ``state`` is a code (in_step, parked, behind, waiting, filling, suspended, broken, ended) and ``words`` says
     the same to a person. ``pending`` counts keys that have changed and not been looked at;
     ``oldest_age`` is that of the first of them. The log holds other clients' changes too, so this and
     when it was last looked at are the owner's to read: the receiver has None for ``pending`` and
@@ -119,7 +119,10 @@ def _status(
     if not is_outgoing:
         age = shared_age(stream, age) if stream.agreement.is_live else None
         pending = None
+    parked, skipped = stream.parked_count, stream.skipped_count  # type: ignore[attr-defined]
     state = state_of(stream, age)
+    if state == "in_step" and parked + skipped:
+        state = "parked"
     progress = None
     if stream.state == Stream.State.FILLING:
         progress = min(1.0, stream.fill_done / stream.fill_total) if stream.fill_total else 0.0
@@ -137,8 +140,8 @@ def _status(
         last_tick_at=stream.last_tick_at if is_outgoing else None,
         last_error=stream.problem,
         last_error_at=stream.problem_at,
-        parked=stream.parked_count,  # type: ignore[attr-defined]
-        skipped=stream.skipped_count,  # type: ignore[attr-defined]
+        parked=parked,
+        skipped=skipped,
         rows_written=stream.rows_written,
         proof=proofs.get(stream.pk),
         latencies=latencies.get(stream.pk, []),
@@ -190,7 +193,9 @@ def _words(state: str, pending: int | None, age: datetime.timedelta | None, prog
             return ngettext("%(count)s second behind", "%(count)s seconds behind", seconds) % {
                 "count": seconds
             }
-    return _("In step")
+        case "parked":
+            return str(Proof.Result.PARKED.label)
+    return str(Proof.Result.EQUAL.label)
 
 
 _LISTENS: dict[tuple[uuid.UUID, uuid.UUID], list[str]] = {}

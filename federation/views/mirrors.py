@@ -32,7 +32,8 @@ RIGHTS = (CONTROL, "agreement.read")
 SHOWN = 50
 
 STATES = {
-    "in_step": _("In step"),
+    "in_step": Proof.Result.EQUAL.label,
+    "parked": Proof.Result.PARKED.label,
     "behind": _("Behind"),
     "filling": _("Filling"),
     "waiting": _("Waiting"),

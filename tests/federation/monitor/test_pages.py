@@ -129,6 +129,24 @@ def test_a_parked_row_is_skipped_with_a_reason_that_both_read_and_tried_again(
     assert row.retry_at <= timezone.now()
 
 
+def test_a_mirror_with_a_parked_row_has_one_name_at_the_list_the_page_and_the_comparison(
+    aurora, harbour, browse
+) -> None:
+    stream = stream_of(make.active(aurora, harbour), harbour)
+    Stream.objects.filter(pk=stream.pk).update(state=Stream.State.RUNNING)
+    client = browse(harbour, person(harbour))
+    badge = 'data-state="parked"'
+    assert badge not in client.get(url("mirror_live", stream.pk)).content.decode()
+    row = park(stream)
+    for path in (url("mirror_live", stream.pk), url("mirrors"), url("mirrors") + "?state=parked"):
+        text = client.get(path).content.decode()
+        assert badge in text
+        assert "In step but for parked rows" in text
+    assert badge not in client.get(url("mirrors") + "?state=in_step").content.decode()
+    ParkedRow.objects.filter(pk=row.pk).update(skipped_at=timezone.now())
+    assert badge in client.get(url("mirror_live", stream.pk)).content.decode()
+
+
 def test_a_row_of_another_mirror_is_not_skipped_through_this_one(aurora, harbour, lakeside, browse) -> None:
     stream = stream_of(make.active(aurora, harbour), harbour)
     foreign = park(stream_of(make.active(aurora, lakeside), lakeside))
