@@ -49,6 +49,8 @@ def begin(cursor: Any, stream: Stream, flow: Flow) -> None:
     stream.fill_kind, stream.fill_after, stream.fill_done = "", None, 0
     stream.fill_total, stream.fill_chunk = 0, FIRST_CHUNK
     for kind in roots:
+        if kind.label in _SWEPT:
+            continue
         cursor.execute(sql.SQL("SELECT count(*) FROM ({}) roots").format(_root_ids(flow, kind)))
         stream.fill_total += cursor.fetchone()[0]
     stream.state = Stream.State.FILLING if roots else Stream.State.RUNNING
@@ -75,6 +77,8 @@ def take_roots(cursor: Any, stream: Stream, flow: Flow, keys: Keys) -> int:
     if not taken:
         sweep(cursor, flow, keys)
         stream.fill_kind, stream.fill_after = "", None
+        # Records may have come or gone since they were counted.
+        stream.fill_total = stream.fill_done
         stream.state, stream.fill_reason, stream.filled_at = Stream.State.RUNNING, "", timezone.now()
     return taken
 
@@ -94,7 +98,8 @@ def _take(cursor: Any, stream: Stream, flow: Flow, keys: Keys, *, most: int) -> 
     if ids:
         keys.add(kind.label, sql.SQL("SELECT unnest({}) AS id").format(sql.Literal(ids)), 7 | WITH_BRANCHES)
         stream.fill_after = ids[-1]
-        stream.fill_done += len(ids)
+        if kind.label not in _SWEPT:
+            stream.fill_done += len(ids)
     return len(ids)
 
 

@@ -150,6 +150,24 @@ def test_a_fill_of_few_roots_takes_one_batch_for_all_kinds_and_one_to_sweep(worl
     world.assert_in_step(agreement)
 
 
+def test_a_refill_counts_the_records_that_a_fill_counts_and_ends_at_all_of_them(world: World) -> None:
+    agreement = world.agree()
+    world.suspend(agreement)
+    for _ in range(4):
+        world.mandate(agreement)
+    world.resume(agreement)
+    stream = world.stream(agreement, "harbour")
+    counted = []
+    for _ in range(2):
+        control.refill(stream)
+        world.drain()
+        stream.refresh_from_db()
+        assert stream.fill_done == stream.fill_total
+        counted.append(stream.fill_total)
+    assert world.count("aurora", Client) == 4
+    assert counted == [4, 4]
+
+
 def _in_a_process_that_may_be_killed(do: Callable[[], object]) -> bool:
     """Do something in a fork of this process; say whether it was killed."""
     # Not the fork's to end.
