@@ -133,6 +133,9 @@ def words(event: AgreementEvent) -> str:
         parts.append(str(_("Records not delivered: too many to count")))
     if event.data.get("mandate"):
         parts.append(_("Mandate %(number)s") % {"number": event.data["mandate"]})
+    if event.data.get("since"):
+        since = datetime.datetime.fromisoformat(event.data["since"])
+        parts.append(_("Since %(moment)s") % {"moment": formatting.moment(since)})
     if event.data.get("until"):
         until = datetime.date.fromisoformat(event.data["until"])
         parts.append(_("Until %(day)s") % {"day": formatting.day(until)})

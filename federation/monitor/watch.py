@@ -32,6 +32,8 @@ class _Look:
     parked: int
     last_parked_at: datetime.datetime | None
     proof: Proof | None
+    # From how many seconds on the first of both parties wants to know.
+    limit: float
 
     @property
     def is_moving(self) -> bool:
@@ -116,7 +118,8 @@ def _looks(now: datetime.datetime) -> list[_Look]:
     for stream in following:
         _count, oldest = waiting.get(stream.pk, (0, None))
         # Timeline and alerts are the receiver's too: of what the agreement does not share they say nothing.
-        age = shared_age(stream, now - oldest if oldest else None, limit=_limit(stream, limits))
+        limit = _limit(stream, limits)
+        age = shared_age(stream, now - oldest if oldest else None, limit=limit)
         if _waits(stream):
             age = now - stream.waits_since if stream.waits_since else None
         looks.append(
@@ -126,6 +129,7 @@ def _looks(now: datetime.datetime) -> list[_Look]:
                 parked=stream.parked_count,  # type: ignore[attr-defined]
                 last_parked_at=parked_at.get(stream.pk),
                 proof=proofs.get(stream.pk),
+                limit=limit.total_seconds(),
             )
         )
     return looks
@@ -137,7 +141,7 @@ def _limits() -> dict[tuple[uuid.UUID, uuid.UUID], int]:
 
 
 def _limit(stream: Stream, limits: dict[tuple[uuid.UUID, uuid.UUID], int]) -> datetime.timedelta:
-    """Return from which age on something may have to be said."""
+    """Return from which age on a mirror is behind for a party; until it has caught up, one that was still is."""
     if stream.told_state == "behind":
         return datetime.timedelta(seconds=1)
     wishes = [
@@ -171,7 +175,10 @@ def _tell(look: _Look, now: datetime.datetime) -> None:
         elif stream.told_state == "broken":
             record_of_mirror(EventKind.MENDED, stream)
         elif state == "behind":
-            record_of_mirror(EventKind.BEHIND, stream, seconds=int(look.seconds))
+            began = now - datetime.timedelta(seconds=look.seconds)
+            record_of_mirror(
+                EventKind.BEHIND, stream, seconds=int(look.seconds), since=began.isoformat(timespec="seconds")
+            )
         else:
             record_of_mirror(EventKind.CAUGHT_UP, stream)
         told["told_state"] = state
@@ -182,9 +189,7 @@ def _tell(look: _Look, now: datetime.datetime) -> None:
 def _state(look: _Look) -> str:
     if look.stream.state == Stream.State.BROKEN:
         return "broken"
-    # Until it has caught up, a mirror that was behind still is.
-    limit = 1 if look.stream.told_state == "behind" else Watch.DEFAULT_SECONDS
-    return "behind" if look.seconds > limit and look.is_moving else ""
+    return "behind" if look.seconds > look.limit and look.is_moving else ""
 
 
 def _waits(stream: Stream) -> bool:

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from federation.agreements.timeline import words
 from federation.mirror.batch import run_batch
 from federation.mirror.status import streams_of
 from federation.models import AgreementEvent, Alert, ParkedRow, Stream, Watch
@@ -146,7 +147,7 @@ def test_it_is_reminded_of_once_a_day_and_not_while_muted(world: World, monkeypa
     assert len(told("broken")) == 1
 
 
-def test_each_party_sets_from_when_on_it_is_told(world: World) -> None:
+def test_each_party_sets_from_when_on_it_is_told_and_the_timeline_tells_both(world: World) -> None:
     agreement = world.agree()
     with world.within("aurora"):
         by = factories.cast().administrator
@@ -157,6 +158,14 @@ def test_each_party_sets_from_when_on_it_is_told(world: World) -> None:
 
     assert raised("behind") == {"aurora"}
     assert Watch.objects.get().changed_by_name == by.full_name
+    assert len(told("behind")) == 1
+    line = AgreementEvent.objects.get(kind="behind")
+    age_told = line.at - datetime.datetime.fromisoformat(line.data["since"])
+    assert 29 <= age_told.total_seconds() <= 60
+    assert "Since " in words(line)
+    world.drain()
+    look(world)
+    assert len(told("caught_up")) == 1
 
 
 def test_parked_rows_are_raised_until_they_cross_or_are_skipped_and_told_together(
