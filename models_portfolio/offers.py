@@ -88,6 +88,11 @@ class Card:
         return not self.reasons
 
     @property
+    def waits(self) -> bool:
+        """Say whether it suits but its manager takes no new mandates now."""
+        return bool(self.reasons) and all(reason.code == UnsuitableCode.NOT_OPEN for reason in self.reasons)
+
+    @property
     def can_override(self) -> bool:
         """Say whether a recorded reason lets it through."""
         return bool(self.reasons) and all(reason.can_override for reason in self.reasons)

@@ -82,6 +82,7 @@ def offer_step(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "steps": steps(3, mandate),
             "cards": shown,
             "suiting": sum(card.suits for card in shown),
+            "waiting": sum(card.waits for card in shown),
             "failed": failed,
             "profile": profile,
             "parts": words.parts(profile),
