@@ -133,9 +133,9 @@ class WhoForm(ConflictAware):
 def stored(client: Client) -> dict[str, Any]:
     """Return what is stored of a client, as initial values of the form."""
     values: dict[str, Any] = {name: getattr(client, name) for name in ("kind", *PERSONAL, *COMPANY, *SHARED)}
-    for contact in client.contact_details.all():
-        if contact.is_primary:
-            values[contact.kind] = contact.value
+    for kind in CONTACT:
+        contact = client.first_contact(kind)
+        values[kind] = contact.value if contact else ""
     second = next((party for party in client.parties.all() if party.role == Party.Role.JOINT_OWNER), None)
     if second is not None:
         first_name, _space, last_name = second.name.partition(" ")

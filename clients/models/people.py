@@ -90,6 +90,10 @@ class Client(Record):
         newest = self.risk_profiles.order_by("-number").first()
         return newest if newest is not None and newest.is_valid else None
 
+    def first_contact(self, kind: str) -> "ContactDetail | None":
+        """Return the one way of a kind to reach the client that a form shows: the primary, else the oldest."""
+        return self.contact_details.filter(kind=kind).order_by("-is_primary", "pk").first()
+
 
 class ClientRecord(Record):
     """A record about one client, in scope wherever the client is."""

@@ -148,7 +148,7 @@ def _replace_parties(client: Client, parties: Sequence[PartyData]) -> None:
 
 
 def _replace_contact(client: Client, kind: str, value: str) -> None:
-    current = client.contact_details.filter(kind=kind, is_primary=True).first()
+    current = client.first_contact(kind)
     if current is None:
         if value:
             ContactDetail.objects.create(client=client, kind=kind, value=value, is_primary=True)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from stdnum import iban
+from stdnum.iso7064 import mod_97_10
 
 from accounts.models import User
 from clients.models import (
@@ -99,6 +100,7 @@ class Relationships:
                 registration_number=f"DEMO-REG-{self.seed:02d}-{self.clients:05d}"
                 if kind == Client.Kind.COMPANY
                 else "",
+                lei=demo_lei(self.seed * 100_000 + self.clients) if kind == Client.Kind.COMPANY else "",
                 advisor_name=advisor.full_name,
                 advisor=advisor,
                 unit=advisor.role_assignments.all()[0].unit,
@@ -110,12 +112,18 @@ class Relationships:
         self.add(ContactDetail(client=client, kind="email", value=mail, is_primary=True))
         self.add(
             ContactDetail(
-                client=client, kind="phone", value=f"+00 000 {self.clients:04d} {rng.randint(100, 999)}"
+                client=client,
+                kind="phone",
+                value=f"+00 000 {self.clients:04d} {rng.randint(100, 999)}",
+                is_primary=True,
             )
         )
         self.add(
             ContactDetail(
-                client=client, kind="address", value=f"Musterweg {rng.randint(1, 99)}, 0000 Beispielstadt"
+                client=client,
+                kind="address",
+                value=f"Musterweg {rng.randint(1, 99)}, 0000 Beispielstadt",
+                is_primary=True,
             )
         )
         self.add(
@@ -233,3 +241,9 @@ def demo_iban(number: int) -> str:
     """Return an IBAN with right check digits at a bank that does not exist."""
     body = f"99999{number:012d}"
     return f"CH{iban.calc_check_digits(f'CH00{body}')}{body}"
+
+
+def demo_lei(number: int) -> str:
+    """Return an LEI with right check digits from an issuer that does not exist."""
+    body = f"DEMO00{number:012d}"
+    return body + mod_97_10.calc_check_digits(body)

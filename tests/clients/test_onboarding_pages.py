@@ -5,12 +5,13 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client as Browser
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from accounts.records import new_id
 from clients.calculations.states import MandateState
 from clients.models import Client, KycEvidence, Mandate, Party, Questionnaire
-from federation.models import Institution
+from federation.models import Agreement, Institution
 from tests.clients import make
 from tests.clients.pages import url_of
 from tests.factories import Cast, cast
@@ -213,6 +214,40 @@ def test_a_conflicting_edit_shows_both_versions(advisor: Browser, meadow: Instit
     assert advisor.post(url, again).status_code == 302
     with tenant_context(meadow):
         assert Client.objects.get().last_name == "Mine"
+
+
+def test_a_form_shows_and_changes_a_contact_that_nobody_called_primary(
+    advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        client = make.client(people.advisor)
+        for value in ("+00 1", "+00 2"):
+            client.contact_details.create(kind="phone", value=value)
+    url = url_of("clients:client_edit", client.pk)
+    form = advisor.get(url).context["form"]
+    assert form["phone"].value() == "+00 1"
+    changed = {**PERSON, "national_id": "", "phone": "+00 3", "marker": form["marker"].value()}
+    assert advisor.post(url, changed).status_code == 302
+    with tenant_context(meadow):
+        phones = client.contact_details.filter(kind="phone").order_by("pk")
+        assert [each.value for each in phones] == ["+00 3", "+00 2"]
+
+
+def test_where_only_a_suspension_stands_against_the_plans_the_page_does_not_blame_the_profile(
+    advisor: Browser, meadow: Institution, aurora: Institution, people: Cast
+) -> None:
+    agreement = make.agreement(aurora, meadow)
+    with tenant_context(meadow):
+        mandate = make.planned(people.advisor)
+        make.offer("Shares", risk_level=6, agreement=agreement.pk, origin=aurora.pk)
+        make.offer("Balanced", agreement=agreement.pk, origin=aurora.pk)
+    url = url_of("models_portfolio:offer_step", mandate.pk)
+    assert "1 plan suits the profile." in advisor.get(url).content.decode()
+    Agreement.objects.filter(pk=agreement.pk).update(suspended_at=timezone.now())
+    page = advisor.get(url).content.decode()
+    assert "No plan suits the profile" not in page
+    assert "1 plan suits the profile but cannot be chosen now" in page
+    assert "The agreement with this manager is suspended." in page
 
 
 def test_an_unsuitable_plan_says_why_and_asks_for_a_reason(
