@@ -1,6 +1,8 @@
 """Lists of agreements, of what happened to one, and of what was disclosed."""
 
 import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import django_tables2 as tables
@@ -19,6 +21,7 @@ from federation.mirror.status import StreamStatus
 from federation.models import Agreement, AgreementEvent, ParkedRow
 from federation.monitor.charts import milliseconds
 from federation.monitor.reasons import sentence
+from federation.monitor.records import NamedRecord
 from federation.sealed import SealedMandate
 from federation.wording import UNTIL
 
@@ -268,7 +271,9 @@ class MirrorTable(tables.Table):
 
 
 class ParkedTable(tables.Table):
-    """Rows that could not cross, by kind and id; never what stands in them."""
+    """Rows that could not cross, by kind and id, to their owner by number too; never what stands in them."""
+
+    named: Mapping[tuple[str, uuid.UUID], NamedRecord] = MappingProxyType({})
 
     kind = tables.Column(verbose_name=gettext_lazy("Kind"))
     key = tables.Column(verbose_name=gettext_lazy("Record"))
@@ -297,9 +302,14 @@ class ParkedTable(tables.Table):
     def value_kind(self, value: str) -> str:
         return kind_name(value)
 
-    def render_key(self, value: uuid.UUID) -> SafeString:
+    def render_key(self, value: uuid.UUID, record: ParkedRow) -> SafeString:
         # As in the sentence; all of it is in exports and on hover.
-        return format_html('<code title="{}">{}</code>', value, str(value)[-8:])
+        code = format_html('<code title="{}">{}</code>', value, str(value)[-8:])
+        known = self.named.get((record.kind, record.key))
+        if known is None:
+            return code
+        words = format_html('<a href="{}">{}</a>', known.url, known.words) if known.url else known.words
+        return format_html("{}<br>{}", words, code)
 
     def value_key(self, value: uuid.UUID) -> str:
         return str(value)

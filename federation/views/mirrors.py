@@ -21,6 +21,7 @@ from federation.mirror.status import StreamStatus, statuses, visible_to
 from federation.models import ParkedRow, Proof, Stream
 from federation.monitor import charts, watch
 from federation.monitor.reasons import sentence
+from federation.monitor.records import named
 from federation.monitor.settings import watch_of
 from federation.tables import MirrorTable, ParkedTable
 from federation.views.agreements import shown_events
@@ -117,7 +118,11 @@ class ParkedList(ListView):
         return ParkedRow.objects.filter(stream=self.stream).select_related(*named).order_by("-last_at")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "stream": self.stream}
+        context = {**super().get_context_data(**kwargs), "stream": self.stream}
+        if self.stream.owner_id == institution_of(self.request).pk:
+            table = context["table"]
+            table.named = named((row.record for row in table.paginated_rows), by=user_of(self.request))
+        return context
 
 
 def stream_or_404(request: HttpRequest, pk: uuid.UUID) -> Stream:
@@ -134,6 +139,7 @@ def _live(request: HttpRequest, stream: Stream) -> dict[str, Any]:
         .select_related("skipped_by", "stream__owner", "stream__receiver")
         .order_by("skipped_at", "-last_at")[:SHOWN]
     )
+    records = named(parked, by=user_of(request)) if status.is_outgoing else {}
     return {
         "stream": stream,
         "status": status,
@@ -142,7 +148,15 @@ def _live(request: HttpRequest, stream: Stream) -> dict[str, Any]:
         "kind_names": {
             each["kind"]: kind_name(each["kind"]) for each in (status.proof.kinds if status.proof else [])
         },
-        "parked": [{"row": row, "kind": kind_name(row.kind), "sentence": sentence(row)} for row in parked],
+        "parked": [
+            {
+                "row": row,
+                "kind": kind_name(row.kind),
+                "sentence": sentence(row),
+                "record": records.get((row.kind, row.key)),
+            }
+            for row in parked
+        ],
         "parked_count": status.parked + status.skipped,
         "skip_form": SkipForm(),
         "may_control": can(user_of(request), CONTROL),

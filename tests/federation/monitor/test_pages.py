@@ -13,6 +13,7 @@ from federation.mirror import control
 from federation.models import AgreementEvent, ParkedRow, Proof, Stream, Watch
 from federation.monitor import proof
 from tests import factories
+from tests.clients import make as enter
 from tests.federation.agreements import make
 
 
@@ -308,6 +309,30 @@ def test_a_parked_row_says_which_record_which_rule_and_what_to_do(
         assert words in text
         assert reason in text
     assert words in client.get(url("mirror_parked", stream.pk) + "?_export=csv").content.decode()
+
+
+def test_the_owner_of_a_parked_row_reads_whose_it_is_and_who_may_see_clients_goes_there(
+    aurora, harbour, browse
+) -> None:
+    stream = stream_of(make.active(aurora, harbour), harbour)
+    with tenant_context(harbour):
+        client = enter.client(factories.cast().advisor)
+        contact = client.contact_details.get()
+    ParkedRow.objects.create(
+        stream=stream, kind="clients.ContactDetail", key=contact.pk, reason="x", retry_at=timezone.now()
+    )
+    words, link = f"Client {client.number}", f'href="/clients/{client.pk}/"'
+    for path in (url("mirror_live", stream.pk), url("mirror_parked", stream.pk)):
+        reads = {
+            who: browse(harbour, person(harbour, who)).get(path).content.decode()
+            for who in ("administrator", "compliance")
+        }
+        assert all(words in text for text in reads.values())
+        assert link not in reads["administrator"]
+        assert link in reads["compliance"]
+        partner = browse(aurora, person(aurora)).get(path).content.decode()
+        assert words not in partner
+        assert f"Contact detail …{str(contact.pk)[-8:]}" in html.unescape(partner)
 
 
 def test_a_partner_reads_no_number_of_waiting_changes(aurora, harbour, browse) -> None:
