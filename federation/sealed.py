@@ -2,18 +2,21 @@
 
 import datetime
 import uuid
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
+from django.utils.text import capfirst
 from psycopg import sql
 
 from clients.models import Mandate, MandateDecision
 from federation.mirror.ending import is_sealed
 from federation.models import Institution, RecordsHold, SealedRecords
-from federation.scope import Flow
+from federation.scope import Flow, by_label
+from federation.scope.division import Share, kind_of
 
 # Of each kind at most so many rows are shown; the count says how many there are.
 SHOWN = 500
@@ -41,12 +44,18 @@ class SealedMandate:
 
 @dataclass(frozen=True)
 class SealedKind:
-    """Rows of one kind as they were received."""
+    """Rows of one kind as they were received, the newest first; ``names`` says what each is called.
+
+    ``is_numbered`` where a row has no number or name of its own and is called by its place.
+    """
 
     label: str
     title: str
     fields: tuple[tuple[str, str], ...]
     count: int
+    keys: tuple[uuid.UUID, ...]
+    names: tuple[str, ...]
+    is_numbered: bool
     rows: tuple[tuple[Any, ...], ...]
 
 
@@ -85,8 +94,8 @@ def sealed_mandates(institution: Institution) -> list[SealedMandate]:
     return found
 
 
-def sealed_rows(sealed: SealedRecords, mandate: uuid.UUID) -> list[SealedKind]:
-    """Return what was received of one mandate and is kept."""
+def sealed_rows(sealed: SealedRecords, mandate: uuid.UUID, *, limit: int | None = SHOWN) -> list[SealedKind]:
+    """Return what was received of one mandate and is kept, at most ``limit`` rows of a kind; None for all."""
     agreement = sealed.agreement
     flow = Flow.of(agreement, agreement.side_of(sealed.owner))
     found = []
@@ -105,15 +114,51 @@ def sealed_rows(sealed: SealedRecords, mandate: uuid.UUID) -> list[SealedKind]:
             if not count:
                 continue
             columns = sql.SQL(", ").join(sql.Identifier("t", kind.column(name)) for name in share.fields)
-            newest = sql.SQL(" ORDER BY t.id DESC LIMIT {}").format(sql.Literal(SHOWN))
-            cursor.execute(sql.SQL("SELECT ") + columns + where + newest)
-            found.append(
-                SealedKind(
-                    label=kind.label,
-                    title=str(kind.model._meta.verbose_name_plural),
-                    fields=tuple((name, str(kind.field(name).verbose_name)) for name in share.fields),
-                    count=count,
-                    rows=tuple(cursor.fetchall()),
-                )
-            )
+            newest = sql.SQL(" ORDER BY t.id DESC LIMIT {}").format(sql.Literal(limit))
+            cursor.execute(sql.SQL("SELECT t.id, ") + columns + where + newest)
+            found.append(_sealed_kind(share, count, cursor.fetchall()))
     return found
+
+
+def _sealed_kind(share: Share, count: int, found: list[tuple[Any, ...]]) -> SealedKind:
+    kind, rows = share.kind, tuple(row[1:] for row in found)
+    names = tuple(_called(share, row) for row in rows)
+    is_numbered = not all(names)
+    if is_numbered:
+        title = capfirst(kind.model._meta.verbose_name)
+        names = tuple(f"{title} {place}" for place in range(1, len(rows) + 1))
+    return SealedKind(
+        label=kind.label,
+        title=str(kind.model._meta.verbose_name_plural),
+        fields=tuple((name, str(kind.field(name).verbose_name)) for name in share.fields),
+        count=count,
+        keys=tuple(row[0] for row in found),
+        names=names,
+        is_numbered=is_numbered,
+        rows=rows,
+    )
+
+
+def _called(share: Share, row: tuple[Any, ...]) -> str:
+    """Return a row's own number and name; a bare number with the word for it, such as "version 2"."""
+    values = dict(zip(share.fields, row, strict=True))
+    number, name = values.get("number"), values.get("name")
+    if isinstance(number, int):
+        number = f"{share.kind.field('number').verbose_name} {number}"
+    return " ".join(str(part) for part in (number, name) if part)
+
+
+def names_in(sealed: SealedRecords, kinds: list[SealedKind]) -> dict[uuid.UUID, str]:
+    """Return what the records of a set are called, with its agreement and the reference data that they name."""
+    names = {sealed.agreement_id: sealed.agreement.name}
+    named: dict[Any, set[uuid.UUID]] = defaultdict(set)
+    for kind in kinds:
+        names |= zip(kind.keys, kind.names, strict=True)
+        for place, (name, _label) in enumerate(kind.fields):
+            model = by_label()[kind.label].field(name).related_model
+            known = kind_of(model) if model else None
+            if known is not None and known.function is None:
+                named[model] |= {row[place] for row in kind.rows if row[place]}
+    for model, keys in named.items():
+        names |= {each.pk: str(each) for each in model.objects.filter(pk__in=keys)}
+    return names

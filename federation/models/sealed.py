@@ -136,4 +136,9 @@ class SealedAccess(models.Model):
     @property
     def is_open(self) -> bool:
         """Say whether the records may still be read."""
-        return timezone.now() - self.at < self.LASTS
+        return timezone.now() < self.ends_at
+
+    @property
+    def ends_at(self) -> datetime.datetime:
+        """Return the instant from which on the records may not be read any more."""
+        return self.at + self.LASTS

@@ -1,22 +1,18 @@
 """Exactly what the partner will see: real counts, and samples for those who ask for them."""
 
-import datetime
-import json
 import uuid
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _
 
-from accounts import formatting
 from accounts.models import audit
 from accounts.views_base import signed_in
 from federation import scope
 from federation.models import AgreementVersion, Function
+from federation.values import text_of
 from federation.views.base import EDIT, agreement_or_404, institution_of, sides, user_of, version_or_404
 
 
@@ -43,7 +39,7 @@ def preview_shown(request: HttpRequest, version: AgreementVersion) -> list[Share
             count=kind.count,
             samples=tuple(
                 tuple(
-                    text_of(kind.label, field.name, value)
+                    Truncator(text_of(kind.label, field.name, value)).chars(60)
                     for field, value in zip(kind.fields, row, strict=True)
                 )
                 for row in kind.samples
@@ -51,35 +47,6 @@ def preview_shown(request: HttpRequest, version: AgreementVersion) -> list[Share
         )
         for kind in sorted(scope.preview(version, side), key=lambda kind: place[kind.label])
     ]
-
-
-def text_of(label: str, name: str, value: Any) -> str:
-    """Return a value of a sample row as people read it."""
-    field = scope.by_label()[label].field(name)
-    if value is None or value == "":
-        return formatting.UNKNOWN
-    choices = dict(getattr(field, "flatchoices", None) or [])
-    if value in choices:
-        return str(choices[value])
-    shown: str
-    match value:
-        case bool():
-            shown = _("yes") if value else _("no")
-        case Decimal():
-            shown = formatting.quantity(value)
-        case datetime.datetime():
-            shown = formatting.moment(value)
-        case datetime.date():
-            shown = formatting.day(value)
-        case uuid.UUID():
-            shown = f"→ {value.hex[-6:]}"
-        case bytes() | memoryview():
-            shown = _("%(count)s bytes") % {"count": formatting.number(len(value))}
-        case dict() | list():
-            shown = json.dumps(value, ensure_ascii=False)
-        case _:
-            shown = str(value)
-    return Truncator(shown).chars(60)
 
 
 @signed_in(EDIT)

@@ -6,24 +6,24 @@ from typing import Any
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.text import capfirst
+from django.utils.text import capfirst, slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
-from accounts.lists import ListView, RowFilter
-from accounts.models import Role
+from accounts.lists import Export, ListView, RowFilter
+from accounts.models import Role, User, audit
 from accounts.rights import can, reach
 from accounts.views_base import signed_in
 from clients.models import Mandate
 from federation.agreements import sealing
 from federation.forms import HoldForm, ReasonForm
 from federation.models import RecordsHold, SealedAccess, SealedRecords
-from federation.sealed import SHOWN, SealedMandate, kept_mandates, sealed_mandates, sealed_rows
+from federation.sealed import SHOWN, SealedMandate, kept_mandates, names_in, sealed_mandates, sealed_rows
+from federation.sealed_export import texts_of, workbook
 from federation.tables import SEALED_STATES, SealedTable
 from federation.views.base import institution_of, say, show_refusal, user_of
-from federation.views.previews import text_of
 
 HOLD, OPEN = "sealed.hold", "sealed.open"
 
@@ -141,12 +141,19 @@ def sealed_detail(request: HttpRequest, pk: uuid.UUID, mandate_pk: uuid.UUID) ->
             "sealed": sealed,
             "mandate": mandate,
             "may_open": may_open,
+            "own_access": _open_access(sealed, mandate, user_of(request)) if may_open else None,
             "opening": opening,
             "holding": holding,
             "holds": [hold for hold in sealed.holds.all() if hold.mandate in concerns],
             "accesses": sealed.accesses.filter(mandate=mandate.pk),
         },
     )
+
+
+def _open_access(sealed: SealedRecords, mandate: Mandate, user: User) -> SealedAccess | None:
+    """Return this person's opening of a mandate that still lasts; None where there is none."""
+    latest = sealed.accesses.filter(mandate=mandate.pk, by=user.pk).first()
+    return latest if latest is not None and latest.is_open else None
 
 
 @require_POST
@@ -162,11 +169,10 @@ def hold_lift(request: HttpRequest, pk: uuid.UUID, mandate_pk: uuid.UUID, hold_p
     return redirect("federation:sealed_detail", sealed.pk, mandate.pk)
 
 
-@signed_in(OPEN)
-def sealed_opened(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Show the records to who opened them, for as long as that lasts."""
+def _access_or_404(request: HttpRequest, pk: uuid.UUID) -> SealedAccess:
+    """Return an opening of this person's own; whether it lasts is asked apart."""
     _require_whole_institution(request)
-    access = get_object_or_404(
+    access: SealedAccess = get_object_or_404(
         SealedAccess.objects.select_related(
             "sealed__agreement__manager",
             "sealed__agreement__channel",
@@ -178,23 +184,29 @@ def sealed_opened(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         sealed__receiver=institution_of(request),
         sealed__erased_at=None,
     )
+    return access
+
+
+@signed_in(OPEN)
+def sealed_opened(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show the records to who opened them, or export them, for as long as that lasts."""
+    access = _access_or_404(request, pk)
     if not access.is_open:
         say(request, _("Your look has ended. Open the records again if you still need them."))
         return redirect("federation:sealed_detail", access.sealed_id, access.mandate)
+    if request.GET.get("_export") == "xlsx":
+        return _exported(request, access)
+    found = sealed_rows(access.sealed, access.mandate)
+    names = names_in(access.sealed, found)
     kinds = [
         {
             "title": capfirst(kind.title),
             "count": kind.count,
-            "names": [label for _name, label in kind.fields],
-            "rows": [
-                [
-                    text_of(kind.label, name, value)
-                    for (name, _label), value in zip(kind.fields, row, strict=True)
-                ]
-                for row in kind.rows
-            ],
+            "heads": [label for _name, label in kind.fields],
+            "is_numbered": kind.is_numbered,
+            "rows": list(zip(kind.names, texts_of(kind, names), strict=True)),
         }
-        for kind in sealed_rows(access.sealed, access.mandate)
+        for kind in found
     ]
     response = render(
         request,
@@ -203,3 +215,13 @@ def sealed_opened(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     )
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _exported(request: HttpRequest, access: SealedAccess) -> HttpResponse:
+    audit("sealed.exported", access, by=user_of(request), mandate=str(access.mandate))
+    name = f"{slugify(access.mandate_number) or 'sealed'}.xlsx"
+    return HttpResponse(
+        workbook(access.sealed, sealed_rows(access.sealed, access.mandate, limit=None)),
+        content_type=Export.FORMATS[Export.XLSX],
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+    )

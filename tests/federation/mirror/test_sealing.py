@@ -1,6 +1,7 @@
 """What remains at a receiver after the end: sealed, held, opened, erased."""
 
 import datetime
+import io
 
 import pytest
 from django.db import connection
@@ -8,6 +9,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 from guardian.shortcuts import assign_perm
+from openpyxl import load_workbook
 
 from accounts.errors import DomainError
 from accounts.models import AuditEntry
@@ -283,6 +285,76 @@ def test_sealed_records_are_opened_with_a_reason_that_both_parties_read(world: W
         opened = browser.post(url, {"do": "open", "reason": "An audit."})
         assert b"Entry 2" in browser.get(opened["Location"]).content
         assert browser.get(reverse("federation:sealed_detail", args=[kept.pk, mandate.pk])).status_code == 404
+
+
+def opened(world: World, schema: str, agreement: Agreement, mandate: Mandate) -> tuple[Browser, str]:
+    """Open what an institution keeps of a mandate; return compliance's browser and the page's address."""
+    kept = sealed_at(agreement, schema)
+    with world.within(schema):
+        browser = Browser(headers={"host": f"{schema}.localhost"})
+        browser.force_login(factories.cast().compliance)
+        detail = reverse("federation:sealed_detail", args=[kept.pk, mandate.pk])
+        answer = browser.post(detail, {"do": "open", "reason": "An audit."})
+    return browser, answer["Location"]
+
+
+def signed(world: World, agreement: Agreement) -> Mandate:
+    """Return a mandate with terms longer than a line, whose client entered a formula for a name."""
+    mandate = world.mandate(agreement)
+    terms = {"management_fee": "0.008", "minimum_amount": "40000", "summary": "Calm. " * 40 + "The end."}
+    with world.within("harbour"):
+        Mandate.objects.filter(pk=mandate.pk).update(terms=terms)
+        Client.objects.filter(pk=mandate.client_id).update(last_name="=1+1")
+    ended(world, mandate, agreement=agreement)
+    return mandate
+
+
+def test_sealed_terms_are_read_in_full_and_linked_records_by_their_names(world: World) -> None:
+    agreement = world.agree()
+    mandate = signed(world, agreement)
+    browser, url = opened(world, "aurora", agreement, mandate)
+    with world.within("aurora"):
+        page = browser.get(url).content.decode()
+        client = Client.objects.get()
+    assert "Management fee a year: 0.80%" in page
+    assert "Minimum: 40,000" in page
+    assert "The end." in page
+    assert f"<td>{client.number} {client.name}</td>" in page, "the contact detail names its client"
+    assert f"→ {client.pk.hex[-6:]}" not in page
+    assert f"<td>{agreement.name}</td>" in page
+
+
+def test_who_opened_sealed_records_exports_them_while_it_lasts_and_nobody_else(world: World) -> None:
+    agreement = world.agree()
+    mandate = signed(world, agreement)
+    browser, url = opened(world, "aurora", agreement, mandate)
+    with world.within("aurora"):
+        answer = browser.get(url, {"_export": "xlsx"})
+        assert AuditEntry.objects.filter(action="sealed.exported").count() == 1
+        other = Browser(headers={"host": "aurora.localhost"})
+        other.force_login(factories.cast().administrator)
+        assert other.get(url, {"_export": "xlsx"}).status_code == 404
+        SealedAccess.objects.update(at=timezone.now() - SealedAccess.LASTS)
+        assert browser.get(url, {"_export": "xlsx"}).status_code == 302
+    book = load_workbook(io.BytesIO(answer.content))
+    assert {"Clients", "Contact details", "Mandates"} <= set(book.sheetnames)
+    cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
+    assert "'=1+1" in {cell.value for cell in cells}
+    assert not [cell for cell in cells if cell.data_type == "f"]
+    assert any("The end." in str(cell.value) for cell in cells)
+
+
+def test_the_way_back_to_opened_records_asks_for_no_second_reason(world: World) -> None:
+    agreement = world.agree()
+    mandate = signed(world, agreement)
+    browser, url = opened(world, "harbour", agreement, mandate)
+    detail = reverse("federation:sealed_detail", args=[sealed_at(agreement, "harbour").pk, mandate.pk])
+    with world.within("harbour"):
+        again = browser.get(detail).content.decode()
+        assert url in again
+        assert 'value="open"' not in again
+        SealedAccess.objects.update(at=timezone.now() - SealedAccess.LASTS)
+        assert 'value="open"' in browser.get(detail).content.decode()
 
 
 def test_f13_a_sealed_client_lives_again_under_a_new_agreement_and_goes_back_after_it(world: World) -> None:
