@@ -8,6 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from federation import activity
+from federation.agreements import mail as agreement_mail
 from federation.agreements import sealing
 from federation.mirror import arrivals, dispatch, figures, stubs, trimming
 from federation.mirror.outcome import Outcome
@@ -130,9 +131,10 @@ def prove_nightly() -> None:
 
 @shared_task(ignore_result=True)
 def watch_streams() -> None:
-    """Tell timelines and administrators what has become of mirrors."""
+    """Tell timelines and administrators what has become of mirrors and agreements."""
     watch.look()
     mail.deliver()
+    agreement_mail.deliver()
     proof.take_up()
 
 

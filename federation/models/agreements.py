@@ -100,6 +100,11 @@ class Agreement(models.Model):
         """Say whether records flow under this agreement now."""
         return self.state in {self.State.ACTIVE, self.State.WINDING_DOWN} and not self.is_suspended
 
+    @property
+    def takes_offers(self) -> bool:
+        """Say whether a further model can be put on offer: not once it is ending."""
+        return self.state not in {self.State.WINDING_DOWN, self.State.TERMINATED}
+
     def side_of(self, institution: Institution) -> Side:
         """Return the side that ``institution`` is on; ValueError for a third party."""
         if institution.pk == self.manager_id:
@@ -271,6 +276,8 @@ class AgreementEvent(models.Model):
     note = models.TextField(blank=True)
     data = models.JSONField(default=dict)
     at = models.DateTimeField(default=timezone.now, db_index=True)
+    # When the other party was told of it by e-mail, where it is.
+    mailed_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["-at", "-pk"]

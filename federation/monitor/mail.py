@@ -1,22 +1,19 @@
 """Tell administrators by e-mail what they are alerted of: once, daily at most, and when it is over."""
 
 import datetime
-import logging
-import smtplib
 import uuid
 from collections import defaultdict
 
-from django.core.mail import send_mail
 from django.db.models import Q
 from django.template.loader import render_to_string
-from django.utils import timezone, translation
-from django.utils.translation import ngettext
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django_tenants.utils import tenant_context
 
-from accounts.models import Role, User
+from accounts.models import Role
+from federation.mailing import write_to
 from federation.models import Alert, Institution, Watch
 
-logger = logging.getLogger(__name__)
 REMINDED_AFTER = datetime.timedelta(hours=24)
 # What was over for longer is no news any more, where mail could not leave.
 FORGOTTEN_AFTER = datetime.timedelta(days=2)
@@ -62,32 +59,25 @@ def _tell(institution: Institution, alerts: list[Alert]) -> int:
     """Write to each administrator in their language; called in the institution's schema."""
     domain = institution.get_primary_domain()
     link = f"{domain.url}/mirrors/" if domain else ""
-    people = User.objects.filter(is_active=True, role_assignments__role=Role.ADMINISTRATOR).distinct()
-    sent = 0
-    for person in people:
-        with translation.override(person.language):
-            open_ones = [each for each in alerts if not each.cleared_at]
-            subject = (
-                ngettext(
-                    "%(count)s mirror needs your attention",
-                    "%(count)s mirrors need your attention",
-                    len(open_ones),
-                )
-                % {"count": len(open_ones)}
-                if open_ones
-                else translation.gettext("Mirrors are in order again")
+
+    def message() -> tuple[str, str]:
+        open_ones = [each for each in alerts if not each.cleared_at]
+        subject = (
+            ngettext(
+                "%(count)s mirror needs your attention",
+                "%(count)s mirrors need your attention",
+                len(open_ones),
             )
-            text = render_to_string(
-                "federation/mail/alerts.txt",
-                {
-                    "institution": institution,
-                    "link": link,
-                    "open": open_ones,
-                    "over": [each for each in alerts if each.cleared_at],
-                },
-            )
-        try:
-            sent += send_mail(subject, text, None, [person.email])
-        except (smtplib.SMTPException, OSError):
-            logger.warning("alerts_not_sent", extra={"institution": str(institution.pk)})
-    return sent
+            % {"count": len(open_ones)}
+            if open_ones
+            else gettext("Mirrors are in order again")
+        )
+        context = {
+            "institution": institution,
+            "link": link,
+            "open": open_ones,
+            "over": [each for each in alerts if each.cleared_at],
+        }
+        return subject, render_to_string("federation/mail/alerts.txt", context)
+
+    return write_to(institution, [Role.ADMINISTRATOR], message)

@@ -21,6 +21,7 @@ from federation.agreements.difference import Difference, difference
 from federation.agreements.open_work import open_work
 from federation.agreements.presets import PRESETS
 from federation.agreements.sharing import division_shown
+from federation.agreements.timeline import EventKind
 from federation.filters import AgreementFilter, TimelineFilter
 from federation.forms import PartnerAnswerForm, ReasonForm, TokenForm
 from federation.mirror.status import streams_of
@@ -29,6 +30,7 @@ from federation.models import (
     AgreementEvent,
     AgreementVersion,
     Institution,
+    SealedRecords,
     Side,
     Suspension,
     VersionState,
@@ -180,6 +182,18 @@ def _side(agreement: Agreement, event: AgreementEvent) -> str:
     return "left" if event.institution_id == agreement.manager_id else "right"
 
 
+def _ending(agreement: Agreement) -> AgreementEvent | None:
+    """Return what began or made the end that the agreement is in; None where it goes on."""
+    kinds = {
+        Agreement.State.WINDING_DOWN: [EventKind.WINDING_DOWN],
+        Agreement.State.TERMINATED: [EventKind.CUT, EventKind.TERMINATED],
+    }.get(Agreement.State(agreement.state), [])
+    event: AgreementEvent | None = (
+        agreement.events.filter(kind__in=kinds).select_related("institution").first() if kinds else None
+    )
+    return event
+
+
 @signed_in(READ)
 def agreement_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Show where an agreement stands, with its switches, versions, offers, tokens and timeline."""
@@ -210,7 +224,7 @@ def agreement_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "What": Suspension.What,
             "streams": streams_of(institution, agreement),
             "offers": Offer.objects.current().filter(agreement=agreement.pk).select_related("model"),
-            "may_offer": side == Side.MANAGER and agreement.state != Agreement.State.TERMINATED,
+            "may_offer": side == Side.MANAGER and agreement.takes_offers,
             "tokens": agreement.tokens.filter(issuer=institution),
             "token_form": TokenForm(),
             "reason_form": ReasonForm(required=True, auto_id="id_cut_%s"),
@@ -218,6 +232,9 @@ def agreement_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "is_listed_by_partner": getattr(
                 agreement, f"is_listed_by_{(Side.CHANNEL if side == Side.MANAGER else Side.MANAGER).value}"
             ),
+            "ending": _ending(agreement),
+            "has_sealed": can(user_of(request), "sealed.hold")
+            and SealedRecords.objects.kept().filter(agreement=agreement, receiver=institution).exists(),
             "events": timeline_of(agreement, limit=30),
         },
     )

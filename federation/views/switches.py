@@ -129,7 +129,7 @@ def offer_add(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Offer a further model under an agreement."""
     agreement = agreement_or_404(request, pk)
     institution = institution_of(request)
-    if agreement.side_of(institution) != Side.MANAGER or agreement.state == Agreement.State.TERMINATED:
+    if agreement.side_of(institution) != Side.MANAGER or not agreement.takes_offers:
         raise Http404
     form = offer_form(request, agreement, bound=request.method == "POST")
     if request.method == "POST" and form.is_valid():

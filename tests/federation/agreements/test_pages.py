@@ -1,5 +1,7 @@
 """Pages of agreements: who sees them, what they say, and the wizard from a partner to a proposal."""
 
+import datetime
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -7,8 +9,8 @@ from django.urls import reverse
 from django_tenants.utils import tenant_context
 
 from accounts.models import AuditEntry
-from federation.agreements import drafting, proposals
-from federation.models import Agreement, AgreementToken
+from federation.agreements import drafting, life, proposals
+from federation.models import Agreement, AgreementToken, SealedRecords
 from tests import factories
 from tests.clients import make as clients_make
 from tests.federation.agreements import make
@@ -335,6 +337,34 @@ def test_the_page_of_an_ended_agreement_says_from_when_to_when_it_was_in_force(a
     assert "in force from" in text
     assert since not in text
     assert "No model is on offer any more." in text
+
+
+def test_an_agreement_that_winds_down_says_so_and_takes_neither_models_nor_a_stop_of_mandates(
+    aurora, harbour, browse
+):
+    agreement = make.active(aurora, harbour)
+    make.act(life.wind_down, agreement, harbour, reason="We move on.")
+    text = page(browse, aurora, url("agreement_detail", agreement.pk)).content.decode()
+    assert "Harbour winds this agreement down" in text
+    assert "We move on." in text
+    assert url("offer_add", agreement.pk) not in text
+    assert url("switch", agreement.pk, "new_mandates", "suspend") not in text
+    assert url("switch", agreement.pk, "everything", "suspend") in text
+    assert page(browse, aurora, url("offer_add", agreement.pk)).status_code == 404
+
+
+def test_after_a_cut_the_partner_reads_who_cut_and_why_and_finds_what_it_keeps(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    make.act(life.cut, agreement, harbour, reason="We found a leak.")
+    path, link = url("agreement_detail", agreement.pk), f"{url('sealed_list')}?partner=Harbour%20Bank"
+    text = page(browse, aurora, path).content.decode()
+    assert "Harbour cut this agreement off in an emergency" in text
+    assert "We found a leak." in text.partition("timeline-heads")[0]
+    assert link not in text, "nothing was received"
+    SealedRecords.objects.create(
+        agreement=agreement, owner=harbour, receiver=aurora, retain_until=datetime.date(2040, 1, 1)
+    )
+    assert link in page(browse, aurora, path).content.decode()
 
 
 def test_what_is_never_shared_is_named_so_where_a_table_has_no_heads(aurora, harbour, browse):

@@ -1,0 +1,96 @@
+"""Tell the other party by e-mail what one party has done to their agreement: each line of the timeline once."""
+
+import datetime
+import uuid
+
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django_tenants.utils import tenant_context
+
+from accounts.models import Role
+from federation.agreements.timeline import EventKind
+from federation.mailing import write_to
+from federation.models import AgreementEvent, Institution
+
+# What is told, with what follows from it for who reads it.
+TOLD: dict[str, str | Promise] = {
+    EventKind.PROPOSED: _("It waits for your answer."),
+    EventKind.VERSION_PROPOSED: _(
+        "It waits for your answer. Until then the version in force stays as it is."
+    ),
+    EventKind.WITHDRAWN: _("It no longer waits for your answer."),
+    EventKind.ACCEPTED: _("It is in force."),
+    EventKind.DECLINED: _("Propose something else, or talk to your partner."),
+    EventKind.NARROWED: _("Less crosses to you from now on; what no longer crosses has gone from your side."),
+    EventKind.MANDATES_SUSPENDED: _("No new mandate crosses until your partner resumes."),
+    EventKind.MANDATES_RESUMED: _("New mandates cross again."),
+    EventKind.SUSPENDED: _("Nothing new crosses, in either direction, until your partner resumes."),
+    EventKind.RESUMED: _(
+        "What has changed since is on its way, unless you have suspended something yourself."
+    ),
+    EventKind.WINDING_DOWN: _("No new mandates are taken. Close what is open, then terminate the agreement."),
+    EventKind.TERMINATED: _("Nothing crosses any more. What you received and have to keep is sealed."),
+    EventKind.CUT: _(
+        "Nothing crosses any more. What you received and have to keep is sealed; the timeline says what was "
+        "left open and what was not delivered."
+    ),
+}
+# Compliance answers for what is kept after the end.
+_TOLD_TO_COMPLIANCE = frozenset({EventKind.TERMINATED.value, EventKind.CUT.value})
+# What happened earlier is no news any more, where mail could not leave.
+FORGOTTEN_AFTER = datetime.timedelta(days=2)
+
+
+def deliver() -> int:
+    """Send what has not been told yet; return how many messages left."""
+    waiting = AgreementEvent.objects.filter(
+        kind__in=TOLD, mailed_at=None, at__gt=timezone.now() - FORGOTTEN_AFTER
+    ).order_by("at")
+    return sum(_deliver_one(pk) for pk in list(waiting.values_list("pk", flat=True)))
+
+
+@transaction.atomic
+def _deliver_one(pk: uuid.UUID) -> int:
+    """Tell of one line, which no other worker tells of meanwhile; it is tried again where nothing left."""
+    event = (
+        AgreementEvent.objects.select_for_update(of=("self",), skip_locked=True)
+        .select_related("agreement__manager", "agreement__channel", "institution")
+        .filter(pk=pk, mailed_at=None)
+        .first()
+    )
+    if event is None:
+        return 0
+    reader = _reader(event)
+    sent = _tell(event, reader) if reader is not None else 0
+    if sent or reader is None:
+        event.mailed_at = timezone.now()
+        event.save(update_fields=["mailed_at"])
+    return sent
+
+
+def _reader(event: AgreementEvent) -> Institution | None:
+    """Return who is to be told; None where one of the two is not on the platform, so that the other knows."""
+    actor = event.institution
+    if actor is None or not actor.is_hosted:
+        return None
+    partner = event.agreement.partner_of(actor)
+    return partner if partner.is_hosted else None
+
+
+def _tell(event: AgreementEvent, reader: Institution) -> int:
+    roles = [Role.ADMINISTRATOR]
+    if event.kind in _TOLD_TO_COMPLIANCE:
+        roles.append(Role.COMPLIANCE)
+    with tenant_context(reader):
+        domain = reader.get_primary_domain()
+        link = f"{domain.url}/agreements/{event.agreement_id}/" if domain else ""
+
+        def message() -> tuple[str, str]:
+            what = EventKind(event.kind).label
+            words = {"event": event, "what": what, "follows": TOLD[event.kind], "link": link}
+            return f"{event.agreement.name}: {what}", render_to_string("federation/mail/agreement.txt", words)
+
+        return write_to(reader, roles, message)
