@@ -27,12 +27,14 @@ ALIKE = 0.05
 # An operation beside those of the log: whatever hangs off this key is looked at too.
 WITH_BRANCHES = 8
 
+# With texts of any length each would have a table and an index for long ones, and to empty these at every
+# commit takes longer than a small batch.
 _TEMPORARY = """
 CREATE TEMP TABLE IF NOT EXISTS mirror_keys (
-    kind text NOT NULL, id uuid NOT NULL, operations smallint NOT NULL
+    kind varchar(60) NOT NULL, id uuid NOT NULL, operations smallint NOT NULL
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS mirror_plan (
-    kind text NOT NULL, id uuid NOT NULL, action text NOT NULL, moved boolean NOT NULL
+    kind varchar(60) NOT NULL, id uuid NOT NULL, action varchar(10) NOT NULL, moved boolean NOT NULL
 ) ON COMMIT DELETE ROWS;
 """
 
