@@ -1,5 +1,6 @@
 """Lists of agreements, of what happened to one, and of what was disclosed."""
 
+import datetime
 import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -210,6 +211,16 @@ class SealedTable(tables.Table):
         return str(SEALED_STATES[value])
 
 
+_NARROW = {"th": {"class": "mirror-figure"}}
+
+
+def _utc(value: Any) -> str:
+    """Return an instant for an export, in UTC; "" for none."""
+    if not isinstance(value, datetime.datetime):
+        return ""
+    return value.astimezone(datetime.UTC).isoformat(timespec="seconds")
+
+
 class MirrorTable(tables.Table):
     """The mirrors of an institution."""
 
@@ -217,20 +228,37 @@ class MirrorTable(tables.Table):
         to="federation:mirror_detail", accessor="agreement__name", verbose_name=gettext_lazy("Agreement")
     )
     stream = tables.Column(
-        verbose_name=gettext_lazy("Direction"), order_by="is_outgoing", attrs={"td": {"class": "text-nowrap"}}
+        verbose_name=gettext_lazy("Direction"),
+        order_by="is_outgoing",
+        attrs={"td": {"class": "mirror-direction"}},
     )
-    state = tables.Column(verbose_name=gettext_lazy("State"))
-    pending = NumberColumn(verbose_name=gettext_lazy("Waiting"))
-    oldest_age = NumberColumn(verbose_name=gettext_lazy("Oldest (s)"))
-    p95 = NumberColumn(verbose_name=gettext_lazy("95 % within (last hour)"))
-    parked = NumberColumn(verbose_name=gettext_lazy("Parked"))
-    rows_written = NumberColumn(verbose_name=gettext_lazy("Rows carried"))
-    last_applied_at = MomentColumn(verbose_name=gettext_lazy("Last change"))
+    state = tables.Column(verbose_name=gettext_lazy("State"), attrs={"td": {"class": "mirror-state"}})
+    pending = NumberColumn(verbose_name=gettext_lazy("Waiting"), attrs=_NARROW)
+    oldest_age = NumberColumn(verbose_name=gettext_lazy("Oldest (s)"), attrs=_NARROW)
+    p95 = NumberColumn(
+        verbose_name=gettext_lazy("95 % within (last hour)"), exclude_from_export=True, attrs=_NARROW
+    )
+    p95_ms = tables.Column(
+        accessor="p95", verbose_name=gettext_lazy("95 % within, last hour (ms)"), visible=False
+    )
+    parked = NumberColumn(verbose_name=gettext_lazy("Parked"), attrs=_NARROW)
+    rows_written = NumberColumn(verbose_name=gettext_lazy("Rows carried"), attrs=_NARROW)
+    last_applied_at = MomentColumn(verbose_name=gettext_lazy("Last change"), exclude_from_export=True)
+    last_applied_utc = tables.Column(
+        accessor="last_applied_at", verbose_name=gettext_lazy("Last change (UTC)"), visible=False
+    )
     proof = tables.Column(
-        verbose_name=gettext_lazy("Last proof"),
+        verbose_name=gettext_lazy("Last comparison"),
         order_by="proof__at",
         default=formatting.UNKNOWN,
-        attrs={"td": {"class": "text-nowrap"}},
+        exclude_from_export=True,
+        attrs={"td": {"class": "mirror-state"}},
+    )
+    proof_result = tables.Column(
+        accessor="proof__result", verbose_name=gettext_lazy("Last comparison"), visible=False
+    )
+    proof_utc = tables.Column(
+        accessor="proof__at", verbose_name=gettext_lazy("Last comparison (UTC)"), visible=False
     )
 
     class Meta:
@@ -251,8 +279,17 @@ class MirrorTable(tables.Table):
     def render_p95(self, value: float) -> str:
         return milliseconds(value)
 
-    def value_p95(self, value: Any) -> Any:
+    def value_p95_ms(self, value: Any) -> Any:
         return round(value, 1) if isinstance(value, float | int) else None
+
+    def value_last_applied_utc(self, value: Any) -> str:
+        return _utc(value)
+
+    def value_proof_result(self, record: StreamStatus) -> str:
+        return record.proof.get_result_display() if record.proof else ""
+
+    def value_proof_utc(self, value: Any) -> str:
+        return _utc(value)
 
     def render_parked(self, record: StreamStatus) -> str | SafeString:
         if record.parked:
@@ -261,13 +298,10 @@ class MirrorTable(tables.Table):
 
     def render_proof(self, value: Any) -> SafeString:
         return format_html(
-            "{} <span class='text-secondary small'>{}</span>",
+            "{} <div class='text-secondary small'>{}</div>",
             formatting.state_badge(value.result, value.get_result_display()),
             formatting.ago(value.at),
         )
-
-    def value_proof(self, value: Any) -> str:
-        return f"{value.get_result_display()} {value.at.isoformat(timespec='seconds')}" if value.at else ""
 
 
 class ParkedTable(tables.Table):

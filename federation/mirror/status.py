@@ -181,7 +181,7 @@ def _words(state: str, pending: int | None, age: datetime.timedelta | None, prog
         case "broken":
             return _("Stopped by a problem; tried again by itself")
         case "waiting":
-            return _("Waiting for older transactions to end")
+            return _("Waiting for changes under way to be saved")
         case "filling":
             return _("Filling: %(done)s %%") % {"done": int((progress or 0) * 100)}
         case "behind" if pending is not None:

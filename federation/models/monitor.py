@@ -186,8 +186,8 @@ class Alert(models.Model):
         match self.kind:
             case self.Kind.BEHIND if self.stream.state == Stream.State.WAITING:
                 return ngettext(
-                    "waiting for older transactions to end for %(count)s second",
-                    "waiting for older transactions to end for %(count)s seconds",
+                    "waiting for %(count)s second for changes under way to be saved",
+                    "waiting for %(count)s seconds for changes under way to be saved",
                     self.count,
                 ) % {"count": self.count}
             case self.Kind.BEHIND:

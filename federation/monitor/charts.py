@@ -15,24 +15,25 @@ from federation.models import Stream
 
 @dataclass(frozen=True)
 class Window:
-    """How far back the charts go, and the width of their points."""
+    """How far back the charts go, the width of their points, and what they call the rows of one."""
 
     key: str
     label: Any
     length: datetime.timedelta
     width: datetime.timedelta
+    rows: Any
 
 
-def _window(key: str, label: Any, hours: int, minutes: int) -> Window:
-    return Window(key, label, datetime.timedelta(hours=hours), datetime.timedelta(minutes=minutes))
+def _window(key: str, label: Any, hours: int, minutes: int, rows: Any) -> Window:
+    return Window(key, label, datetime.timedelta(hours=hours), datetime.timedelta(minutes=minutes), rows)
 
 
 WINDOWS = (
-    _window("1h", gettext_lazy("1 hour"), 1, 1),
-    _window("6h", gettext_lazy("6 hours"), 6, 5),
-    _window("24h", gettext_lazy("24 hours"), 24, 15),
-    _window("7d", gettext_lazy("7 days"), 7 * 24, 180),
-    _window("30d", gettext_lazy("30 days"), 30 * 24, 720),
+    _window("1h", gettext_lazy("1 hour"), 1, 1, gettext_lazy("Rows per minute")),
+    _window("6h", gettext_lazy("6 hours"), 6, 5, gettext_lazy("Rows per 5 minutes")),
+    _window("24h", gettext_lazy("24 hours"), 24, 15, gettext_lazy("Rows per 15 minutes")),
+    _window("7d", gettext_lazy("7 days"), 7 * 24, 180, gettext_lazy("Rows per 3 hours")),
+    _window("30d", gettext_lazy("30 days"), 30 * 24, 720, gettext_lazy("Rows per 12 hours")),
 )
 
 
@@ -48,6 +49,11 @@ def milliseconds(value: float | None) -> str:
     if value < 1000:
         return _("%(n)s ms") % {"n": formatting.number(value, 0 if value >= 20 else 1)}
     return _("%(n)s s") % {"n": formatting.number(value / 1000, 1)}
+
+
+def within(share: float) -> str:
+    """Return in words that this share of the changes appeared within a time."""
+    return _("Half within") if share == 0.5 else _("%(share)s %% within") % {"share": round(share * 100)}
 
 
 def charts(stream: Stream, window: Window, now: datetime.datetime) -> dict[str, Any]:
@@ -69,7 +75,7 @@ def charts(stream: Stream, window: Window, now: datetime.datetime) -> dict[str, 
         "window_rows": sum(span.rows for span in spans),
         "window_batches": sum(span.batches for span in spans),
         "percentiles": [
-            (name, milliseconds(figures.percentile(total, share)))
+            (name, within(share), milliseconds(figures.percentile(total, share)))
             for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
         ],
         "window_changes": sum(total),
@@ -103,44 +109,44 @@ def _line(
 
 
 def _throughput(spans: list[figures.Span], window: Window) -> dict[str, Any]:
-    minutes = window.width.total_seconds() / 60
-    name = _("Rows per minute")
-    values = [round(span.rows / minutes, 2) for span in spans]
+    name, values = str(window.rows), [span.rows for span in spans]
     rows = [
         [_label(span.at, window), formatting.number(span.rows), formatting.number(span.batches)]
         for span in reversed(spans)
         if span.batches
     ]
+    option = _line(spans, window, name, values, step="middle", areaStyle={"opacity": 0.15})
+    option["yAxis"]["minInterval"] = 1
     return {
-        "throughput": _line(spans, window, name, values, step="middle", areaStyle={"opacity": 0.15}),
+        "throughput": option,
         "throughput_table": {"headers": [_("From"), _("Rows"), _("Batches")], "rows": rows},
     }
 
 
 def _delays(spans: list[figures.Span], window: Window) -> dict[str, Any]:
-    shares = (("p50", 0.5), ("p95", 0.95))
+    shares = (0.5, 0.95)
     option = _line(spans, window, "", [])
     option["legend"] = {}
     option["series"] = [
         {
             "type": "line",
-            "name": name,
+            "name": within(share),
             "symbolSize": 5,
             "showAllSymbol": True,
-            "lineStyle": {"type": "solid" if name == "p50" else "dashed"},
+            "lineStyle": {"type": "solid" if share == 0.5 else "dashed"},
             "data": [_rounded(figures.percentile(span.latencies, share)) for span in spans],
         }
-        for name, share in shares
+        for share in shares
     ]
     rows = [
         [
             _label(span.at, window),
-            *(milliseconds(figures.percentile(span.latencies, share)) for _name, share in shares),
+            *(milliseconds(figures.percentile(span.latencies, share)) for share in shares),
         ]
         for span in reversed(spans)
         if any(span.latencies)
     ]
-    return {"delays": option, "delays_table": {"headers": [_("From"), "p50", "p95"], "rows": rows}}
+    return {"delays": option, "delays_table": {"headers": [_("From"), *map(within, shares)], "rows": rows}}
 
 
 def _rounded(value: float | None) -> float | None:

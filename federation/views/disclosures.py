@@ -28,13 +28,13 @@ class DisclosureFilterForm(forms.Form):
     why = forms.ChoiceField(
         label=_("Ended because"),
         required=False,
-        choices=[("", "—"), *((key.value, text) for key, text in UNTIL.items())],
+        choices=[("", _("All")), *((key.value, text) for key, text in UNTIL.items())],
     )
 
     def __init__(self, *args: Any, partners: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["partner"] = forms.ChoiceField(
-            label=_("To whom"), required=False, choices=[("", "—"), *((name, name) for name in partners)]
+            label=_("To whom"), required=False, choices=[("", _("All")), *((name, name) for name in partners)]
         )
 
 

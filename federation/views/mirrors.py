@@ -48,11 +48,11 @@ class MirrorFilterForm(forms.Form):
     """Narrow mirrors down by words, state, direction and what needs attention."""
 
     q = forms.CharField(label=_("Agreement or partner"), required=False, widget=forms.SearchInput())
-    state = forms.ChoiceField(label=_("State"), required=False, choices=[("", "—"), *STATES.items()])
+    state = forms.ChoiceField(label=_("State"), required=False, choices=[("", _("All")), *STATES.items()])
     direction = forms.ChoiceField(
         label=_("Direction"),
         required=False,
-        choices=[("", "—"), ("out", _("Our records go out")), ("in", _("The partner's come in"))],
+        choices=[("", _("All")), ("out", _("Our records go out")), ("in", _("The partner's come in"))],
     )
     has_parked = forms.BooleanField(label=_("With parked rows"), required=False)
 

@@ -34,13 +34,15 @@ class SealedFilterForm(forms.Form):
     q = forms.CharField(label=gettext_lazy("Mandate"), required=False, widget=forms.SearchInput())
     partner = forms.ChoiceField(label=gettext_lazy("Partner"), required=False)
     state = forms.ChoiceField(
-        label=gettext_lazy("State"), required=False, choices=[("", "—"), *SEALED_STATES.items()]
+        label=gettext_lazy("State"),
+        required=False,
+        choices=[("", gettext_lazy("All")), *SEALED_STATES.items()],
     )
 
     def __init__(self, *args: Any, partners: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["partner"] = forms.ChoiceField(
-            label=_("Partner"), required=False, choices=[("", "—"), *((name, name) for name in partners)]
+            label=_("Partner"), required=False, choices=[("", _("All")), *((name, name) for name in partners)]
         )
 
 

@@ -1,6 +1,9 @@
 """The pages of mirrors: who sees and does what, and how many questions they ask of the database."""
 
+import csv
+import datetime
 import html
+import io
 
 import pytest
 from django.db import connection
@@ -11,7 +14,7 @@ from django_tenants.utils import tenant_context
 
 from federation.mirror import control
 from federation.models import AgreementEvent, ParkedRow, Proof, Stream, Watch
-from federation.monitor import proof
+from federation.monitor import charts, proof
 from tests import factories
 from tests.clients import make as enter
 from tests.federation.agreements import make
@@ -242,6 +245,15 @@ def test_the_list_filters_sorts_exports_and_says_when_it_is_empty(aurora, harbou
         assert client.get(url("mirrors") + f"?sort={sort}").status_code == 200, sort
     assert client.get(url("mirrors") + "?_export=csv").content.decode().count("→") == 4
     assert client.get(url("mirrors") + "?_export=xlsx").status_code == 200
+    stream = stream_of(second, harbour)
+    moment = datetime.datetime(2026, 3, 2, 8, 30, tzinfo=datetime.UTC)
+    Stream.objects.filter(pk=stream.pk).update(last_applied_at=moment)
+    Proof.objects.create(stream=stream, state="done", result="equal", at=moment, finished_at=moment)
+    text = client.get(url("mirrors") + "?direction=out&q=boreal&_export=csv").content.decode()
+    (row,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    assert row["Last change (UTC)"] == row["Last comparison (UTC)"] == "2026-03-02T08:30:00+00:00"
+    assert row["Last comparison"] == "In step"
+    assert row["95 % within, last hour (ms)"] == ""
     Stream.objects.filter(agreement=second).update(state=Stream.State.ENDED)
     for query, count in (("", 2), ("state=ended&", 2), ("state=bogus&", 2), ("direction=up&q=boreal&", 2)):
         text = client.get(url("mirrors") + f"?{query}_export=csv").content.decode()
@@ -283,6 +295,11 @@ def test_the_charts_have_every_window_and_their_data_as_tables(aurora, harbour, 
         text = client.get(url("mirror_charts", stream.pk) + f"?window={window}").content.decode()
         assert text.count("Show as a table") == 3, window
         assert "≤ 8.0 ms" in text or "≤ 8.0" in text, window
+        assert '<dt title="p95">95 % within</dt>' in text
+    assert "Rows per 12 hours" in client.get(url("mirror_charts", stream.pk) + "?window=30d").content.decode()
+    drawn = charts.charts(stream, charts.window_of("30d"), timezone.now())["throughput"]
+    assert max(drawn["series"][0]["data"]) == 9
+    assert drawn["yAxis"]["minInterval"] == 1
 
 
 @pytest.mark.parametrize(

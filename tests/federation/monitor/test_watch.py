@@ -4,6 +4,7 @@ import datetime
 from typing import Any
 
 import pytest
+from celery import current_app
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core import mail as outbox
 from django.db import connection
@@ -11,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from federation import tasks
 from federation.agreements.timeline import words
 from federation.mirror.batch import run_batch
 from federation.mirror.status import streams_of
@@ -107,6 +109,22 @@ def test_a_mirror_that_is_behind_is_raised_for_both_parties_and_cleared_when_it_
     assert mail.deliver() == 2
     assert "order again" in outbox.outbox[-1].subject
     assert mail.deliver() == 0
+
+
+def test_with_all_mirror_workers_stopped_being_behind_is_raised_and_mailed(world: World) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    age(world, "harbour", 90)
+    world.execute("SELECT pg_stat_force_next_flush()")
+    router = current_app.amqp.router
+    queue = {
+        task.name: router.route({}, task.name)["queue"].name
+        for task in (tasks.watch_streams, tasks.apply_stream)
+    }
+    assert queue == {tasks.watch_streams.name: "work", tasks.apply_stream.name: "mirror"}
+    tasks.watch_streams()
+    assert raised("behind") == {"aurora", "harbour"}
+    assert len(outbox.outbox) == 2
 
 
 def test_p2_timelines_and_alerts_say_nothing_of_changes_that_the_agreement_does_not_share(
@@ -234,7 +252,7 @@ def test_a_mirror_that_waits_for_an_older_transaction_is_raised_like_one_that_is
     assert raised("behind") == {"aurora", "harbour"}
     alert = Alert.objects.filter(stream=stream).select_related("stream").first()
     assert alert is not None
-    assert alert.words == "waiting for older transactions to end for 120 seconds"
+    assert alert.words == "waiting for 120 seconds for changes under way to be saved"
     assert "behind" in Stream.objects.values_list("told_state", flat=True)
     long.rollback()
     world.drain()
