@@ -59,6 +59,14 @@ class SignedIn(LoginRequiredMixin):
         return super().dispatch(request, *args, **kwargs)
 
 
+class Unkept:
+    """Answer for one caller alone: nothing on the way keeps it."""
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response.headers.setdefault("Cache-Control", "private, no-store")
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+
+
 def signed_in(
     right: str | Iterable[str] | None = None, *, roles: Iterable[str] = ()
 ) -> Callable[[View], View]:

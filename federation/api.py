@@ -10,10 +10,11 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from psycopg import sql
-from rest_framework import authentication, exceptions, generics, pagination, permissions, serializers
+from rest_framework import authentication, exceptions, generics, permissions, serializers
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from accounts.views_base import Unkept
 from federation import scope
 from federation.agreements.tokens import MARK, find_token
 from federation.models import AgreementToken
@@ -76,15 +77,6 @@ class HasAgreementToken(permissions.BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return isinstance(request.auth, AgreementToken)
-
-
-class ById(pagination.CursorPagination):
-    """Pages of records in the order they were made (ids are UUIDv7)."""
-
-    ordering = "id"
-    page_size = 100
-    page_size_query_param = "page_size"
-    max_page_size = 500
 
 
 class SharedSerializer(serializers.ModelSerializer[Any]):
@@ -157,12 +149,13 @@ class SharedViewSerializer(SharedSerializer):
         ]  # fmt: skip
 
 
-class SharedList(generics.ListAPIView[Any]):
-    """A list of one kind of record, exactly as the agreement shares it."""
+class SharedList(Unkept, generics.ListAPIView[Any]):
+    """A list of one kind of record, exactly as the agreement shares it, in the order they were made."""
 
     authentication_classes = [AgreementTokenAuthentication]
     permission_classes = [HasAgreementToken]
-    pagination_class = ById
+    # Ids are UUIDv7.
+    orderings = ("id",)
 
     @cached_property
     def flow(self) -> scope.Flow:

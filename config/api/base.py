@@ -18,6 +18,7 @@ from accounts.errors import DomainError
 from accounts.models import User
 from accounts.origins import origin_name
 from accounts.rights import can
+from accounts.views_base import Unkept
 from config.api.idempotency import once
 from portfolios.models import Security
 
@@ -67,7 +68,7 @@ def shown(names: str) -> tuple[str, ...]:
     return ("id", "origin", *names.split())
 
 
-class Resource(viewsets.GenericViewSet):
+class Resource(Unkept, viewsets.GenericViewSet):
     """A resource whose rows are those that the user may see; what is not theirs does not exist.
 
     ``right`` names rights of which one is needed to see that the resource is there at all.
@@ -88,11 +89,6 @@ class Resource(viewsets.GenericViewSet):
             raise exceptions.PermissionDenied(
                 _("This takes the right “%(right)s”. Ask an administrator.") % {"right": needed}
             )
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        # Nothing on the way may keep what was answered to one user.
-        response.headers.setdefault("Cache-Control", "private, no-store")
-        return super().finalize_response(request, response, *args, **kwargs)
 
     @property
     def person(self) -> User:

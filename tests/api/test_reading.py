@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
+from accounts.pagination import Cursor
 from clients.models import Client
-from config.api.pagination import Cursor
 from federation.models import Institution, Proof, Stream
 from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, Target, View
 from portfolios.models import Account, Portfolio, Price

@@ -52,7 +52,8 @@ def advice(aurora, meadow):
 
 
 def read(browse, institution, what, text):
-    return browse(institution).get(f"{BASE}{what}/", headers={"Authorization": f"Bearer {text}"})
+    path, _question, query = what.partition("/?")
+    return browse(institution).get(f"{BASE}{path}/?{query}", headers={"Authorization": f"Bearer {text}"})
 
 
 def test_a_partner_reads_published_models_versions_and_views(advice, aurora, browse):
@@ -70,6 +71,17 @@ def test_a_partner_reads_published_models_versions_and_views(advice, aurora, bro
     ]
     (view,) = read(browse, aurora, "views", text).json()["results"]
     assert (view["rationale"], view["security"]["isin"]) == ("Strong", "US0378331005")
+
+
+def test_a_partners_pages_are_asked_for_and_kept_as_little_as_a_users(advice, aurora, browse):
+    text = token_for(advice, aurora)
+    answer = read(browse, aurora, "models", text)
+    assert answer["Cache-Control"] == "private, no-store"
+    assert read(browse, aurora, "models", "rba_unknown")["Cache-Control"] == "private, no-store"
+    for wrong in ("page_size=0", "page_size=501", "page_size=ten", "cursor=nonsense", "ordering=code"):
+        refused = read(browse, aurora, f"models/?{wrong}", text)
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid"), wrong
+    assert len(read(browse, aurora, "models/?page_size=500", text).json()["results"]) == 1
 
 
 def test_withheld_fields_are_not_read_either(advice, aurora, browse):
