@@ -7,6 +7,8 @@ from accounts.errors import DomainError
 from federation.models import Agreement, AgreementVersion, Institution
 
 State = Agreement.State
+# Nothing has been agreed yet, and nothing waits for an answer.
+OPEN_TO_PROPOSALS = (State.DRAFT, State.DECLINED, State.WITHDRAWN)
 
 
 def locked(agreement: Agreement, institution: Institution) -> Agreement:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from federation.agreements import timeline
-from federation.agreements.access import State, locked, own_draft, require_state, save
+from federation.agreements.access import OPEN_TO_PROPOSALS, State, locked, own_draft, require_state, save
 from federation.agreements.presets import PRESETS, preset_of
 from federation.agreements.sharing import withholdable
 from federation.models import Agreement, AgreementVersion, Function, Institution, Side
@@ -125,7 +125,7 @@ def set_parties(
 def revise(agreement: Agreement, *, by: User, institution: Institution) -> AgreementVersion:
     """Return this party's draft of the next version: the one it has, or a new copy of the latest wording."""
     agreement = locked(agreement, institution)
-    require_state(agreement, State.DRAFT, State.DECLINED, State.ACTIVE, State.WINDING_DOWN)
+    require_state(agreement, *OPEN_TO_PROPOSALS, State.ACTIVE, State.WINDING_DOWN)
     existing = agreement.versions.drafts().filter(proposed_by=institution).first()
     if existing is not None:
         return existing
@@ -170,7 +170,7 @@ def divide(
     if version.division != division or set(version.private) != set(private):
         save(version, division=dict(division), private=sorted(private), withheld=[])
         audit("agreement.edit", version.agreement, by=by, preset=chosen)
-    if version.agreement.version is None:
+    if version.agreement.state == State.DRAFT:
         save(version.agreement, preset=chosen)
     return version
 
@@ -230,13 +230,13 @@ def word(
 
 @transaction.atomic
 def discard(version: AgreementVersion, *, by: User, institution: Institution) -> Agreement | None:
-    """Throw a draft away, and the agreement with it where nothing else was ever in force; return what is left."""
+    """Throw an own draft away, and with it an agreement that no partner has ever seen; return what is left."""
     version = own_draft(version, institution)
     agreement = version.agreement
     audit("agreement.discard", agreement, by=by)
-    if agreement.state == State.DRAFT:
-        Offer.objects.own().filter(agreement=agreement.pk).delete()
-        agreement.delete()
-        return None
-    version.delete()
-    return agreement
+    if agreement.versions.exclude(pk=version.pk).exists():
+        version.delete()
+        return agreement
+    Offer.objects.own().filter(agreement=agreement.pk).delete()
+    agreement.delete()
+    return None

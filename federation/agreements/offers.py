@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.errors import DomainError
 from accounts.models import User
 from federation.agreements import timeline
-from federation.agreements.access import State, locked, require_state
+from federation.agreements.access import OPEN_TO_PROPOSALS, State, locked, require_state
 from federation.models import Agreement, Institution, Side
 from models_portfolio.models import ModelPortfolio, Offer
 from models_portfolio.services.offers import offer_model, set_offer_open
@@ -28,7 +28,7 @@ def offer(
 ) -> Offer:
     """Offer a model of the manager's under the agreement; the channel sees it once the agreement is in force."""
     agreement = _as_manager(agreement, institution)
-    require_state(agreement, State.DRAFT, State.PROPOSED, State.DECLINED, State.ACTIVE)
+    require_state(agreement, *OPEN_TO_PROPOSALS, State.PROPOSED, State.ACTIVE)
     made = offer_model(model=model, by=by, agreement=agreement.pk, **terms)
     _tell(timeline.EventKind.OFFERED, agreement, made, by=by, institution=institution)
     return made

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from accounts.errors import DomainError
 from accounts.models import User
 from federation.agreements import timeline
-from federation.agreements.access import State, locked, own_draft, require_state, save
+from federation.agreements.access import OPEN_TO_PROPOSALS, State, locked, own_draft, require_state, save
 from federation.agreements.difference import difference
 from federation.agreements.drafting import moved
 from federation.agreements.presets import preset_of
@@ -37,7 +37,7 @@ def propose(
     """
     version = own_draft(version, institution)
     agreement = version.agreement
-    require_state(agreement, State.DRAFT, State.DECLINED, State.ACTIVE, State.WINDING_DOWN)
+    require_state(agreement, *OPEN_TO_PROPOSALS, State.ACTIVE, State.WINDING_DOWN)
     refused = [
         *moved(agreement, version.division),
         *objections(version.division, version.private, version.withheld),
@@ -75,7 +75,7 @@ def propose(
         return version
     kind = EventKind.PROPOSED if agreement.version is None else EventKind.VERSION_PROPOSED
     if agreement.version is None:
-        save(agreement, state=State.PROPOSED)
+        save(agreement, state=State.PROPOSED, preset=preset_of(version.division, version.private))
     timeline.record(kind, agreement, by=by, institution=institution, version=version.number)
     return version
 
@@ -241,7 +241,10 @@ def decline(
 
 @transaction.atomic
 def withdraw(version: AgreementVersion, *, by: User, institution: Institution) -> AgreementVersion:
-    """Take back one's own proposal; its wording becomes a draft again, which only the proposer sees."""
+    """Take back one's own proposal; its wording becomes a draft again, which only the proposer sees.
+
+    What was proposed stays for both to read, as does the agreement.
+    """
     agreement = locked(version.agreement, institution)
     open_version: AgreementVersion | None = agreement.versions.awaiting_answer().filter(pk=version.pk).first()
     if open_version is None or open_version.proposed_by_id != institution.pk:
@@ -250,7 +253,7 @@ def withdraw(version: AgreementVersion, *, by: User, institution: Institution) -
         )
     save(open_version, dropped_at=timezone.now())
     if agreement.version is None:
-        save(agreement, state=State.DRAFT, drafted_by=institution)
+        save(agreement, state=State.WITHDRAWN)
     timeline.record(
         EventKind.WITHDRAWN, agreement, by=by, institution=institution, version=open_version.number
     )

@@ -20,7 +20,8 @@ def agreement_changed(agreement: Agreement) -> None:
     while everything is suspended, and end with the agreement.
     """
     agreement = Agreement.objects.select_related("manager", "channel", "version").get(pk=agreement.pk)
-    if agreement.state in {Agreement.State.DRAFT, Agreement.State.PROPOSED, Agreement.State.DECLINED}:
+    state = Agreement.State
+    if agreement.state in {state.DRAFT, state.PROPOSED, state.DECLINED, state.WITHDRAWN}:
         return
     _take_turns(agreement)
     if agreement.state == Agreement.State.TERMINATED:

@@ -47,6 +47,7 @@ class Agreement(models.Model):
         PROPOSED = "proposed", _("Proposed")
         ACTIVE = "active", _("Active")
         DECLINED = "declined", _("Declined")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
         WINDING_DOWN = "winding_down", _("Winding down")
         TERMINATED = "terminated", _("Terminated")
 
@@ -64,7 +65,7 @@ class Agreement(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
     )
-    # Who drafted it: a draft is the drafter's alone until it is proposed.
+    # Who drafted it: a draft is the drafter's alone until it is proposed for the first time.
     drafted_by = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="+")
     new_mandates_suspended_at = models.DateTimeField(null=True, blank=True)
     suspended_at = models.DateTimeField(null=True, blank=True)

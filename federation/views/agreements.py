@@ -334,7 +334,7 @@ def withdraw(request: HttpRequest, pk: uuid.UUID, version_pk: uuid.UUID) -> Http
     agreement = agreement_or_404(request, pk)
     version = version_or_404(request, agreement, version_pk)
     proposals.withdraw(version, by=user_of(request), institution=institution_of(request))
-    say(request, _("Withdrawn. It is your draft again, which your partner does not see."))
+    say(request, _("Withdrawn. Its wording is your draft again, which your partner does not see."))
     return redirect("federation:agreement_detail", agreement.pk)
 
 

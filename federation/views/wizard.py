@@ -48,10 +48,11 @@ KEEPING_TERMS = "keeping_terms"
 
 
 def steps_for(version: AgreementVersion | None) -> list[str]:
-    """Return the steps of a draft; parties and offers are not part of a next version."""
-    if version is None or version.agreement.version is None:
+    """Return the steps of a draft; the parties stay once it was proposed, and offers once it was agreed."""
+    if version is None or version.agreement.state == Agreement.State.DRAFT:
         return list(STEPS)
-    return [step for step in STEPS if step not in {"partner", "offers"}]
+    is_agreed = version.agreement.version is not None
+    return [step for step in STEPS if step != "partner" and not (is_agreed and step == "offers")]
 
 
 def _page(request: HttpRequest, step: str, version: AgreementVersion | None, **context: Any) -> HttpResponse:

@@ -64,13 +64,18 @@ def test_a_declined_proposal_says_why_and_can_be_made_again(aurora, harbour):
     assert fresh(agreement).version.number == 2
 
 
-def test_a_withdrawn_proposal_is_a_draft_that_only_its_drafter_sees(aurora, harbour):
+def test_a_withdrawn_proposal_stays_for_both_and_its_draft_for_its_drafter(aurora, harbour):
     version = make.proposed(aurora, harbour)
     draft = make.act(proposals.withdraw, version, aurora)
     assert draft.is_draft
     assert draft.terms == version.terms
-    assert version.agreement not in Agreement.objects.visible_to(harbour)
-    assert version.agreement in Agreement.objects.visible_to(aurora)
+    assert fresh(version.agreement).state == State.WITHDRAWN
+    for party, seen in ((aurora, {version.pk, draft.pk}), (harbour, {version.pk})):
+        assert version.agreement in Agreement.objects.visible_to(party)
+        assert set(AgreementVersion.objects.visible_to(party).values_list("pk", flat=True)) == seen
+    make.act(drafting.divide, draft, aurora, preset="advice")
+    assert fresh(version.agreement).preset == "closed", "the partner does not read of what is only drafted"
+    make.act(drafting.divide, draft, aurora, preset="closed")
     make.act(proposals.propose, draft, aurora)
     assert fresh(draft).number == 2
 
@@ -145,11 +150,13 @@ def test_suspending_everything_stops_the_flow_and_new_mandates_alone_do_not(auro
     "step",
     ["suspend", "resume", "wind_down", "terminate", "cut"],
 )
-@pytest.mark.parametrize("state", ["proposed", "declined", "terminated"])
+@pytest.mark.parametrize("state", ["proposed", "declined", "withdrawn", "terminated"])
 def test_an_agreement_that_is_not_in_force_has_no_switches(aurora, harbour, state, step):
     version = make.proposed(aurora, harbour)
     if state == "declined":
         make.act(proposals.decline, version, harbour, reason="No.")
+    if state == "withdrawn":
+        make.act(proposals.withdraw, version, aurora)
     if state == "terminated":
         make.act(proposals.accept, version, harbour)
         make.act(life.terminate, version.agreement, aurora)
@@ -226,6 +233,24 @@ def test_a_discarded_draft_leaves_nothing(aurora, harbour):
     version = make.draft(aurora, harbour)
     make.act(drafting.discard, version, aurora)
     assert not Agreement.objects.filter(pk=version.agreement_id).exists()
+
+
+def test_a_party_discards_its_own_draft_and_nothing_of_what_both_have_read(aurora, harbour):
+    version = make.proposed(aurora, harbour)
+    agreement = version.agreement
+    make.act(proposals.decline, version, harbour, reason="Too little is shared.")
+    theirs = make.act(drafting.revise, agreement, harbour)
+    again = make.act(proposals.propose, make.act(drafting.revise, agreement, aurora), aurora)
+    draft = make.act(proposals.withdraw, again, aurora)
+    with pytest.raises(DomainError):
+        make.act(drafting.discard, draft, harbour)
+    assert make.act(drafting.discard, draft, aurora) == agreement
+    assert set(agreement.versions.all()) == {version, again, theirs}
+    assert [event.kind for event in agreement.events.order_by("at", "pk")] == [
+        "drafted", "proposed", "declined", "proposed", "withdrawn",
+    ]  # fmt: skip
+    make.act(proposals.accept, make.act(proposals.propose, theirs, harbour), aurora)
+    assert fresh(agreement).state == State.ACTIVE
 
 
 def test_only_one_proposal_is_open_at_a_time(aurora, harbour):
