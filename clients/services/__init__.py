@@ -19,6 +19,7 @@ from clients.services.instructions import (
     send_instruction,
     withdraw_instruction,
 )
+from clients.services.known import Known, note_known, who_may_be
 from clients.services.mandates import (
     Choice,
     add_restriction,
@@ -46,6 +47,7 @@ from clients.services.profiles import record_questionnaire
 
 __all__ = [
     "Choice",
+    "Known",
     "NewPlan",
     "PartyData",
     "accept_mandate",
@@ -63,6 +65,7 @@ __all__ = [
     "draft_instruction",
     "enter_payout_account",
     "finish_task",
+    "note_known",
     "plan_mandate",
     "plan_review",
     "promise_task",
@@ -77,6 +80,7 @@ __all__ = [
     "start_mandate",
     "submit_mandate",
     "verify_payout_account",
+    "who_may_be",
     "withdraw_instruction",
     "withdraw_mandate",
     "write_note",

@@ -73,22 +73,31 @@ class WhoPage:
         ]
 
     def is_valid(self) -> bool:
-        """Say whether the form may be saved: filled in, and nobody who is here already."""
+        """Say whether the form may be saved: filled in, and nobody whom the person sees here already."""
         valid = self.form.is_valid()
         if self.parties is not None:
             valid = self.parties.is_valid() and valid
-        if valid and not self.form.cleaned_data["is_someone_else"]:
-            self.same = list(
-                Client.objects.like(
-                    self.form.people(),
-                    registration_number=self.form.cleaned_data.get("registration_number", ""),
-                    but_not=self.client.pk if self.client else None,
-                ).select_related("unit")[:5]
+        if valid:
+            self.known = services.who_may_be(
+                self.form.people(),
+                by=self.request.user,
+                registration_number=self.form.cleaned_data.get("registration_number", ""),
+                but_not=self.client,
             )
+            self.same = [] if self.form.cleaned_data["is_someone_else"] else list(self.known.seen[:5])
         return valid and not self.same
 
+    @transaction.atomic
     def save(self) -> Client | None:
-        """Enter or change the client; None where the change was refused, which the form shows."""
+        """Enter or change the client that was sent; None where it was refused, which the form shows."""
+        if not self.is_sent or not self.is_valid():
+            return None
+        client = self._saved()
+        if client is not None:
+            services.note_known(client, self.known, by=self.request.user)
+        return client
+
+    def _saved(self) -> Client | None:
         parties = self.parties.parties() if self.parties is not None else self.form.second_person()
         kind = self.form.cleaned_data["kind"]
         fields, contacts, by = self.form.client_fields(), self.form.contacts(), self.request.user
@@ -106,14 +115,13 @@ class WhoPage:
 
     def render(self, template: str, context: dict[str, Any]) -> HttpResponse:
         """Show the page, or only its fields when just these are drawn again."""
-        visible = set(Client.objects.visible_to(self.request.user).filter(pk__in=[c.pk for c in self.same]))
         context |= {
             "form": self.form,
             "parties": self.parties,
             "kind": self.kind,
             "kinds": Client.Kind.choices,
             "client": self.client,
-            "same": [(client, client in visible) for client in self.same],
+            "same": self.same,
         }
         return render(self.request, "clients/_who.html" if self.is_redraw else template, context)
 
@@ -122,12 +130,11 @@ class WhoPage:
 def client_create(request: PersonRequest) -> HttpResponse:
     """Step one for somebody new."""
     page = WhoPage(request, None)
-    if page.is_sent and page.is_valid():
-        with transaction.atomic():
-            client = page.save()
-            if client is not None:
-                mandate = services.start_mandate(client=client, by=request.user)
-                return redirect("clients:profile", mandate.pk)
+    with transaction.atomic():
+        client = page.save()
+        if client is not None:
+            mandate = services.start_mandate(client=client, by=request.user)
+            return redirect("clients:profile", mandate.pk)
     return page.render("clients/onboarding_who.html", {"steps": steps(1, None)})
 
 
@@ -136,7 +143,7 @@ def who(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Step one again, for a draft."""
     mandate = _draft(request, pk)
     page = WhoPage(request, mandate.client)
-    if page.is_sent and page.is_valid() and page.save():
+    if page.save():
         return redirect(next_url(mandate))
     return page.render("clients/onboarding_who.html", {"mandate": mandate, "steps": steps(1, mandate)})
 

@@ -36,7 +36,7 @@ def client_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Change who a client is; a conflicting change shows both versions."""
     client = _own_client(request, pk)
     page = WhoPage(request, client)
-    if page.is_sent and page.is_valid() and page.save():
+    if page.save():
         messages.success(request, _("Saved."))
         return redirect("clients:client_detail", client.pk)
     return page.render("clients/client_form.html", {"changed_by": _changed_by(client)})

@@ -143,6 +143,19 @@ def _required() -> serializers.ErrorDetail:
     return serializers.ErrorDetail(_("This field is needed for this kind of client."), "required")
 
 
+def _people(kind: str, data: dict[str, Any], parties: list[services.PartyData]) -> list[Person]:
+    """Return the persons by which a duplicate is recognised; none for a company."""
+    if kind == Client.Kind.COMPANY:
+        return []
+    owners = [
+        Person(*each.name.rpartition(" ")[::2], each.birth_date, each.national_id)
+        for each in parties
+        if each.role == Party.Role.JOINT_OWNER and each.birth_date
+    ]
+    own = Person(data["first_name"], data["last_name"], data["birth_date"], data.get("national_id", ""))
+    return [own, *owners]
+
+
 class NewKyc(serializers.Serializer):
     """A check of the client's identity, and what it rested on."""
 
@@ -200,32 +213,28 @@ class Clients(Listed):
 
     @extend_schema(parameters=[PARAMETER], responses={201: ClientSerializer})
     def create(self, request: Request) -> Response:
-        """Enter a client, who becomes the user's own. 409 where the client may be here already."""
+        """Enter a client, who becomes the user's own. 409 where one whom the user sees may be the same."""
         return self.write(self._enter, status=status.HTTP_201_CREATED, then=ClientSerializer)
 
     def _enter(self, data: dict[str, Any]) -> Client:
         kind, parties = data.pop("kind"), [services.PartyData(**each) for each in data.pop("parties", [])]
         contacts, is_new = dict(data.pop("contacts", {})), data.pop("is_someone_else")
-        if not is_new:
-            self._refuse_known(kind, data)
-        return services.create_client(
-            kind=kind, fields=data, by=self.person, parties=parties, contacts=contacts
+        known = services.who_may_be(
+            _people(kind, data, parties),
+            by=self.person,
+            registration_number=data.get("registration_number", ""),
         )
-
-    def _refuse_known(self, kind: str, data: dict[str, Any]) -> None:
-        people = []
-        if kind != Client.Kind.COMPANY:
-            people = [
-                Person(data["first_name"], data["last_name"], data["birth_date"], data.get("national_id", ""))
-            ]
-        same = Client.objects.like(people, registration_number=data.get("registration_number", ""))
-        if same.exists():
-            visible = Client.objects.visible_to(self.person).filter(pk__in=same.values("pk"))
+        if known.seen and not is_new:
             raise refuse(
                 "possible_duplicate",
                 _("This client may be here already. If it is somebody else, say so with is_someone_else."),
-                data=visible.values_list("pk", flat=True),
+                data=[client.pk for client in known.seen],
             )
+        client = services.create_client(
+            kind=kind, fields=data, by=self.person, parties=parties, contacts=contacts
+        )
+        services.note_known(client, known, by=self.person)
+        return client
 
     @extend_schema(parameters=[PARAMETER], responses={200: ClientSerializer})
     @action(detail=True, methods=["post"])

@@ -133,6 +133,24 @@ def test_somebody_who_is_here_already_is_recognised(advisor: Caller) -> None:
     assert post(advisor, "clients/", {**PERSON, "is_someone_else": True}).status_code == 201
 
 
+def test_whom_the_user_may_not_see_is_not_told_of(advisor: Caller, in_aurora: Cast) -> None:
+    hidden = post(advisor, "clients/", PERSON).json()
+    Client.objects.filter(pk=hidden["id"]).update(advisor=None, unit=in_aurora.other_unit)
+    entered = post(advisor, "clients/", PERSON)
+    assert entered.status_code == 201
+    entry = AuditEntry.objects.get(action="client.may_be_known")
+    assert (str(entry.record_id), entry.data) == (entered.json()["id"], {"clients": [hidden["number"]]})
+    assert hidden["id"] not in entered.content.decode()
+
+
+def test_the_second_person_of_a_couple_is_recognised(advisor: Caller) -> None:
+    first = post(advisor, "clients/", PERSON).json()["id"]
+    second = {"role": "joint_owner", "name": "Ada Example", "birth_date": PERSON["birth_date"]}
+    couple = {**PERSON, "kind": "couple", "first_name": "Bea", "parties": [second]}
+    body = assert_problem(post(advisor, "clients/", couple), 409, "possible_duplicate")
+    assert body["data"] == {"ids": [first]}
+
+
 def test_the_same_key_creates_once(advisor: Caller) -> None:
     key = {"Idempotency-Key": "a-1"}
     first = post(advisor, "clients/", PERSON, **key)

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client as Caller
 from django.utils import timezone
 
 from accounts.errors import DomainError
+from accounts.services import create_token
 from clients import services
 from clients.models import Client, Mandate
 from federation.agreements import sealing
@@ -237,3 +239,29 @@ def test_f13_what_comes_alive_while_it_is_erased_stays(world: World, monkeypatch
         assert Mandate.objects.get(retired_at=None).pk == new.pk
     world.assert_in_step(second)
     assert world.orphans("aurora") == []
+
+
+def test_somebody_who_is_entered_twice_at_once_is_recognised(world: World) -> None:
+    with world.within("harbour"):
+        by = factories.cast().advisor
+        _token, text = create_token(
+            user=by,
+            name="Test",
+            may_write=True,
+            expires_at=timezone.now() + datetime.timedelta(days=1),
+            by=by,
+        )
+    person = {
+        "kind": "person", "first_name": "Ada", "last_name": "Example", "birth_date": "1960-02-03", "country": "DE",
+        "currency": "EUR",
+    }  # fmt: skip
+    answers = []
+
+    def enter(first_name: str = "Ada") -> None:
+        caller = Caller(headers={"host": "harbour.localhost", "authorization": f"Bearer {text}"})
+        body = {**person, "first_name": first_name}
+        answers.append(caller.post("/api/v1/clients/", body, content_type="application/json").status_code)
+
+    at_once(world, "harbour", enter, enter, lambda: enter("ADA"), lambda: enter("Bea"))
+    assert sorted(answers) == [201, 201, 409, 409]
+    assert world.count("harbour", Client, last_name="Example") == 2
