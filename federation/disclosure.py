@@ -5,6 +5,9 @@ partner under one version of an agreement. It begins when the mandate was submit
 came into force, whichever is later, and ends when the version, the agreement or the mandate's place
 in it ends. A suspension interrupts it: nothing new crosses, while what had crossed stays with the
 partner until the end. Intervals are half-open, instants in UTC.
+
+After the end the partner keeps what it received of mandates that were accepted, as far as the last
+version still shared it, until a day or for as long as a hold says.
 """
 
 import datetime
@@ -56,6 +59,36 @@ class Wording:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hold:
+    """A hold in force on what the partner keeps: of one mandate or of all, until a day or until it is lifted."""
+
+    mandate: uuid.UUID | None
+    until: datetime.date | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """What a partner keeps after the end and has not erased: until a day, longer where a hold says so.
+
+    ``is_here`` says that the platform removed at the end what need not be kept; what a system elsewhere
+    received is all there.
+    """
+
+    until: datetime.date
+    holds: tuple[Hold, ...] = ()
+    is_here: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What a partner still keeps of a disclosure; ``until`` is null for as long as a hold is not lifted."""
+
+    shared: tuple[Shared, ...]
+    until: datetime.date | None
+    is_held: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Partnership:
     """An agreement: the partner, its wordings, and the intervals in which everything was suspended."""
 
@@ -63,13 +96,16 @@ class Partnership:
     name: str
     wordings: tuple[Wording, ...]
     suspensions: tuple[tuple[Instant, Instant | None], ...] = ()
-    # Until when the partner keeps what it received, where the agreement has ended.
-    kept_until: datetime.date | None = None
+    # Null while the agreement lasts, and once everything has been erased.
+    retention: Retention | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """A mandate since it was first submitted; ``left_at`` is when it left the agreement's scope."""
+    """A mandate since it was first submitted; ``left_at`` is when it left the agreement's scope.
+
+    ``was_accepted`` says that the manager took it on: what was shared of it has to be kept.
+    """
 
     mandate: uuid.UUID
     number: str
@@ -80,6 +116,7 @@ class Submission:
     left_at: Instant | None
     text_version: str
     authorised_on: datetime.date | None
+    was_accepted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +138,7 @@ class Disclosure:
     authorised_on: datetime.date | None
     version: int
     consents: tuple[Consent, ...]
-    kept_until: datetime.date | None
+    kept: Kept | None
 
 
 def disclosures(
@@ -140,8 +177,41 @@ def _under(wording: Wording, submission: Submission, partnership: Partnership) -
             authorised_on=submission.authorised_on,
             version=wording.number,
             consents=wording.consents,
-            kept_until=partnership.kept_until,
+            kept=_kept(wording, submission, partnership),
         )
+
+
+def _kept(wording: Wording, submission: Submission, partnership: Partnership) -> Kept | None:
+    retention = partnership.retention
+    if retention is None or (retention.is_here and not _stayed(submission, partnership)):
+        return None
+    # A narrowing has removed what a later version does not share.
+    shared = _both(wording.shared, partnership.wordings[-1].shared) if retention.is_here else wording.shared
+    if not shared:
+        return None
+    ends = [hold.until for hold in retention.holds if hold.mandate in {None, submission.mandate}]
+    days = [day for day in ends if day is not None]
+    until = None if len(days) < len(ends) else max([retention.until, *days])
+    return Kept(shared=shared, until=until, is_held=bool(ends))
+
+
+def _stayed(submission: Submission, partnership: Partnership) -> bool:
+    """Say whether the manager had taken the mandate on, and it had not left before the end."""
+    end = partnership.wordings[-1].until
+    left = submission.left_at
+    return submission.was_accepted and (left is None or (end is not None and left >= end))
+
+
+def _both(earlier: tuple[Shared, ...], later: tuple[Shared, ...]) -> tuple[Shared, ...]:
+    """Return what both share, in the order of the first."""
+    fields = {each.kind: set(each.fields) for each in later}
+    common = (
+        Shared(
+            kind=each.kind, fields=tuple(name for name in each.fields if name in fields.get(each.kind, ()))
+        )
+        for each in earlier
+    )
+    return tuple(each for each in common if each.fields)
 
 
 def _end(wording: Wording, submission: Submission) -> tuple[Instant | None, Until]:

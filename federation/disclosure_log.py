@@ -5,11 +5,22 @@ import uuid
 from collections.abc import Iterable
 
 from django.db.models import Prefetch, QuerySet
+from django.utils import timezone
 
 from clients.models import Mandate, MandateDecision
 from federation import scope
 from federation.agreements.sharing import field_name, kind_name
-from federation.disclosure import Consent, Disclosure, Partnership, Shared, Submission, Wording, disclosures
+from federation.disclosure import (
+    Consent,
+    Disclosure,
+    Hold,
+    Partnership,
+    Retention,
+    Shared,
+    Submission,
+    Wording,
+    disclosures,
+)
 from federation.mirror.ending import years_later
 from federation.models import (
     Acceptance,
@@ -17,6 +28,8 @@ from federation.models import (
     AgreementVersion,
     Function,
     Institution,
+    RecordsHold,
+    SealedRecords,
     Side,
     Suspension,
 )
@@ -53,6 +66,9 @@ def _submission(mandate: Mandate) -> Submission:
         left_at=_left_at(mandate),
         text_version=mandate.disclosure_text,
         authorised_on=mandate.disclosure_authorised_on,
+        was_accepted=any(
+            decision.outcome in MandateDecision.TAKEN_ON for decision in mandate.decisions.all()
+        ),
     )
 
 
@@ -81,12 +97,15 @@ def _partnerships(institution: Institution) -> dict[uuid.UUID, Partnership]:
         .order_by("in_force_from")
         .prefetch_related(answers)
     )
+    holds = Prefetch("holds", RecordsHold.objects.in_force(timezone.localdate()), to_attr="in_force")
+    sealed = SealedRecords.objects.kept().filter(owner=institution).prefetch_related(holds)
     agreements: Iterable[Agreement] = (
         Agreement.objects.visible_to(institution)
         .filter(started_at__isnull=False)
         .select_related("manager", "channel")
         .prefetch_related(
             Prefetch("versions", versions),
+            Prefetch("sealed", sealed),
             Prefetch("suspensions", Suspension.objects.filter(what=Suspension.What.EVERYTHING)),
         )
     )
@@ -96,15 +115,26 @@ def _partnerships(institution: Institution) -> dict[uuid.UUID, Partnership]:
 def _partnership(agreement: Agreement, institution: Institution) -> Partnership:
     side = agreement.side_of(institution)
     versions = list(agreement.versions.all())
-    years = versions[-1].retention_years if versions else 0
-    kept = agreement.ended_at.date() if agreement.ended_at else None
+    partner = agreement.partner_of(institution)
     return Partnership(
-        partner=agreement.partner_of(institution).name,
+        partner=partner.name,
         name=agreement.name,
         wordings=tuple(_wording(version, side, ends=version is versions[-1]) for version in versions),
         suspensions=tuple((each.suspended_at, each.resumed_at) for each in agreement.suspensions.all()),
-        kept_until=years_later(kept, years) if kept else None,
+        retention=_retention(agreement, partner, versions),
     )
+
+
+def _retention(
+    agreement: Agreement, partner: Institution, versions: list[AgreementVersion]
+) -> Retention | None:
+    if not partner.is_hosted and agreement.ended_at is not None and versions:
+        until = years_later(agreement.ended_at.date(), versions[-1].retention_years)
+        return Retention(until=until, is_here=False)
+    for sealed in agreement.sealed.all():
+        holds = tuple(Hold(mandate=hold.mandate, until=hold.until) for hold in sealed.in_force)
+        return Retention(until=sealed.retain_until, holds=holds)
+    return None
 
 
 def _wording(version: AgreementVersion, side: Side, *, ends: bool) -> Wording:

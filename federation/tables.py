@@ -17,14 +17,14 @@ from accounts import formatting
 from accounts.columns import DateColumn, LinkColumn, MomentColumn, NumberColumn, StateColumn
 from federation.agreements.sharing import kind_name
 from federation.agreements.timeline import EventKind, words
-from federation.disclosure import Disclosure
+from federation.disclosure import Disclosure, Kept, Shared
 from federation.mirror.status import StreamStatus
 from federation.models import Agreement, AgreementEvent, ParkedRow
 from federation.monitor.charts import milliseconds
 from federation.monitor.reasons import sentence
 from federation.monitor.records import NamedRecord
 from federation.sealed import SealedMandate
-from federation.wording import UNTIL
+from federation.wording import UNTIL, kept_words
 
 SEALED_STATES = {
     "sealed": gettext_lazy("Sealed"),
@@ -130,7 +130,11 @@ class DisclosureTable(tables.Table):
     )
     authorised_on = DateColumn(verbose_name=gettext_lazy("Client authorised on"), visible=False)
     version = tables.Column(verbose_name=gettext_lazy("Agreement and acceptances"), visible=False)
-    kept_until = DateColumn(verbose_name=gettext_lazy("Kept there until"), visible=False)
+    kept = tables.Column(verbose_name=gettext_lazy("Kept there"), visible=False)
+    kept_until = DateColumn(
+        verbose_name=gettext_lazy("Kept there until"), accessor="kept__until", visible=False
+    )
+    hold = tables.Column(verbose_name=gettext_lazy("On hold there"), accessor="kept__is_held", visible=False)
 
     class Meta:
         order_by = ("-since",)
@@ -145,15 +149,19 @@ class DisclosureTable(tables.Table):
             "<details><summary>{}</summary><ul class='disclosed'>{}</ul></details>", summary, items
         )
 
-    def value_shared(self, value: Any) -> str:
+    def value_shared(self, value: tuple[Shared, ...]) -> str:
         return "; ".join(f"{each.kind} ({', '.join(each.fields)})" for each in value)
+
+    def value_kept(self, value: Kept) -> str:
+        return self.value_shared(value.shared)
+
+    def value_hold(self, value: bool) -> str:
+        return str(_("yes") if value else _("no"))
 
     def render_until(self, value: Any, record: Disclosure) -> SafeString:
         if value is None:
             return formatting.state_badge("running", UNTIL[record.why])
-        kept = ""
-        if record.kept_until:
-            kept = _("kept there until %(day)s") % {"day": formatting.day(record.kept_until)}
+        kept = kept_words(record)
         return format_html(
             "{}<div class='small text-secondary text-wrap'>{}{}{}</div>",
             formatting.moment(value),

@@ -1,9 +1,11 @@
 """Words for what the calculations of this app leave as codes."""
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from federation.disclosure import Until
+from accounts import formatting
+from federation.disclosure import Disclosure, Until
 
 UNTIL: dict[Until, str | Promise] = {
     Until.OPEN: _("Goes on"),
@@ -12,3 +14,20 @@ UNTIL: dict[Until, str | Promise] = {
     Until.MANDATE_LEFT: _("The mandate was rejected or withdrawn"),
     Until.AGREEMENT_ENDED: _("The agreement ended"),
 }
+
+
+def kept_words(disclosure: Disclosure) -> str:
+    """Return until when the partner keeps what was disclosed; "" where it keeps nothing of it."""
+    kept = disclosure.kept
+    if kept is None:
+        return ""
+    if kept.until is None:
+        said = gettext("kept there while on hold")
+    elif kept.is_held:
+        said = gettext("kept there until %(day)s, on hold")
+    else:
+        said = gettext("kept there until %(day)s")
+    words = said % {"day": formatting.day(kept.until)}
+    if kept.shared == disclosure.shared:
+        return words
+    return gettext("%(kept)s, as far as it was shared to the end") % {"kept": words}

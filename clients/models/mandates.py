@@ -194,6 +194,8 @@ class MandateDecision(Record):
         CLOSED = "closed", _("Closed")
 
     FINAL: ClassVar[set[str]] = {Outcome.REJECTED, Outcome.CLOSED}
+    # The manager took the mandate on: what was shared of it is kept after the agreement's end.
+    TAKEN_ON: ClassVar[set[str]] = {Outcome.ACCEPTED, Outcome.ACTIVE, Outcome.CLOSING, Outcome.CLOSED}
 
     mandate = models.ForeignKey(Mandate, on_delete=models.PROTECT, related_name="decisions")
     submission = models.PositiveIntegerField()

@@ -16,7 +16,7 @@ from federation.disclosure_log import log_of
 from federation.forms import day_input
 from federation.tables import DisclosureTable
 from federation.views.base import institution_of, user_of
-from federation.wording import UNTIL
+from federation.wording import UNTIL, kept_words
 
 
 class DisclosureFilterForm(forms.Form):
@@ -84,4 +84,5 @@ def client_disclosures(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     rows = log_of(institution_of(request), Mandate.objects.filter(client=client))
     is_part = bool(getattr(request, "htmx", False))
     template = "federation/_client_disclosures.html" if is_part else "federation/client_disclosures.html"
-    return render(request, template, {"client": client, "disclosures": rows, "UNTIL": UNTIL})
+    shown = [(each, kept_words(each)) for each in rows]
+    return render(request, template, {"client": client, "disclosures": shown, "UNTIL": UNTIL})

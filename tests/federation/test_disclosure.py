@@ -1,5 +1,6 @@
 """What was disclosed of a client, as a table of cases."""
 
+import dataclasses
 import datetime
 import uuid
 
@@ -7,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.disclosure import Partnership, Shared, Submission, Until, Wording, disclosures
+from federation.disclosure import (
+    Hold,
+    Kept,
+    Partnership,
+    Retention,
+    Shared,
+    Submission,
+    Until,
+    Wording,
+    disclosures,
+)
 
 AGREEMENT, CLIENT = uuid.uuid4(), uuid.uuid4()
 NAMES = (Shared(kind="Client", fields=("name", "date of birth")),)
@@ -131,3 +142,73 @@ def test_no_disclosure_ever_lies_inside_a_suspension_or_outside_the_mandate(susp
         assert submitted <= since < until <= 35
         for start, stop in suspensions:
             assert until <= start or (stop is not None and stop <= since) or start == stop
+
+
+DUE, HELD = datetime.date(2031, 3, 2), datetime.date(2033, 1, 1)
+OTHER = uuid.uuid4()
+KEPT = [
+    ("nothing is sealed, or all is erased", True, None, None, None),
+    ("it was never accepted", False, None, Retention(until=DUE), None),
+    ("it left before the end", True, 15, Retention(until=DUE), None),
+    ("it left after the end", True, 40, Retention(until=DUE), Kept(shared=NAMES, until=DUE, is_held=False)),
+    ("it was accepted", True, None, Retention(until=DUE), Kept(shared=NAMES, until=DUE, is_held=False)),
+    (
+        "it is not known what a system elsewhere has removed",
+        False,
+        15,
+        Retention(until=DUE, is_here=False),
+        Kept(shared=NAMES, until=DUE, is_held=False),
+    ),
+    (
+        "everything is on hold for longer",
+        True,
+        None,
+        Retention(until=DUE, holds=(Hold(mandate=None, until=HELD),)),
+        Kept(shared=NAMES, until=HELD, is_held=True),
+    ),
+    (
+        "a hold ends before it is due",
+        True,
+        None,
+        Retention(until=DUE, holds=(Hold(mandate=None, until=datetime.date(2030, 1, 1)),)),
+        Kept(shared=NAMES, until=DUE, is_held=True),
+    ),
+    (
+        "another mandate is on hold",
+        True,
+        None,
+        Retention(until=DUE, holds=(Hold(mandate=OTHER, until=None),)),
+        Kept(shared=NAMES, until=DUE, is_held=False),
+    ),
+    (
+        "a hold has no end",
+        True,
+        None,
+        Retention(until=DUE, holds=(Hold(mandate=None, until=HELD), Hold(mandate=CLIENT, until=None))),
+        Kept(shared=NAMES, until=None, is_held=True),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "left", "retention", "kept"), [case[1:] for case in KEPT], ids=[case[0] for case in KEPT]
+)
+def test_what_a_partner_keeps_after_the_end(accepted, left, retention, kept):
+    of = dataclasses.replace(submission(10, left), was_accepted=accepted, mandate=CLIENT)
+    under = dataclasses.replace(partnership([(0, 30)]), retention=retention)
+    (found,) = disclosures([of], {AGREEMENT: under})
+    assert found.kept == kept
+
+
+def test_what_a_narrowing_removed_is_not_kept():
+    wide = (*NAMES, Shared(kind="Contact detail", fields=("value",)))
+    whole = partnership([(0, 20), (20, 30)])
+    first, last = whole.wordings
+    narrower = Shared(kind="Client", fields=("name",))
+    under = dataclasses.replace(
+        whole,
+        wordings=(dataclasses.replace(first, shared=wide), dataclasses.replace(last, shared=(narrower,))),
+        retention=Retention(until=DUE),
+    )
+    of = dataclasses.replace(submission(), was_accepted=True)
+    assert [each.kept.shared for each in disclosures([of], {AGREEMENT: under})] == [(narrower,), (narrower,)]
