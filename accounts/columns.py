@@ -237,6 +237,8 @@ class DateColumn(tables.Column):
         )
 
     def value(self, value: Any) -> Any:
+        if isinstance(value, datetime):
+            return timezone.localtime(value).date()
         return None if value == formatting.UNKNOWN else value
 
 

@@ -1,5 +1,6 @@
 """Lists: declared as a table, a filter and a few texts; the URL holds the whole view."""
 
+import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import cached_property
+from django.utils.html import strip_tags
+from django.utils.safestring import SafeString
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 from django_tables2 import RequestConfig, SingleTableView
@@ -30,8 +33,24 @@ def harmless(value: Any) -> Any:
     return value
 
 
+def plain(value: Any) -> Any:
+    """Return a cell without markup: the words of what was made for a page, anything else as it is."""
+    if not isinstance(value, SafeString):
+        return value
+    # Words of neighbouring elements stay apart.
+    return html.unescape(" ".join(strip_tags(value.replace("<", " <")).split()))
+
+
+def export_bare_values(table: tables.Table) -> None:
+    """Have each column export its bare value, however the table shows it, unless ``value_NAME`` says otherwise."""
+    for bound in table.columns.iterall():
+        is_typed = type(bound.column).value is not tables.Column.value
+        if is_typed and not hasattr(table, f"value_{bound.name}"):
+            bound.value = bound.column.value
+
+
 class Export(TableExport):
-    """Write the rows of a table, formulas made harmless and each amount's currency in its header."""
+    """Write the rows of a table: bare values, no markup, harmless formulas, an amount's currency in its header."""
 
     FORMATS = {key: TableExport.FORMATS[key] for key in (TableExport.CSV, TableExport.XLSX)}
 
@@ -40,9 +59,10 @@ class Export(TableExport):
         return export_format in cls.FORMATS
 
     def table_to_dataset(self, table: tables.Table, exclude_columns: Any, dataset_kwargs: Any = None) -> Any:
+        export_bare_values(table)
         dataset = super().table_to_dataset(table, exclude_columns, dataset_kwargs)
-        rows = [[harmless(cell) for cell in row] for row in dataset]
-        headers = [harmless(str(header)) for header in self._headers(table, exclude_columns)]
+        rows = [[harmless(plain(cell)) for cell in row] for row in dataset]
+        headers = [harmless(plain(header)) for header in self._headers(table, exclude_columns)]
         dataset.wipe()
         dataset.headers = headers
         for row in rows:

@@ -55,6 +55,9 @@ class ClientTable(tables.Table):
     def render_risk_level(self, value: int) -> str:
         return f"{value}/7"
 
+    def value_risk_level(self, value: int) -> int:
+        return value
+
 
 class MandateTable(tables.Table):
     """Mandates with where they stand."""
@@ -135,6 +138,9 @@ class InboxTable(tables.Table):
 
     def render_level(self, value: int) -> str:
         return f"{value}/7"
+
+    def value_level(self, value: int) -> int:
+        return value
 
 
 class InstructionTable(tables.Table):

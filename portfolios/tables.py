@@ -160,6 +160,9 @@ class HoldingTable(tables.Table):
     unrealised_gain = MoneyColumn(verbose_name=_("Gain"), signed=True, total=True)
     price_gain = MoneyColumn(verbose_name=_("by price"), signed=True, places=0)
     currency_gain = MoneyColumn(verbose_name=_("by currency"), signed=True, places=0)
+    # Shown below the price; columns of their own in exports.
+    price_date = DateColumn(verbose_name=_("Price of"), visible=False)
+    price_source_name = tables.Column(verbose_name=_("Source of the price"), visible=False)
 
     class Meta:
         orderable = False
@@ -227,6 +230,8 @@ class TransactionTable(tables.Table):
     taxes = MoneyColumn(currency_field="currency", verbose_name=_("Taxes"))
     net_amount = MoneyColumn(currency_field="currency", verbose_name=_("Net"), signed=True)
     settlement_date = DateColumn(verbose_name=_("Settlement"))
+    # Shown beside the type; a column of its own in exports.
+    reversed = tables.Column(accessor="is_reversed", verbose_name=_("Reversed"), visible=False)
 
     class Meta:
         order_by = "-trade_date"
@@ -242,6 +247,12 @@ class TransactionTable(tables.Table):
         if getattr(record, "is_reversed", False):
             return format_html('{} <span class="badge">{}</span>', link, _("reversed"))
         return link
+
+    def value_type(self, value: str) -> str:
+        return value
+
+    def value_reversed(self, value: bool) -> str:
+        return str(_("yes") if value else _("no"))
 
     def render_quantity(self, value: Decimal) -> str:
         return formatting.quantity(value) if value else formatting.UNKNOWN

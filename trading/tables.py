@@ -58,6 +58,9 @@ class SideColumn(tables.Column):
     def render(self, value: Any, record: Any) -> SafeString:
         return format_html('<span class="side-{}">{}</span>', record.side, value)
 
+    def value(self, value: Any) -> str:
+        return str(value)
+
 
 class ProposalTable(tables.Table):
     """Proposals with what they would do."""
