@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import formatting
+from accounts.fields import WeightField
 from federation.scope import by_label
 
 # What stands in JSON fields that are shared, in the order in which it is read.
@@ -52,6 +53,8 @@ def text_of(label: str, name: str, value: Any, names: Mapping[uuid.UUID, str] = 
     if isinstance(field, JSONField):
         # A cursor returns JSON as text.
         return _in_words(json.loads(value) if isinstance(value, str) else value)
+    if isinstance(field, WeightField):
+        return formatting.percent(value)
     match value:
         case bool():
             return _("yes") if value else _("no")

@@ -1,8 +1,12 @@
 """Exactly what the partner will see: real counts, and samples for those who ask for them."""
 
 import uuid
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.text import Truncator, capfirst
@@ -27,26 +31,61 @@ class SharedKindShown:
     samples: tuple[tuple[str, ...], ...]
 
 
-def preview_shown(request: HttpRequest, version: AgreementVersion) -> list[SharedKindShown]:
+def preview_shown(
+    request: HttpRequest, version: AgreementVersion, *, with_samples: bool = False
+) -> list[SharedKindShown]:
     """Return what this institution will share under ``version``; never what the partner has."""
     side = version.agreement.side_of(institution_of(request))
     place = {kind.label: index for index, kind in enumerate(scope.KINDS)}
-    return [
-        SharedKindShown(
-            title=capfirst(kind.title),
-            function=str(Function(kind.function).label) if kind.function else str(_("Reference data")),
-            fields=tuple(field.label for field in kind.fields),
-            count=kind.count,
-            samples=tuple(
-                tuple(
-                    Truncator(text_of(kind.label, field.name, value)).chars(60)
-                    for field, value in zip(kind.fields, row, strict=True)
-                )
-                for row in kind.samples
-            ),
-        )
-        for kind in sorted(scope.preview(version, side), key=lambda kind: place[kind.label])
-    ]
+    found = sorted(scope.preview(version, side), key=lambda kind: place[kind.label])
+    names = _names(version, found) if with_samples else {}
+    return [_kind_shown(kind, names, with_samples=with_samples) for kind in found]
+
+
+def _kind_shown(
+    kind: scope.PreviewKind, names: Mapping[uuid.UUID, str], *, with_samples: bool
+) -> SharedKindShown:
+    # What is linked and called by the same word beside it, such as a mandate's offer, is shown once, by its name.
+    columns = {field.label: index for index, field in enumerate(kind.fields)}
+    return SharedKindShown(
+        title=capfirst(kind.title),
+        function=str(Function(kind.function).label) if kind.function else str(_("Reference data")),
+        fields=tuple(columns),
+        count=kind.count,
+        samples=tuple(
+            tuple(
+                Truncator(text_of(kind.label, kind.fields[index].name, row[index], names)).chars(60)
+                for index in columns.values()
+            )
+            for row in kind.samples
+            if with_samples
+        ),
+    )
+
+
+def _names(version: AgreementVersion, kinds: list[scope.PreviewKind]) -> dict[uuid.UUID, str]:
+    """Return what linked records of the samples are called, by what the partner will see of them."""
+    shared = {kind.label: {field.name for field in kind.fields} for kind in kinds}
+    linked: dict[str, set[uuid.UUID]] = defaultdict(set)
+    for kind in kinds:
+        for index, field in enumerate(kind.fields):
+            model = scope.by_label()[kind.label].field(field.name).related_model
+            known = scope.kind_of(model) if model else None
+            if known is not None and known.label in shared:
+                linked[known.label] |= {row[index] for row in kind.samples if row[index]}
+    names = {version.agreement_id: version.agreement.name}
+    for label, keys in linked.items():
+        fields = [name for name in ("number", "name") if name in shared[label]]
+        model = scope.by_label()[label].model
+        if fields and keys:
+            for key, *values in model._default_manager.filter(pk__in=keys).values_list("pk", *fields):
+                names[key] = " ".join(_called(model, value) for value in values if value)
+    return names
+
+
+def _called(model: type[Model], value: Any) -> str:
+    """Return a name or number; a bare number with the word for it, such as "version 2"."""
+    return f"{model._meta.get_field('number').verbose_name} {value}" if isinstance(value, int) else str(value)  # type: ignore[union-attr]
 
 
 @signed_in(EDIT)
@@ -63,7 +102,7 @@ def version_preview(request: HttpRequest, pk: uuid.UUID, version_pk: uuid.UUID) 
         {
             **sides(agreement, institution_of(request)),
             "version": version,
-            "kinds": preview_shown(request, version),
+            "kinds": preview_shown(request, version, with_samples=with_samples),
             "with_samples": with_samples,
         },
     )

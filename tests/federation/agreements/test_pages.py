@@ -277,11 +277,32 @@ def test_the_preview_counts_what_the_partner_will_see_and_hides_samples_until_as
     counts = {kind.title: kind.count for kind in plain.context["kinds"]}
     assert (counts["Clients"], counts["Mandates"], counts["Parties"]) == (1, 1, 0)
     assert b"Beispiel" not in plain.content
-    samples = client.get(path, {"samples": "1"}).content.decode()
+    sampled = client.get(path, {"samples": "1"})
+    samples = sampled.content.decode()
     assert "Beispiel" in samples
     assert "Prospect" not in samples
+    mandates = next(kind for kind in sampled.context["kinds"] if kind.title == "Mandates")
+    (row,) = mandates.samples
+    shown = dict(zip(mandates.fields, row, strict=True))
+    assert len(shown) == len(mandates.fields)
+    assert "Nora Beispiel" in shown["client"]
+    assert shown["agreement"] == agreement.name
+    assert shown["offer"] == plan.name
+    assert not {"{}", "[]"} & set(shown.values())
     with tenant_context(harbour):
         assert AuditEntry.objects.filter(action="agreement.samples_seen", record_id=agreement.pk).count() == 1
+
+
+def test_samples_of_offers_name_their_model_and_state_fees_in_per_cent(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    with tenant_context(aurora):
+        plan = clients_make.offer(agreement=agreement.pk)
+    path = url("version_preview", agreement.pk, agreement.version_id)
+    found = page(browse, aurora, path, data={"samples": "1"}).context["kinds"]
+    offers = next(kind for kind in found if kind.title == "Offers")
+    shown = dict(zip(offers.fields, offers.samples[0], strict=True))
+    assert shown["model"].endswith(plan.name)
+    assert shown["management fee a year"] == "1.00%"
 
 
 def test_the_preview_never_shows_what_the_partner_has(aurora, harbour, browse):
