@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -22,7 +23,7 @@ def show_error(form: forms.BaseForm, error: DomainError) -> None:
 
 
 def say_what_to_enter() -> None:
-    """Have every form say what to do about an empty field, in place of that it is required."""
+    """Have every form say what to enter, in place of that something is required or out of bounds."""
     required: dict[type[forms.Field], Any] = {
         forms.Field: _("Fill this in."),
         forms.ChoiceField: _("Choose one."),
@@ -34,6 +35,8 @@ def say_what_to_enter() -> None:
     }
     for field, words in required.items():
         field.default_error_messages = {**vars(field).get("default_error_messages", {}), "required": words}
+    MinValueValidator.message = _("Enter %(limit_value)s or more.")
+    MaxValueValidator.message = _("Enter %(limit_value)s or less.")
 
 
 class DayInput(forms.DateInput):

@@ -96,7 +96,11 @@ class PartnerForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         name = cleaned.get("external_name", "").strip()
-        if bool(cleaned.get("partner")) == bool(name) and "partner" not in self.errors:
+        if cleaned.get("partner") and name:
+            self.add_error(
+                "partner", _("Choose a partner from the list or enter one that is not on it: one of the two.")
+            )
+        elif not cleaned.get("partner") and not name and "partner" not in self.errors:
             self.add_error("partner", _("Choose a partner from the list, or enter one that is not on it."))
         if name and Institution.everyone.filter(name__iexact=name, registered_by=self.institution).exists():
             self.add_error(

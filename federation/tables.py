@@ -9,7 +9,7 @@ from typing import Any
 import django_tables2 as tables
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -94,8 +94,13 @@ class TimelineTable(tables.Table):
     def value_kind(self, value: str) -> str:
         return self.render_kind(value)
 
-    def render_note(self, record: AgreementEvent) -> str:
-        return words(record) or formatting.UNKNOWN
+    def render_note(self, record: AgreementEvent) -> SafeString:
+        lines = (words(record) or formatting.UNKNOWN).split("\n")
+        return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines))
+
+    def render_by_name(self, record: AgreementEvent) -> str:
+        acting = record.data.get("acting")
+        return f"{record.by_name} ({acting})" if acting else record.by_name
 
     def value_note(self, record: AgreementEvent) -> str:
         return words(record)

@@ -219,6 +219,10 @@ class KycEvidence(ClientRecord):
     reference = models.CharField(_("reference"), max_length=200)
     seen_on = models.DateField(_("seen on"))
 
+    class Meta:
+        verbose_name = "KYC evidence"
+        verbose_name_plural = "KYC evidence"
+
     def __str__(self) -> str:
         return self.kind
 

@@ -1,6 +1,9 @@
 """Write an agreement or its next version; nothing here is seen by the partner."""
 
+import re
+import uuid
 from collections.abc import Collection, Mapping
+from itertools import count
 from typing import Any
 
 from django.db import transaction
@@ -29,7 +32,7 @@ def register_external(
         )
     external = Institution(
         name=name,
-        short_name=name.split()[0][:40] if name else "",
+        short_name=name[:40],
         country=country or institution.country,
         lei=lei,
         contact=contact,
@@ -55,7 +58,34 @@ def _parties(institution: Institution, side: str, partner: Institution) -> dict[
 
 
 def _name(parties: dict[str, Institution]) -> str:
-    return f"{parties['manager'].short_name} – {parties['channel'].short_name}"
+    return " – ".join(
+        party.short_name if party.is_hosted else party.name
+        for party in (parties["manager"], parties["channel"])
+    )
+
+
+def _free_name(
+    wanted: str, parties: dict[str, Institution], institution: Institution, but: uuid.UUID | None = None
+) -> str:
+    """Return the name that was chosen, or that of both parties, numbered where it is taken already."""
+    visible = Agreement.objects.visible_to(institution).exclude(pk=but)
+    taken = {name.casefold() for name in visible.values_list("name", flat=True)}
+    if wanted and wanted.casefold() in taken:
+        raise DomainError(
+            "name_taken", _("You have an agreement of this name already. Choose another name."), field="name"
+        )
+    if wanted:
+        return wanted
+    # Room is left for the number.
+    name = _name(parties)[:140]
+    names = (name if number == 1 else f"{name} {number}" for number in count(1))
+    return next(each for each in names if each.casefold() not in taken)
+
+
+def _is_named_after(parties: dict[str, Institution], name: str) -> bool:
+    """Say whether nobody chose this name."""
+    given = _name(parties)[:140]
+    return name == given or re.fullmatch(rf"{re.escape(given)} \d+", name) is not None
 
 
 @transaction.atomic
@@ -73,7 +103,11 @@ def draft(
     """Start an agreement with ``partner`` in which ``institution`` is on ``side``; only it sees the draft."""
     parties = _parties(institution, side, partner)
     agreement = Agreement(
-        **parties, name=name or _name(parties), preset=preset, drafted_by=institution, state=State.DRAFT
+        **parties,
+        name=_free_name(name, parties, institution),
+        preset=preset,
+        drafted_by=institution,
+        state=State.DRAFT,
     )
     agreement.full_clean()
     agreement.save()
@@ -109,14 +143,13 @@ def set_parties(
             _("The partner has seen this agreement already. Start another one for another partner."),
         )
     parties = _parties(institution, side, partner)
-    if name == agreement.name and agreement.name == _name(
-        {"manager": agreement.manager, "channel": agreement.channel}
-    ):
-        name = _name(parties)
-    if parties != {"manager": agreement.manager, "channel": agreement.channel}:
+    before = {"manager": agreement.manager, "channel": agreement.channel}
+    if name == agreement.name and parties != before and _is_named_after(before, name):
+        name = ""
+    if parties != before:
         # What one's own side may withhold differs with the side.
         save(version, withheld=[])
-    save(agreement, **parties, name=name or _name(parties))
+    save(agreement, **parties, name=_free_name(name, parties, institution, but=agreement.pk))
     audit("agreement.edit", agreement, by=by)
     return agreement
 

@@ -113,7 +113,7 @@ def terminate(agreement: Agreement, *, by: User, institution: Institution, reaso
         )
     _end(agreement)
     timeline.record(EventKind.TERMINATED, agreement, by=by, institution=institution, note=reason)
-    sealing.record_sealed(agreement, by=by)
+    sealing.record_sealed(agreement, by=by, institution=institution)
     return agreement
 
 
@@ -139,7 +139,7 @@ def cut(agreement: Agreement, *, by: User, institution: Institution, reason: str
         is_uncounted=not_delivered is None,
         **left,
     )
-    sealing.record_sealed(agreement, by=by)
+    sealing.record_sealed(agreement, by=by, institution=institution)
     return agreement
 
 

@@ -21,10 +21,19 @@ from federation.models import Agreement, Institution, RecordsHold, SealedAccess,
 EventKind = timeline.EventKind
 
 
-def record_sealed(agreement: Agreement, *, by: User) -> None:
-    """Write into the timeline of an agreement that has just ended what each party keeps, and until when."""
-    for sealed in SealedRecords.objects.filter(agreement=agreement).select_related("agreement", "receiver"):
-        _tell(EventKind.SEALED, sealed, by=by, until=sealed.retain_until.isoformat())
+def record_sealed(agreement: Agreement, *, by: User, institution: Institution) -> None:
+    """Write into the timeline of an agreement that ``institution`` has just ended what each party keeps, until when."""
+    kept = SealedRecords.objects.filter(agreement=agreement).select_related("agreement", "owner", "receiver")
+    for sealed in kept:
+        _tell(
+            EventKind.SEALED,
+            sealed,
+            by=by,
+            of=sealed.owner.short_name,
+            kept_at=sealed.receiver.short_name,
+            acting=institution.short_name,
+            until=sealed.retain_until.isoformat(),
+        )
 
 
 def _said(reason: str, refusal: str) -> str:

@@ -108,11 +108,23 @@ def record(
     )
 
 
+def party_of(event: AgreementEvent) -> str:
+    """Return the short name of the party whose person acted: it may not be the side that it happened on."""
+    if event.data.get("acting"):
+        return str(event.data["acting"])
+    return event.institution.short_name if event.institution else ""
+
+
 def words(event: AgreementEvent) -> str:
     """Return what a line of the timeline adds to its kind: the note, the version, what was left open."""
     parts = [event.note] if event.note else []
     if event.stream is not None:
         parts.insert(0, str(event.stream))
+    if event.data.get("kept_at"):
+        parts.append(
+            _("Records of %(owner)s, kept at %(keeper)s")
+            % {"owner": event.data.get("of", ""), "keeper": event.data["kept_at"]}
+        )
     if event.data.get("result"):
         parts.append(str(Proof.Result(event.data["result"]).label))
     counts = {

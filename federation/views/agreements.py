@@ -29,7 +29,6 @@ from federation.models import (
     Agreement,
     AgreementEvent,
     AgreementVersion,
-    Institution,
     SealedRecords,
     Side,
     Suspension,
@@ -147,10 +146,6 @@ def _against(version: AgreementVersion, versions: list[AgreementVersion]) -> Dif
     return None if latest is None else difference(latest[1], version)
 
 
-def _short(institution: Institution | None) -> str:
-    return institution.short_name if institution else ""
-
-
 def timeline_of(agreement: Agreement, limit: int | None = None) -> list[dict[str, Any]]:
     """Return the timeline for the page: the manager's side on the left, the channel's on the right."""
     events = agreement.events.select_related("institution", "stream__owner", "stream__receiver")
@@ -162,7 +157,7 @@ def shown_events(agreement: Agreement, events: Iterable[AgreementEvent]) -> list
     return [
         {
             "at": event.at,
-            "who": " · ".join(part for part in (event.by_name, _short(event.institution)) if part),
+            "who": " · ".join(part for part in (event.by_name, timeline.party_of(event)) if part),
             "side": _side(agreement, event),
             "title": timeline.EventKind(event.kind).label
             if event.kind in timeline.EventKind.values

@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -111,13 +112,14 @@ def agreement_new(request: HttpRequest) -> HttpResponse:
     form = PartnerForm(request.POST or None, institution=institution, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            agreement = drafting.draft(
-                by=user_of(request),
-                institution=institution,
-                partner=_chosen_partner(form, request),
-                side=form.cleaned_data["side"],
-                name=form.cleaned_data["name"],
-            )
+            with transaction.atomic():
+                agreement = drafting.draft(
+                    by=user_of(request),
+                    institution=institution,
+                    partner=_chosen_partner(form, request),
+                    side=form.cleaned_data["side"],
+                    name=form.cleaned_data["name"],
+                )
         except DomainError as error:
             show_refusal(form, error)
         else:
@@ -135,14 +137,15 @@ def _partner(request: HttpRequest, version: AgreementVersion) -> HttpResponse:
     form = PartnerForm(request.POST or None, institution=institution, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            drafting.set_parties(
-                version,
-                by=user_of(request),
-                institution=institution,
-                partner=_chosen_partner(form, request),
-                side=form.cleaned_data["side"],
-                name=form.cleaned_data["name"],
-            )
+            with transaction.atomic():
+                drafting.set_parties(
+                    version,
+                    by=user_of(request),
+                    institution=institution,
+                    partner=_chosen_partner(form, request),
+                    side=form.cleaned_data["side"],
+                    name=form.cleaned_data["name"],
+                )
         except DomainError as error:
             show_refusal(form, error)
         else:

@@ -9,8 +9,8 @@ from django.urls import reverse
 from django_tenants.utils import tenant_context
 
 from accounts.models import AuditEntry
-from federation.agreements import drafting, life, proposals
-from federation.models import Agreement, AgreementToken, SealedRecords
+from federation.agreements import drafting, life, proposals, sealing
+from federation.models import Agreement, AgreementToken, Institution, SealedRecords
 from tests import factories
 from tests.clients import make as clients_make
 from tests.federation.agreements import make
@@ -239,6 +239,48 @@ def test_the_wizard_keeps_what_was_typed_and_says_what_is_missing(harbour, brows
     assert 'value="Our plan"' in text
 
 
+def test_a_partner_from_the_list_and_an_external_one_are_one_too_many(aurora, harbour, browse):
+    client = browse(harbour, people(harbour).administrator)
+    both = {"side": "manager", "partner": str(aurora.pk), "external_name": "Fernab Bank"}
+    assert "one of the two" in client.post(url("agreement_new"), both).content.decode()
+
+
+def test_agreements_with_external_partners_carry_their_names_and_further_ones_a_number(
+    aurora, harbour, browse
+):
+    client = browse(harbour, people(harbour).administrator)
+    for name in ("External Bank One", "External Bank Two"):
+        client.post(url("agreement_new"), {"side": "manager", "external_name": name})
+    for _each in range(2):
+        client.post(url("agreement_new"), {"side": "channel", "partner": str(aurora.pk)})
+    assert set(Agreement.objects.values_list("name", flat=True)) == {
+        "Harbour – External Bank One", "Harbour – External Bank Two", "Aurora – Harbour", "Aurora – Harbour 2",
+    }  # fmt: skip
+
+
+def test_a_name_that_another_agreement_has_is_refused_and_its_external_partner_not_entered(
+    aurora, harbour, browse
+):
+    named = make.active(aurora, harbour).name
+    client = browse(harbour, people(harbour).administrator)
+    form = {"side": "manager", "external_name": "Fernab Bank", "name": named.upper()}
+    assert "agreement of this name already" in client.post(url("agreement_new"), form).content.decode()
+    assert not Institution.everyone.filter(name="Fernab Bank").exists()
+
+
+def test_a_draft_goes_on_under_its_numbered_name_until_its_parties_change(aurora, borealis, harbour, browse):
+    make.active(aurora, harbour)
+    client = browse(harbour, people(harbour).administrator)
+    client.post(url("agreement_new"), {"side": "channel", "partner": str(aurora.pk)})
+    agreement = Agreement.objects.get(state="draft")
+    step = url("draft_step", agreement.pk, "partner")
+    for partner, name in ((aurora, "Aurora – Harbour 2"), (borealis, "Borealis – Harbour")):
+        agreement.refresh_from_db()
+        client.post(step, {"side": "channel", "partner": str(partner.pk), "name": agreement.name})
+        agreement.refresh_from_db()
+        assert agreement.name == name
+
+
 def test_an_external_partner_is_entered_in_the_wizard(harbour, browse):
     client = browse(harbour, people(harbour).administrator)
     client.post(
@@ -322,6 +364,7 @@ def test_under_advice_the_channel_shares_nothing(aurora, meadow, browse):
     shown = page(browse, meadow, url("version_preview", agreement.pk, agreement.version_id))
     assert shown.context["kinds"] == []
     assert b"Nothing of yours" in shown.content
+    assert b"Show samples" not in shown.content
 
 
 def test_suspending_takes_one_click(aurora, harbour, browse):
@@ -431,6 +474,36 @@ def test_a_token_is_shown_once_and_revoked(aurora, meadow, browse):
     token.refresh_from_db()
     assert token.revoked_at is not None
     assert page(browse, meadow, url("token_revoke", agreement.pk, token.pk)).status_code == 405
+
+
+def test_the_timeline_says_whose_records_are_sealed_where_and_by_a_person_of_which_party(
+    aurora, harbour, browse
+):
+    agreement = make.active(aurora, harbour)
+    SealedRecords.objects.create(
+        agreement=agreement, owner=harbour, receiver=aurora, retain_until=datetime.date(2040, 1, 1)
+    )
+    make.act(sealing.record_sealed, agreement, harbour)
+    text = page(browse, aurora, url("agreement_detail", agreement.pk)).content.decode()
+    assert "Administrator · Harbour" in text.partition("Received records sealed")[2].partition("Proposed")[0]
+    listed = page(browse, aurora, url("timeline", agreement.pk)).content.decode()
+    assert "Records of Harbour, kept at Aurora<br>Until" in listed
+    assert "Administrator (Harbour)" in listed
+
+
+def test_a_number_out_of_bounds_is_refused_in_plain_words(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    with tenant_context(aurora):
+        models_make.published(factories.cast().manager, {None: "1"})
+    client = browse(aurora, people(aurora).administrator)
+    refused = client.post(url("offer_add", agreement.pk), {"horizon_years": "0"}).content.decode()
+    assert "Enter 1 or more." in refused
+    assert "Ensure this value" not in refused
+
+
+def test_what_is_never_shared_of_identity_checks_is_called_kyc_evidence(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    assert "KYC evidence" in page(browse, harbour, url("agreement_detail", agreement.pk)).content.decode()
 
 
 def test_the_timeline_is_exported(aurora, harbour, browse):
