@@ -74,7 +74,9 @@ class MandateQuerySet(RecordQuerySet):
         within = reach(user, PORTFOLIO_ROLES)
         if not within:
             return self.none()
-        mandates = self.current().exclude(status__in=["draft", "signed", "withdrawn"])
+        mandates = self.current().exclude(
+            Q(status__in=["draft", "signed"]) | Q(status="withdrawn", portfolio=None)
+        )
         if within.everything:
             return mandates
         return mandates.filter(within.q("portfolio__unit") | Q(portfolio__isnull=True))

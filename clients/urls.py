@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("mandates/<uuid:pk>/review/", onboarding.review, name="review"),
     path("mandates/<uuid:pk>/answer/", mandates.mandate_answer, name="mandate_answer"),
     path("mandates/<uuid:pk>/withdraw/", mandates.mandate_withdraw, name="mandate_withdraw"),
+    path("mandates/<uuid:pk>/close/", mandates.mandate_close, name="mandate_close"),
     path("mandates/<uuid:pk>/restrictions/", mandates.restriction_add, name="restriction_add"),
     path(
         "mandates/<uuid:pk>/restrictions/<uuid:restriction_pk>/remove/",

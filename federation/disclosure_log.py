@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
+from clients.calculations.states import MandateState
 from clients.models import Mandate, MandateDecision
 from federation import scope
 from federation.agreements.sharing import field_name, kind_name
@@ -85,7 +86,7 @@ def _left_at(mandate: Mandate) -> datetime.datetime | None:
         for decision in mandate.decisions.all()
         if decision.outcome == MandateDecision.Outcome.REJECTED and decision.submission == mandate.submission
     ]
-    if mandate.status == Mandate.Status.WITHDRAWN:
+    if mandate.state == MandateState.WITHDRAWN:
         ends += _instants(mandate, "withdrawn")[-1:]
     return min(ends, default=None)
 

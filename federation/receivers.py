@@ -66,10 +66,19 @@ def _held(agreement: uuid.UUID) -> Agreement:
 def gate_acceptance(
     sender: type[Mandate], *, mandate: Mandate, decision: MandateDecision, **_kwargs: Any
 ) -> None:
-    """Refuse to accept a mandate under an agreement that is ending."""
+    """Refuse to accept a mandate under an agreement that is ending, or while it is suspended.
+
+    While it is suspended the channel would not read the acceptance, and might withdraw.
+    """
     if mandate.agreement is None or decision.outcome != MandateDecision.Outcome.ACCEPTED:
         return
-    if _held(mandate.agreement).state != Agreement.State.ACTIVE:
+    agreement = _held(mandate.agreement)
+    if agreement.state == Agreement.State.ACTIVE and agreement.is_suspended:
+        raise DomainError(
+            "agreement_suspended",
+            _("The agreement with this sales channel is suspended. Accept the mandate once it is resumed."),
+        )
+    if agreement.state != Agreement.State.ACTIVE:
         raise DomainError(
             "agreement_takes_none",
             _("The agreement with this sales channel is ending and takes no new mandates. Reject it."),

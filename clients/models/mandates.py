@@ -139,6 +139,11 @@ class Mandate(Record):
         return mandate_state(self.status, self.submission, decisions)
 
     @property
+    def is_withdrawn_late(self) -> bool:
+        """Say whether the portfolio was open already when the mandate was withdrawn, and is still."""
+        return self.status == self.Status.WITHDRAWN and self.state == MandateState.CLOSING
+
+    @property
     def state_label(self) -> str:
         """Return the state in words."""
         return str(MANDATE_STATES[self.state])

@@ -115,7 +115,8 @@ def send_instruction(*, instruction: ClientInstruction, by: User) -> ClientInstr
     refuse_received(instruction)
     if instruction.status != ClientInstruction.Status.DRAFT:
         raise DomainError("instruction_sent_before", _("This instruction was sent before."))
-    if mandate.state not in {MandateState.ACTIVE, MandateState.ACCEPTED}:
+    is_to_close = mandate.is_withdrawn_late and instruction.kind in ClientInstruction.CLOSING
+    if mandate.state not in {MandateState.ACTIVE, MandateState.ACCEPTED} and not is_to_close:
         raise DomainError(
             "mandate_not_active",
             _("The portfolio is not open. Send instructions once the mandate is active."),

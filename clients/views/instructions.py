@@ -66,11 +66,12 @@ class InstructionList(ListView):
 @signed_in("instruction.send")
 def instruction_create(request: PersonRequest, pk: uuid.UUID, kind: str) -> HttpResponse:
     """Write down a deposit, a withdrawal or the end of a mandate, and send it."""
-    mandates = (
-        Mandate.objects.visible_to(request.user).own().in_state(MandateState.ACTIVE, MandateState.ACCEPTED)
-    )
-    mandate = get_object_or_404(mandates.select_related("client"), pk=pk)
+    mandates = Mandate.objects.visible_to(request.user).own().select_related("client")
+    mandate = get_object_or_404(mandates, pk=pk)
     if kind not in {Kind.DEPOSIT, Kind.WITHDRAWAL, *ClientInstruction.CLOSING}:
+        raise Http404
+    is_to_close = mandate.is_withdrawn_late and kind in ClientInstruction.CLOSING
+    if mandate.state not in {MandateState.ACTIVE, MandateState.ACCEPTED} and not is_to_close:
         raise Http404
     data = request.POST if request.method == "POST" else None
     form = InstructionForm(data, kind=kind, mandate=mandate, initial={"currency": mandate.currency})

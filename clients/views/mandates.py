@@ -121,8 +121,33 @@ def _context(request: PersonRequest, mandate: Mandate, instructions: Any, positi
         "may_withdraw": is_own and can(user, "mandate.submit") and state in WITHDRAWABLE,
         "may_restrict": is_own and can(user, "mandate.edit") and state not in _ENDED,
         "may_instruct": is_own and can(user, "instruction.send") and state == MandateState.ACTIVE,
+        "may_close": not is_own and _may_close(request, mandate),
+        "may_instruct_closing": is_own and can(user, "instruction.send") and mandate.is_withdrawn_late,
         "may_decide": can(user, "mandate.decide") and state == MandateState.SUBMITTED,
     }
+
+
+def _may_close(request: PersonRequest, mandate: Mandate) -> bool:
+    managed = Mandate.objects.managed_by(request.user).managed_here()
+    return (
+        can(request.user, "mandate.decide")
+        and mandate.is_withdrawn_late
+        and managed.filter(pk=mandate.pk).exists()
+    )
+
+
+@require_POST
+@signed_in("mandate.decide")
+def mandate_close(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Close a mandate that was withdrawn when its portfolio was open already: no instruction is needed."""
+    mandate = get_object_or_404(Mandate.objects.managed_by(request.user).managed_here(), pk=pk)
+    if not mandate.is_withdrawn_late:
+        raise DomainError(
+            "mandate_not_withdrawn", _("The client has to ask for it: wait for an instruction.")
+        )
+    services.close_mandate(mandate=mandate, by=request.user)
+    messages.success(request, _("Closed. The sales channel sees it."))
+    return redirect("clients:mandate_detail", mandate.pk)
 
 
 @signed_in("mandate.edit")

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -52,13 +53,14 @@ class OpenWork:
 
 def open_work(agreement: Agreement) -> OpenWork:
     """Count open mandates, orders, trades and instructions under ``agreement``, in at most six queries."""
-    mandates = Mandate.objects.current().filter(agreement=agreement.pk, status__in=["submitted", "closing"])
+    mandates = Mandate.objects.filter(agreement=agreement.pk)
+    waiting = mandates.current().filter(status="submitted")
     final = MandateDecision.objects.filter(outcome__in=[*MandateDecision.FINAL]).values("mandate")
     accepted = MandateDecision.objects.filter(outcome__in=["accepted", "active", "closing"]).values("mandate")
     under = {"portfolio__mandate__agreement": agreement.pk}
     return OpenWork(
-        mandates_undecided=mandates.exclude(pk__in=final).exclude(pk__in=accepted).count(),
-        mandates_running=mandates.exclude(pk__in=final).filter(pk__in=accepted).count(),
+        mandates_undecided=waiting.exclude(pk__in=final).exclude(pk__in=accepted).count(),
+        mandates_running=mandates.exclude(pk__in=final).filter(_runs(accepted)).count(),
         orders=Order.objects.current().filter(state__in=Order.OPEN, **under).count(),
         affirmations=_unaffirmed(agreement, under),
         settlements=Settlement.objects.current()
@@ -69,6 +71,21 @@ def open_work(agreement: Agreement) -> OpenWork:
         .filter(mandate__agreement=agreement.pk, status=ClientInstruction.Status.SENT)
         .exclude(pk__in=InstructionOutcome.objects.filter(outcome__in=_DONE).values("instruction"))
         .count(),
+    )
+
+
+def _runs(accepted: "QuerySet[MandateDecision, Any]") -> Q:
+    """Return the condition that a mandate is managed, also where it was withdrawn when its portfolio was open.
+
+    Until the withdrawal and the acceptance have both crossed, the manager has the portfolio alone.
+    """
+    is_accepted = Q(pk__in=accepted, retired_at=None)
+    is_managed = Q(pk__in=accepted.filter(outcome__in=["active", "closing"]), retired_at=None)
+    has_own_portfolio = Q(portfolio__origin=None, portfolio__closed_on=None, portfolio__isnull=False)
+    return (
+        is_accepted & Q(status__in=["submitted", "closing"])
+        | is_managed & Q(status="withdrawn")
+        | Q(pk__in=accepted) & has_own_portfolio
     )
 
 

@@ -12,10 +12,15 @@ from federation.models.agreements import Function
 from federation.scope.kinds import Kind, Private
 
 # A mandate enters the scope when it is submitted with the client's authorisation to disclose, and
-# leaves it when this submission is rejected. While new mandates are suspended, those that the partner
+# leaves it when this submission is rejected. One that was withdrawn leaves it too, unless the partner had
+# opened its portfolio: whoever winds that up has to know for whom, and that it was withdrawn. While new mandates are suspended, those that the partner
 # has not answered yet and that came after {cut} stay at home.
 SUBMITTED = """
-    {t}.status IN ('submitted', 'closing') AND {t}.submitted_at IS NOT NULL
+    ({t}.status IN ('submitted', 'closing') OR {t}.status = 'withdrawn' AND EXISTS (
+        SELECT 1 FROM {s}.clients_mandatedecision d
+        WHERE d.mandate_id = {t}.id AND d.outcome IN ('active', 'closing', 'closed')
+    ))
+    AND {t}.submitted_at IS NOT NULL
     AND NOT EXISTS (
         SELECT 1 FROM {s}.clients_mandatedecision d
         WHERE d.mandate_id = {t}.id AND d.submission = {t}.submission AND d.outcome = 'rejected'

@@ -34,7 +34,7 @@ from portfolios.services.entries import as_settled, load_entries
 from portfolios.services.market import STALE_AFTER_DAYS, ClosingPrice, prices_as_of, rates_as_of
 
 _MONEY, _PRICE, _WEIGHT, _QUANTITY = Decimal("1e-4"), Decimal("1e-10"), Decimal("1e-10"), Decimal("1e-8")
-_OPEN_ORDERS = ("approved", "waiting", "sent", "new", "partially_filled")
+OPEN_ORDERS = ("approved", "waiting", "sent", "new", "partially_filled")
 _OWN_FIELDS = (
     "quantity", "settled_quantity", "available_quantity", "price", "price_date", "price_source_name",
     "is_price_simulated", "average_cost", "book_cost", "market_value", "weight", "problem", "as_of",
@@ -242,7 +242,7 @@ def commitments(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[st
     # Orders stand to the left of this app, hence the reverse accessor.
     open_buys = list(
         Portfolio.objects.filter(
-            pk__in=list(portfolio_ids), orders__side="buy", orders__state__in=_OPEN_ORDERS
+            pk__in=list(portfolio_ids), orders__side="buy", orders__state__in=OPEN_ORDERS
         )
         .order_by()
         .values_list("pk", "currency", "orders__currency")

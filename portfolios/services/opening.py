@@ -13,6 +13,7 @@ from accounts.models import Unit, User, audit
 from clients.duties import Duty, performs, require
 from clients.models import Mandate
 from portfolios.models import Account, Portfolio
+from portfolios.services.holdings import OPEN_ORDERS
 from portfolios.services.refreshing import refresh
 from portfolios.signals import portfolio_opened
 
@@ -78,7 +79,7 @@ def account_number(portfolio: Portfolio, suffix: str) -> str:
 
 @transaction.atomic
 def close_portfolio(*, portfolio: Portfolio, by: User | None) -> Portfolio:
-    """Close a portfolio that holds nothing any more."""
+    """Close a portfolio that holds nothing any more and for which nothing is in the market."""
     portfolio = (
         Portfolio.objects.select_for_update(of=("self",)).select_related("mandate").get(pk=portfolio.pk)
     )
@@ -87,6 +88,14 @@ def close_portfolio(*, portfolio: Portfolio, by: User | None) -> Portfolio:
             "received_portfolio", _("Your partner manages this portfolio. Send an instruction to close it.")
         )
     require(Duty.MANAGEMENT, portfolio.mandate)
+    if portfolio.orders.filter(state__in=OPEN_ORDERS, retired_at=None).exists():
+        raise DomainError(
+            "orders_open",
+            _(
+                "Orders of portfolio %(number)s are open. Cancel them, or wait until they are filled and settled."
+            )
+            % {"number": portfolio.number},
+        )
     refresh(portfolio_ids=[portfolio.pk])
     if portfolio.holdings.exclude(quantity=0, settled_quantity=0).exists():
         raise DomainError(

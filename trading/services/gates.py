@@ -1,11 +1,12 @@
-"""What about a client lets orders wait or blocks them: KYC and the risk profile."""
+"""What lets orders wait or blocks them: KYC, the risk profile, and the end of the mandate."""
 
 import datetime
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from clients.models import KycStatus, RiskProfile
+from clients.calculations.states import MandateState
+from clients.models import KycStatus, Mandate, RiskProfile
 from portfolios.models import Portfolio
 
 
@@ -42,4 +43,20 @@ def profile_problem(portfolio: Portfolio, day: datetime.date) -> str:
         return _("The client has no risk profile.")
     if newest.valid_until < day:
         return _("The risk profile expired on %(day)s.") % {"day": date_format(newest.valid_until)}
+    return ""
+
+
+def ending_problem(portfolio: Portfolio) -> str:
+    """Return why nothing is bought for a portfolio any more, in words; empty where it may be.
+
+    Sells stay possible: what is held has to be turned into cash.
+    """
+    mandate = portfolio.mandate
+    if mandate is None:
+        return ""
+    number = {"number": portfolio.number}
+    if mandate.retired_at is not None or mandate.status == Mandate.Status.WITHDRAWN:
+        return _("The mandate of %(number)s was withdrawn.") % number
+    if mandate.state in {MandateState.CLOSING, MandateState.CLOSED}:
+        return _("The mandate of %(number)s is being closed.") % number
     return ""

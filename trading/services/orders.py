@@ -17,7 +17,7 @@ from portfolios.models import Portfolio
 from portfolios.services import refresh_holdings
 from trading.calculations.orders import is_cancellable
 from trading.models import Block, Order, Proposal, ProposalLine, Side
-from trading.services.gates import kyc_problem
+from trading.services.gates import ending_problem, kyc_problem
 from trading.services.policy import gross_of, rounded
 
 MAXIMUM_PARTS = 10
@@ -95,6 +95,7 @@ def send(*, order_ids: Collection[uuid.UUID], by: User | None, fill_parts: int =
         Order.objects.select_for_update(of=("self",))
         .filter(pk__in=list(order_ids))
         .select_related("portfolio__mandate", "security")
+        .prefetch_related("portfolio__mandate__decisions")
         .order_by("number")
     )
     if not orders:
@@ -106,6 +107,13 @@ def send(*, order_ids: Collection[uuid.UUID], by: User | None, fill_parts: int =
                 "order_state",
                 _("Order %(number)s is %(state)s by now. Reload the page.")
                 % {"number": order.number, "state": order.get_state_display().lower()},
+            )
+        ending = ending_problem(order.portfolio) if order.side == Side.BUY else ""
+        if ending:
+            raise DomainError(
+                "mandate_ending",
+                _("%(why)s Cancel order %(number)s: nothing is bought any more.")
+                % {"why": ending, "number": order.number},
             )
     now = timezone.now()
     groups: dict[tuple[str, uuid.UUID, str], list[Order]] = defaultdict(list)
@@ -200,8 +208,13 @@ def release_waiting() -> int:
         .filter(state=Order.State.WAITING)
         .select_for_update(of=("self",), skip_locked=True)
         .select_related("portfolio__mandate__client__kyc", "proposal")
+        .prefetch_related("portfolio__mandate__decisions")
     )
-    ready = [order for order in waiting if not kyc_problem(order.portfolio, today())]
+    ready = [
+        order
+        for order in waiting
+        if not kyc_problem(order.portfolio, today()) and not ending_problem(order.portfolio)
+    ]
     Order.objects.filter(pk__in=[order.pk for order in ready]).update(
         state=Order.State.APPROVED, state_note=""
     )

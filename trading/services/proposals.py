@@ -19,7 +19,7 @@ from portfolios.models import Security
 from trading.calculations.proposal import RebalanceInputs
 from trading.calculations.rebalance import evaluate
 from trading.models import Order, Proposal, Side
-from trading.services.gates import profile_problem
+from trading.services.gates import ending_problem, profile_problem
 from trading.services.inputs import load_market, read
 from trading.services.orders import create_orders
 from trading.services.policy import PRICE_TOLERANCE
@@ -183,8 +183,14 @@ def approve(
     require(Duty.TRADING, portfolio.mandate)
     if by.pk in (proposal.proposed_by_id, proposal.made_by_id):
         raise DomainError("own_proposal", _("Somebody else has to approve what you proposed."))
-    stale = profile_problem(portfolio, today())
-    if stale and proposal.lines.filter(side=Side.BUY).exists():
+    buys = proposal.lines.filter(side=Side.BUY).exists()
+    ending = ending_problem(portfolio) if buys else ""
+    if ending:
+        raise DomainError(
+            "mandate_ending", _("%(why)s Nothing is bought any more: refuse.") % {"why": ending}
+        )
+    stale = profile_problem(portfolio, today()) if buys else ""
+    if stale:
         raise DomainError("stale_profile", _("%(why)s It blocks purchases: propose again.") % {"why": stale})
     moved = moved_prices(proposal)
     if moved and not accepts_moved_prices:

@@ -20,9 +20,11 @@ from portfolios.models import Portfolio
 from trading.calculations.proposal import ProposedLine, Rebalance, RebalanceInputs
 from trading.calculations.rebalance import rebalance
 from trading.models import Allocation, Proposal, ProposalLine
+from trading.services.gates import ending_problem
 from trading.services.inputs import Stored, gather, read
 
 State = Proposal.State
+_INVESTING = (Proposal.Mode.TO_TARGET, Proposal.Mode.INVEST_CASH)
 OPEN_STATES = (State.DRAFT, State.PROPOSED, State.APPROVED)
 _WEIGHT, _MONEY = Decimal("1e-10"), Decimal("1e-4")
 # More cash than the model wants by this much is taken to be new money.
@@ -85,10 +87,11 @@ def _make(
         Portfolio.objects.select_for_update(of=("self",)).select_related("mandate").get(pk=portfolio.pk)
     )
     require_managed(portfolio)
+    _require_lasting(portfolio, stored["mode"])
     _require_no_open(portfolio)
     _require_booked(portfolio)
     inputs = read(stored)
-    if not inputs.targets and stored["mode"] in (Proposal.Mode.TO_TARGET, Proposal.Mode.INVEST_CASH):
+    if not inputs.targets and stored["mode"] in _INVESTING:
         raise DomainError(
             "no_model",
             _("%(number)s follows no model with a version in force. Assign or accept one first.")
@@ -122,6 +125,16 @@ def require_managed(portfolio: Portfolio) -> None:
     if portfolio.closed_on is not None:
         raise DomainError("closed", _("%(number)s is closed.") % {"number": portfolio.number})
     require(Duty.MANAGEMENT, portfolio.mandate)
+
+
+def _require_lasting(portfolio: Portfolio, mode: str) -> None:
+    """Refuse to invest for a mandate that ends."""
+    ending = ending_problem(portfolio) if mode in _INVESTING else ""
+    if ending:
+        raise DomainError(
+            "mandate_ending",
+            _("%(why)s Nothing is bought any more: choose to liquidate, or to raise cash.") % {"why": ending},
+        )
 
 
 def _require_no_open(portfolio: Portfolio) -> None:
