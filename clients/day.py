@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -16,7 +16,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from clients.calculations.states import MandateState
-from clients.models import Client, InstructionOutcome, KycStatus, Mandate, RiskProfile, Task
+from clients.models import (
+    Client,
+    ClientInstruction,
+    InstructionOutcome,
+    KycStatus,
+    Mandate,
+    RiskProfile,
+    Task,
+)
 
 SHOWN = 5
 AHEAD = datetime.timedelta(days=60)
@@ -166,6 +174,41 @@ def unfinished(clients: "QuerySet[Client]") -> Work:
     )
 
 
+def moving(clients: "QuerySet[Client]") -> Work:
+    """Mandates whose successor has been accepted, and whose manager has not been asked to transfer out."""
+    asked = ClientInstruction.objects.filter(
+        mandate=OuterRef("pk"),
+        kind=ClientInstruction.Kind.TRANSFER_OUT,
+        status=ClientInstruction.Status.SENT,
+    )
+    accepted = Mandate.objects.filter(client__in=clients.values("pk")).in_state(MandateState.ACTIVE)
+    rows = (
+        Mandate.objects.filter(pk__in=accepted.filter(predecessor__isnull=False).values("predecessor"))
+        .in_state(MandateState.ACTIVE)
+        .filter(~Exists(asked))
+        .select_related("client")
+        .order_by("submitted_at")
+    )
+
+    def item(mandate: Mandate) -> Item:
+        return Item(
+            title=str(mandate.client),
+            text=_("%(manager)s can transfer out: the next manager has accepted.")
+            % {"manager": mandate.manager_name or _("In house")},
+            url=reverse("clients:instruction_create", args=[mandate.pk, "transfer_out"]),
+            tone="late",
+        )
+
+    return work_of(
+        rows,
+        item,
+        key="moving",
+        title=gettext_lazy("Portfolios to transfer out"),
+        icon="arrows-exchange",
+        action=gettext_lazy("Instruct"),
+    )
+
+
 def expiring_kyc(clients: "QuerySet[Client]") -> Work:
     """Identity checks that expire soon, have expired, or wait for approval."""
     rows = (
@@ -312,6 +355,7 @@ def register_own() -> None:
     own: Iterable[Provider] = (
         returned,
         unfinished,
+        moving,
         answered,
         expiring_kyc,
         expiring_profiles,

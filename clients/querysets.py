@@ -4,6 +4,7 @@ import datetime
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.apps import apps
@@ -141,7 +142,7 @@ class MandateQuerySet(RecordQuerySet):
     def with_book(self) -> "MandateQuerySet":
         """Annotate each mandate's portfolio with value, currency and return since its start, as of its latest day.
 
-        What a successor has booked already has no value here, so that sums count it once.
+        What is on its way from a former manager counts, where it is in the portfolio's currency.
         """
         portfolios = (
             apps.get_model("portfolios", "Portfolio").objects.current().filter(mandate=OuterRef("pk"))
@@ -149,11 +150,12 @@ class MandateQuerySet(RecordQuerySet):
         valuations = apps.get_model("portfolios", "Valuation").objects.filter(
             portfolio__mandate=OuterRef("pk"), is_latest=True, retired_at=None
         )
-        valuations = valuations.exclude(portfolio__mandate__in=moved_on())
+        on_its_way = in_transit().filter(mandate=OuterRef("pk"), currency=F("mandate__portfolio__currency"))
         return self.annotate(
             portfolio_key=Subquery(portfolios.values("pk")[:1]),
             portfolio_number=Subquery(portfolios.values("number")[:1]),
-            value=Subquery(valuations.values("market_value")[:1]),
+            value=Subquery(valuations.values("market_value")[:1])
+            + Coalesce(Subquery(on_its_way.values("value")[:1]), Value(Decimal(0))),
             value_currency=Subquery(valuations.values("currency")[:1]),
             value_date=Subquery(valuations.values("date")[:1]),
             since_start=Subquery(valuations.values(since_start=F("return_index") - 1)[:1]),
@@ -172,18 +174,25 @@ def client_named(words: str, mandate: str) -> Q:
     return Q(**{f"{client}__name__icontains": words, f"{client}__retired_at": None})
 
 
-def moved_on() -> "QuerySet[Any]":
-    """Return the mandates, as a subquery of ids, whose positions a successor has booked as taken over.
+def in_transit() -> "QuerySet[Any]":
+    """Return the handovers, own ones, that former managers have booked out and no successor has booked yet.
 
-    Until the former manager books them out they stand in both portfolios.
+    They stand in neither portfolio, and count with the successor's. Where the successor's ledger is not shared, its first inflow says that it
+    has booked them.
     """
-    from clients.models import Mandate
-
-    booked = apps.get_model("portfolios", "Transaction").objects.filter(
-        reference=OuterRef("handover__pk"), reversed_by=None, retired_at=None
+    entries = apps.get_model("portfolios", "Transaction").objects.filter(retired_at=None)
+    booked = entries.filter(reference=OuterRef("pk"), reversed_by=None).exclude(type="reversal")
+    is_shared = Exists(entries.filter(portfolio__mandate=OuterRef("mandate")))
+    paid_in = apps.get_model("portfolios", "Valuation").objects.filter(
+        portfolio__mandate=OuterRef("mandate"), inflow__gt=0, retired_at=None
     )
-    succeeded = Mandate.objects.filter(Exists(booked.exclude(type="reversal")), predecessor__isnull=False)
-    return succeeded.order_by().values("predecessor")
+    opened = apps.get_model("portfolios", "Portfolio").objects.current().filter(mandate=OuterRef("mandate"))
+    return (
+        apps.get_model("portfolios", "Handover")
+        .objects.own()
+        .filter(~Exists(booked), is_shared | ~Exists(paid_in), Exists(opened), booked_out_on__isnull=False)
+        .order_by()
+    )
 
 
 def under(agreements: Iterable[uuid.UUID]) -> Q:

@@ -5,7 +5,7 @@ Portfolios, valuations and exchange rates are known by name only: they belong to
 
 import datetime
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -23,10 +23,11 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from clients.models import Client, Mandate
-from clients.querysets import moved_on
+from clients.querysets import in_transit
 
 EURO = "EUR"
 _MONEY = DecimalField(max_digits=24, decimal_places=4)
@@ -58,7 +59,7 @@ def convert(
 def with_total(clients: "QuerySet[Client]", known: Mapping[str, Decimal]) -> "QuerySet[Client]":
     """Annotate ``total``: the latest values of all of a client's portfolios, in the client's currency.
 
-    What a successor has taken over counts once. Null where there is no portfolio, or a rate is not known.
+    What is on its way from one manager to the next counts too. Null where there is no portfolio, or a rate is not known.
     """
 
     def rate_of(currency: str) -> Case:
@@ -70,15 +71,20 @@ def with_total(clients: "QuerySet[Client]", known: Mapping[str, Decimal]) -> "Qu
     in_euro = (
         apps.get_model("portfolios", "Valuation")
         .objects.filter(portfolio__mandate__client=OuterRef("pk"), is_latest=True, retired_at=None)
-        .exclude(portfolio__mandate__in=moved_on())
         .order_by()
         .values("portfolio__mandate__client")
         .annotate(total=Sum(ExpressionWrapper(F("market_value") / rate_of("currency"), output_field=_MONEY)))
         .values("total")
     )
-    return clients.annotate(
-        total=ExpressionWrapper(Subquery(in_euro) * rate_of("currency"), output_field=_MONEY)
+    on_its_way = (
+        in_transit()
+        .filter(mandate__client=OuterRef("pk"))
+        .values("mandate__client")
+        .annotate(total=Sum(ExpressionWrapper(F("value") / rate_of("currency"), output_field=_MONEY)))
+        .values("total")
     )
+    total = Subquery(in_euro) + Coalesce(Subquery(on_its_way), Value(Decimal(0), output_field=_MONEY))
+    return clients.annotate(total=ExpressionWrapper(total * rate_of("currency"), output_field=_MONEY))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +92,9 @@ class Position:
     """One mandate's portfolio: its value, what was put in and taken out, and its return over a period.
 
     ``value`` and ``gain`` are in ``currency``, ``share`` is of the total; None is not available, for
-    the reason in ``problem``. ``returned`` is a fraction, time-weighted and net of fees. What ``has_moved_on``
-    a successor has booked as its own: it counts there, and here as if it had been transferred out.
+    the reason in ``problem``. ``returned`` is a fraction, time-weighted and net of fees. What moves from one
+    manager to the next is neither paid in nor taken out: as long as it is ``on_its_way``, it is part of
+    the new one's value.
     """
 
     mandate: Mandate
@@ -104,7 +111,7 @@ class Position:
     since: datetime.date | None
     problem: str
     is_simulated: bool
-    has_moved_on: bool = False
+    on_its_way: Decimal = Decimal(0)
     share: Decimal | None = None
 
 
@@ -150,23 +157,65 @@ def positions_of(
     latest = {
         row.portfolio_id: row for row in valuations.filter(portfolio__mandate__in=by_id, is_latest=True)
     }
-    gone = set(moved_on().filter(predecessor__in=by_id).values_list("predecessor", flat=True))
+    coming = in_transit().filter(mandate__in=by_id, value__isnull=False)
+    on_its_way = {
+        mandate: (value, of_currency)
+        for mandate, value, of_currency in coming.values_list("mandate", "value", "currency")
+    }
+
+    def coming_to(portfolio: Any) -> Decimal | None:
+        value, of_currency = on_its_way.get(portfolio.mandate_id, (Decimal(0), portfolio.currency))
+        return convert(value, of_currency, portfolio.currency, known or {})
+
+    corrections = _corrections(by_id, known or {})
     portfolios = apps.get_model("portfolios", "Portfolio").objects.current().filter(mandate__in=by_id)
     return [
-        replace(
-            _position(
-                by_id[each.mandate_id],
-                each,
-                latest.get(each.pk),
-                starts.get(each.pk),
-                flows,
-                currency or each.currency,
-                known or {},
-            ),
-            has_moved_on=each.mandate_id in gone,
+        _position(
+            by_id[each.mandate_id],
+            each,
+            latest.get(each.pk),
+            starts.get(each.pk),
+            flows,
+            currency or each.currency,
+            known or {},
+            on_its_way=coming_to(each),
+            correction=corrections.get(each.pk, Decimal(0)),
         )
         for each in portfolios.order_by("opened_on")
     ]
+
+
+def _corrections(mandates: Iterable[Any], known: Mapping[str, Decimal]) -> dict[Any, Decimal]:
+    """Return by portfolio what it took over less what that was booked in at, in its currency.
+
+    Prices move between one manager's booking out and the other's booking in; nobody pays that in.
+    """
+    booked_in = Case(When(type="transfer_in", then=F("gross_amount")), default=-F("gross_amount"))
+    taken = (
+        apps.get_model("portfolios", "Transaction")
+        .objects.filter(
+            portfolio__mandate__in=list(mandates),
+            reference=F("portfolio__mandate__handover"),
+            portfolio__mandate__handover__value__isnull=False,
+            reversed_by=None,
+            retired_at=None,
+        )
+        .exclude(type="reversal")
+        .order_by()
+        .values_list(
+            "portfolio",
+            "portfolio__currency",
+            "portfolio__mandate__handover__currency",
+            "portfolio__mandate__handover__value",
+        )
+        .annotate(booked_in=Sum(ExpressionWrapper(booked_in * F("exchange_rate"), output_field=_MONEY)))
+    )
+    found = {}
+    for portfolio, currency, of_handover, value, booked in taken:
+        given = convert(value, of_handover, currency, known)
+        if given is not None:
+            found[portfolio] = given - booked
+    return found
 
 
 def _position(
@@ -177,12 +226,19 @@ def _position(
     flows: Mapping[Any, Any],
     currency: str,
     known: Any,
+    *,
+    on_its_way: Decimal | None,
+    correction: Decimal,
 ) -> Position:
     flow = flows.get(portfolio.pk, {"inflow": Decimal(0), "outflow": Decimal(0)})
-    paid_in = flow["inflow"] - flow["outflow"]
+    paid_in = flow["inflow"] - flow["outflow"] + (on_its_way or 0) + correction
     value = latest.market_value if latest else None
+    if value is not None:
+        value = None if on_its_way is None else value + on_its_way
     converted = convert(value, portfolio.currency, currency, known)
     problem = latest.problem if latest else _("Not valued yet.")
+    if on_its_way is None:
+        problem = _("There is no exchange rate for what is on its way.")
     if value is not None and converted is None:
         problem = _("There is no exchange rate for %(currency)s.") % {"currency": portfolio.currency}
     base = start.return_index if start else Decimal(1)
@@ -201,6 +257,7 @@ def _position(
         since=start.date if start else portfolio.opened_on,
         problem=problem,
         is_simulated=bool(latest and latest.has_simulated_prices),
+        on_its_way=on_its_way or Decimal(0),
     )
 
 
@@ -209,15 +266,12 @@ def wealth_of(
 ) -> Wealth:
     """Return what a client owns under these mandates, in the client's currency, in a fixed number of queries."""
     positions = positions_of(mandates, since, currency=client.currency, known=known)
-    counted = [each for each in positions if not each.has_moved_on]
-    total = sum((each.converted for each in counted if each.converted is not None), Decimal(0))
+    total = sum((each.converted for each in positions if each.converted is not None), Decimal(0))
     missing = next((each for each in positions if each.converted is None), None)
-    paid = [convert(_put_in(each), each.currency, client.currency, known) for each in positions]
+    paid = [convert(each.paid_in, each.currency, client.currency, known) for each in positions]
     is_known = bool(positions) and missing is None
     paid_in = sum((each for each in paid if each is not None), Decimal(0)) if is_known else None
-    shown = tuple(
-        _with_share(each, total) if is_known and total and each in counted else each for each in positions
-    )
+    shown = tuple(_with_share(each, total) if is_known and total else each for each in positions)
     return Wealth(
         currency=client.currency,
         positions=shown,
@@ -229,18 +283,13 @@ def wealth_of(
     )
 
 
-def _put_in(position: Position) -> Decimal:
-    """Return what a position's money comes from: what has moved on has been taken out of it."""
-    return position.paid_in - (position.value or 0 if position.has_moved_on else 0)
-
-
 def _with_share(position: Position, total: Decimal) -> Position:
     assert position.converted is not None
     return replace(position, share=position.converted / total)
 
 
 def allocation(
-    mandates: Iterable[Mandate], currency: str, known: Mapping[str, Decimal]
+    mandates: Sequence[Mandate], currency: str, known: Mapping[str, Decimal]
 ) -> list[tuple[str, Decimal]]:
     """Return what the portfolios hold by asset class, largest first, in ``currency``; cash by its own name."""
     holding = apps.get_model("portfolios", "Holding")
@@ -249,7 +298,6 @@ def allocation(
     rows = (
         holding.objects.current()
         .filter(portfolio__mandate__in=[mandate.pk for mandate in mandates], market_value__isnull=False)
-        .exclude(portfolio__mandate__in=moved_on())
         .order_by()
         .values_list("security__asset_class", "portfolio__currency")
         .annotate(total=Sum("market_value"))
@@ -259,6 +307,11 @@ def allocation(
         amount = convert(total, of_currency, currency, known)
         if amount:
             name = str(labels.get(asset_class, asset_class)) if asset_class else _("Cash")
+            sums[name] = sums.get(name, Decimal(0)) + amount
+    coming = in_transit().filter(mandate__in=[mandate.pk for mandate in mandates])
+    for of_currency, value in coming.values_list("currency", "value"):
+        name, amount = _("On its way"), convert(value, of_currency, currency, known)
+        if amount:
             sums[name] = sums.get(name, Decimal(0)) + amount
     return sorted(sums.items(), key=lambda each: each[1], reverse=True)
 

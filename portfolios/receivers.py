@@ -12,7 +12,9 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Min
 from django.dispatch import receiver
+from django.utils.translation import gettext as _
 
+from accounts.errors import DomainError
 from accounts.models import Unit, User
 from accounts.records import record_arrived, records_arrived
 from clients.duties import Duty, performs
@@ -21,7 +23,7 @@ from clients.services import answer_booking
 from clients.signals import mandate_decided, mandate_submitting
 from portfolios.duties import performs_for
 from portfolios.models import Portfolio, Transaction
-from portfolios.services.handover import record_handover, transfer_out
+from portfolios.services.handover import complete_handover, ready, record_handover, transfer_out
 from portfolios.services.opening import close_portfolio, open_accounts, open_portfolio
 from portfolios.services.refreshing import refresh
 from portfolios.services.valuations import value_portfolios
@@ -31,12 +33,20 @@ from portfolios.services.valuations import value_portfolios
 def follow_decision(
     mandate: Mandate, decision: MandateDecision, unit: Unit | None, by: User, **_kwargs: Any
 ) -> None:
-    """Open the portfolio of an accepted mandate; close that of an ended one, which has to be empty."""
+    """Open the portfolio of an accepted mandate; close that of an ended one, which has to be empty.
+
+    What was booked out for it by a former manager has to be taken over first.
+    """
     if not performs(Duty.MANAGEMENT, mandate):
         return
     if decision.outcome == MandateDecision.Outcome.ACCEPTED:
         open_portfolio(mandate=mandate, unit=unit, by=by)
     elif decision.outcome == MandateDecision.Outcome.CLOSED and hasattr(mandate, "portfolio"):
+        if ready().filter(mandate=mandate).exists():
+            raise DomainError(
+                "not_taken_over",
+                _("Positions of a former manager wait for this mandate. Book them before you close it."),
+            )
         moves_on = ClientInstruction.objects.current().filter(
             mandate=mandate, kind=ClientInstruction.Kind.TRANSFER_OUT, status=ClientInstruction.Status.SENT
         )
@@ -44,12 +54,22 @@ def follow_decision(
         if instruction is not None and performs(Duty.SETTLEMENT, mandate):
             transfer_out(portfolio=mandate.portfolio, reference=instruction.pk, by=by)
         close_portfolio(portfolio=mandate.portfolio, by=by)
+        complete_handover(former=mandate, by=by)
 
 
 @receiver(mandate_submitting)
 def hand_over(mandate: Mandate, by: User, **_kwargs: Any) -> None:
     """Give the successor what the sales side knows of the portfolio that moves on."""
     record_handover(mandate=mandate, by=by)
+
+
+@receiver(record_arrived, sender=MandateDecision)
+def follow_end(key: uuid.UUID, **_kwargs: Any) -> None:
+    """Hand over what another party had booked out when it closed the mandate."""
+    closed = MandateDecision.objects.current().filter(pk=key, outcome=MandateDecision.Outcome.CLOSED)
+    decision = closed.select_related("mandate").first()
+    if decision is not None:
+        complete_handover(former=decision.mandate, by=None)
 
 
 @receiver(record_arrived, sender=Portfolio)

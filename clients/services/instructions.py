@@ -122,6 +122,15 @@ def send_instruction(*, instruction: ClientInstruction, by: User) -> ClientInstr
             _("The portfolio is not open. Send instructions once the mandate is active."),
         )
     _check_content(instruction)
+    successor = mandate.successor if instruction.kind == Kind.TRANSFER_OUT else None
+    if successor is not None and successor.state != MandateState.ACTIVE:
+        raise DomainError(
+            "successor_not_active",
+            _(
+                "Mandate %(number)s has to be accepted first: until its portfolio is open, nobody takes this over."
+            )
+            % {"number": successor.number},
+        )
     if any(
         other.kind in ClientInstruction.CLOSING and other.state not in ENDED
         for other in mandate.instructions.filter(status=ClientInstruction.Status.SENT).prefetch_related(

@@ -20,6 +20,7 @@ from accounts.rights import can
 from accounts.views_base import PersonRequest, signed_in
 from clients import services
 from clients.calculations.states import InstructionState, MandateState
+from clients.duties import Duty, performs
 from clients.filters import InstructionFilter
 from clients.forms import InstructionForm, OutcomeForm
 from clients.models import ClientInstruction, InstructionOutcome, Mandate
@@ -139,6 +140,11 @@ def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         and can(request.user, "instruction.send"),
         "may_answer": may_answer,
         "may_finish": may_answer and instruction.kind in _BY_HAND,
+        "may_book_out": instruction.kind == Kind.TRANSFER_OUT
+        and state in {InstructionState.ACCEPTED, InstructionState.IN_PROGRESS}
+        and can(request.user, "settlement.edit")
+        and performs(Duty.SETTLEMENT, instruction.mandate)
+        and not performs(Duty.MANAGEMENT, instruction.mandate),
         "is_cash": instruction.kind not in _BY_HAND,
         "booked": booked_for(instruction) if may_answer and state == InstructionState.IN_PROGRESS else None,
         "is_new": state in {InstructionState.SENT, InstructionState.RECEIVED},

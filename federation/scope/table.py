@@ -110,7 +110,8 @@ KINDS: tuple[Kind, ...] = (
         "portfolios.Handover",
         Function.RELATIONSHIP,
         via="mandate",
-        shared="mandate as_of currency performance_from time_weighted_return",
+        shared="mandate as_of currency performance_from time_weighted_return booked_out_on",
+        kept="value",
     ),
     Kind(
         "portfolios.HandoverPosition",

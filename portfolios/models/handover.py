@@ -13,7 +13,10 @@ class Handover(Record):
     """The sales side's own account of a portfolio that moves on, under the mandate that takes it over.
 
     It names neither the former manager nor their portfolio. ``time_weighted_return`` is the net return
-    since ``performance_from`` up to ``as_of``; null where it is not available.
+    since ``performance_from`` up to ``as_of``; null where it is not available. The positions are those of
+    the submission, and final once ``booked_out_on`` says that the former manager has booked them out:
+    then they are what was booked out, and are taken over. ``value`` is theirs in ``currency``, at the former
+    manager's prices, and stays at home.
     """
 
     mandate = models.OneToOneField(Mandate, on_delete=models.PROTECT, related_name="handover")
@@ -21,6 +24,8 @@ class Handover(Record):
     currency = CurrencyField(_("currency"))
     performance_from = models.DateField(_("performance since"), null=True, blank=True)
     time_weighted_return = RateField(_("time-weighted return"), null=True, blank=True)
+    booked_out_on = models.DateField(_("booked out by the former manager"), null=True, blank=True)
+    value = MoneyField(_("value"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("handover")

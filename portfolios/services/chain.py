@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from portfolios.models import Portfolio, Valuation
+from portfolios.models import Handover, Portfolio, Transaction, Valuation
 from portfolios.services.figures import Day, load_days
 
 _ZERO = Decimal(0)
@@ -51,16 +51,22 @@ def load_chain(portfolio: Portfolio, since: datetime.date, until: datetime.date)
     """
     days = load_days(portfolio, since, until)
     former = former_portfolio(portfolio)
-    if former is None or (days and days[0].date <= since):
+    taken = _taken_over(portfolio) if former is not None else None
+    if former is None or (taken is None and any(day.value for day in days)):
+        return Chain(days)
+    # The former manager goes on until what moves has been booked here.
+    days = [day for day in days if taken is not None and day.date >= taken.day]
+    if days and days[0].date <= since:
         return Chain(days)
     start = days[0].date if days else until + datetime.timedelta(days=1)
     before = load_chain(former, since, min(start, until))
     if not before.days or not days:
         return Chain(before.days or days, before.changes)
     link, gross_link = before.days[-1].index, before.days[-1].gross_index
-    kept, moved = _until_it_moved(before.days, start)
+    assert taken is not None
+    kept = _until_it_moved(before.days, start)
     first, *rest = days
-    first = replace(first, inflow=max(first.inflow - moved, _ZERO))
+    first = replace(first, inflow=max(first.inflow - taken.value, _ZERO))
     chained = [
         replace(day, index=day.index * link, gross_index=day.gross_index * gross_link)
         for day in (first, *rest)
@@ -68,13 +74,38 @@ def load_chain(portfolio: Portfolio, since: datetime.date, until: datetime.date)
     return Chain([*kept, *chained], (*before.changes, start))
 
 
-def _until_it_moved(days: Sequence[Day], start: datetime.date) -> tuple[list[Day], Decimal]:
-    """Return the former days up to the move, and what moved: what had gone out by then, or was about to."""
+@dataclass(frozen=True)
+class _Taken:
+    """The day on which a portfolio took over another one, and at what value, in its own currency."""
+
+    day: datetime.date
+    value: Decimal
+
+
+def _taken_over(portfolio: Portfolio) -> _Taken | None:
+    """Return when a portfolio took over its former one; None where it has not.
+
+    By its ledger, or where that is not shared by its first inflow.
+    """
+    handover = Handover.objects.current().filter(mandate=portfolio.mandate_id).values("pk")
+    entries = Transaction.objects.current().filter(portfolio=portfolio)
+    booked = entries.filter(reference__in=handover, reversed_by=None).exclude(type=Transaction.Type.REVERSAL)
+    values = booked.values_list("trade_date", "type", "gross_amount", "exchange_rate")
+    found = [
+        (day, (gross if kind == Transaction.Type.TRANSFER_IN else -gross) * rate)
+        for day, kind, gross, rate in values
+    ]
+    if found:
+        return _Taken(min(day for day, _value in found), sum((value for _day, value in found), _ZERO))
+    if entries.exists():
+        return None
+    paid_in = Valuation.objects.current().filter(portfolio=portfolio, inflow__gt=0).order_by("date").first()
+    return _Taken(paid_in.date, paid_in.inflow) if paid_in is not None else None
+
+
+def _until_it_moved(days: Sequence[Day], start: datetime.date) -> list[Day]:
+    """Return the former days up to the move: without those on which it was empty already."""
     kept = list(days)
-    moved = _ZERO
     while kept and (kept[-1].date >= start or (kept[-1].value is not None and kept[-1].value <= 0)):
-        last = kept.pop()
-        moved += (last.value or _ZERO) + last.outflow
-    if not moved and kept:
-        moved = kept[-1].value or _ZERO
-    return kept, moved
+        kept.pop()
+    return kept

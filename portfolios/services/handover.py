@@ -1,22 +1,28 @@
-"""Hand a client's portfolio from one manager to the next, with lots, dates and costs."""
+"""Hand a client's portfolio from one manager to the next, with lots, dates and costs.
+
+What the successor reads with the mandate is what stands in the former portfolio on that day. The former
+manager goes on until it is instructed to transfer out, and what it then books out is what is handed over:
+nobody takes over anything before, so no trade, dividend or fee in between is lost or counted twice.
+"""
 
 import datetime
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import cast
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
 from accounts.models import User, audit
-from clients.calculations.states import MandateState
+from clients.calculations.states import InstructionState, MandateState
 from clients.duties import Duty, require
-from clients.models import Mandate
+from clients.models import ClientInstruction, Mandate
+from portfolios.calculations.entries import external_flows
 from portfolios.calculations.ledger import CostMethod, Lot, Positions, derive_positions
 from portfolios.models import (
     Handover,
@@ -28,11 +34,13 @@ from portfolios.models import (
     security_id,
 )
 from portfolios.services.entries import load_entries
+from portfolios.services.holdings import refuse_open_orders
 from portfolios.services.ledger import book
 from portfolios.services.market import prices_as_of
 from portfolios.services.securities import create_security
 
 _CENT = Decimal("0.0001")
+_TAKEN = ("as_of", "currency", "performance_from", "time_weighted_return", "booked_out_on", "value")
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,8 @@ class Snapshot:
 
 def snapshot(predecessor: Mandate) -> Snapshot:
     """Return what is known here of a portfolio that is to move on: the lots as its cost method keeps them.
+
+    Of one that is closed, what was transferred out of it.
 
     Raises DomainError where there is no portfolio yet, or trades have not settled.
     """
@@ -62,33 +72,82 @@ def snapshot(predecessor: Mandate) -> Snapshot:
         raise DomainError(
             "nothing_to_hand_over", _("The former mandate has no portfolio. Start a new mandate instead.")
         )
-    today = timezone.now().date()
-    positions = _positions(portfolio, today)
-    if any(each.quantity != each.settled_quantity for each in positions.holdings.values()):
+    first, last = _first_and_last(portfolio)
+    if last is not None and last.market_value and not knows_ledger(predecessor):
+        raise DomainError(
+            "ledger_not_shared",
+            _(
+                "The former manager does not share what it books, so nobody here knows what there is to hand over."
+                " Start a new mandate. The new manager books the positions from the custodian's statement."
+            ),
+        )
+    today = portfolio.closed_on or timezone.now().date()
+    out = _transferred_out(portfolio)
+    positions = _positions(portfolio, today, without=out)
+    is_settled = all(each.quantity == each.settled_quantity for each in positions.holdings.values())
+    if portfolio.closed_on is None and not is_settled:
         raise DomainError(
             "handover_unsettled",
             _("Trades of portfolio %(number)s have not settled yet. Hand it over when they have.")
             % {"number": portfolio.number},
         )
-    first, last = _first_and_last(portfolio)
     handover = Handover(
         as_of=today,
         currency=portfolio.currency,
         performance_from=first.date if first else None,
         time_weighted_return=last.return_index - 1 if last else None,
+        booked_out_on=portfolio.closed_on,
+        value=_value_of(portfolio, out) if portfolio.closed_on else last.market_value if last else None,
     )
     return Snapshot(
         handover,
         [
-            *_lots(handover, positions, _single_lots(portfolio, positions, today), today),
+            *_lots(handover, positions, _single_lots(portfolio, positions, today, out), today),
             *_cash(handover, positions),
         ],
     )
 
 
-def _positions(portfolio: Portfolio, day: datetime.date, method: CostMethod | None = None) -> Positions:
-    entries = load_entries([portfolio.pk])[portfolio.pk]
+def knows_ledger(mandate: Mandate) -> bool:
+    """Say whether anything that was booked under a mandate can be read here."""
+    return Transaction.objects.current().filter(portfolio__mandate=mandate).exists()
+
+
+def _positions(
+    portfolio: Portfolio,
+    day: datetime.date,
+    method: CostMethod | None = None,
+    without: Collection[uuid.UUID] = (),
+) -> Positions:
+    entries = [each for each in load_entries([portfolio.pk])[portfolio.pk] if each.id not in without]
     return derive_positions(entries, as_of=day, method=method or CostMethod(portfolio.cost_method))
+
+
+def _transferred_out(portfolio: Portfolio) -> set[uuid.UUID]:
+    """Return the entries that book a portfolio out because it moves on, with their reversals.
+
+    Those booked for the instruction, and what was transferred out by hand since it was sent.
+    """
+    asked = ClientInstruction.objects.filter(
+        mandate=portfolio.mandate_id,
+        kind=ClientInstruction.Kind.TRANSFER_OUT,
+        status=ClientInstruction.Status.SENT,
+    )
+    sent_at = asked.aggregate(first=Min("sent_at"))["first"]
+    if sent_at is None:
+        return set()
+    by_hand = Q(type=Transaction.Type.TRANSFER_OUT, trade_date__gte=sent_at.date())
+    booked = Transaction.objects.current().filter(portfolio=portfolio)
+    moved = booked.filter(Q(reference__in=asked.values("pk")) | by_hand)
+    entries = booked.filter(Q(pk__in=moved.values("pk")) | Q(reverses__in=moved.values("pk")))
+    return set(entries.values_list("pk", flat=True))
+
+
+def _value_of(portfolio: Portfolio, out: Collection[uuid.UUID]) -> Decimal:
+    """Return what these transfers out were worth, in the portfolio's currency."""
+    entries = [each for each in load_entries([portfolio.pk])[portfolio.pk] if each.id in out]
+    worth = sum((each.outflow - each.inflow for each in external_flows(entries)), Decimal(0))
+    return worth.quantize(_CENT)
 
 
 def _first_and_last(portfolio: Portfolio) -> tuple[Valuation | None, Valuation | None]:
@@ -97,7 +156,7 @@ def _first_and_last(portfolio: Portfolio) -> tuple[Valuation | None, Valuation |
 
 
 def _single_lots(
-    portfolio: Portfolio, positions: Positions, day: datetime.date
+    portfolio: Portfolio, positions: Positions, day: datetime.date, out: Collection[uuid.UUID]
 ) -> dict[uuid.UUID, list[Lot]]:
     """Return what is left of each purchase, the first bought sold first; the costs add up to the book cost.
 
@@ -105,7 +164,9 @@ def _single_lots(
     """
     found: dict[uuid.UUID, list[Lot]] = {}
     single = (
-        _positions(portfolio, day, CostMethod.FIFO) if positions.method is CostMethod.AVERAGE else positions
+        _positions(portfolio, day, CostMethod.FIFO, out)
+        if positions.method is CostMethod.AVERAGE
+        else positions
     )
     for key, held in positions.holdings.items():
         lots = list(single.holdings[key].lots)
@@ -175,13 +236,80 @@ def record_handover(*, mandate: Mandate, by: User) -> Handover | None:
         return None
     if mandate.predecessor.client_id != mandate.client_id:
         raise DomainError("handover_of_another", _("The former mandate belongs to another client."))
-    taken = snapshot(mandate.predecessor)
-    Handover.objects.own().filter(mandate=mandate).delete()
-    taken.handover.mandate = mandate
-    taken.handover.save()
+    given = _write_down(mandate, snapshot(mandate.predecessor))
+    audit("handover.recorded", given, by=by, mandate=str(mandate.pk))
+    return given
+
+
+def _write_down(mandate: Mandate, taken: Snapshot) -> Handover:
+    given: Handover = Handover.objects.own().filter(mandate=mandate).first() or Handover(mandate=mandate)
+    for name in _TAKEN:
+        setattr(given, name, getattr(taken.handover, name))
+    given.save()
+    given.positions.all().delete()
+    for position in taken.positions:
+        position.handover = given
     HandoverPosition.objects.bulk_create(taken.positions)
-    audit("handover.recorded", taken.handover, by=by, mandate=str(mandate.pk))
-    return taken.handover
+    return given
+
+
+@transaction.atomic
+def complete_handover(*, former: Mandate, by: User | None) -> Handover | None:
+    """Write down what the former manager has booked out, for the successor to take over; once.
+
+    None where nothing waits for it, where the former portfolio is not closed, and where what is known here
+    of it does not add up: something has not arrived yet.
+    """
+    given = _incomplete(former)
+    portfolio = Portfolio.objects.current().filter(mandate=former).first()
+    if given is None or portfolio is None or portfolio.closed_on is None:
+        return None
+    if not knows_ledger(former) or not _is_empty(portfolio):
+        return None
+    given = _write_down(given.mandate, snapshot(former))
+    audit("handover.completed", given, by=by, mandate=str(given.mandate_id))
+    return given
+
+
+@transaction.atomic
+def complete_as_submitted(*, former: Mandate, by: User) -> Handover:
+    """Let the successor take over what was handed over with its mandate, where nothing more is learnt of it.
+
+    Raises DomainError unless the agreement with the former manager has ended, or no longer shares its ledger.
+    """
+    given = _incomplete(former)
+    if given is None or knows_ledger(former):
+        raise DomainError(
+            "handover_open",
+            _("The former manager books the positions out first. Instruct it to transfer out and close."),
+        )
+    given.booked_out_on = timezone.now().date()
+    given.save(update_fields=["booked_out_on"])
+    audit("handover.completed_as_submitted", given, by=by, mandate=str(given.mandate_id))
+    return given
+
+
+def _incomplete(former: Mandate) -> Handover | None:
+    """Lock and return what is to be handed over of a mandate and has not been booked out yet."""
+    found: Handover | None = (
+        Handover.objects.own()
+        .select_for_update(of=("self",))
+        .select_related("mandate")
+        .filter(mandate__predecessor=former, booked_out_on=None)
+        .exclude(mandate__status=Mandate.Status.WITHDRAWN)
+        .exclude(
+            mandate__in=Mandate.objects.in_state(MandateState.REJECTED, MandateState.CLOSED).values("pk")
+        )
+        .first()
+    )
+    return found
+
+
+def _is_empty(portfolio: Portfolio) -> bool:
+    positions = _positions(portfolio, datetime.date.max)
+    return not any(each.quantity for each in positions.holdings.values()) and not any(
+        each.traded for each in positions.cash.values()
+    )
 
 
 def has_taken_over(handover: Handover) -> bool:
@@ -193,12 +321,20 @@ def _booked() -> "QuerySet[Transaction]":
     return Transaction.objects.filter(reversed_by=None).exclude(type="reversal")
 
 
+def ready() -> "QuerySet[Handover]":
+    """Return what former managers have booked out and nobody has taken over."""
+    return Handover.objects.current().filter(
+        ~Exists(_booked().filter(reference=OuterRef("pk"))),
+        Exists(HandoverPosition.objects.current().filter(handover=OuterRef("pk"))),
+        booked_out_on__isnull=False,
+    )
+
+
 def to_take_over(portfolios: "QuerySet[Portfolio]") -> "QuerySet[Handover]":
-    """Return what was handed over for these portfolios and nobody has booked yet, the oldest first."""
+    """Return what has been booked out for these portfolios and nobody has taken over, the oldest first."""
     return (
-        Handover.objects.current()
+        ready()
         .filter(
-            ~Exists(_booked().filter(reference=OuterRef("pk"))),
             mandate__in=Mandate.objects.in_state(MandateState.ACTIVE).values("pk"),
             mandate__portfolio__in=portfolios.filter(closed_on=None).values("pk"),
         )
@@ -209,7 +345,7 @@ def to_take_over(portfolios: "QuerySet[Portfolio]") -> "QuerySet[Handover]":
 
 @transaction.atomic
 def take_over(*, handover: Handover, by: User) -> list[Transaction]:
-    """Book what was handed over as transfers in kind that keep the original dates and costs; once."""
+    """Book what was booked out as transfers in kind that keep the original dates and costs; once."""
     mandate = handover.mandate
     require(Duty.SETTLEMENT, mandate)
     # Where another party manages, the portfolio is its record, and the ledger is kept here.
@@ -223,6 +359,14 @@ def take_over(*, handover: Handover, by: User) -> list[Transaction]:
         raise DomainError("portfolio_missing", _("Accept the mandate first: its portfolio opens then."))
     if has_taken_over(handover):
         raise DomainError("taken_over", _("These positions have been booked already."))
+    if handover.booked_out_on is None:
+        raise DomainError(
+            "not_booked_out",
+            _(
+                "The former manager has not booked the positions out yet, and they may change until then. You find"
+                " them on the desk once they can be booked."
+            ),
+        )
     today = timezone.now().date()
     entries = [_transfer_in(portfolio, handover, each, today, by) for each in handover.positions.all()]
     return book(entries=entries, by=by)
@@ -282,8 +426,25 @@ def _value(quantity: Decimal, price: Decimal, security: Security) -> Decimal:
 
 
 @transaction.atomic
+def book_out(*, instruction: ClientInstruction, by: User) -> list[Transaction]:
+    """Transfer out, as an instruction asks, what another party's portfolio holds whose ledger is kept here.
+
+    Raises DomainError before that party has accepted the instruction: it may trade until then.
+    """
+    mandate = Mandate.objects.select_for_update(of=("self",), no_key=True).get(pk=instruction.mandate_id)
+    require(Duty.SETTLEMENT, mandate)
+    if instruction.state not in {InstructionState.ACCEPTED, InstructionState.IN_PROGRESS}:
+        raise DomainError(
+            "instruction_not_accepted",
+            _("Whoever manages the portfolio has to accept the instruction first."),
+        )
+    return transfer_out(portfolio=mandate.portfolio, reference=instruction.pk, by=by)
+
+
+@transaction.atomic
 def transfer_out(*, portfolio: Portfolio, reference: uuid.UUID, by: User) -> list[Transaction]:
     """Book everything a portfolio holds as transfers out in kind, at the day's value."""
+    refuse_open_orders(portfolio)
     today = timezone.now().date()
     positions = _positions(portfolio, today)
     if any(each.quantity != each.settled_quantity for each in positions.holdings.values()):

@@ -10,7 +10,9 @@ from typing import Any, cast
 from django.db import transaction
 from django.db.models import F, Sum
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from accounts.errors import DomainError
 from clients.duties import Duty
 from clients.models import ClientInstruction, InstructionBooking
 from clients.querysets import InstructionQuerySet
@@ -34,11 +36,23 @@ from portfolios.services.entries import as_settled, load_entries
 from portfolios.services.market import STALE_AFTER_DAYS, ClosingPrice, prices_as_of, rates_as_of
 
 _MONEY, _PRICE, _WEIGHT, _QUANTITY = Decimal("1e-4"), Decimal("1e-10"), Decimal("1e-10"), Decimal("1e-8")
-OPEN_ORDERS = ("approved", "waiting", "sent", "new", "partially_filled")
+_OPEN_ORDERS = ("approved", "waiting", "sent", "new", "partially_filled")
 _OWN_FIELDS = (
     "quantity", "settled_quantity", "available_quantity", "price", "price_date", "price_source_name",
     "is_price_simulated", "average_cost", "book_cost", "market_value", "weight", "problem", "as_of",
 )  # fmt: skip
+
+
+def refuse_open_orders(portfolio: Portfolio) -> None:
+    """Raise DomainError while something is ordered for a portfolio."""
+    if portfolio.orders.filter(state__in=_OPEN_ORDERS, retired_at=None).exists():
+        raise DomainError(
+            "orders_open",
+            _(
+                "Orders of portfolio %(number)s are open. Cancel them, or wait until they are filled and settled."
+            )
+            % {"number": portfolio.number},
+        )
 
 
 @transaction.atomic
@@ -242,7 +256,7 @@ def commitments(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[st
     # Orders stand to the left of this app, hence the reverse accessor.
     open_buys = list(
         Portfolio.objects.filter(
-            pk__in=list(portfolio_ids), orders__side="buy", orders__state__in=OPEN_ORDERS
+            pk__in=list(portfolio_ids), orders__side="buy", orders__state__in=_OPEN_ORDERS
         )
         .order_by()
         .values_list("pk", "currency", "orders__currency")

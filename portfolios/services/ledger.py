@@ -48,6 +48,15 @@ def reverse(*, entry: Transaction, by: User | None, text: str = "") -> Transacti
     """Cancel an entry by its reversal, as if it had never been booked; both stay in the ledger."""
     if entry.type == Type.REVERSAL:
         raise DomainError("reverses_reversal", _("A reversal is not reversed. Book the entry again instead."))
+    if entry.portfolio.closed_on is not None and entry.type == Type.TRANSFER_OUT:
+        raise DomainError(
+            "portfolio_closed",
+            _(
+                "Portfolio %(number)s is closed: what was transferred out of it may have been taken over. Ask for"
+                " it to be transferred back to an open one."
+            )
+            % {"number": entry.portfolio.number},
+        )
     if Transaction.objects.filter(reverses=entry).exists():
         raise DomainError(
             "already_reversed", _("This entry is already reversed. Nothing more is to be done.")

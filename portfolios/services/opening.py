@@ -13,7 +13,7 @@ from accounts.models import Unit, User, audit
 from clients.duties import Duty, performs, require
 from clients.models import Mandate
 from portfolios.models import Account, Portfolio
-from portfolios.services.holdings import OPEN_ORDERS
+from portfolios.services.holdings import refuse_open_orders
 from portfolios.services.refreshing import refresh
 from portfolios.signals import portfolio_opened
 
@@ -88,14 +88,7 @@ def close_portfolio(*, portfolio: Portfolio, by: User | None) -> Portfolio:
             "received_portfolio", _("Your partner manages this portfolio. Send an instruction to close it.")
         )
     require(Duty.MANAGEMENT, portfolio.mandate)
-    if portfolio.orders.filter(state__in=OPEN_ORDERS, retired_at=None).exists():
-        raise DomainError(
-            "orders_open",
-            _(
-                "Orders of portfolio %(number)s are open. Cancel them, or wait until they are filled and settled."
-            )
-            % {"number": portfolio.number},
-        )
+    refuse_open_orders(portfolio)
     refresh(portfolio_ids=[portfolio.pk])
     if portfolio.holdings.exclude(quantity=0, settled_quantity=0).exists():
         raise DomainError(

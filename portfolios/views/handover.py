@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
@@ -16,10 +17,19 @@ from accounts.rights import can
 from accounts.views_base import PersonRequest, signed_in
 from clients.calculations.states import MandateState
 from clients.duties import Duty, performs
-from clients.models import Mandate
+from clients.models import ClientInstruction, Mandate
 from clients.services import start_mandate
 from portfolios.models import Handover, Valuation
-from portfolios.services.handover import has_taken_over, snapshot, take_over
+from portfolios.services.handover import (
+    book_out,
+    complete_as_submitted,
+    complete_handover,
+    has_taken_over,
+    knows_ledger,
+    ready,
+    snapshot,
+    take_over,
+)
 
 TAKES_OVER = ("portfolio.manage", "settlement.edit")
 
@@ -80,7 +90,8 @@ def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     )
     mandate = get_object_or_404(visible.select_related("client"), pk=pk)
     given = get_object_or_404(Handover.objects.current(), mandate=mandate)
-    is_done = has_taken_over(given)
+    is_own, former = not given.is_received, mandate.predecessor
+    is_waiting = given.booked_out_on is None
     return render(
         request,
         "portfolios/handover_detail.html",
@@ -89,10 +100,33 @@ def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "handover": given,
             "positions": given.listed(),
             "portfolio": mandate.shown_portfolio,
-            "is_done": is_done,
-            "may_take_over": not is_done and may_take_over(request.user, mandate),
+            "is_done": has_taken_over(given),
+            "is_waiting": is_waiting,
+            "former": former if is_own else None,
+            "is_unknown": is_own and former is not None and not knows_ledger(former),
+            "may_complete": is_own and is_waiting and can(request.user, "mandate.edit"),
+            "may_take_over": ready().filter(pk=given.pk).exists() and may_take_over(request.user, mandate),
         },
     )
+
+
+@require_POST
+@signed_in("mandate.edit")
+def handover_complete(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Hand over what the former manager has booked out, or what is known where its agreement has ended."""
+    mandate = get_object_or_404(Mandate.objects.visible_to(request.user).own(), pk=pk)
+    former = mandate.predecessor
+    get_object_or_404(Handover.objects.own(), mandate=mandate)
+    assert former is not None
+    if "as_submitted" in request.POST:
+        complete_as_submitted(former=former, by=request.user)
+    elif complete_handover(former=former, by=request.user) is None:
+        raise DomainError(
+            "not_booked_out",
+            _("What the former manager booked out has not arrived here, or not all of it. Try again later."),
+        )
+    messages.success(request, _("Handed over. The new manager can book the positions."))
+    return redirect("portfolios:handover", mandate.pk)
 
 
 @require_POST
@@ -111,3 +145,19 @@ def handover_take(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         % {"count": count},
     )
     return redirect("portfolios:portfolio_transactions", mandate.portfolio.pk)
+
+
+@require_POST
+@signed_in("settlement.edit")
+def transfer_book(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Book out what another party's portfolio holds, as an instruction asks."""
+    asked = ClientInstruction.objects.visible_to(request.user).filter(
+        kind=ClientInstruction.Kind.TRANSFER_OUT, mandate__portfolio__isnull=False
+    )
+    instruction = get_object_or_404(asked.select_related("mandate"), pk=pk)
+    booked = book_out(instruction=instruction, by=request.user)
+    if booked:
+        messages.success(request, _("Booked out. Whoever manages the portfolio can close it."))
+    else:
+        messages.info(request, _("Nothing is left to book out."))
+    return redirect("clients:instruction_detail", instruction.pk)

@@ -27,7 +27,7 @@ from portfolios.models import Handover, Holding, Portfolio, Transaction
 from portfolios.services.benchmarks import Comparison, benchmarks_for, compare
 from portfolios.services.chain import first_day, load_chain
 from portfolios.services.figures import REASONS, Day, money_weighted_over, return_over
-from portfolios.services.handover import has_taken_over
+from portfolios.services.handover import ready
 from portfolios.services.holdings import commitments, derive_holdings
 from portfolios.tables import HoldingTable, TransactionTable
 from portfolios.tables_orders import PortfolioOrderTable
@@ -110,8 +110,7 @@ def overview(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "changes": chain.changes,
             "handover": handover,
             "takes_over": handover is not None
-            and frame["is_own"]
-            and not has_taken_over(handover)
+            and ready().filter(pk=handover.pk).exists()
             and may_take_over(request.user, handover.mandate),
             "by_class": allocation_chart(holdings, _class_of, "class"),
             "by_currency": allocation_chart(holdings, _currency_of, "currency"),

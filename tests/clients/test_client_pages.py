@@ -134,7 +134,7 @@ def test_a_client_page_takes_a_fixed_number_ofqueries_of(
     with tenant_context(meadow):
         for _ in range(3):
             make.active(people.advisor, people.manager, of=client)
-    assert queries_of(advisor, url_of("clients:client_detail", client.pk)) == few <= 55
+    assert queries_of(advisor, url_of("clients:client_detail", client.pk)) == few <= 56
 
 
 def test_a_received_client_shows_whose_it_is_and_no_button(

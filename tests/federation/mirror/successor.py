@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from clients import services
-from clients.models import Client, Mandate
+from clients.models import Client, ClientInstruction, Mandate
 from federation.mirror import arrivals
 from federation.models import Agreement
 from portfolios.calculations.ledger import CostMethod, Lot, derive_positions
@@ -42,11 +42,19 @@ class Journey:
     second: Agreement
 
 
-def price_at(world: World, schema: str, day: datetime.date, close: str) -> None:
+def price_at(world: World, schema: str, day: datetime.date, close: str, *, again: bool = False) -> None:
     security = world.security(schema)
     with world.within(schema):
         source, _ = PriceSource.objects.get_or_create(code="TEST", origin=None, defaults={"name": "Test"})
+        if again:
+            Price.objects.filter(security=security, source=source, date=day).delete()
         Price.objects.create(security=security, source=source, date=day, close=D(close), currency="EUR")
+
+
+def last_weekday() -> datetime.date:
+    """Return the last day up to today on which portfolios are valued whatever happens."""
+    today = timezone.now().date()
+    return today - datetime.timedelta(days=max(0, today.weekday() - 4))
 
 
 def buy(portfolio: Portfolio, quantity: str, price: str, fees: str, day: datetime.date) -> Transaction:
@@ -76,10 +84,10 @@ def begin(world: World, **who: str) -> Journey:
     for day, close in (
         (TODAY, "50"),
         (TODAY + datetime.timedelta(days=1), "60"),
-        (timezone.now().date(), "66"),
+        (last_weekday(), "66"),
     ):
         price_at(world, "aurora", day, close)
-    price_at(world, "borealis", timezone.now().date(), "66")
+    price_at(world, "borealis", last_weekday(), "66")
     with world.within("aurora"):
         cast = factories.cast()
         services.accept_mandate(mandate=Mandate.objects.get(pk=mandate.pk), by=cast.manager, unit=cast.unit)
@@ -125,24 +133,56 @@ def submit(world: World, mandate: Mandate, **more: Any) -> None:
     world.drain()
 
 
-def take_over_at(world: World, journey: Journey) -> Portfolio:
-    """Have the successor accept, and whoever settles book what was handed over."""
+def settle_down(world: World) -> None:
+    """Have everything cross, and be heard of, until nothing moves any more."""
+    for _turn in range(4):
+        world.drain()
+        arrivals.deliver_all()
+
+
+def accept_at(world: World, journey: Journey) -> Portfolio:
+    """Submit the new mandate and have the successor accept it."""
     submit(world, journey.new)
     with world.within("borealis"):
         cast = factories.cast()
         services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
         portfolio = Portfolio.objects.own().get()
-    for _turn in range(4):
-        world.drain()
-        arrivals.deliver_all()
+    settle_down(world)
+    return portfolio
+
+
+def instruct_out(world: World, journey: Journey) -> None:
+    """Have the advisor ask the former manager to transfer out and close."""
+    with world.within("harbour"):
+        by = factories.cast().advisor
+        instruction = services.draft_instruction(
+            mandate=Mandate.objects.get(pk=journey.old.pk), kind=ClientInstruction.Kind.TRANSFER_OUT, by=by
+        )
+        services.send_instruction(instruction=instruction, by=by)
+    settle_down(world)
+
+
+def book_out(world: World, journey: Journey) -> None:
+    """Have the advisor ask for it, and the former manager transfer out and close."""
+    instruct_out(world, journey)
+    with world.within("aurora"):
+        for outcome in ("accepted", "done"):
+            services.record_outcome(
+                instruction=ClientInstruction.objects.get(), outcome=outcome, by=factories.cast().operations
+            )
+    settle_down(world)
+
+
+def take_over_at(world: World, journey: Journey) -> Portfolio:
+    """Have the successor accept, the former manager book out, and whoever settles book what was booked out."""
+    portfolio = accept_at(world, journey)
+    book_out(world, journey)
     version = Agreement.objects.get(pk=journey.second.pk).version
     assert version is not None
     settler = version.division["settlement"]
     with world.within("borealis" if settler == "manager" else "harbour"):
         take_over(handover=Handover.objects.get(mandate=journey.new.pk), by=factories.cast().operations)
-    for _turn in range(4):
-        world.drain()
-        arrivals.deliver_all()
+    settle_down(world)
     return portfolio
 
 

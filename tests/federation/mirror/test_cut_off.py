@@ -8,8 +8,7 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection, connections
 
-from clients import services
-from clients.models import Client, Mandate
+from clients.models import Client
 from federation.agreements import sealing
 from federation.mirror import erasing
 from federation.models import AgreementEvent, Proof
@@ -18,7 +17,7 @@ from portfolios.models import Handover, Portfolio, Transaction
 from portfolios.services.handover import has_taken_over, take_over
 from tests import factories
 from tests.federation.mirror.processes import eventually
-from tests.federation.mirror.test_handover import begin, submit
+from tests.federation.mirror.successor import accept_at, begin, book_out
 from tests.federation.mirror.test_sealing import LATER, ended, erase, sealed_at
 from tests.federation.mirror.world import World
 
@@ -110,10 +109,10 @@ def test_a_portfolio_whose_taking_over_is_killed_halfway_is_taken_over_whole_the
     world: World, table: str
 ) -> None:
     journey = begin(world)
-    submit(world, journey.new)
+    accept_at(world, journey)
+    book_out(world, journey)
     with world.within("borealis"):
         cast = factories.cast()
-        services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
         given = Handover.objects.get()
 
         def take() -> None:

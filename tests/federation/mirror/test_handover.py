@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.errors import DomainError
 from clients import services
-from clients.models import Mandate
+from clients.models import Client, ClientInstruction, Mandate
 from federation.agreements import life
 from federation.models import Agreement
 from models_portfolio.offers import cards
@@ -21,10 +21,12 @@ from portfolios.models import (
     Portfolio,
     Price,
     PriceSource,
+    Transaction,
 )
 from portfolios.services import book
 from portfolios.services.handover import snapshot
 from tests import factories
+from tests.federation.divisions import divided
 from tests.federation.mirror import everything
 from tests.federation.mirror.successor import (
     advisor_of_all,
@@ -32,6 +34,7 @@ from tests.federation.mirror.successor import (
     buy,
     price_at,
     security_key,
+    settle_down,
     submit,
 )
 from tests.federation.mirror.world import TODAY, World
@@ -185,3 +188,67 @@ def test_a_price_in_another_currency_than_the_positions_is_left_out(world: World
         Price.objects.create(security_id=security_key(), source=free, date=today, close=D(70), currency="USD")
     submit(world, journey.new)
     assert prices_handed_over(world) == {(None, "", False)}
+
+
+def test_where_the_former_manager_shares_no_ledger_nothing_is_said_to_be_there(world: World) -> None:
+    division = divided(private=("trading", "settlement"))
+    agreement = world.agree("aurora", division=division.division, private=division.private)
+    mandate = world.mandate(agreement)
+    world.drain()
+    with world.within("aurora"):
+        cast = factories.cast()
+        services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
+        book(entries=[deposit(Portfolio.objects.get())], by=cast.manager)
+    world.drain()
+    with world.within("harbour"), pytest.raises(DomainError) as refused:
+        snapshot(Mandate.objects.get(pk=mandate.pk))
+    assert refused.value.code == "ledger_not_shared"
+
+
+def deposit(portfolio: Portfolio) -> Transaction:
+    today = timezone.now().date()
+    return Transaction(
+        portfolio=portfolio, type="deposit", trade_date=today, settlement_date=today, currency="EUR",
+        gross_amount=D(100), net_amount=D(100),
+    )  # fmt: skip
+
+
+def test_where_the_channel_keeps_the_ledger_it_books_out_what_the_former_manager_closes(world: World) -> None:
+    agreement = world.agree("aurora", division=divided(settlement="channel").division)
+    world.mandate(agreement)
+    world.drain()
+    with world.within("aurora"):
+        cast = factories.cast()
+        services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
+    settle_down(world)
+    with world.within("harbour"):
+        cast = factories.cast()
+        operations = Browser(headers={"host": "harbour.localhost"})
+        operations.force_login(cast.operations)
+        Client.objects.update(unit=cast.unit)
+        portfolio = Portfolio.objects.get()
+        book(entries=[deposit(portfolio)], by=cast.operations)
+        instruction = services.draft_instruction(
+            mandate=Mandate.objects.get(), kind="transfer_out", by=cast.advisor
+        )
+        services.send_instruction(instruction=instruction, by=cast.advisor)
+        page = reverse("clients:instruction_detail", args=[instruction.pk])
+        out = reverse("portfolios:transfer_book", args=[instruction.pk])
+        assert b"has to accept the instruction first" in operations.post(out, follow=True).content
+    settle_down(world)
+    with world.within("aurora"):
+        by = factories.cast().operations
+        services.record_outcome(instruction=ClientInstruction.objects.get(), outcome="accepted", by=by)
+        with pytest.raises(DomainError):
+            services.record_outcome(instruction=ClientInstruction.objects.get(), outcome="done", by=by)
+    settle_down(world)
+    with world.within("harbour"):
+        assert out.encode() in operations.get(page).content
+        assert operations.post(out).status_code == 302
+        assert Transaction.objects.get(type="transfer_out").net_amount == -100
+    settle_down(world)
+    with world.within("aurora"):
+        services.record_outcome(instruction=ClientInstruction.objects.get(), outcome="done", by=by)
+        assert Portfolio.objects.get().closed_on is not None
+    world.drain()
+    world.assert_in_step(agreement)

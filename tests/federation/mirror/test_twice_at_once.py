@@ -23,7 +23,7 @@ from portfolios.models import Handover, Portfolio, Transaction
 from portfolios.services.handover import take_over
 from tests import factories
 from tests.federation.mirror.shop import Shop
-from tests.federation.mirror.test_handover import begin, submit
+from tests.federation.mirror.successor import accept_at, begin, book_out
 from tests.federation.mirror.test_sealing import LATER, cut, ended, sealed_at
 from tests.federation.mirror.world import World
 from trading.models import Affirmation
@@ -68,10 +68,10 @@ def test_two_successors_of_a_mandate_do_not_begin(world: World) -> None:
 
 def test_a_portfolio_is_taken_over_once(world: World) -> None:
     journey = begin(world)
-    submit(world, journey.new)
+    accept_at(world, journey)
+    book_out(world, journey)
     with world.within("borealis"):
         cast = factories.cast()
-        services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
         given = Handover.objects.get()
 
     def take() -> None:
