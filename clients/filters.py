@@ -4,14 +4,27 @@ from typing import Any
 
 import django_filters
 from django.db.models import Q, QuerySet
-from django.forms import SearchInput
+from django.forms import HiddenInput, SearchInput
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from clients.calculations.states import MandateState
 from clients.day import AHEAD
-from clients.models import INSTRUCTION_STATES, MANDATE_STATES, Client, ClientInstruction, KycStatus, Mandate
+from clients.models import (
+    INSTRUCTION_STATES,
+    MANDATE_STATES,
+    Client,
+    ClientInstruction,
+    KycStatus,
+    Mandate,
+)
 
 KYC_STATES = [*KycStatus.State.choices, ("expiring", _("Expires within 60 days"))]
+# What is still going on, as agreements count it.
+OPEN_MANDATES = {
+    "undecided": (_("Not decided"), (MandateState.SUBMITTED, MandateState.RETURNED)),
+    "running": (_("Not closed"), (MandateState.ACCEPTED, MandateState.ACTIVE, MandateState.CLOSING)),
+}
 
 
 class ClientFilter(django_filters.FilterSet):
@@ -55,16 +68,26 @@ class MandateFilter(django_filters.FilterSet):
     state = django_filters.ChoiceFilter(
         label=_("State"),
         empty_label=_("Any"),
-        field_name="computed_state",
-        choices=[(str(s), label) for s, label in MANDATE_STATES.items()],
+        method="by_state",
+        choices=[
+            *((name, label) for name, (label, _states) in OPEN_MANDATES.items()),
+            *((str(s), label) for s, label in MANDATE_STATES.items()),
+        ],
     )
     manager = django_filters.CharFilter(
         label=_("Manager"), field_name="manager_name", lookup_expr="icontains", widget=SearchInput
     )
+    agreement = django_filters.UUIDFilter(widget=HiddenInput)
 
     class Meta:
         model = Mandate
         fields: tuple[str, ...] = ()
+
+    def by_state(self, queryset: Any, name: str, value: str) -> Any:
+        """Return the mandates that stand so, or in one of the states that are summed up in a word."""
+        return queryset.filter(
+            computed_state__in=OPEN_MANDATES[value][1] if value in OPEN_MANDATES else [value]
+        )
 
     def by_words(self, queryset: Any, name: str, value: str) -> Any:
         """Return the mandates whose number or client contains the words."""

@@ -41,9 +41,12 @@ class OpenWork:
         return any(asdict(self).values())
 
     @property
-    def lines(self) -> list[tuple[str | Promise, int]]:
-        """Return each count with its label."""
-        return [(LABELS[name], count) for name, count in asdict(self).items()]
+    def lines(self) -> list[tuple[str | Promise, int, str]]:
+        """Return each count with its label, and the state by which the list of mandates shows them, or ""."""
+        return [
+            (LABELS[name], count, name.removeprefix("mandates_") if name.startswith("mandates_") else "")
+            for name, count in asdict(self).items()
+        ]
 
     @property
     def counts(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 
 from accounts.errors import DomainError
 from accounts.models import User
-from accounts.rights import can
+from accounts.rights import CLIENT_ROLES, can, reach
 from federation.models import Acceptance, Agreement, AgreementVersion, Institution
 
 EDIT = "agreement.edit"
@@ -55,6 +55,11 @@ def version_or_404(request: HttpRequest, agreement: Agreement, pk: uuid.UUID) ->
 def may_edit(request: HttpRequest) -> bool:
     """Say whether buttons that change agreements are shown."""
     return can(user_of(request), EDIT)
+
+
+def sees_mandates(request: HttpRequest) -> bool:
+    """Say whether the list of mandates has rows for this person; administrators configure, they do not look."""
+    return bool(reach(user_of(request), CLIENT_ROLES))
 
 
 def sides(agreement: Agreement, institution: Institution) -> dict[str, Any]:

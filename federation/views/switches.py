@@ -14,7 +14,16 @@ from federation.agreements import life, offers, tokens
 from federation.agreements.open_work import open_work
 from federation.forms import ReasonForm, TokenForm
 from federation.models import Agreement, AgreementToken, Side, Suspension
-from federation.views.base import EDIT, agreement_or_404, institution_of, say, show_refusal, sides, user_of
+from federation.views.base import (
+    EDIT,
+    agreement_or_404,
+    institution_of,
+    say,
+    sees_mandates,
+    show_refusal,
+    sides,
+    user_of,
+)
 from federation.views.wizard import offer_form
 
 
@@ -62,7 +71,9 @@ def wind_down(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         raise Http404
     about = sides(agreement, institution_of(request))
     return render(
-        request, "federation/wind_down.html", {**about, "form": form, "open_work": open_work(agreement)}
+        request,
+        "federation/wind_down.html",
+        {**about, "form": form, "open_work": open_work(agreement), "sees_mandates": sees_mandates(request)},
     )
 
 
@@ -93,6 +104,7 @@ def terminate(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "form": form,
             "cut_form": ReasonForm(auto_id="id_cut_%s"),
             "open_work": here,
+            "sees_mandates": sees_mandates(request),
             "open_at_partner": elsewhere,
             "version": agreement.version,
         },

@@ -338,7 +338,7 @@ def test_the_preview_counts_what_the_partner_will_see_and_hides_samples_until_as
 def test_samples_of_offers_name_their_model_and_state_fees_in_per_cent(aurora, harbour, browse):
     agreement = make.active(aurora, harbour)
     with tenant_context(aurora):
-        plan = clients_make.offer(agreement=agreement.pk)
+        plan = clients_make.offer(agreement=agreement.pk, origin=aurora.pk)
     path = url("version_preview", agreement.pk, agreement.version_id)
     found = page(browse, aurora, path, data={"samples": "1"}).context["kinds"]
     offers = next(kind for kind in found if kind.title == "Offers")
@@ -390,6 +390,23 @@ def test_the_page_says_what_a_suspension_would_strand(aurora, harbour, browse):
     browse(harbour, people(harbour).administrator).post(url("switch", agreement.pk, "everything", "suspend"))
     held = page(browse, harbour, url("agreement_detail", agreement.pk)).content.decode()
     assert "Held up by the suspension" in held
+
+
+def test_a_count_of_open_mandates_leads_compliance_to_exactly_these(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    advisor = people(harbour).advisor
+    with tenant_context(harbour):
+        plan = clients_make.offer(agreement=agreement.pk, origin=aurora.pk)
+        under = [clients_make.submitted(advisor, plan) for _each in range(2)]
+        clients_make.submitted(advisor, clients_make.offer())
+    link = f"{reverse('clients:mandate_list')}?agreement={agreement.pk}&amp;state="
+    text = page(browse, harbour, url("agreement_detail", agreement.pk), "compliance").content.decode()
+    assert f"{link}undecided" in text
+    client = browse(harbour, people(harbour).compliance)
+    for state, expected in (("undecided", under), ("running", [])):
+        shown = client.get(f"{link}{state}".replace("&amp;", "&")).context["table"].data
+        assert {row.number for row in shown} == {mandate.number for mandate in expected}
+    assert link not in page(browse, harbour, url("agreement_detail", agreement.pk)).content.decode()
 
 
 def test_the_page_of_an_ended_agreement_says_from_when_to_when_it_was_in_force(aurora, harbour, browse):
