@@ -16,7 +16,7 @@ from django.db import connection
 
 CHANNEL = "federation_wake"
 # While more than this is written in a second, looking all the time costs less than being told each time.
-BUSY_WAKES = 100
+BUSY_WAKES = 300
 HOT_SECONDS = 0.004
 IDLE_SECONDS = 0.1
 # Stay hot this long after somebody wrote.
