@@ -51,16 +51,20 @@ def create_records(
     *,
     covered: int,
     portfolios: int,
+    mark: str = "",
 ) -> None:
-    """Create portfolios at the manager, of which the first ``covered`` have mandates of the channel's."""
+    """Create portfolios at the manager, of which the first ``covered`` have mandates of the channel's.
+
+    ``mark`` begins the numbers of all of them, where others have the plain ones.
+    """
     today = datetime.date.today()  # noqa: DTZ011
     with tenant_context(channel):
         clients = Client.objects.bulk_create(
-            Client(number=f"C-{n}", name=f"Client {n}") for n in range(covered)
+            Client(number=f"{mark}C-{n}", name=f"Client {n}") for n in range(covered)
         )
         mandates = Mandate.objects.bulk_create(
             Mandate(
-                number=f"M-{n}",
+                number=f"{mark}M-{n}",
                 client=client,
                 agreement=agreement.pk,
                 status=Mandate.Status.SUBMITTED,
@@ -75,7 +79,7 @@ def create_records(
     with tenant_context(manager):
         Portfolio.objects.bulk_create(
             Portfolio(
-                number=f"P-{n}",
+                number=f"{mark}P-{n}",
                 name=f"Portfolio {n}",
                 currency="EUR",
                 opened_on=today,

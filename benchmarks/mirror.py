@@ -33,6 +33,8 @@ from portfolios.models import Portfolio, Security, security_id
 PORTFOLIOS, COVERED, EACH, SECURITIES = 1_000, 600, 100, 50
 REPEATS = 5
 EDITS = 400
+# Under one agreement while so many rows at once are loaded under another of the same two.
+SIBLING_EDITS, SIBLING_LOAD = 120, 100_000
 KIND = by_label()["portfolios.Transaction"]
 
 
@@ -50,11 +52,16 @@ def run() -> dict[str, float]:
     with processes():
         alone = bench.latencies()
         beside, loaded = bench.latencies_beside_a_load()
+        sibling, loaded_there = bench.latencies_beside_a_sibling()
     print_table(
         ["commit to visible, through Celery", "p50 ms", "p99 ms", "worst ms"],
         [
             [name, percentile(each, 50), percentile(each, 99), max(each)]
-            for name, each in (("alone", alone), (f"beside a load of {loaded:,} rows", beside))
+            for name, each in (
+                ("alone", alone),
+                (f"beside a load of {loaded:,} rows", beside),
+                (f"beside {loaded_there:,} rows under another agreement of the two", sibling),
+            )
         ],
     )
     without, with_capture = bench.throughput()
@@ -78,6 +85,8 @@ def run() -> dict[str, float]:
         "visible_p99_ms": round(percentile(alone, 99), 2),
         "edit_during_bulk_ms": round(percentile(beside, 50), 2),
         "edit_during_bulk_p99_ms": round(percentile(beside, 99), 2),
+        "edit_beside_sibling_ms": round(percentile(sibling, 50), 2),
+        "edit_beside_sibling_p99_ms": round(percentile(sibling, 99), 2),
     }
 
 
@@ -315,17 +324,35 @@ class Bench:
         agreement = agree(gamma, delta)
         drain()
         create_records(gamma, delta, agreement, covered=EDITS // 4, portfolios=EDITS // 4)
-        load = (
+        ids = self._portfolios("gamma")
+        with bulk_load(self._load(20)) as rows:
+            found = latencies("gamma", "delta", ids[:50] + ids, pause=0.05)
+        return found, sum(rows)
+
+    def latencies_beside_a_sibling(self) -> tuple[list[float], int]:
+        """Return the same under a second agreement of these two while rows are loaded under the first."""
+        agreement = agree(self.manager, self.channel)
+        drain()
+        known = set(self._portfolios("alpha"))
+        create_records(
+            self.manager, self.channel, agreement, covered=SIBLING_EDITS, portfolios=SIBLING_EDITS, mark="S-"
+        )
+        ids = [each for each in self._portfolios("alpha") if each not in known]
+        # 100,000 rows at once, all of them under the first agreement.
+        with bulk_load(self._load(SIBLING_LOAD // COVERED + 1, where="p.number NOT LIKE 'S-%'"
+                                  " AND p.mandate_id IS NOT NULL")) as rows:  # fmt: skip
+            found = latencies("alpha", "beta", ids, pause=0.05)
+        return found, sum(rows)
+
+    def _load(self, each: int, where: str = "true") -> str:
+        """Return a statement that books so many entries into each portfolio."""
+        return (
             "INSERT INTO alpha.portfolios_transaction (id, created_at, portfolio_id, type, trade_date,"
             " settlement_date, quantity, currency, gross_amount, fees, taxes, net_amount, exchange_rate,"
             " counter_currency, text) SELECT gen_random_uuid(), now(), p.id, 'deposit', current_date,"
             " current_date, 0, 'EUR', 100, 0, 0, 100, 1, '', 'Load' FROM alpha.portfolios_portfolio p,"
-            " generate_series(1, 20)"
+            f" generate_series(1, {each}) WHERE {where}"
         )
-        ids = self._portfolios("gamma")
-        with bulk_load(load) as rows:
-            found = latencies("gamma", "delta", ids[:50] + ids, pause=0.05)
-        return found, sum(rows)
 
     def _portfolios(self, schema: str) -> list[uuid.UUID]:
         with connection.cursor() as cursor:
