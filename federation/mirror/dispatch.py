@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 from psycopg import sql
 
+from federation.mirror import arrivals
 from federation.mirror.batch import run_batch
 from federation.mirror.keys import Snapshot
 from federation.mirror.outcome import Outcome
@@ -123,6 +124,7 @@ def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> O
             hint(stream_id, is_load=True)
             return outcome
         if outcome == Outcome.MORE:
+            _serve_siblings(stream_id)
             # Who has to stop from here on has something left to ask for.
             has_taken = True
             continue
@@ -142,6 +144,18 @@ def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> O
         has_taken = is_asked_again(stream_id)
         if not has_taken:
             return outcome
+
+
+def _serve_siblings(stream_id: uuid.UUID) -> None:
+    """Between two batches of a load, apply the edits of other streams of the same two that were asked for.
+
+    They would find the stream held again and again. What is more than a few edits waits its turn.
+    """
+    this = Stream.objects.filter(pk=stream_id)
+    siblings = Stream.objects.filter(owner__in=this.values("owner"), receiver__in=this.values("receiver"))
+    for pk in siblings.exclude(pk=stream_id).exclude(state=Stream.State.ENDED).values_list("pk", flat=True):
+        if is_asked_again(pk) and run_batch(pk, most=QUICK_KEYS) == Outcome.DONE:
+            arrivals.hint(pk)
 
 
 def live_streams() -> QuerySet[Stream]:

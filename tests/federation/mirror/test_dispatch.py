@@ -19,7 +19,7 @@ from federation.mirror.outcome import Outcome
 from federation.mirror.status import streams_of
 from federation.models import Arrival, Stream
 from federation.monitor import watch
-from portfolios.models import Portfolio
+from portfolios.models import Portfolio, Transaction
 from tests.federation.mirror.world import World
 
 
@@ -92,6 +92,38 @@ def test_p7_a_question_about_a_stream_that_waits_for_another_of_the_same_two_com
     assert len(sent) == 2
     holder.rollback()
     assert dispatch.apply(stream.pk, seconds=5) == Outcome.DONE
+
+
+def test_f15_a_load_lets_an_edit_under_another_agreement_of_the_same_two_pass(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, edited = world.agree(), world.agree()
+    large, beside = (world.mandate(each) for each in (loaded, edited))
+    world.drain()
+    portfolio = world.portfolio(large)
+    world.portfolio(beside)
+    world.drain()
+    monkeypatch.setattr("federation.mirror.keys.BATCH_KEYS", 10)
+    for _ in range(5):
+        world.transactions(portfolio, 10)
+    with world.within("aurora"):
+        Portfolio.objects.filter(mandate=beside.pk).update(name="Edited")
+    dispatch.hint(world.stream(edited, "aurora").pk)
+    stream = world.stream(loaded, "aurora").pk
+    arrived: list[int] = []
+    real = run_batch
+
+    def seen(pk: uuid.UUID, **kwargs: object) -> Outcome:
+        outcome = real(pk, **kwargs)
+        if pk != stream:
+            arrived.append(world.count("harbour", Transaction))
+            assert world.count("harbour", Portfolio, name="Edited") == 1
+        return outcome
+
+    monkeypatch.setattr(dispatch, "run_batch", seen)
+    assert dispatch.apply(stream, seconds=30) == Outcome.DONE
+    assert [10 <= count < 50 for count in arrived] == [True], "once, in the midst of the load"
+    assert world.count("harbour", Transaction) == 50
 
 
 def test_p7_what_is_asked_while_a_batch_is_at_work_is_looked_at_after_it(
