@@ -204,7 +204,7 @@ def test_alerts_are_set_and_muted_with_a_reason(aurora, harbour, browse) -> None
     stream = stream_of(agreement, harbour)
     client = browse(harbour, person(harbour))
     refused = client.post(url("mirror_alerts", stream.pk, "threshold"), {"seconds": 0}).content.decode()
-    assert "greater than or equal to 1" in refused
+    assert "Enter 1 or more" in refused
     client.post(url("mirror_alerts", stream.pk, "threshold"), {"seconds": 5})
     client.post(url("mirror_alerts", stream.pk, "mute"), {"hours": 8, "reason": ""})
     assert Watch.objects.get().muted_until is None
