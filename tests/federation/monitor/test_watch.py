@@ -344,7 +344,9 @@ def test_a_time_limit_at_any_moment_leaves_the_watch_to_the_next(world: World) -
         watch.look()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s", [watch._LOCK]
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [watch._LOCK],
         )
         assert cursor.fetchone() == (0,)
 
