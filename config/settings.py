@@ -199,6 +199,8 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = DEBUG
 MEDIA_ROOT = embedded.data_folder() / "media"
 EMAIL_BACKEND = env("EMAIL_BACKEND", default="django.core.mail.backends.filebased.EmailBackend")
+# A mail server that does not answer is tried again later.
+EMAIL_TIMEOUT = 10
 EMAIL_FILE_PATH = embedded.data_folder() / "mail"
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="Roboblock <no-reply@localhost>")
 

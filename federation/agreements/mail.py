@@ -3,7 +3,6 @@
 import datetime
 import uuid
 
-from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -52,22 +51,21 @@ def deliver() -> int:
     return sum(_deliver_one(pk) for pk in list(waiting.values_list("pk", flat=True)))
 
 
-@transaction.atomic
 def _deliver_one(pk: uuid.UUID) -> int:
-    """Tell of one line, which no other worker tells of meanwhile; it is tried again where nothing left."""
-    event = (
-        AgreementEvent.objects.select_for_update(of=("self",), skip_locked=True)
-        .select_related("agreement__manager", "agreement__channel", "institution")
-        .filter(pk=pk, mailed_at=None)
-        .first()
-    )
-    if event is None:
+    """Tell of one line, which no other worker tells of meanwhile; it is tried again where nothing left.
+
+    No transaction is open while a mail server is waited for: mirrors wait for the oldest one.
+    """
+    line = AgreementEvent.objects.filter(pk=pk)
+    if not line.filter(mailed_at=None).update(mailed_at=timezone.now()):
         return 0
+    event = line.select_related("agreement__manager", "agreement__channel", "institution").get()
     reader = _reader(event)
-    sent = _tell(event, reader) if reader is not None else 0
-    if sent or reader is None:
-        event.mailed_at = timezone.now()
-        event.save(update_fields=["mailed_at"])
+    if reader is None:
+        return 0
+    sent = _tell(event, reader)
+    if not sent:
+        line.update(mailed_at=None)
     return sent
 
 

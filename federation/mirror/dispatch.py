@@ -154,8 +154,13 @@ def _serve_siblings(stream_id: uuid.UUID) -> None:
     this = Stream.objects.filter(pk=stream_id)
     siblings = Stream.objects.filter(owner__in=this.values("owner"), receiver__in=this.values("receiver"))
     for pk in siblings.exclude(pk=stream_id).exclude(state=Stream.State.ENDED).values_list("pk", flat=True):
-        if is_asked_again(pk) and run_batch(pk, most=QUICK_KEYS) == Outcome.DONE:
+        if not is_asked_again(pk):
+            continue
+        outcome = run_batch(pk, most=QUICK_KEYS)
+        if outcome == Outcome.DONE:
             arrivals.hint(pk)
+        elif outcome in {Outcome.MORE, Outcome.LARGE, Outcome.BUSY, Outcome.SIBLING}:
+            hint(pk, is_load=outcome in {Outcome.MORE, Outcome.LARGE})
 
 
 def live_streams() -> QuerySet[Stream]:

@@ -17,6 +17,7 @@ from psycopg import sql
 from federation.mirror import dispatch
 from federation.mirror.cursors import plain_cursor
 from federation.mirror.keys import Snapshot
+from federation.mirror.outcome import Outcome
 from federation.models import Stream
 from federation.scope import agreements_touched, by_label, schema_identifier
 
@@ -162,8 +163,9 @@ class Dispatcher:
         is_waiting = stream.state == Stream.State.WAITING
         if cursor == stream.cursor and now - since > dispatch.HINT_SECONDS and not is_waiting:
             logger.warning("no worker took stream %s: applying it here", stream.pk)
-            dispatch.apply(stream.pk, seconds=5)
-            self.asked.pop(stream.pk, None)
+            # Who is at it may not know of this: it is asked for again.
+            if dispatch.apply(stream.pk, seconds=5) != Outcome.BUSY:
+                self.asked.pop(stream.pk, None)
             return
         self.asked[stream.pk] = (since if cursor == stream.cursor else now, stream.cursor)
         dispatch.hint(stream.pk, is_load=is_waiting or stream.state == Stream.State.FILLING)

@@ -293,9 +293,12 @@ def seal_again(cursor: Any, flow: Flow, plan: Plan) -> None:
             (
                 each.shares[label].fields,
                 sql.SQL(
-                    "({} AND t.id IN (SELECT unnest(k.keys) FROM public.federation_sealedkeys k"
-                    " WHERE k.sealed_id = {} AND k.kind = {}))"
-                ).format(each.received(kind, "t"), sql.Literal(pk), sql.Literal(label)),
+                    "({received} AND (t.id IN (SELECT unnest(k.keys) FROM public.federation_sealedkeys k"
+                    " WHERE k.sealed_id = {sealed} AND k.kind = {kind})"
+                    # A set from before keys were written down.
+                    " OR NOT EXISTS (SELECT 1 FROM public.federation_sealedkeys k WHERE k.sealed_id = {sealed})"
+                    " AND t.created_at <= (SELECT s.sealed_at FROM public.federation_sealedrecords s WHERE s.id = {sealed})))"
+                ).format(received=each.received(kind, "t"), sealed=sql.Literal(pk), kind=sql.Literal(label)),
             )
             for each, pk in sealed
             if label in each.shares

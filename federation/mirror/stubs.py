@@ -63,6 +63,8 @@ def clear(owner: Institution, receiver: Institution) -> int:
     flow = Flow.of(agreements[0], agreements[0].side_of(owner))
     prepare_connection()
     with transaction.atomic(), connection.cursor() as cursor:
+        # Sets and rows as they were at one moment: what is sealed meanwhile has changed, and stops this.
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         kept = [
             Flow.of(sealed.agreement, sealed.agreement.side_of(owner))
             for sealed in SealedRecords.objects.kept()

@@ -16,7 +16,7 @@ from django.db import connection
 
 CHANNEL = "federation_wake"
 # While more than this is written in a second, looking all the time costs less than being told each time.
-BUSY_WAKES = 300
+BUSY_WAKES = 150
 HOT_SECONDS = 0.004
 IDLE_SECONDS = 0.1
 # Stay hot this long after somebody wrote.
@@ -57,8 +57,10 @@ class Listener:
         now = time.monotonic()
         if wakes:
             self._written_at = now
-        if now - self._counted_at > 1:
-            self._is_busy, self._count, self._counted_at = False, 0, now
+        passed = now - self._counted_at
+        if passed > 1:
+            self._is_busy = self._count > BUSY_WAKES * passed
+            self._count, self._counted_at = 0, now
         self._count += wakes
         self._is_busy |= self._count > BUSY_WAKES
 

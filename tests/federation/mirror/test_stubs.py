@@ -10,7 +10,7 @@ from django.utils import timezone
 from clients.models import Client, Mandate, MandateDecision, Note
 from federation.mirror import stubs
 from federation.mirror.batch import run_batch
-from federation.models import SealedRecords
+from federation.models import Agreement, SealedRecords
 from models_portfolio.models import Adoption, ModelPortfolio, ModelVersion
 from portfolios.models import BankEntry, Portfolio
 from tests.federation.mirror import everything
@@ -154,3 +154,35 @@ def test_clearing_away_goes_on_where_it_stopped(world: World) -> None:
         after, turns = stubs.clear_away(after=after, seconds=-1), turns + 1
     assert turns == 5, "two directions of two agreements, and a last look"
     assert world.count("aurora", Mandate) == world.count("borealis", Mandate) == 0
+
+
+def test_what_is_sealed_while_stubs_are_cleared_away_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    world.decide(mandate, "accepted")
+    world.portfolio(mandate, transactions=2)
+    world.drain()
+    become = stubs.become_the_mirror
+    ending = threading.Thread(target=_cut, args=(world, agreement))
+
+    def become_after_the_end(cursor: Any, **kwargs: Any) -> None:
+        ending.start()
+        ending.join(30)
+        become(cursor, **kwargs)
+
+    monkeypatch.setattr(stubs, "become_the_mirror", become_after_the_end)
+    assert clear(world) == 0
+    monkeypatch.undo()
+    with world.within("aurora"):
+        assert Client.objects.get().name == "Ann Example"
+        assert Client.objects.get().retired_at is not None
+
+
+def _cut(world: World, agreement: Agreement) -> None:
+    try:
+        cut(world, agreement)
+    finally:
+        connection.close()

@@ -253,3 +253,19 @@ def test_f22_a_dispatcher_rests_until_something_is_written_or_due(world: World) 
     started._has_due = False
     started.poll()
     assert not started.is_resting
+
+
+def test_the_bell_stays_off_while_much_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(waking.time, "monotonic", lambda: clock[0])
+    listener = waking.Listener(longest=2, _counted_at=0.0)
+    busy = []
+    for _ in range(50):
+        clock[0] += 0.1
+        listener.note(waking.BUSY_WAKES // 5)
+        busy.append(listener._is_busy)
+    assert all(busy[10:])
+    for _ in range(25):
+        clock[0] += 0.1
+        listener.note(1)
+    assert not listener._is_busy
