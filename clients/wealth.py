@@ -83,8 +83,11 @@ def with_total(clients: "QuerySet[Client]", known: Mapping[str, Decimal]) -> "Qu
         .annotate(total=Sum(ExpressionWrapper(F("value") / rate_of("currency"), output_field=_MONEY)))
         .values("total")
     )
-    total = Subquery(in_euro) + Coalesce(Subquery(on_its_way), Value(Decimal(0), output_field=_MONEY))
-    return clients.annotate(total=ExpressionWrapper(total * rate_of("currency"), output_field=_MONEY))
+    coming = Coalesce(Subquery(on_its_way), Value(Decimal(0), output_field=_MONEY))
+    total = ExpressionWrapper((Subquery(in_euro) + coming) * rate_of("currency"), output_field=_MONEY)
+    unknown = in_transit().filter(value__isnull=False).exclude(currency__in=list(known))
+    is_unknown = When(pk__in=unknown.values("mandate__client"), then=None)
+    return clients.annotate(total=Case(is_unknown, default=total, output_field=_MONEY))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

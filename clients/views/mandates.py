@@ -72,7 +72,8 @@ def mandate_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     rows = ClientInstruction.objects.current().filter(mandate=mandate)
     instructions = list(rows.prefetch_related("outcomes").order_by("-created_at"))
     state = mandate.state
-    position = next(iter(wealth.positions_of([mandate], timezone.localdate())), None)
+    positions = wealth.positions_of([mandate], timezone.localdate(), known=wealth.rates())
+    position = next(iter(positions), None)
     mark = mark_of(
         [
             state,

@@ -39,6 +39,8 @@ from portfolios.services.ledger import book
 from portfolios.services.market import prices_as_of
 from portfolios.services.securities import create_security
 
+# One that is closing takes over too: it can be closed only then.
+TAKES_OVER_IN = (MandateState.ACTIVE, MandateState.CLOSING)
 _CENT = Decimal("0.0001")
 _TAKEN = ("as_of", "currency", "performance_from", "time_weighted_return", "booked_out_on", "value")
 
@@ -73,7 +75,8 @@ def snapshot(predecessor: Mandate) -> Snapshot:
             "nothing_to_hand_over", _("The former mandate has no portfolio. Start a new mandate instead.")
         )
     first, last = _first_and_last(portfolio)
-    if last is not None and last.market_value and not knows_ledger(predecessor):
+    has_held_something = portfolio.closed_on is not None or (last is not None and last.market_value)
+    if has_held_something and not knows_ledger(predecessor):
         raise DomainError(
             "ledger_not_shared",
             _(
@@ -111,6 +114,12 @@ def snapshot(predecessor: Mandate) -> Snapshot:
 def knows_ledger(mandate: Mandate) -> bool:
     """Say whether anything that was booked under a mandate can be read here."""
     return Transaction.objects.current().filter(portfolio__mandate=mandate).exists()
+
+
+def is_out_of_reach(former: Mandate) -> bool:
+    """Say whether nothing more is learnt of what a former manager had, and it manages no longer."""
+    still_managed = Portfolio.objects.current().filter(mandate=former, closed_on=None)
+    return not knows_ledger(former) and not still_managed.exists()
 
 
 def _positions(
@@ -275,10 +284,11 @@ def complete_handover(*, former: Mandate, by: User | None) -> Handover | None:
 def complete_as_submitted(*, former: Mandate, by: User) -> Handover:
     """Let the successor take over what was handed over with its mandate, where nothing more is learnt of it.
 
-    Raises DomainError unless the agreement with the former manager has ended, or no longer shares its ledger.
+    Raises DomainError unless the agreement with the former manager has ended, or it has closed the portfolio
+    and no longer shares its ledger: as long as it manages, what it has counts as its own.
     """
     given = _incomplete(former)
-    if given is None or knows_ledger(former):
+    if given is None or not is_out_of_reach(former):
         raise DomainError(
             "handover_open",
             _("The former manager books the positions out first. Instruct it to transfer out and close."),
@@ -290,12 +300,12 @@ def complete_as_submitted(*, former: Mandate, by: User) -> Handover:
 
 
 def _incomplete(former: Mandate) -> Handover | None:
-    """Lock and return what is to be handed over of a mandate and has not been booked out yet."""
+    """Lock and return what is to be handed over of a mandate: neither booked out nor taken over yet."""
     found: Handover | None = (
         Handover.objects.own()
         .select_for_update(of=("self",))
         .select_related("mandate")
-        .filter(mandate__predecessor=former, booked_out_on=None)
+        .filter(~_is_taken_over(), mandate__predecessor=former, booked_out_on=None)
         .exclude(mandate__status=Mandate.Status.WITHDRAWN)
         .exclude(
             mandate__in=Mandate.objects.in_state(MandateState.REJECTED, MandateState.CLOSED).values("pk")
@@ -321,10 +331,14 @@ def _booked() -> "QuerySet[Transaction]":
     return Transaction.objects.filter(reversed_by=None).exclude(type="reversal")
 
 
+def _is_taken_over() -> Exists:
+    return Exists(_booked().filter(reference=OuterRef("pk")))
+
+
 def ready() -> "QuerySet[Handover]":
     """Return what former managers have booked out and nobody has taken over."""
     return Handover.objects.current().filter(
-        ~Exists(_booked().filter(reference=OuterRef("pk"))),
+        ~_is_taken_over(),
         Exists(HandoverPosition.objects.current().filter(handover=OuterRef("pk"))),
         booked_out_on__isnull=False,
     )
@@ -335,7 +349,7 @@ def to_take_over(portfolios: "QuerySet[Portfolio]") -> "QuerySet[Handover]":
     return (
         ready()
         .filter(
-            mandate__in=Mandate.objects.in_state(MandateState.ACTIVE).values("pk"),
+            mandate__in=Mandate.objects.in_state(*TAKES_OVER_IN).values("pk"),
             mandate__portfolio__in=portfolios.filter(closed_on=None).values("pk"),
         )
         .select_related("mandate__client", "mandate__portfolio")

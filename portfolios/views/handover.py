@@ -21,11 +21,12 @@ from clients.models import ClientInstruction, Mandate
 from clients.services import start_mandate
 from portfolios.models import Handover, Valuation
 from portfolios.services.handover import (
+    TAKES_OVER_IN,
     book_out,
     complete_as_submitted,
     complete_handover,
     has_taken_over,
-    knows_ledger,
+    is_out_of_reach,
     ready,
     snapshot,
     take_over,
@@ -37,7 +38,7 @@ TAKES_OVER = ("portfolio.manage", "settlement.edit")
 def may_take_over(user: User, mandate: Mandate) -> bool:
     """Say whether a user may book what was handed over under a mandate."""
     return (
-        mandate.state == MandateState.ACTIVE
+        mandate.state in TAKES_OVER_IN
         and performs(Duty.SETTLEMENT, mandate)
         and any(can(user, right) for right in TAKES_OVER)
     )
@@ -91,7 +92,8 @@ def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     mandate = get_object_or_404(visible.select_related("client"), pk=pk)
     given = get_object_or_404(Handover.objects.current(), mandate=mandate)
     is_own, former = not given.is_received, mandate.predecessor
-    is_waiting = given.booked_out_on is None
+    is_done = has_taken_over(given)
+    is_waiting = given.booked_out_on is None and not is_done
     return render(
         request,
         "portfolios/handover_detail.html",
@@ -100,10 +102,10 @@ def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "handover": given,
             "positions": given.listed(),
             "portfolio": mandate.shown_portfolio,
-            "is_done": has_taken_over(given),
+            "is_done": is_done,
             "is_waiting": is_waiting,
             "former": former if is_own else None,
-            "is_unknown": is_own and former is not None and not knows_ledger(former),
+            "is_unknown": is_own and former is not None and is_out_of_reach(former),
             "may_complete": is_own and is_waiting and can(request.user, "mandate.edit"),
             "may_take_over": ready().filter(pk=given.pk).exists() and may_take_over(request.user, mandate),
         },

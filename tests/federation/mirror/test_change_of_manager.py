@@ -1,11 +1,13 @@
 """A client moves from one manager to the next: who books what, and one chain of returns."""
 
 import datetime
+import importlib
 import json
 import re
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -17,15 +19,18 @@ from federation.agreements import life
 from federation.models import Agreement
 from portfolios.calculations.ledger import CostMethod
 from portfolios.models import (
+    ExchangeRate,
     Handover,
+    HandoverPosition,
     Portfolio,
+    PriceSource,
     Transaction,
     Valuation,
 )
 from portfolios.services import book
 from portfolios.services import reverse as reverse_entry
 from portfolios.services.chain import load_chain
-from portfolios.services.handover import take_over
+from portfolios.services.handover import snapshot, take_over
 from reporting.figures import gather
 from tests import factories
 from tests.federation.mirror.successor import (
@@ -45,6 +50,7 @@ from tests.federation.mirror.successor import (
     submit,
     take_over_at,
 )
+from tests.federation.mirror.test_overlap import withhold
 from tests.federation.mirror.world import TODAY, World
 from trading.models import Order
 
@@ -229,6 +235,108 @@ def test_where_the_former_agreement_was_cut_the_channel_hands_over_what_it_knew(
     with world.within("borealis"):
         take_over(handover=Handover.objects.get(), by=factories.cast().operations)
         assert Transaction.objects.filter(portfolio__in=Portfolio.objects.own()).count() == 3
+
+
+def test_what_a_former_manager_still_manages_is_not_handed_over_as_it_stands(world: World) -> None:
+    journey = begin(world)
+    accept_at(world, journey)
+    former = Agreement.objects.get(manager__schema_name="aurora")
+    withhold(world, former, "portfolios.Transaction")
+    with world.within("harbour"):
+        browser = Browser(headers={"host": "harbour.localhost"})
+        browser.force_login(advisor_of_all())
+        page, complete = (
+            reverse(f"portfolios:{name}", args=[journey.new.pk]) for name in ("handover", "handover_complete")
+        )
+        assert b"Hand over as they stand" not in browser.get(page).content
+        early = browser.post(complete, {"as_submitted": "1"}, follow=True).content
+        assert b"The former manager books the positions out first" in early
+        assert Handover.objects.get().booked_out_on is None
+    assert owned_in_all(world, journey).total == D(11_885)
+    book_out(world, journey)
+    with world.within("harbour"):
+        with pytest.raises(DomainError) as refused:
+            snapshot(Mandate.objects.get(pk=journey.old.pk))
+        assert refused.value.code == "ledger_not_shared"
+        assert b"Hand over as they stand" in browser.get(page).content
+        assert browser.post(complete, {"as_submitted": "1"}).status_code == 302
+    assert owned_in_all(world, journey).total == D(11_885)
+
+
+def test_positions_are_booked_after_the_client_has_asked_to_close_the_new_mandate_too(world: World) -> None:
+    journey = begin(world)
+    accept_at(world, journey)
+    book_out(world, journey)
+    with world.within("harbour"):
+        by = factories.cast().advisor
+        instruction = services.draft_instruction(
+            mandate=Mandate.objects.get(pk=journey.new.pk), kind=ClientInstruction.Kind.CLOSE, by=by
+        )
+        services.send_instruction(instruction=instruction, by=by)
+    settle_down(world)
+    with world.within("borealis"):
+        cast = factories.cast()
+        received = ClientInstruction.objects.get()
+        services.record_outcome(instruction=received, outcome="accepted", by=cast.operations)
+        assert Mandate.objects.get().state == "closing"
+        desk = Browser(headers={"host": "borealis.localhost"})
+        desk.force_login(cast.operations)
+        page, take = (
+            reverse(f"portfolios:{name}", args=[journey.new.pk]) for name in ("handover", "handover_take")
+        )
+        assert page.encode() in desk.get(reverse("trading:desk")).content
+        assert take.encode() in desk.get(page).content
+        assert desk.post(take).status_code == 302
+        assert Transaction.objects.filter(portfolio__in=Portfolio.objects.own()).count() == 3
+
+
+def test_what_was_taken_over_before_it_was_booked_out_stays_as_it_was_taken_over(world: World) -> None:
+    journey = begin(world)
+    accept_at(world, journey)
+    today = timezone.now().date()
+    with world.within("harbour"):
+        Handover.objects.update(booked_out_on=today)
+    world.drain()
+    with world.within("borealis"):
+        take_over(handover=Handover.objects.get(), by=factories.cast().operations)
+    with world.within("harbour"):
+        Handover.objects.update(booked_out_on=None)
+    settle_down(world)
+    with world.within("harbour"):
+        before = list(HandoverPosition.objects.order_by("pk").values())
+    book_out(world, journey)
+    with world.within("harbour"):
+        given = Handover.objects.get()
+        assert list(HandoverPosition.objects.order_by("pk").values()) == before
+        assert given.booked_out_on is None
+    migration = importlib.import_module("portfolios.migrations.0010_handover_taken_over")
+    for schema in ("borealis", "harbour"):
+        with world.within(schema), connection.cursor() as cursor:
+            cursor.execute(migration.FORWARDS)
+            assert cursor.rowcount == (1 if schema == "harbour" else 0)
+    world.drain()
+    with world.within("borealis"):
+        assert Handover.objects.get().booked_out_on == given.as_of
+    world.assert_in_step(journey.second)
+
+
+def test_what_is_on_its_way_in_a_currency_without_a_rate_is_not_counted_as_nothing(world: World) -> None:
+    journey = begin(world)
+    accept_at(world, journey)
+    book_out(world, journey)
+    with world.within("harbour"):
+        Handover.objects.update(currency="USD")
+        rows = wealth.with_total(Client.objects.filter(mandates=journey.new.pk), wealth.rates())
+        assert rows.get().total is None
+        browser = Browser(headers={"host": "harbour.localhost"})
+        browser.force_login(advisor_of_all())
+        page = reverse("clients:mandate_detail", args=[journey.new.pk])
+        assert browser.get(page).context["position"].value is None
+        source = PriceSource.objects.create(code="RATES", name="Rates")
+        ExchangeRate.objects.create(source=source, date=TODAY, currency="USD", rate=2)
+        assert browser.get(page).context["position"].value == D("5942.5")
+        rows = wealth.with_total(Client.objects.filter(mandates=journey.new.pk), wealth.rates())
+        assert rows.get().total == D("5942.5")
 
 
 def test_a_client_changes_manager_with_lots_dates_costs_and_one_chain_of_returns(world: World) -> None:
