@@ -338,7 +338,7 @@ def test_the_preview_counts_what_the_partner_will_see_and_hides_samples_until_as
 def test_samples_of_offers_name_their_model_and_state_fees_in_per_cent(aurora, harbour, browse):
     agreement = make.active(aurora, harbour)
     with tenant_context(aurora):
-        plan = clients_make.offer(agreement=agreement.pk, origin=aurora.pk)
+        plan = clients_make.offer(agreement=agreement.pk)
     path = url("version_preview", agreement.pk, agreement.version_id)
     found = page(browse, aurora, path, data={"samples": "1"}).context["kinds"]
     offers = next(kind for kind in found if kind.title == "Offers")
