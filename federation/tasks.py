@@ -11,7 +11,6 @@ from federation import activity
 from federation.agreements import mail as agreement_mail
 from federation.agreements import sealing
 from federation.mirror import arrivals, dispatch, figures, stubs, trimming
-from federation.mirror.outcome import Outcome
 from federation.models import Institution
 from federation.monitor import mail, proof, watch
 
@@ -67,8 +66,7 @@ def _apply(stream_id: str, most: int | None = None) -> None:
     if len(_met) > _STREAMS_PER_CONNECTION:
         connection.close()
         _met.clear()
-    if dispatch.apply(uuid.UUID(stream_id), seconds=APPLY_SECONDS, most=most) == Outcome.DONE:
-        arrivals.hint(uuid.UUID(stream_id))
+    dispatch.apply(uuid.UUID(stream_id), seconds=APPLY_SECONDS, most=most)
 
 
 @shared_task(ignore_result=True)

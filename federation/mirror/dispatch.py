@@ -36,6 +36,10 @@ HINT_SECONDS, LOAD_HINT_SECONDS = 5, 30
 HELD_SECONDS = 1
 # Whoever holds another stream of the same two is not asked: the question comes again after this time.
 SIBLING_SECONDS = 0.2
+# A batch that took longer than this may have kept another stream of the same two waiting.
+LONG_SECONDS = 0.1
+# Then that one may work for so long.
+TURN_SECONDS = 1
 # A stream with more keys than this goes to the workers for loads, so that edits do not wait behind it.
 QUICK_KEYS = 2_000
 # So many logs are looked at in one query.
@@ -118,13 +122,15 @@ def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> O
     # Before looking: what is asked from now on, another look has to answer.
     has_taken = is_asked_again(stream_id)
     while True:
-        outcome = run_batch(stream_id, most=most)
+        started = time.monotonic()
+        outcome = _run_batch(stream_id, most=most)
+        if outcome == Outcome.MORE or (outcome == Outcome.DONE and time.monotonic() - started > LONG_SECONDS):
+            _serve_siblings(stream_id, most=most)
         if outcome == Outcome.LARGE or (outcome == Outcome.MORE and time.monotonic() >= until):
             is_asked_again(stream_id)
             hint(stream_id, is_load=True)
             return outcome
         if outcome == Outcome.MORE:
-            _serve_siblings(stream_id)
             # Who has to stop from here on has something left to ask for.
             has_taken = True
             continue
@@ -146,20 +152,29 @@ def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> O
             return outcome
 
 
-def _serve_siblings(stream_id: uuid.UUID) -> None:
-    """Between two batches of a load, apply the edits of other streams of the same two that were asked for.
+def _run_batch(stream_id: uuid.UUID, *, most: int | None) -> Outcome:
+    """Apply a batch; ask for the delivery of what it brought at once, for the next look may find nothing to do."""
+    outcome = run_batch(stream_id, most=most)
+    if outcome == Outcome.DONE:
+        arrivals.hint(stream_id)
+    return outcome
 
-    They would find the stream held again and again. What is more than a few edits waits its turn.
+
+def _serve_siblings(stream_id: uuid.UUID, *, most: int | None) -> None:
+    """After a long batch, give each other stream of the same two that was asked for a turn.
+
+    They would find the stream held again and again: the next batch may begin before they look. An edit of theirs
+    may come behind the load in their log too, of which they take nothing.
     """
     this = Stream.objects.filter(pk=stream_id)
     siblings = Stream.objects.filter(owner__in=this.values("owner"), receiver__in=this.values("receiver"))
     for pk in siblings.exclude(pk=stream_id).exclude(state=Stream.State.ENDED).values_list("pk", flat=True):
         if not is_asked_again(pk):
             continue
-        outcome = run_batch(pk, most=QUICK_KEYS)
-        if outcome == Outcome.DONE:
-            arrivals.hint(pk)
-        elif outcome in {Outcome.MORE, Outcome.LARGE, Outcome.BUSY, Outcome.SIBLING}:
+        until = time.monotonic() + TURN_SECONDS
+        while (outcome := _run_batch(pk, most=most)) == Outcome.MORE and time.monotonic() < until:
+            pass
+        if outcome in {Outcome.MORE, Outcome.LARGE, Outcome.BUSY, Outcome.SIBLING}:
             hint(pk, is_load=outcome in {Outcome.MORE, Outcome.LARGE})
 
 

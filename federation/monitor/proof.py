@@ -18,7 +18,7 @@ from psycopg import sql
 
 from accounts.models import User
 from federation.agreements.timeline import EventKind, record_of_mirror
-from federation.mirror import arrivals, control, dispatch, unshared
+from federation.mirror import control, dispatch, unshared
 from federation.mirror.outcome import Outcome
 from federation.mirror.overlap import other_flows
 from federation.mirror.status import is_read, left, streams, unread
@@ -90,11 +90,8 @@ def _apply(stream_id: uuid.UUID, seconds: float) -> Outcome:
     while True:
         outcome = dispatch.apply(stream_id, seconds=until - time.monotonic())
         if outcome != Outcome.BUSY or time.monotonic() > until:
-            break
+            return outcome
         time.sleep(BUSY_SECONDS)
-    if outcome == Outcome.DONE:
-        arrivals.hint(stream_id)
-    return outcome
 
 
 def _is_repaired(proof: Proof) -> bool:

@@ -6,6 +6,7 @@ import uuid
 from unittest import mock
 
 import pytest
+from celery import current_app
 from django.db import connection
 
 from accounts.records import record_arrived
@@ -75,7 +76,7 @@ def test_p7_a_question_about_a_stream_that_waits_for_another_of_the_same_two_com
     monkeypatch.setattr(
         dispatch.current_app,
         "send_task",
-        lambda _name, *, args, countdown, **_: sent.append((args, countdown)),
+        lambda name, *, args, countdown=0, **_: name == dispatch.TASK and sent.append((args, countdown)),
     )
     holder = world.another_connection()
     holder.execute(
@@ -94,8 +95,9 @@ def test_p7_a_question_about_a_stream_that_waits_for_another_of_the_same_two_com
     assert dispatch.apply(stream.pk, seconds=5) == Outcome.DONE
 
 
+@pytest.mark.parametrize("batch", [10, 100])
 def test_f15_a_load_lets_an_edit_under_another_agreement_of_the_same_two_pass(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     loaded, edited = world.agree(), world.agree()
     large, beside = (world.mandate(each) for each in (loaded, edited))
@@ -103,7 +105,10 @@ def test_f15_a_load_lets_an_edit_under_another_agreement_of_the_same_two_pass(
     portfolio = world.portfolio(large)
     world.portfolio(beside)
     world.drain()
-    monkeypatch.setattr("federation.mirror.keys.BATCH_KEYS", 10)
+    monkeypatch.setattr("federation.mirror.keys.BATCH_KEYS", batch)
+    monkeypatch.setattr(dispatch, "LONG_SECONDS", 0)
+    # The edit comes behind what is a load in the log that both read.
+    monkeypatch.setattr(dispatch, "QUICK_KEYS", 5)
     for _ in range(5):
         world.transactions(portfolio, 10)
     with world.within("aurora"):
@@ -115,14 +120,14 @@ def test_f15_a_load_lets_an_edit_under_another_agreement_of_the_same_two_pass(
 
     def seen(pk: uuid.UUID, **kwargs: object) -> Outcome:
         outcome = real(pk, **kwargs)
-        if pk != stream:
+        if pk != stream and outcome == Outcome.DONE:
             arrived.append(world.count("harbour", Transaction))
             assert world.count("harbour", Portfolio, name="Edited") == 1
         return outcome
 
     monkeypatch.setattr(dispatch, "run_batch", seen)
     assert dispatch.apply(stream, seconds=30) == Outcome.DONE
-    assert 10 <= arrived[0] < 50, "in the midst of the load"
+    assert arrived[0] == min(batch, 50), "after the first batch of the load"
     assert world.count("harbour", Transaction) == 50
 
 
@@ -138,7 +143,7 @@ def test_p7_what_is_more_than_an_edit_is_asked_for_again_where_a_load_lets_it_pa
     world.transactions(portfolio, 10)
     waiting = world.stream(other, "aurora").pk
     dispatch.hint(waiting)
-    dispatch._serve_siblings(world.stream(loaded, "aurora").pk)
+    dispatch._serve_siblings(world.stream(loaded, "aurora").pk, most=dispatch.QUICK_KEYS)
     assert world.count("harbour", Transaction) == 0
     assert dispatch.is_asked_again(waiting)
 
@@ -235,6 +240,30 @@ def test_a_new_mandate_is_announced_once_in_the_receivers_schema(world: World) -
         record_arrived.disconnect(heard, sender=Mandate)
     assert [call.kwargs["key"] for call in heard.call_args_list] == [mandate.pk]
     assert Arrival.objects.get().handled_at is not None
+
+
+def test_p7_what_arrived_is_announced_where_a_second_look_found_nothing_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    stream = world.stream(agreement, "harbour").pk
+    sent: list[str] = []
+    real = run_batch
+
+    def asked_meanwhile(pk: uuid.UUID, **kwargs: object) -> Outcome:
+        outcome = real(pk, **kwargs)
+        outcomes.append(outcome)
+        if outcome == Outcome.DONE:
+            dispatch.hint(pk)
+        return outcome
+
+    outcomes: list[Outcome] = []
+    monkeypatch.setattr(dispatch, "run_batch", asked_meanwhile)
+    monkeypatch.setattr(current_app, "send_task", lambda name, **_: sent.append(name))
+    tasks.apply_load(str(stream))
+    assert outcomes == [Outcome.DONE, Outcome.IDLE]
+    assert sent.count("federation.tasks.deliver_arrivals") == 1
 
 
 def test_f19_an_edit_does_not_wait_for_the_delivery_of_what_arrived_with_its_row(world: World) -> None:
