@@ -10,7 +10,7 @@ from federation.agreements.sharing import withholdable
 from federation.models import Agreement, Function, Side
 from federation.scope import PRESETS, objections
 from tests.federation.agreements import make
-from tests.federation.agreements.test_pages import url
+from tests.federation.agreements.browsing import url
 from tests.federation.divisions import CUSTOM, SENSIBLE, divided
 
 CASES = [

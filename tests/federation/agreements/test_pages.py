@@ -1,4 +1,4 @@
-"""Pages of agreements: who sees them, what they say, and the wizard from a partner to a proposal."""
+"""Pages of agreements: who sees them, and what they say of what is under way and how it ended."""
 
 import datetime
 
@@ -8,26 +8,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_tenants.utils import tenant_context
 
-from accounts.models import AuditEntry
-from federation.agreements import drafting, life, proposals, sealing
-from federation.models import Agreement, AgreementToken, Institution, SealedRecords
+from federation.agreements import life, sealing
+from federation.models import Agreement, AgreementToken, SealedRecords
 from tests import factories
 from tests.clients import make as clients_make
 from tests.federation.agreements import make
+from tests.federation.agreements.browsing import page, people, url
 from tests.models_portfolio import make as models_make
-
-
-def url(name: str, *args) -> str:
-    return reverse(f"federation:{name}", args=args, urlconf="config.urls")
-
-
-def people(institution):
-    with tenant_context(institution):
-        return factories.cast()
-
-
-def page(browse, institution, path, who="administrator", **kwargs):
-    return browse(institution, getattr(people(institution), who)).get(path, **kwargs)
 
 
 def pages_of(agreement) -> list[str]:
@@ -79,81 +66,6 @@ def test_to_a_third_party_an_agreement_does_not_exist(aurora, harbour, lakeside,
     assert Agreement.objects.get(pk=agreement.pk).state == "active"
 
 
-def test_both_parties_read_what_a_proposed_version_changes(aurora, harbour, browse):
-    agreement = make.active(aurora, harbour)
-    draft = make.act(drafting.revise, agreement, aurora)
-    make.act(drafting.word, draft, aurora, terms="As agreed.", retention_years=10)
-    version = make.act(proposals.propose, draft, aurora)
-    for party in (aurora, harbour):
-        client = browse(party, people(party).administrator)
-        for path in (url("agreement_detail", agreement.pk), url("version_detail", agreement.pk, version.pk)):
-            assert "kept 10 years after the end instead of 5" in client.get(path).content.decode(), path
-
-
-def words_of(browse, party, agreement, number: int) -> list[str] | None:
-    """Return what the agreement's page says that a version changed; None where it compares with nothing."""
-    rows = page(browse, party, url("agreement_detail", agreement.pk)).context["rows"]
-    found = next(row["difference"] for row in rows if row["version"].number == number)
-    return None if found is None else [each.text for each in found.changes]
-
-
-def test_a_first_version_that_was_declined_is_compared_with_nothing_for_ever(aurora, harbour, browse):
-    first = make.proposed(aurora, harbour)
-    make.act(proposals.decline, first, harbour, reason="Not like this.")
-    again = make.act(drafting.revise, first.agreement, harbour)
-    make.act(drafting.withhold, again, harbour, withheld=["clients.ContactDetail"])
-    make.act(proposals.accept, make.act(proposals.propose, again, harbour), aurora)
-    for party in (aurora, harbour):
-        assert words_of(browse, party, first.agreement, 1) is None
-
-
-def test_the_words_of_a_withdrawn_version_stay_when_another_comes_into_force(aurora, harbour, browse):
-    agreement = make.active(aurora, harbour)
-    draft = make.act(drafting.revise, agreement, aurora)
-    make.act(drafting.word, draft, aurora, terms="Other terms.", retention_years=5)
-    make.act(proposals.withdraw, make.act(proposals.propose, draft, aurora), aurora)
-    said = words_of(browse, harbour, agreement, 2)
-    assert said == ["The terms are worded differently."]
-    narrower = make.act(drafting.revise, agreement, harbour)
-    make.act(drafting.withhold, narrower, harbour, withheld=["clients.Party"])
-    make.act(proposals.propose, narrower, harbour)
-    assert words_of(browse, harbour, agreement, 3) == ["Harbour no longer shares: Party."]
-    assert words_of(browse, harbour, agreement, 2) == said
-
-
-def narrowed(browse, agreement, party, **posted):
-    """Withhold a kind in a next version, and press a button of its last page."""
-    draft = make.act(drafting.revise, agreement, party)
-    make.act(drafting.withhold, draft, party, withheld=["clients.Party"])
-    wording = {"terms": "As agreed.", "retention_years": "5"}
-    client = browse(party, people(party).administrator)
-    return client.post(url("draft_step", agreement.pk, "propose"), {**wording, **posted})
-
-
-def test_narrow_now_with_other_terms_too_says_why_it_does_neither(aurora, harbour, browse):
-    agreement = make.active(aurora, harbour)
-    refused = narrowed(browse, agreement, harbour, terms="Other.", narrow="all").content.decode()
-    assert "Nothing was narrowed" in refused
-    assert "Narrow now, leave the terms" in refused
-    assert "Propose to Aurora" in refused
-    assert not agreement.versions.filter(number=2).exists()
-
-
-def test_narrow_now_can_leave_the_terms_as_they_are_in_force(aurora, harbour, browse):
-    agreement = make.active(aurora, harbour)
-    narrowed(browse, agreement, harbour, terms="Other.", narrow="keeping_terms")
-    version = Agreement.objects.get(pk=agreement.pk).version
-    assert (version.number, version.withheld, version.terms) == (2, ["clients.Party"], "As agreed.")
-
-
-def test_what_only_narrows_is_not_brought_into_force_by_who_pressed_propose(aurora, harbour, browse):
-    agreement = make.active(aurora, harbour)
-    refused = narrowed(browse, agreement, harbour).content.decode()
-    assert "Nothing was proposed" in refused
-    assert 'value="all"' in refused
-    assert Agreement.objects.get(pk=agreement.pk).version.number == 1
-
-
 @pytest.mark.parametrize("who", ["manager", "advisor", "operations", "stranger"])
 def test_agreements_are_for_administrators_and_compliance(aurora, harbour, browse, who):
     agreement = make.active(aurora, harbour)
@@ -190,181 +102,6 @@ def test_the_partner_is_told_that_it_has_to_answer(aurora, harbour, browse):
     client.post(url("accept", version.agreement_id, version.pk))
     assert Agreement.objects.get(pk=version.agreement_id).state == "active"
     assert version.acceptances.get(institution=harbour).by_name == "Administrator"
-
-
-def test_the_wizard_leads_from_a_partner_to_a_proposal(aurora, harbour, browse):
-    client = browse(harbour, people(harbour).administrator)
-    started = client.post(url("agreement_new"), {"side": "channel", "partner": str(aurora.pk)})
-    agreement = Agreement.objects.get()
-    assert started.url == url("draft_step", agreement.pk, "work")
-    step = {
-        name: url("draft_step", agreement.pk, name)
-        for name in ("work", "sharing", "offers", "preview", "propose")
-    }
-    assert client.post(step["work"], {"preset": "closed"}).url == step["sharing"]
-    shown = client.get(step["sharing"]).context["form"]
-    ticked = {entry: "on" for entry in shown.entries if entry != "clients.Party"}
-    assert client.post(step["sharing"], ticked).url == step["offers"]
-    assert client.post(step["offers"]).url == step["preview"]
-    assert b"Clients" in client.get(step["preview"]).content
-    assert client.post(step["preview"]).url == step["propose"]
-    done = client.post(step["propose"], {"terms": "As discussed.", "retention_years": "7"})
-    assert done.url == url("agreement_detail", agreement.pk)
-    version = agreement.versions.get()
-    assert (version.number, version.withheld, version.retention_years) == (1, ["clients.Party"], 7)
-    assert page(browse, aurora, url("agreement_detail", agreement.pk)).status_code == 200
-
-
-def test_the_wizard_goes_on_where_it_was_left(aurora, harbour, browse):
-    client = browse(harbour, people(harbour).administrator)
-    client.post(url("agreement_new"), {"side": "channel", "partner": str(aurora.pk)})
-    agreement = Agreement.objects.get()
-    client.post(url("draft_step", agreement.pk, "work"), {"preset": "advice"})
-    client.post(
-        url("draft_step", agreement.pk, "propose"), {"terms": "Half", "retention_years": "6", "save": "1"}
-    )
-    assert agreement.versions.get().number is None
-    assert b"Half" in client.get(url("draft_step", agreement.pk, "propose")).content
-    assert client.get(url("agreement_detail", agreement.pk)).content.count(b"Continue the draft") == 1
-
-
-def test_the_wizard_keeps_what_was_typed_and_says_what_is_missing(harbour, browse):
-    client = browse(harbour, people(harbour).administrator)
-    answer = client.post(
-        url("agreement_new"), {"side": "manager", "name": "Our plan", "external_lei": "wrong"}
-    )
-    text = answer.content.decode()
-    assert "Choose a partner from the list" in text
-    assert "no valid LEI" in text
-    assert 'value="Our plan"' in text
-
-
-def test_a_partner_from_the_list_and_an_external_one_are_one_too_many(aurora, harbour, browse):
-    client = browse(harbour, people(harbour).administrator)
-    both = {"side": "manager", "partner": str(aurora.pk), "external_name": "Fernab Bank"}
-    assert "one of the two" in client.post(url("agreement_new"), both).content.decode()
-
-
-def test_agreements_with_external_partners_carry_their_names_and_further_ones_a_number(
-    aurora, harbour, browse
-):
-    client = browse(harbour, people(harbour).administrator)
-    for name in ("External Bank One", "External Bank Two"):
-        client.post(url("agreement_new"), {"side": "manager", "external_name": name})
-    for _each in range(2):
-        client.post(url("agreement_new"), {"side": "channel", "partner": str(aurora.pk)})
-    assert set(Agreement.objects.values_list("name", flat=True)) == {
-        "Harbour – External Bank One", "Harbour – External Bank Two", "Aurora – Harbour", "Aurora – Harbour 2",
-    }  # fmt: skip
-
-
-def test_a_name_that_another_agreement_has_is_refused_and_its_external_partner_not_entered(
-    aurora, harbour, browse
-):
-    named = make.active(aurora, harbour).name
-    client = browse(harbour, people(harbour).administrator)
-    form = {"side": "manager", "external_name": "Fernab Bank", "name": named.upper()}
-    assert "agreement of this name already" in client.post(url("agreement_new"), form).content.decode()
-    assert not Institution.everyone.filter(name="Fernab Bank").exists()
-
-
-def test_a_draft_goes_on_under_its_numbered_name_until_its_parties_change(aurora, borealis, harbour, browse):
-    make.active(aurora, harbour)
-    client = browse(harbour, people(harbour).administrator)
-    client.post(url("agreement_new"), {"side": "channel", "partner": str(aurora.pk)})
-    agreement = Agreement.objects.get(state="draft")
-    step = url("draft_step", agreement.pk, "partner")
-    for partner, name in ((aurora, "Aurora – Harbour 2"), (borealis, "Borealis – Harbour")):
-        agreement.refresh_from_db()
-        client.post(step, {"side": "channel", "partner": str(partner.pk), "name": agreement.name})
-        agreement.refresh_from_db()
-        assert agreement.name == name
-
-
-def test_an_external_partner_is_entered_in_the_wizard(harbour, browse):
-    client = browse(harbour, people(harbour).administrator)
-    client.post(
-        url("agreement_new"), {"side": "manager", "external_name": "Fernab Bank", "external_country": "at"}
-    )
-    agreement = Agreement.objects.get()
-    assert (agreement.channel.name, agreement.channel.country, agreement.channel.is_hosted) == (
-        "Fernab Bank",
-        "AT",
-        False,
-    )
-    client.post(url("draft_step", agreement.pk, "work"), {"preset": "advice"})
-    client.post(url("draft_step", agreement.pk, "propose"), {"terms": "", "retention_years": "5"})
-    version = agreement.versions.get()
-    assert b"Record acceptance" in client.get(url("version_detail", agreement.pk, version.pk)).content
-    refused = client.post(url("accept", agreement.pk, version.pk), {"answered_on": "2026-01-05"})
-    assert b"Fill this in." in refused.content
-    client.post(
-        url("accept", agreement.pk, version.pk), {"partner_name": "Frida Fern", "answered_on": "2026-01-05"}
-    )
-    answer = version.acceptances.get(institution=agreement.channel)
-    assert (answer.by_name, answer.at.date().isoformat()) == ("Frida Fern", "2026-01-05")
-    assert client.get(url("agreement_detail", agreement.pk)).status_code == 200
-
-
-def test_the_preview_counts_what_the_partner_will_see_and_hides_samples_until_asked(aurora, harbour, browse):
-    agreement = make.active(aurora, harbour)
-    advisor = people(harbour).advisor
-    with tenant_context(harbour):
-        plan = clients_make.offer(agreement=agreement.pk, origin=aurora.pk)
-        clients_make.submitted(advisor, plan, clients_make.client(advisor, "Nora", "Beispiel"))
-        clients_make.client(advisor, "Petra", "Prospect")
-    path = url("version_preview", agreement.pk, agreement.version_id)
-    client = browse(harbour, people(harbour).administrator)
-    plain = client.get(path)
-    counts = {kind.title: kind.count for kind in plain.context["kinds"]}
-    assert (counts["Clients"], counts["Mandates"], counts["Parties"]) == (1, 1, 0)
-    assert b"Beispiel" not in plain.content
-    sampled = client.get(path, {"samples": "1"})
-    samples = sampled.content.decode()
-    assert "Beispiel" in samples
-    assert "Prospect" not in samples
-    mandates = next(kind for kind in sampled.context["kinds"] if kind.title == "Mandates")
-    (row,) = mandates.samples
-    shown = dict(zip(mandates.fields, row, strict=True))
-    assert len(shown) == len(mandates.fields)
-    assert "Nora Beispiel" in shown["client"]
-    assert shown["agreement"] == agreement.name
-    assert shown["offer"] == plan.name
-    assert not {"{}", "[]"} & set(shown.values())
-    with tenant_context(harbour):
-        assert AuditEntry.objects.filter(action="agreement.samples_seen", record_id=agreement.pk).count() == 1
-
-
-def test_samples_of_offers_name_their_model_and_state_fees_in_per_cent(aurora, harbour, browse):
-    agreement = make.active(aurora, harbour)
-    with tenant_context(aurora):
-        plan = clients_make.offer(agreement=agreement.pk)
-    path = url("version_preview", agreement.pk, agreement.version_id)
-    found = page(browse, aurora, path, data={"samples": "1"}).context["kinds"]
-    offers = next(kind for kind in found if kind.title == "Offers")
-    shown = dict(zip(offers.fields, offers.samples[0], strict=True))
-    assert shown["model"].endswith(plan.name)
-    assert shown["management fee a year"] == "1.00%"
-
-
-def test_the_preview_never_shows_what_the_partner_has(aurora, harbour, browse):
-    agreement = make.active(aurora, harbour)
-    advisor = people(harbour).advisor
-    with tenant_context(harbour):
-        plan = clients_make.offer(agreement=agreement.pk, origin=aurora.pk)
-        clients_make.submitted(advisor, plan, clients_make.client(advisor, "Nora", "Beispiel"))
-    path = url("version_preview", agreement.pk, agreement.version_id)
-    shown = page(browse, aurora, path, data={"samples": "1"})
-    assert "Clients" not in {kind.title for kind in shown.context["kinds"]}
-    assert b"Beispiel" not in shown.content
-
-
-def test_under_advice_the_channel_shares_nothing(aurora, meadow, browse):
-    agreement = make.active(aurora, meadow, "advice")
-    shown = page(browse, meadow, url("version_preview", agreement.pk, agreement.version_id))
-    assert shown.context["kinds"] == []
-    assert b"Nothing of yours" in shown.content
-    assert b"Show samples" not in shown.content
 
 
 def test_suspending_takes_one_click(aurora, harbour, browse):

@@ -7,7 +7,7 @@ from django.db import transaction
 from federation.agreements import proposals
 from federation.models import Agreement
 from tests.federation.agreements import make
-from tests.federation.agreements.test_pages import people, url
+from tests.federation.agreements.browsing import people, url
 
 
 def _buttons(page: str) -> set[tuple[str, str]]:

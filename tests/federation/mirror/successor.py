@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from clients import services
+from clients import services, wealth
 from clients.models import Client, ClientInstruction, Mandate
 from federation.mirror import arrivals
 from federation.models import Agreement
@@ -209,3 +209,22 @@ def advisor_of_all() -> Any:
     cast = factories.cast()
     Client.objects.own().update(unit=cast.unit)
     return cast.advisor
+
+
+def owned_in_all(world: World, journey: Journey) -> wealth.Wealth:
+    """Return what the client owns, having seen that lists, charts and mandates add up to the same."""
+    with world.within("harbour"):
+        client = Mandate.objects.get(pk=journey.new.pk).client
+        assert client is not None
+        mandates = list(Mandate.objects.filter(client=client))
+        owned = wealth.wealth_of(client, mandates, TODAY, wealth.rates())
+        assert sum(each.share or 0 for each in owned.positions) == 1
+        rows = wealth.with_total(Client.objects.filter(pk=client.pk), wealth.rates())
+        assert rows.get().total == owned.total
+        assert (
+            sum(amount for _name, amount in wealth.allocation(mandates, "EUR", wealth.rates())) == owned.total
+        )
+        assert (
+            sum(each.value or 0 for each in Mandate.objects.filter(client=client).with_book()) == owned.total
+        )
+        return owned

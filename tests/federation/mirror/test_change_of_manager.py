@@ -1,13 +1,11 @@
 """A client moves from one manager to the next: who books what, and one chain of returns."""
 
 import datetime
-import importlib
 import json
 import re
 from decimal import Decimal
 
 import pytest
-from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -21,7 +19,6 @@ from portfolios.calculations.ledger import CostMethod
 from portfolios.models import (
     ExchangeRate,
     Handover,
-    HandoverPosition,
     Portfolio,
     PriceSource,
     Transaction,
@@ -30,12 +27,11 @@ from portfolios.models import (
 from portfolios.services import book
 from portfolios.services import reverse as reverse_entry
 from portfolios.services.chain import load_chain
-from portfolios.services.handover import snapshot, take_over
+from portfolios.services.handover import take_over
 from reporting.figures import gather
 from tests import factories
 from tests.federation.mirror.successor import (
     ISIN,
-    Journey,
     accept_at,
     advisor_of_all,
     begin,
@@ -44,13 +40,13 @@ from tests.federation.mirror.successor import (
     everything_in,
     instruct_out,
     lots_of,
+    owned_in_all,
     price_at,
     security_key,
     settle_down,
     submit,
     take_over_at,
 )
-from tests.federation.mirror.test_overlap import withhold
 from tests.federation.mirror.world import TODAY, World
 from trading.models import Order
 
@@ -86,25 +82,6 @@ def test_the_desk_of_who_settles_lists_what_waits_to_be_taken_over(world: World)
         assert reverse("portfolios:handover", args=[journey.new.pk]).encode() in text
         take_over(handover=Handover.objects.get(), by=cast.operations)
         assert b"Positions to take over" not in desk.get(page).content
-
-
-def owned_in_all(world: World, journey: Journey) -> wealth.Wealth:
-    """Return what the client owns, having seen that lists, charts and mandates add up to the same."""
-    with world.within("harbour"):
-        client = Mandate.objects.get(pk=journey.new.pk).client
-        assert client is not None
-        mandates = list(Mandate.objects.filter(client=client))
-        owned = wealth.wealth_of(client, mandates, TODAY, wealth.rates())
-        assert sum(each.share or 0 for each in owned.positions) == 1
-        rows = wealth.with_total(Client.objects.filter(pk=client.pk), wealth.rates())
-        assert rows.get().total == owned.total
-        assert (
-            sum(amount for _name, amount in wealth.allocation(mandates, "EUR", wealth.rates())) == owned.total
-        )
-        assert (
-            sum(each.value or 0 for each in Mandate.objects.filter(client=client).with_book()) == owned.total
-        )
-        return owned
 
 
 def test_a_client_owns_each_position_once_before_on_the_way_and_after(world: World) -> None:
@@ -144,6 +121,25 @@ def test_what_is_on_its_way_counts_when_the_agreement_with_the_former_manager_ha
             institution=world.institution("harbour"),
         )
     assert owned_in_all(world, journey).total == D(11_885)
+
+
+def test_what_is_on_its_way_in_a_currency_without_a_rate_is_not_counted_as_nothing(world: World) -> None:
+    journey = begin(world)
+    accept_at(world, journey)
+    book_out(world, journey)
+    with world.within("harbour"):
+        Handover.objects.update(currency="USD")
+        rows = wealth.with_total(Client.objects.filter(mandates=journey.new.pk), wealth.rates())
+        assert rows.get().total is None
+        browser = Browser(headers={"host": "harbour.localhost"})
+        browser.force_login(advisor_of_all())
+        page = reverse("clients:mandate_detail", args=[journey.new.pk])
+        assert browser.get(page).context["position"].value is None
+        source = PriceSource.objects.create(code="RATES", name="Rates")
+        ExchangeRate.objects.create(source=source, date=TODAY, currency="USD", rate=2)
+        assert browser.get(page).context["position"].value == D("5942.5")
+        rows = wealth.with_total(Client.objects.filter(mandates=journey.new.pk), wealth.rates())
+        assert rows.get().total == D("5942.5")
 
 
 def test_what_the_former_manager_books_meanwhile_is_handed_over(world: World) -> None:
@@ -201,142 +197,6 @@ def test_what_the_former_manager_books_meanwhile_is_handed_over(world: World) ->
     assert (owned.total, owned.paid_in, owned.gain) == (D(12_385), D(10_000), D(2385))
     for agreement in Agreement.objects.all():
         world.assert_in_step(agreement)
-
-
-def test_nobody_transfers_out_before_somebody_can_take_over(world: World) -> None:
-    journey = begin(world)
-    submit(world, journey.new)
-    with pytest.raises(DomainError) as refused:
-        instruct_out(world, journey)
-    assert refused.value.code == "successor_not_active"
-
-
-def test_where_the_former_agreement_was_cut_the_channel_hands_over_what_it_knew(world: World) -> None:
-    journey = begin(world)
-    accept_at(world, journey)
-    with world.within("harbour"):
-        cast = factories.cast()
-        browser = Browser(headers={"host": "harbour.localhost"})
-        browser.force_login(advisor_of_all())
-        complete = reverse("portfolios:handover_complete", args=[journey.new.pk])
-        early = browser.post(complete, {"as_submitted": "1"}, follow=True).content
-        assert b"The former manager books the positions out first" in early
-        assert b"has not arrived here" in browser.post(complete, follow=True).content
-        life.cut(
-            Agreement.objects.get(pk=Mandate.objects.get(pk=journey.old.pk).agreement),
-            by=cast.administrator,
-            institution=world.institution("harbour"),
-            reason="Broken into.",
-        )
-        page = browser.get(reverse("portfolios:handover", args=[journey.new.pk])).content
-        assert b"Hand over as they stand" in page
-        assert browser.post(complete, {"as_submitted": "1"}).status_code == 302
-    settle_down(world)
-    with world.within("borealis"):
-        take_over(handover=Handover.objects.get(), by=factories.cast().operations)
-        assert Transaction.objects.filter(portfolio__in=Portfolio.objects.own()).count() == 3
-
-
-def test_what_a_former_manager_still_manages_is_not_handed_over_as_it_stands(world: World) -> None:
-    journey = begin(world)
-    accept_at(world, journey)
-    former = Agreement.objects.get(manager__schema_name="aurora")
-    withhold(world, former, "portfolios.Transaction")
-    with world.within("harbour"):
-        browser = Browser(headers={"host": "harbour.localhost"})
-        browser.force_login(advisor_of_all())
-        page, complete = (
-            reverse(f"portfolios:{name}", args=[journey.new.pk]) for name in ("handover", "handover_complete")
-        )
-        assert b"Hand over as they stand" not in browser.get(page).content
-        early = browser.post(complete, {"as_submitted": "1"}, follow=True).content
-        assert b"The former manager books the positions out first" in early
-        assert Handover.objects.get().booked_out_on is None
-    assert owned_in_all(world, journey).total == D(11_885)
-    book_out(world, journey)
-    with world.within("harbour"):
-        with pytest.raises(DomainError) as refused:
-            snapshot(Mandate.objects.get(pk=journey.old.pk))
-        assert refused.value.code == "ledger_not_shared"
-        assert b"Hand over as they stand" in browser.get(page).content
-        assert browser.post(complete, {"as_submitted": "1"}).status_code == 302
-    assert owned_in_all(world, journey).total == D(11_885)
-
-
-def test_positions_are_booked_after_the_client_has_asked_to_close_the_new_mandate_too(world: World) -> None:
-    journey = begin(world)
-    accept_at(world, journey)
-    book_out(world, journey)
-    with world.within("harbour"):
-        by = factories.cast().advisor
-        instruction = services.draft_instruction(
-            mandate=Mandate.objects.get(pk=journey.new.pk), kind=ClientInstruction.Kind.CLOSE, by=by
-        )
-        services.send_instruction(instruction=instruction, by=by)
-    settle_down(world)
-    with world.within("borealis"):
-        cast = factories.cast()
-        received = ClientInstruction.objects.get()
-        services.record_outcome(instruction=received, outcome="accepted", by=cast.operations)
-        assert Mandate.objects.get().state == "closing"
-        desk = Browser(headers={"host": "borealis.localhost"})
-        desk.force_login(cast.operations)
-        page, take = (
-            reverse(f"portfolios:{name}", args=[journey.new.pk]) for name in ("handover", "handover_take")
-        )
-        assert page.encode() in desk.get(reverse("trading:desk")).content
-        assert take.encode() in desk.get(page).content
-        assert desk.post(take).status_code == 302
-        assert Transaction.objects.filter(portfolio__in=Portfolio.objects.own()).count() == 3
-
-
-def test_what_was_taken_over_before_it_was_booked_out_stays_as_it_was_taken_over(world: World) -> None:
-    journey = begin(world)
-    accept_at(world, journey)
-    today = timezone.now().date()
-    with world.within("harbour"):
-        Handover.objects.update(booked_out_on=today)
-    world.drain()
-    with world.within("borealis"):
-        take_over(handover=Handover.objects.get(), by=factories.cast().operations)
-    with world.within("harbour"):
-        Handover.objects.update(booked_out_on=None)
-    settle_down(world)
-    with world.within("harbour"):
-        before = list(HandoverPosition.objects.order_by("pk").values())
-    book_out(world, journey)
-    with world.within("harbour"):
-        given = Handover.objects.get()
-        assert list(HandoverPosition.objects.order_by("pk").values()) == before
-        assert given.booked_out_on is None
-    migration = importlib.import_module("portfolios.migrations.0010_handover_taken_over")
-    for schema in ("borealis", "harbour"):
-        with world.within(schema), connection.cursor() as cursor:
-            cursor.execute(migration.FORWARDS)
-            assert cursor.rowcount == (1 if schema == "harbour" else 0)
-    world.drain()
-    with world.within("borealis"):
-        assert Handover.objects.get().booked_out_on == given.as_of
-    world.assert_in_step(journey.second)
-
-
-def test_what_is_on_its_way_in_a_currency_without_a_rate_is_not_counted_as_nothing(world: World) -> None:
-    journey = begin(world)
-    accept_at(world, journey)
-    book_out(world, journey)
-    with world.within("harbour"):
-        Handover.objects.update(currency="USD")
-        rows = wealth.with_total(Client.objects.filter(mandates=journey.new.pk), wealth.rates())
-        assert rows.get().total is None
-        browser = Browser(headers={"host": "harbour.localhost"})
-        browser.force_login(advisor_of_all())
-        page = reverse("clients:mandate_detail", args=[journey.new.pk])
-        assert browser.get(page).context["position"].value is None
-        source = PriceSource.objects.create(code="RATES", name="Rates")
-        ExchangeRate.objects.create(source=source, date=TODAY, currency="USD", rate=2)
-        assert browser.get(page).context["position"].value == D("5942.5")
-        rows = wealth.with_total(Client.objects.filter(mandates=journey.new.pk), wealth.rates())
-        assert rows.get().total == D("5942.5")
 
 
 def test_a_client_changes_manager_with_lots_dates_costs_and_one_chain_of_returns(world: World) -> None:

@@ -17,8 +17,8 @@ from portfolios.models import Handover, Portfolio, Transaction
 from portfolios.services.handover import has_taken_over, take_over
 from tests import factories
 from tests.federation.mirror.processes import eventually
+from tests.federation.mirror.sealing import LATER, ended, erase, sealed_at
 from tests.federation.mirror.successor import accept_at, begin, book_out
-from tests.federation.mirror.test_sealing import LATER, ended, erase, sealed_at
 from tests.federation.mirror.world import World
 
 

@@ -35,7 +35,7 @@ from portfolios.models import (
 from reporting.models import Report
 from tests import factories
 from tests.federation.mirror.everything import everything, offer
-from tests.federation.mirror.test_sealing import cut, sealed_at
+from tests.federation.mirror.sealing import cut, sealed_at
 from tests.federation.mirror.world import World
 from trading.models import Order, Proposal, Settlement
 

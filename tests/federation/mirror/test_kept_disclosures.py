@@ -12,7 +12,7 @@ from federation.agreements import sealing
 from federation.disclosure_log import log_of
 from federation.wording import kept_words
 from tests import factories
-from tests.federation.mirror.test_sealing import cut, erase, sealed_at
+from tests.federation.mirror.sealing import cut, erase, sealed_at
 from tests.federation.mirror.world import World
 
 

@@ -21,7 +21,7 @@ from tests import factories
 from tests.federation.divisions import SENSIBLE, divided
 from tests.federation.mirror.everything import everything
 from tests.federation.mirror.reading import read
-from tests.federation.mirror.test_sealing import cut
+from tests.federation.mirror.sealing import cut
 from tests.federation.mirror.world import World
 
 SEALED = [kind for kind in KINDS if is_sealed(kind)]

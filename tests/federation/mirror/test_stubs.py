@@ -14,7 +14,7 @@ from federation.models import Agreement, SealedRecords
 from models_portfolio.models import Adoption, ModelPortfolio, ModelVersion
 from portfolios.models import BankEntry, Portfolio
 from tests.federation.mirror import everything
-from tests.federation.mirror.test_sealing import cut, ended, erase
+from tests.federation.mirror.sealing import cut, ended, erase
 from tests.federation.mirror.world import TODAY, World
 
 

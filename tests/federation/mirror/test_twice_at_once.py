@@ -22,9 +22,9 @@ from federation.monitor import parked, proof
 from portfolios.models import Handover, Portfolio, Transaction
 from portfolios.services.handover import take_over
 from tests import factories
+from tests.federation.mirror.sealing import LATER, cut, ended, sealed_at
 from tests.federation.mirror.shop import Shop
 from tests.federation.mirror.successor import accept_at, begin, book_out
-from tests.federation.mirror.test_sealing import LATER, cut, ended, sealed_at
 from tests.federation.mirror.world import World
 from trading.models import Affirmation
 from trading.services import affirm_one, reject_allocation
