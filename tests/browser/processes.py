@@ -6,6 +6,7 @@ import socket
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import ClassVar
 
 import redis
 from django.conf import settings
@@ -22,6 +23,8 @@ LEFT_OUT = {"beat"}
 class Platform:
     """Web server, workers of both queues and dispatcher, from `with` to its end."""
 
+    running: ClassVar["Platform | None"] = None
+
     def __init__(self, logs: Path) -> None:
         self.logs = logs
         self.port = _free_port()
@@ -34,11 +37,13 @@ class Platform:
         for part in self._parts:
             part.start(self.logs, {**os.environ, "PORT": str(self.port), "DEBUG": "0"})
         self._await()
+        Platform.running = self
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        Platform.running = None
         children = [part.child for part in self._parts if part.child is not None]
         for child in children:
             child.terminate()

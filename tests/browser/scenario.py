@@ -22,6 +22,7 @@ from portfolios.models import ExchangeRate, Portfolio, Price, Security
 from portfolios.services import book
 from portfolios.services.securities import create_security, ecb_source, save_source
 from tests import factories
+from tests.browser.standing import how_it_stands
 from tests.clients import make as client_make
 from tests.federation.agreements import make as agreements
 from tests.models_portfolio import make as models
@@ -88,11 +89,11 @@ def somebody(first_name: str, last_name: str, number: int) -> Somebody:
 
 
 def until(what: str, found: Callable[[], T], *, seconds: float = 30.0) -> T:
-    """Return what is found, as soon as it is something; fail naming what was waited for."""
+    """Return what is found, as soon as it is something; fail naming what was waited for, and how all stands."""
     deadline = time.monotonic() + seconds
     while not (result := found()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
+            raise AssertionError(f"waited {seconds:.0f} s in vain for {what}\n{how_it_stands()}")
         time.sleep(0.05)
     return result
 

@@ -119,6 +119,11 @@ def _picture(context: BrowserContext, url: str, options: argparse.Namespace, wid
     return len(found)
 
 
+def drawn_anew(page: Page) -> None:
+    """Wait until a page that was resized or changed its theme has drawn itself."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def problems(page: Page, *, thoroughly: bool = True) -> list[str]:
     """Return what is still wrong once sizes and colours have settled."""
     found: list[str] = []

@@ -19,7 +19,7 @@ from portfolios.services import book
 from tests import factories
 from tests.browser.people import People
 from tests.browser.scenario import Scenario, enter, institution, somebody, submitted, until
-from tests.browser.screenshots import problems
+from tests.browser.screenshots import drawn_anew, problems
 from tests.federation.agreements import make as agreements
 from tests.portfolios import make as portfolios
 from trading.models import Block, Order
@@ -166,7 +166,7 @@ def _pictured(page: Page, name: str) -> None:
     ):
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.wait_for_timeout(300)
+        drawn_anew(page)
         if folder:
             page.screenshot(path=Path(folder) / f"{name}-{width}-{scheme}.png", full_page=True)
         assert problems(page) == [], f"{name}, {scheme}, {width} px"

@@ -3,9 +3,14 @@
 import re
 
 import pytest
+from django.db import transaction
 from playwright.sync_api import expect
 
+from accounts.records import new_id
+from federation.models import Agreement, Arrival
 from tests.browser.people import People
+from tests.browser.scenario import institution, until
+from tests.browser.standing import worth_reading
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -34,3 +39,22 @@ def test_the_period_of_the_charts_stays_in_the_address_and_has_its_data_as_a_tab
     expect(charts.locator("svg").first).to_be_visible()
     charts.get_by_text("Show as a table").first.click()
     expect(charts.get_by_role("columnheader", name="Batches")).to_be_visible()
+
+
+def test_who_waits_in_vain_reads_how_the_mirrors_stand(people: People) -> None:
+    agreement = Agreement.objects.filter(channel__schema_name="harbour")[0]
+    with transaction.atomic():
+        Arrival.objects.create(
+            institution=institution("harbour"), agreement=agreement, kind="clients.Mandate", key=new_id()
+        )
+        with pytest.raises(AssertionError) as failed:
+            until("what never comes", lambda: None, seconds=0)
+        transaction.set_rollback(True)
+    text = str(failed.value)
+    assert "in vain for what never comes" in text
+    assert "Borealis → Harbour, " in text
+    assert "running, last applied" in text
+    assert "arrival of clients.Mandate" in text
+    assert worth_reading("12:00 INFO a\n12:01 WARNING b\n  of c\n12:02 INFO d\nTraceback:\n e") == [
+        "12:01 WARNING b", "  of c", "Traceback:", " e",
+    ]  # fmt: skip
