@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Exists, OuterRef
+from django.db.models import DateField, Exists, OuterRef
 from django.utils import timezone
 from django.utils.text import capfirst
 from psycopg import sql
@@ -112,10 +112,17 @@ def sealed_rows(sealed: SealedRecords, mandate: uuid.UUID, *, limit: int | None 
             if not count:
                 continue
             columns = sql.SQL(", ").join(sql.Identifier("t", kind.column(name)) for name in share.fields)
-            newest = sql.SQL(" ORDER BY t.id DESC LIMIT {}").format(sql.Literal(limit))
-            cursor.execute(sql.SQL("SELECT t.id, ") + columns + where + newest)
+            cursor.execute(sql.SQL("SELECT t.id, ") + columns + where + _newest(share, limit))
             found.append(_sealed_kind(share, count, cursor.fetchall()))
     return found
+
+
+def _newest(share: Share, limit: int | None) -> sql.Composed:
+    """Order by the first day that a row has, and by when it was made."""
+    days = [name for name in share.fields if isinstance(share.kind.field(name), DateField)]
+    by = [sql.Identifier("t", share.kind.column(name)) for name in days[:1]] + [sql.Identifier("t", "id")]
+    order = sql.SQL(", ").join(sql.SQL("{} DESC NULLS LAST").format(each) for each in by)
+    return sql.SQL(" ORDER BY {} LIMIT {}").format(order, sql.Literal(limit))
 
 
 def _sealed_kind(share: Share, count: int, found: list[tuple[Any, ...]]) -> SealedKind:
@@ -147,7 +154,7 @@ def _called(share: Share, row: tuple[Any, ...]) -> str:
 
 
 def names_in(sealed: SealedRecords, kinds: list[SealedKind]) -> dict[uuid.UUID, str]:
-    """Return what the records of a set are called, with its agreement and the reference data that they name."""
+    """Return what the records of a set are called, with what they name: own records, reference data, the agreement."""
     names = {sealed.agreement_id: sealed.agreement.name}
     named: dict[Any, set[uuid.UUID]] = defaultdict(set)
     for kind in kinds:
@@ -155,8 +162,9 @@ def names_in(sealed: SealedRecords, kinds: list[SealedKind]) -> dict[uuid.UUID, 
         for place, (name, _label) in enumerate(kind.fields):
             model = by_label()[kind.label].field(name).related_model
             known = kind_of(model) if model else None
-            if known is not None and known.function is None:
+            if known is not None:
                 named[model] |= {row[place] for row in kind.rows if row[place]}
     for model, keys in named.items():
-        names |= {each.pk: str(each) for each in model.objects.filter(pk__in=keys)}
+        own = model.objects.filter(pk__in=keys - names.keys(), origin=None)
+        names |= {each.pk: str(each) for each in own}
     return names

@@ -106,7 +106,8 @@ def sealed_detail(request: HttpRequest, pk: uuid.UUID, mandate_pk: uuid.UUID) ->
     may_open = can(user_of(request), OPEN)
     asked = request.POST.get("do", "") if request.method == "POST" else ""
     opening = ReasonForm(request.POST if asked == "open" else None)
-    holding = HoldForm(request.POST if asked == "hold" else None)
+    # Both forms of the page ask for a reason.
+    holding = HoldForm(request.POST if asked == "hold" else None, auto_id="hold_%s")
     by, institution = user_of(request), institution_of(request)
     if asked == "open" and not may_open:
         raise Http404

@@ -15,9 +15,11 @@ from federation.models import (
     AgreementEvent,
     SealedAccess,
 )
+from portfolios.models import Transaction
 from tests import factories
 from tests.federation.mirror.sealing import ended, sealed_at
-from tests.federation.mirror.world import World
+from tests.federation.mirror.world import TODAY, World
+from tests.federation.received import as_mirror
 
 
 def test_sealed_records_are_opened_with_a_reason_that_both_parties_read(world: World) -> None:
@@ -63,7 +65,12 @@ def test_sealed_records_are_opened_with_a_reason_that_both_parties_read(world: W
         kept_here = sealed_at(agreement, "harbour")
         url = reverse("federation:sealed_detail", args=[kept_here.pk, mandate.pk])
         opened = browser.post(url, {"do": "open", "reason": "An audit."})
-        assert b"Entry 2" in browser.get(opened["Location"]).content
+        with as_mirror():
+            Transaction.objects.filter(text="Entry 2").update(trade_date=TODAY - datetime.timedelta(days=9))
+        text = browser.get(opened["Location"]).content.decode()
+        assert text.index("Entry 1") < text.index("Entry 2"), "the newest by its day comes first"
+        assert f"<td>{mandate.number}" in text, "the portfolio names a mandate that is the reader's own"
+        assert text.count('id="id_reason"') <= 1
         assert browser.get(reverse("federation:sealed_detail", args=[kept.pk, mandate.pk])).status_code == 404
 
 
