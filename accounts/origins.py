@@ -1,5 +1,6 @@
-"""Names of the institutions that own received rows, without knowing where institutions are kept."""
+"""The institutions that own received rows, without knowing where institutions are kept."""
 
+import datetime
 import uuid
 from collections.abc import Mapping
 from functools import cache
@@ -25,6 +26,13 @@ def origin_name(origin: uuid.UUID | str | None) -> str:
     if key not in names:
         names.update(_resolve())
     return names.get(key) or _("Former partner")
+
+
+def held_back_since(origin: uuid.UUID) -> datetime.datetime | None:
+    """Return since when nothing of this owner arrives, because it is suspended; None where it does."""
+    path = getattr(settings, "ORIGIN_HELD_BACK_RESOLVER", None)
+    since: datetime.datetime | None = import_string(path)(origin) if path else None
+    return since
 
 
 def _resolve() -> Mapping[uuid.UUID, str]:

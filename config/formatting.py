@@ -98,6 +98,14 @@ def origin_name(value: Any) -> str:
 
 
 @register.filter
+def held_back_since(value: Any) -> Any:
+    """Return since when nothing of the institution with this id arrives; None where it does."""
+    from accounts.origins import held_back_since as since
+
+    return since(value) if value else None
+
+
+@register.filter
 def lookup(mapping: Mapping[Any, Any] | None, key: Any) -> Any:
     """Return ``mapping[key]``, or None."""
     return mapping.get(key) if mapping else None

@@ -96,6 +96,8 @@ DUTIES_RESOLVER = "federation.duties.performed_here"
 PARTNERS_RESOLVER = "federation.partners.partners"
 # The short names of the institutions that own received rows.
 ORIGIN_NAMES_RESOLVER = "federation.institutions.origin_names"
+# Since when nothing of such an institution arrives.
+ORIGIN_HELD_BACK_RESOLVER = "federation.institutions.held_back_since"
 # The URL of the page where a person's day starts.
 FIRST_PAGE_RESOLVER = "config.navigation.first_page"
 

@@ -1,5 +1,6 @@
 """Questions about agreements: which of them exist for an institution."""
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -16,6 +17,10 @@ class AgreementQuerySet(models.QuerySet[Any]):
         """Return the agreements that ``institution`` is a party to; a draft is its drafter's alone."""
         party = Q(manager=institution.pk) | Q(channel=institution.pk)
         return self.filter(party).exclude(Q(state="draft") & ~Q(drafted_by=institution.pk))
+
+    def between(self, institution: "Institution", other: uuid.UUID) -> "AgreementQuerySet":
+        """Return those of ``institution`` whose other party has this id."""
+        return self.visible_to(institution).filter(Q(manager=other) | Q(channel=other))
 
     def live(self) -> "AgreementQuerySet":
         """Return the agreements under which records flow now."""
