@@ -16,7 +16,15 @@ class AgreementFilter(django_filters.FilterSet):
     """Narrow agreements down by words, state, side and way of working."""
 
     q = django_filters.CharFilter(label=_("Name or partner"), method="by_words", widget=SearchInput)
-    state = django_filters.ChoiceFilter(label=_("State"), choices=Agreement.State.choices)
+    state = django_filters.ChoiceFilter(
+        label=_("State"),
+        method="by_state",
+        choices=[
+            *Agreement.State.choices,
+            ("suspended", _("Suspended")),
+            ("needs_answer", _("Waits for your answer")),
+        ],
+    )
     side = django_filters.ChoiceFilter(label=_("Our side"), choices=Side.choices, method="by_side")
     preset = django_filters.ChoiceFilter(label=_("Way of working"), choices=Agreement.Preset.choices)
 
@@ -27,6 +35,13 @@ class AgreementFilter(django_filters.FilterSet):
     def by_words(self, queryset: QuerySet[Agreement], name: str, value: str) -> QuerySet[Agreement]:
         """Return the agreements whose name or partner contains the words."""
         return queryset.filter(Q(name__icontains=value) | Q(partner_name__icontains=value))
+
+    def by_state(self, queryset: QuerySet[Agreement], name: str, value: str) -> QuerySet[Agreement]:
+        """Return the agreements in a state, or with something suspended, or that wait for this institution."""
+        if value == "suspended":
+            stopped = Q(suspended_at__isnull=False) | Q(new_mandates_suspended_at__isnull=False)
+            return queryset.filter(stopped, state__in=[Agreement.State.ACTIVE, Agreement.State.WINDING_DOWN])
+        return queryset.filter(Q(("needs_answer", True)) if value == "needs_answer" else Q(state=value))
 
     def by_side(self, queryset: QuerySet[Agreement], name: str, value: str) -> QuerySet[Agreement]:
         """Return the agreements in which this institution is on that side."""

@@ -48,25 +48,30 @@ class AgreementTable(tables.Table):
     class Meta:
         model = Agreement
         fields = ("name", "partner", "side", "preset", "state", "started_at")
-        order_by = ("name",)
 
     def render_side(self, value: bool) -> str:
         return _("Manager") if value else _("Sales channel")
 
     def render_state(self, value: Any, record: Any, bound_column: Any) -> SafeString:
-        badges = [formatting.state_badge(record.state, record.get_state_display())]
-        if record.suspended_at:
-            badges.append(formatting.state_badge("suspended", _("Suspended")))
-        elif record.new_mandates_suspended_at:
-            badges.append(formatting.state_badge("paused", _("No new mandates")))
-        if record.needs_answer:
-            badges.append(formatting.state_badge("attention", _("Waits for your answer")))
-        elif record.awaits_partner:
-            badges.append(formatting.state_badge("pending", _("Waits for the partner")))
+        badges = [formatting.state_badge(code, words) for code, words in _states(record)]
         return format_html("{} " * len(badges), *badges)
 
     def value_state(self, record: Agreement) -> str:
-        return str(_("Suspended") if record.suspended_at else record.get_state_display())
+        return "; ".join(words for _code, words in _states(record))
+
+
+def _states(record: Any) -> list[tuple[str, str]]:
+    """Return an agreement's state and what stands beside it, each as a code and in words."""
+    found = [(record.state, record.get_state_display())]
+    if record.suspended_at:
+        found.append(("suspended", _("Suspended")))
+    elif record.new_mandates_suspended_at:
+        found.append(("paused", _("No new mandates")))
+    if record.needs_answer:
+        found.append(("attention", _("Waits for your answer")))
+    elif record.awaits_partner:
+        found.append(("pending", _("Waits for the partner")))
+    return found
 
 
 class TimelineTable(tables.Table):

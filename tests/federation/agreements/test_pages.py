@@ -8,12 +8,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_tenants.utils import tenant_context
 
+from clients.models import Client
 from federation.agreements import life, sealing
 from federation.models import Agreement, AgreementToken, SealedRecords
 from tests import factories
 from tests.clients import make as clients_make
 from tests.federation.agreements import make
 from tests.federation.agreements.browsing import page, people, url
+from tests.federation.received import as_mirror
 from tests.models_portfolio import make as models_make
 
 
@@ -95,6 +97,10 @@ def test_a_draft_exists_for_its_drafter_alone(aurora, harbour, browse):
 
 def test_the_partner_is_told_that_it_has_to_answer(aurora, harbour, browse):
     version = make.proposed(aurora, harbour)
+    waiting = page(browse, harbour, url("agreements"), data={"state": "needs_answer", "_export": "csv"})
+    assert "Proposed; Waits for your answer" in waiting.content.decode()
+    waiting = page(browse, aurora, url("agreements"), data={"state": "needs_answer", "_export": "csv"})
+    assert len(waiting.content.decode().splitlines()) == 1
     assert b"Waits for your answer" in page(browse, harbour, url("agreements")).content
     assert b"Waits for the partner" in page(browse, aurora, url("agreements")).content
     client = browse(harbour, people(harbour).administrator)
@@ -109,6 +115,8 @@ def test_suspending_takes_one_click(aurora, harbour, browse):
     client = browse(harbour, people(harbour).administrator)
     client.post(url("switch", agreement.pk, "everything", "suspend"))
     assert Agreement.objects.get(pk=agreement.pk).is_suspended
+    listed = client.get(url("agreements"), {"state": "suspended", "_export": "csv"}).content.decode()
+    assert "Active; Suspended" in listed
     assert b"nothing new crosses" in page(browse, aurora, url("agreement_detail", agreement.pk)).content
     client.post(url("switch", agreement.pk, "everything", "resume"), {"next": url("mirrors")})
     assert not Agreement.objects.get(pk=agreement.pk).is_suspended
@@ -127,6 +135,40 @@ def test_the_page_says_what_a_suspension_would_strand(aurora, harbour, browse):
     browse(harbour, people(harbour).administrator).post(url("switch", agreement.pk, "everything", "suspend"))
     held = page(browse, harbour, url("agreement_detail", agreement.pk)).content.decode()
     assert "Held up by the suspension" in held
+
+
+def test_what_waits_for_an_answer_comes_first_until_another_order_is_chosen(
+    aurora, borealis, harbour, browse
+):
+    make.active(aurora, harbour)
+    make.proposed(borealis, harbour)
+    for sort, first in (({}, "Borealis – Harbour"), ({"sort": "name"}, "Aurora – Harbour")):
+        table = page(browse, harbour, url("agreements"), data=sort).context["table"]
+        assert next(row.record.name for row in table.paginated_rows) == first
+
+
+def test_pages_of_records_say_that_a_suspension_holds_them_up(aurora, harbour, browse):
+    agreement, second = make.active(aurora, harbour), make.active(aurora, harbour)
+    with tenant_context(harbour):
+        advisor = factories.cast().advisor
+        mandate = clients_make.submitted(
+            advisor, clients_make.offer(agreement=agreement.pk, origin=aurora.pk)
+        )
+    with tenant_context(aurora), as_mirror():
+        received = Client.objects.create(origin=harbour.pk, kind="person", number="C-1", name="Ada Example")
+    pages = [
+        (harbour, reverse("clients:mandate_detail", args=[mandate.pk]), "what either of you changes"),
+        (aurora, reverse("clients:client_detail", args=[received.pk]), "nothing has arrived since"),
+    ]
+    shown = [page(browse, party, path, "compliance").content.decode() for party, path, _words in pages]
+    assert [words in text for text, (_, _, words) in zip(shown, pages, strict=True)] == [False, False]
+    make.act(life.suspend, agreement, harbour, what="everything")
+    shown = [page(browse, party, path, "compliance").content.decode() for party, path, _words in pages]
+    # The client may still come under the other agreement.
+    assert [words in text for text, (_, _, words) in zip(shown, pages, strict=True)] == [True, False]
+    make.act(life.suspend, second, aurora, what="everything")
+    shown = [page(browse, party, path, "compliance").content.decode() for party, path, _words in pages]
+    assert [words in text for text, (_, _, words) in zip(shown, pages, strict=True)] == [True, True]
 
 
 def test_a_count_of_open_mandates_leads_compliance_to_exactly_these(aurora, harbour, browse):
