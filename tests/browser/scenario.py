@@ -117,7 +117,11 @@ def prepare() -> Scenario:
     """Write what needs no other program: data, models, letterhead, the agreements made elsewhere."""
     made = Scenario()
     Institution.objects.filter(schema_name="harbour").update(
-        address=HARBOUR_ADDRESS, contact="desk@harbour.example", footer="Harbour Bank, Hamburg"
+        address=HARBOUR_ADDRESS,
+        contact="desk@harbour.example",
+        footer="Harbour Bank, Hamburg",
+        # As text on a tint of itself this is not dark enough.
+        colour="#2e7d32",
     )
     for manager in ("aurora", "borealis"):
         with tenant_context(institution(manager)):
