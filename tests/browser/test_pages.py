@@ -3,8 +3,10 @@
 import re
 
 import pytest
+from django_tenants.utils import tenant_context
 from playwright.sync_api import Page
 
+from accounts.models import Job
 from tests.browser.people import People, Person
 from tests.browser.screenshots import problems
 
@@ -86,3 +88,17 @@ def _looked_at(person: Person, path: str, *, thoroughly: bool) -> list[str]:
     page.set_viewport_size(NARROW)
     found += [f"dark, narrow: {each}" for each in problems(page, thoroughly=thoroughly)]
     return [f"{person.host}{path}: {each}" for each in found]
+
+
+def test_the_failures_of_a_long_job_fit_a_phone(people: People) -> None:
+    person = people("aurora", "manager")
+    failure = {
+        "what": "P-1",
+        "why": "There is no price on 30 September 2026",
+        "remedy": "Import the price, then try again",
+    }
+    with tenant_context(person.institution):
+        job = Job.objects.create(
+            title="Statements", state="failed", total=9, done=8, created_by=person.user, failures=[failure]
+        )
+    assert _looked_at(person, f"/jobs/{job.pk}/", thoroughly=False) == []
