@@ -10,8 +10,9 @@ from django.utils import timezone
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from federation.mirror.columns import named_columns
 from federation.mirror.failpoints import failpoint
-from federation.mirror.plan import DELETE, INSERT, RELINK, REPLACE, RETIRE, UPDATE, Plan, named_columns
+from federation.mirror.plan import DELETE, INSERT, RELINK, REPLACE, RETIRE, UPDATE, Plan
 from federation.mirror.references import named
 from federation.mirror.refusals import RowsRefused, reason_of
 from federation.models import RecordsHold
