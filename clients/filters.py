@@ -127,13 +127,18 @@ class InstructionFilter(django_filters.FilterSet):
     state = django_filters.ChoiceFilter(
         label=_("Stands"),
         empty_label=_("Any"),
-        field_name="computed_state",
-        choices=[(str(s), label) for s, label in INSTRUCTION_STATES.items()],
+        method="by_state",
+        choices=[("open", _("Not done")), *((str(s), label) for s, label in INSTRUCTION_STATES.items())],
     )
+    agreement = django_filters.UUIDFilter(field_name="mandate__agreement", widget=HiddenInput)
 
     class Meta:
         model = ClientInstruction
         fields: tuple[str, ...] = ()
+
+    def by_state(self, queryset: Any, name: str, value: str) -> Any:
+        """Return the instructions that stand so, or all that are not done."""
+        return queryset.open() if value == "open" else queryset.filter(computed_state=value)
 
     def by_words(self, queryset: Any, name: str, value: str) -> Any:
         """Return the instructions whose client, mandate or reference contains the words."""

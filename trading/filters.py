@@ -2,7 +2,7 @@
 
 import django_filters
 from django.db.models import Q, QuerySet
-from django.forms import DateInput, SearchInput
+from django.forms import DateInput, HiddenInput, SearchInput
 from django.utils.translation import gettext_lazy as _
 
 from clients.querysets import client_named
@@ -45,6 +45,7 @@ class OrderFilter(django_filters.FilterSet):
     side = django_filters.ChoiceFilter(label=_("Side"), choices=Side.choices)
     since = _day(label=_("From"), field_name="created_at", lookup_expr="date__gte")
     until = _day(label=_("To"), field_name="created_at", lookup_expr="date__lte")
+    agreement = django_filters.UUIDFilter(field_name="portfolio__mandate__agreement", widget=HiddenInput)
 
     class Meta:
         model = Order

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from clients.models import ClientInstruction, InstructionOutcome, Mandate, MandateDecision
+from clients.models import ClientInstruction, Mandate, MandateDecision
 from federation.models import Agreement, Function
 from trading.models import Allocation, Order, Settlement
 
@@ -19,11 +19,13 @@ LABELS: dict[str, str | Promise] = {
     "settlements": _("Trades that have not settled"),
     "instructions": _("Instructions that are not done"),
 }
-_DONE = [
-    InstructionOutcome.Outcome.REJECTED,
-    InstructionOutcome.Outcome.DONE,
-    InstructionOutcome.Outcome.FAILED,
-]
+# Which list shows what is counted, narrowed down to which state.
+LISTS: dict[str, tuple[str, str]] = {
+    "mandates_undecided": ("clients:mandate_list", "undecided"),
+    "mandates_running": ("clients:mandate_list", "running"),
+    "orders": ("trading:order_list", "open"),
+    "instructions": ("clients:instruction_list", "open"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,9 @@ class OpenWork:
         return any(asdict(self).values())
 
     @property
-    def lines(self) -> list[tuple[str | Promise, int, str]]:
-        """Return each count with its label, and the state by which the list of mandates shows them, or ""."""
-        return [
-            (LABELS[name], count, name.removeprefix("mandates_") if name.startswith("mandates_") else "")
-            for name, count in asdict(self).items()
-        ]
+    def lines(self) -> list[tuple[str | Promise, int, tuple[str, str] | None]]:
+        """Return each count with its label, and the list and state that show what it counts, where one does."""
+        return [(LABELS[name], count, LISTS.get(name)) for name, count in asdict(self).items()]
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -71,8 +70,8 @@ def open_work(agreement: Agreement) -> OpenWork:
         .filter(**under)
         .count(),
         instructions=ClientInstruction.objects.current()
-        .filter(mandate__agreement=agreement.pk, status=ClientInstruction.Status.SENT)
-        .exclude(pk__in=InstructionOutcome.objects.filter(outcome__in=_DONE).values("instruction"))
+        .open()
+        .filter(mandate__agreement=agreement.pk)
         .count(),
     )
 

@@ -57,8 +57,8 @@ def may_edit(request: HttpRequest) -> bool:
     return can(user_of(request), EDIT)
 
 
-def sees_mandates(request: HttpRequest) -> bool:
-    """Say whether the list of mandates has rows for this person; administrators configure, they do not look."""
+def sees_records(request: HttpRequest) -> bool:
+    """Say whether lists of records have rows for this person; administrators configure, they do not look."""
     return bool(reach(user_of(request), CLIENT_ROLES))
 
 

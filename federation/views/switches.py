@@ -19,7 +19,7 @@ from federation.views.base import (
     agreement_or_404,
     institution_of,
     say,
-    sees_mandates,
+    sees_records,
     show_refusal,
     sides,
     user_of,
@@ -73,7 +73,7 @@ def wind_down(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return render(
         request,
         "federation/wind_down.html",
-        {**about, "form": form, "open_work": open_work(agreement), "sees_mandates": sees_mandates(request)},
+        {**about, "form": form, "open_work": open_work(agreement), "sees_records": sees_records(request)},
     )
 
 
@@ -104,7 +104,7 @@ def terminate(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "form": form,
             "cut_form": ReasonForm(auto_id="id_cut_%s"),
             "open_work": here,
-            "sees_mandates": sees_mandates(request),
+            "sees_records": sees_records(request),
             "open_at_partner": elsewhere,
             "version": agreement.version,
         },

@@ -6,9 +6,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
-from clients.models import Client
+from clients.models import Client, ClientInstruction
 from federation.agreements import life, sealing
 from federation.models import Agreement, AgreementToken, SealedRecords
 from tests import factories
@@ -17,6 +18,8 @@ from tests.federation.agreements import make
 from tests.federation.agreements.browsing import page, people, url
 from tests.federation.received import as_mirror
 from tests.models_portfolio import make as models_make
+from tests.portfolios import make as portfolios_make
+from trading.models import Order
 
 
 def pages_of(agreement) -> list[str]:
@@ -171,21 +174,41 @@ def test_pages_of_records_say_that_a_suspension_holds_them_up(aurora, harbour, b
     assert [words in text for text, (_, _, words) in zip(shown, pages, strict=True)] == [True, True]
 
 
-def test_a_count_of_open_mandates_leads_compliance_to_exactly_these(aurora, harbour, browse):
+def _ask_and_order(mandates):
+    """Have an instruction that is not done and an open order under each mandate, and one of each that is over."""
+    share = portfolios_make.security()
+    for number, mandate in enumerate(mandates):
+        portfolio = portfolios_make.portfolio(number=f"P-{number}", mandate=mandate)
+        for state in ("approved", "settled"):
+            Order.objects.create(portfolio=portfolio, security=share, number=f"O-{number}-{state}", side="buy",
+                                 quantity=1, currency="EUR", state=state)  # fmt: skip
+        for status in ("sent", "withdrawn"):
+            ClientInstruction.objects.create(mandate=mandate, kind="deposit", status=status, amount=10,
+                                             sent_at=timezone.now(), currency="EUR")  # fmt: skip
+
+
+def test_a_count_of_what_is_open_leads_compliance_to_exactly_that(aurora, harbour, browse):
     agreement = make.active(aurora, harbour)
     advisor = people(harbour).advisor
     with tenant_context(harbour):
         plan = clients_make.offer(agreement=agreement.pk, origin=aurora.pk)
         under = [clients_make.submitted(advisor, plan) for _each in range(2)]
-        clients_make.submitted(advisor, clients_make.offer())
-    link = f"{reverse('clients:mandate_list')}?agreement={agreement.pk}&amp;state="
-    text = page(browse, harbour, url("agreement_detail", agreement.pk), "compliance").content.decode()
-    assert f"{link}undecided" in text
+        _ask_and_order([under[0], clients_make.submitted(advisor, clients_make.offer())])
     client = browse(harbour, people(harbour).compliance)
-    for state, expected in (("undecided", under), ("running", [])):
-        shown = client.get(f"{link}{state}".replace("&amp;", "&")).context["table"].data
-        assert {row.number for row in shown} == {mandate.number for mandate in expected}
-    assert link not in page(browse, harbour, url("agreement_detail", agreement.pk)).content.decode()
+    detail = url("agreement_detail", agreement.pk)
+    text, not_theirs = client.get(detail).content.decode(), page(browse, harbour, detail).content.decode()
+    for name, state, expected in (
+        ("clients:mandate_list", "undecided", {mandate.pk for mandate in under}),
+        ("clients:mandate_list", "running", set()),
+        ("trading:order_list", "open", {"O-0-approved"}),
+        ("clients:instruction_list", "open", {under[0].pk}),
+    ):
+        link = f"{reverse(name)}?agreement={agreement.pk}&amp;state={state}"
+        assert (link in text) == bool(expected)
+        assert link not in not_theirs
+        shown = client.get(link.replace("&amp;", "&")).context["table"].data
+        what = {"trading:order_list": "number", "clients:instruction_list": "mandate_id"}.get(name, "pk")
+        assert sorted(getattr(row, what) for row in shown) == sorted(expected)
 
 
 def test_the_page_of_an_ended_agreement_says_from_when_to_when_it_was_in_force(aurora, harbour, browse):
