@@ -45,6 +45,10 @@ class EventKind(models.TextChoices):
     LISTED = "listed", _("Agreed to be named in public")
     UNLISTED = "unlisted", _("No longer named in public")
     # What happened to one of its mirrors.
+    UPGRADED = (
+        "upgraded",
+        _("Platform updated: the mirror is filled again, for what crosses may have changed"),
+    )
     FILLED = "filled", _("Mirror filled")
     BEHIND = "behind", _("Mirror behind")
     CAUGHT_UP = "caught_up", _("Mirror caught up")

@@ -124,13 +124,13 @@ def retry_parked(parked: ParkedRow) -> None:
     transaction.on_commit(lambda: dispatch.hint(parked.stream_id))
 
 
-def refill(stream: Stream) -> None:
+def refill(stream: Stream, reason: str = "asked for") -> None:
     """Compare all that a stream shares again, and repair what differs."""
     with transaction.atomic():
         stream = Stream.objects.select_for_update().get(pk=stream.pk)
         if stream.state != Stream.State.ENDED:
             stream.cursor, stream.wait_for = None, 0
-            stream.fill_kind, stream.fill_after, stream.fill_reason = "", None, "asked for"
+            stream.fill_kind, stream.fill_after, stream.fill_reason = "", None, reason
             stream.state = Stream.State.WAITING
             stream.save()
             _wake(stream.owner)

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Q
 from psycopg import sql
 
-from federation.mirror import dispatch
+from federation.mirror import dispatch, upgrade
 from federation.mirror.cursors import plain_cursor
 from federation.mirror.keys import Snapshot
 from federation.mirror.outcome import Outcome
@@ -31,6 +31,8 @@ STIRRED_SECONDS = 30.0
 ROUND_SECONDS = 3_600.0
 # The round goes on in steps of this time: some streams together cost less than one now and then.
 STEP_SECONDS = 10.0
+# So many streams that an update of the platform concerns begin anew with one sweep: each has all its rows compared.
+REFILLED_AT_ONCE = 25
 # Which streams an institution has is asked again after this time.
 KNOWN_SECONDS = 1.0
 # After so many wakes their table is cleaned: a poll reads what is left of deleted rows, many times a second.
@@ -56,6 +58,9 @@ class Dispatcher:
     _length: int = 0
     _swept_at: float | None = None
     _has_due: bool = False
+    # Filled under another scope than this code's; when that was looked for.
+    _outdated: list[uuid.UUID] = field(default_factory=list)
+    _compared_at: float | None = None
     # Asked for since the sweep began: what it finds of them may be from before.
     _fresh: set[uuid.UUID] = field(default_factory=set)
     _wakes: int = 0
@@ -63,7 +68,7 @@ class Dispatcher:
     @property
     def is_resting(self) -> bool:
         """Say whether nothing is asked for, due or stirred, and nothing has to be looked at anew."""
-        return not (self.asked or self.stirred or self._has_due or self._swept_at is None)
+        return not (self.asked or self.stirred or self._has_due or self._outdated or self._swept_at is None)
 
     def poll(self) -> int:
         """Hint at the streams of those who wrote since the last time; return how many wakes they left."""
@@ -137,15 +142,17 @@ class Dispatcher:
         dispatch.note_tick()
         self._fresh.clear()
         now = time.monotonic()
+        self._refill_outdated(now)
         stirred = [schema for schema, at in list(self.stirred.items()) if at <= now]
         due = dispatch.due_ids()
-        self._has_due = bool(due)
         # A list: the thread that polls may add to what was asked.
         pks = due.union(list(self.asked), self._next_of_round(now))
         streams: dict[uuid.UUID, Stream] = {}
         if pks or stirred:
             suspects = dispatch.live_streams().filter(Q(pk__in=pks) | Q(owner__schema_name__in=stirred))
             streams = {stream.pk: stream for stream in dispatch.behind(suspects, known=due)}
+        # What is suspended has nothing to do before it is resumed, which wakes.
+        self._has_due = not due.isdisjoint(streams)
         for schema in stirred:
             self.stirred.pop(schema, None)
         for pk in [pk for pk in list(self.asked) if pk not in streams and pk not in self._fresh]:
@@ -157,6 +164,18 @@ class Dispatcher:
             with plain_cursor() as cursor:
                 # To give pages back it would take a lock that everybody who writes waits for.
                 cursor.execute("VACUUM (TRUNCATE false) public.federation_wake")
+
+    def _refill_outdated(self, now: float) -> None:
+        """Have the streams begin anew whose scope an update of the platform has changed: some with each sweep.
+
+        Looked for at the start, and now and then: a worker from before the update may have filled one meanwhile.
+        """
+        if self._compared_at is None or now - self._compared_at > ROUND_SECONDS:
+            self._compared_at, self._outdated = now, upgrade.outdated()
+            upgrade.prepare(self._outdated)
+        if self._outdated:
+            some, others = self._outdated[:REFILLED_AT_ONCE], self._outdated[REFILLED_AT_ONCE:]
+            self._outdated = [*others, *upgrade.refill(some)]
 
     def _ask(self, stream: Stream, now: float) -> None:
         since, cursor = self.asked.get(stream.pk, (now, stream.cursor))
@@ -189,7 +208,7 @@ class Dispatcher:
         """Trust nothing that was noted: the server went away, and wakes with it."""
         self.seen.clear()
         self._known.clear()
-        self._round, self._swept_at = [], None
+        self._round, self._swept_at, self._compared_at = [], None, None
 
 
 def _take_wakes() -> list[str]:

@@ -8,7 +8,7 @@ from psycopg import sql
 from federation.mirror.keys import BATCH_KEYS, WITH_BRANCHES, Keys
 from federation.mirror.overlap import sweep
 from federation.models import Stream
-from federation.scope import KINDS, Flow, Kind, by_label
+from federation.scope import KINDS, Flow, Kind, by_label, fingerprint
 
 # The first chunk; later ones follow from how much hangs off the roots.
 FIRST_CHUNK = 50
@@ -46,6 +46,7 @@ def _root_ids(flow: Flow, kind: Kind) -> sql.Composed:
 def begin(cursor: Any, stream: Stream, flow: Flow) -> None:
     """Start at the first root; nothing to do where nothing is shared."""
     roots = _roots(flow)
+    stream.scope = fingerprint(flow.version, flow.side)
     stream.fill_kind, stream.fill_after, stream.fill_done = "", None, 0
     stream.fill_total, stream.fill_chunk = 0, FIRST_CHUNK
     for kind in roots:

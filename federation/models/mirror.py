@@ -19,7 +19,7 @@ class Stream(models.Model):
     """
 
     class State(models.TextChoices):
-        WAITING = "waiting", _("Waiting for older transactions to end")
+        WAITING = "waiting", _("Waiting for changes under way to be saved")
         FILLING = "filling", _("First fill")
         RUNNING = "running", _("Running")
         BROKEN = "broken", _("Stopped by a problem")
@@ -32,6 +32,8 @@ class Stream(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     # What decides the scope: another version, or new mandates suspended or not, asks for a new fill.
     wording = models.CharField(max_length=100)
+    # The fingerprint of the scope that it was last filled with; another one may cover rows from before.
+    scope = models.CharField(max_length=16, blank=True)
     cursor = models.TextField(null=True)
     identity = models.CharField(max_length=100, blank=True)
     # The first transaction id that no unlogged change can have.

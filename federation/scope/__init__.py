@@ -14,6 +14,7 @@ from federation.scope.division import (
     performer,
     shares,
 )
+from federation.scope.fingerprint import fingerprint
 from federation.scope.flow import Flow, agreements_touched, schema_identifier
 from federation.scope.kinds import ALWAYS, MANAGED, Kind, Private
 from federation.scope.preview import PreviewField, PreviewKind, preview
@@ -35,6 +36,7 @@ __all__ = [
     "agreements_touched",
     "branches",
     "by_label",
+    "fingerprint",
     "in_foreign_key_order",
     "in_scope_order",
     "kind_of",
