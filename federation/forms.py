@@ -12,7 +12,8 @@ from stdnum import lei
 
 from accounts.amounts import AmountField
 from federation.agreements.presets import PRESETS, WORDS
-from federation.models import Agreement, AgreementVersion, Function, Institution, Side
+from federation.models import Agreement, AgreementVersion, Function, Institution, Side, Watch
+from federation.monitor.settings import OUT_OF_BOUNDS
 from federation.scope import objections
 from models_portfolio.models import ModelPortfolio
 
@@ -312,7 +313,10 @@ class ThresholdForm(forms.Form):
     """From when on a mirror that is behind is worth an alert."""
 
     seconds = forms.IntegerField(
-        label=_("Alert when behind by more than (seconds)"), min_value=1, max_value=86_400
+        label=_("Alert when behind by more than (seconds)"),
+        min_value=Watch.SHORTEST_SECONDS,
+        max_value=Watch.LONGEST_SECONDS,
+        error_messages={"min_value": OUT_OF_BOUNDS, "max_value": OUT_OF_BOUNDS},
     )
 
 

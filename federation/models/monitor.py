@@ -117,6 +117,8 @@ class Watch(models.Model):
     """When one party of an agreement wants to be told that a mirror is behind, and whether it is muted."""
 
     DEFAULT_SECONDS = 60
+    # So far above what counts as in step that a mirror on the edge is not behind and caught up in turns.
+    SHORTEST_SECONDS, LONGEST_SECONDS = 5, 86_400
 
     id = models.BigAutoField(primary_key=True)
     agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="watches")
@@ -129,7 +131,10 @@ class Watch(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["agreement", "institution"], name="watch_once_per_party")
+            models.UniqueConstraint(fields=["agreement", "institution"], name="watch_once_per_party"),
+            models.CheckConstraint(
+                condition=Q(behind_seconds__range=(5, 86_400)), name="watch_within_bounds"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -4,13 +4,14 @@ import datetime
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from federation.models import Agreement, Institution, Watch
 
 LONGEST_MUTE = datetime.timedelta(days=30)
+OUT_OF_BOUNDS = _("Choose between 5 and 86,400 seconds, which is a day.")
 
 
 def watch_of(agreement: Agreement, institution: Institution) -> Watch:
@@ -22,12 +23,8 @@ def watch_of(agreement: Agreement, institution: Institution) -> Watch:
 @transaction.atomic
 def set_threshold(agreement: Agreement, *, by: User, institution: Institution, seconds: int) -> Watch:
     """Have this party's administrators alerted when a mirror is behind by more than ``seconds``."""
-    if not 1 <= seconds <= 86_400:
-        raise DomainError(
-            "threshold_out_of_range",
-            _("Choose between 1 and 86,400 seconds, which is a day."),
-            field="seconds",
-        )
+    if not Watch.SHORTEST_SECONDS <= seconds <= Watch.LONGEST_SECONDS:
+        raise DomainError("threshold_out_of_range", OUT_OF_BOUNDS, field="seconds")
     return _change(agreement, by, institution, "mirror.threshold_set", behind_seconds=seconds)
 
 

@@ -3,9 +3,11 @@
 import csv
 import datetime
 import html
+import importlib
 import io
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -203,8 +205,10 @@ def test_alerts_are_set_and_muted_with_a_reason(aurora, harbour, browse) -> None
     agreement = make.active(aurora, harbour)
     stream = stream_of(agreement, harbour)
     client = browse(harbour, person(harbour))
-    refused = client.post(url("mirror_alerts", stream.pk, "threshold"), {"seconds": 0}).content.decode()
-    assert "Enter 1 or more" in refused
+    for seconds in (0, 4, 86_401):
+        refused = client.post(url("mirror_alerts", stream.pk, "threshold"), {"seconds": seconds})
+        assert "Choose between 5 and 86,400 seconds" in refused.content.decode()
+    assert not Watch.objects.exists()
     client.post(url("mirror_alerts", stream.pk, "threshold"), {"seconds": 5})
     client.post(url("mirror_alerts", stream.pk, "mute"), {"hours": 8, "reason": ""})
     assert Watch.objects.get().muted_until is None
@@ -359,3 +363,14 @@ def test_a_partner_reads_no_number_of_waiting_changes(aurora, harbour, browse) -
         client = browse(institution, person(institution))
         text = client.get(url("mirror_live", stream.pk)).content.decode()
         assert ("only this institution reads this figure" in text) == reads
+
+
+def test_thresholds_from_before_there_were_bounds_are_brought_to_the_nearest(aurora, harbour, meadow) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE federation_watch DROP CONSTRAINT watch_within_bounds")
+    agreement = make.active(aurora, harbour)
+    for institution, seconds in ((aurora, 0), (harbour, 60), (meadow, 100_000)):
+        Watch.objects.create(agreement=agreement, institution=institution, behind_seconds=seconds)
+    importlib.import_module("federation.migrations.0012_watch_within_bounds").keep_within_bounds(apps, None)
+    kept = Watch.objects.order_by("behind_seconds").values_list("behind_seconds", flat=True)
+    assert list(kept) == [Watch.SHORTEST_SECONDS, 60, Watch.LONGEST_SECONDS]
