@@ -7,13 +7,13 @@ in it ends. A suspension interrupts it: nothing new crosses, while what had cros
 partner until the end. Intervals are half-open, instants in UTC.
 
 After the end the partner keeps what it received of mandates that were accepted, as far as the last
-version still shared it, until a day or for as long as a hold says.
+version still shared it, until a day or for as long as a hold says, and then erases it.
 """
 
 import datetime
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 Instant = datetime.datetime
@@ -68,15 +68,18 @@ class Hold:
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
-    """What a partner keeps after the end and has not erased: until a day, longer where a hold says so.
+    """What a partner keeps after the end until it is erased: until a day, longer where a hold says so.
 
     ``is_here`` says that the platform removed at the end what need not be kept; what a system elsewhere
-    received is all there.
+    received is all there. ``erased`` has the mandates of which nothing is kept any more, with when it was
+    erased; ``erased_at`` is when the last of it was.
     """
 
     until: datetime.date
     holds: tuple[Hold, ...] = ()
     is_here: bool = True
+    erased: Mapping[uuid.UUID, Instant] = field(default_factory=dict)
+    erased_at: Instant | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +99,7 @@ class Partnership:
     name: str
     wordings: tuple[Wording, ...]
     suspensions: tuple[tuple[Instant, Instant | None], ...] = ()
-    # Null while the agreement lasts, and once everything has been erased.
+    # Null while the agreement lasts, and where nothing had to be kept.
     retention: Retention | None = None
 
 
@@ -138,7 +141,9 @@ class Disclosure:
     authorised_on: datetime.date | None
     version: int
     consents: tuple[Consent, ...]
+    # What the partner keeps, or else when it erased what it had kept.
     kept: Kept | None
+    erased_at: Instant | None
 
 
 def disclosures(
@@ -160,6 +165,9 @@ def _under(wording: Wording, submission: Submission, partnership: Partnership) -
         return
     since = max(wording.since, submission.submitted_at)
     until, why = _end(wording, submission)
+    kept, erased_at = _kept(wording, submission, partnership), None
+    if kept is not None and partnership.retention is not None:
+        erased_at = partnership.retention.erased.get(submission.mandate, partnership.retention.erased_at)
     for start, stop, reason in _between_suspensions(since, until, why, partnership.suspensions):
         yield Disclosure(
             client=submission.client,
@@ -177,11 +185,13 @@ def _under(wording: Wording, submission: Submission, partnership: Partnership) -
             authorised_on=submission.authorised_on,
             version=wording.number,
             consents=wording.consents,
-            kept=_kept(wording, submission, partnership),
+            kept=kept if erased_at is None else None,
+            erased_at=erased_at,
         )
 
 
 def _kept(wording: Wording, submission: Submission, partnership: Partnership) -> Kept | None:
+    """Return what is kept after the end until it is erased."""
     retention = partnership.retention
     if retention is None or (retention.is_here and not _stayed(submission, partnership)):
         return None

@@ -99,7 +99,7 @@ def _partnerships(institution: Institution) -> dict[uuid.UUID, Partnership]:
         .prefetch_related(answers)
     )
     holds = Prefetch("holds", RecordsHold.objects.in_force(timezone.localdate()), to_attr="in_force")
-    sealed = SealedRecords.objects.kept().filter(owner=institution).prefetch_related(holds)
+    sealed = SealedRecords.objects.filter(owner=institution).prefetch_related(holds, "erasures")
     agreements: Iterable[Agreement] = (
         Agreement.objects.visible_to(institution)
         .filter(started_at__isnull=False)
@@ -134,7 +134,8 @@ def _retention(
         return Retention(until=until, is_here=False)
     for sealed in agreement.sealed.all():
         holds = tuple(Hold(mandate=hold.mandate, until=hold.until) for hold in sealed.in_force)
-        return Retention(until=sealed.retain_until, holds=holds)
+        erased = {each.mandate: each.at for each in sealed.erasures.all()}
+        return Retention(until=sealed.retain_until, holds=holds, erased=erased, erased_at=sealed.erased_at)
     return None
 
 

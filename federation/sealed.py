@@ -62,7 +62,9 @@ class SealedKind:
 def kept_mandates(sealed: SealedRecords) -> Any:
     """Return the mandates, in the receiver's schema, of which something may be kept in this set."""
     kept = MandateDecision.objects.filter(mandate=OuterRef("pk"), outcome__in=MandateDecision.TAKEN_ON)
-    return Mandate.objects.filter(Exists(kept), agreement=sealed.agreement_id)
+    return Mandate.objects.filter(Exists(kept), agreement=sealed.agreement_id).exclude(
+        pk__in=list(sealed.erasures.values_list("mandate", flat=True))
+    )
 
 
 def sealed_mandates(institution: Institution) -> list[SealedMandate]:

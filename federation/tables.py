@@ -145,6 +145,7 @@ class DisclosureTable(tables.Table):
         verbose_name=gettext_lazy("Kept there until"), accessor="kept__until", visible=False
     )
     hold = tables.Column(verbose_name=gettext_lazy("On hold there"), accessor="kept__is_held", visible=False)
+    erased_at = DateColumn(verbose_name=gettext_lazy("Erased there on"), visible=False)
 
     class Meta:
         order_by = ("-since",)

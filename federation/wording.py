@@ -17,8 +17,10 @@ UNTIL: dict[Until, str | Promise] = {
 
 
 def kept_words(disclosure: Disclosure) -> str:
-    """Return until when the partner keeps what was disclosed; "" where it keeps nothing of it."""
+    """Return until when the partner keeps what was disclosed, or when it was erased; "" where it kept nothing of it."""
     kept = disclosure.kept
+    if disclosure.erased_at is not None:
+        return gettext("erased there on %(day)s") % {"day": formatting.day(disclosure.erased_at)}
     if kept is None:
         return ""
     if kept.until is None:

@@ -15,7 +15,7 @@ from federation.mirror.keys import Keys, prepare_connection
 from federation.mirror.plan import DELETE, Plan
 from federation.mirror.proving import look_again
 from federation.mirror.write import Writer
-from federation.models import RecordsHold, SealedRecords
+from federation.models import RecordsHold, SealedErasure, SealedRecords
 from federation.scope import Flow, Kind, in_foreign_key_order, in_scope_order, parent_of
 
 CHUNK = 100
@@ -24,7 +24,7 @@ CHUNK = 100
 def erase(sealed: SealedRecords, *, today: datetime.date, chunk: int = CHUNK) -> int | None:
     """Erase one chunk of a set that is due, by mandates, in the caller's transaction; None once it has been through.
 
-    Rows that own rows still name stay as blanked stubs. What is held stays, and so does whatever another
+    When what was kept of each was erased is written down. Rows that own rows still name stay as blanked stubs. What is held stays, and so does whatever another
     agreement brought as well. Where a pass has left something held, the set is not marked as erased.
     """
     prepare_connection()
@@ -51,7 +51,12 @@ def erase(sealed: SealedRecords, *, today: datetime.date, chunk: int = CHUNK) ->
             if not held:
                 locked.keys.all().delete()
             return None
-        erased = _Erasure(cursor, flow).erase([pk for pk in mandates if pk not in held])
+        due = [pk for pk in mandates if pk not in held]
+        erased = _Erasure(cursor, flow).erase(due)
+        # Where stubs stay, the next pass finds them again.
+        SealedErasure.objects.bulk_create(
+            (SealedErasure(sealed=locked, mandate=pk) for pk in due), ignore_conflicts=True
+        )
         locked.erase_after = mandates[-1]
         locked.rows_erased += erased
         locked.save(update_fields=["erase_after", "rows_erased"])

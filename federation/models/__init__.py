@@ -14,7 +14,7 @@ from federation.models.agreements import (
 from federation.models.institutions import Domain, Institution
 from federation.models.mirror import Arrival, ParkedRow, SharedCurrency, SharedSecurity, Stream, StreamWork
 from federation.models.monitor import Alert, Proof, StreamFigures, Watch
-from federation.models.sealed import RecordsHold, SealedAccess, SealedKeys, SealedRecords
+from federation.models.sealed import RecordsHold, SealedAccess, SealedErasure, SealedKeys, SealedRecords
 
 __all__ = [
     "Acceptance",
@@ -31,6 +31,7 @@ __all__ = [
     "Proof",
     "RecordsHold",
     "SealedAccess",
+    "SealedErasure",
     "SealedKeys",
     "SealedRecords",
     "SharedCurrency",

@@ -71,6 +71,23 @@ class SealedKeys(models.Model):
         return f"{self.kind} × {len(self.keys)}"
 
 
+class SealedErasure(models.Model):
+    """When what was kept of one mandate was erased: others of the same set may be held for longer."""
+
+    id = models.BigAutoField(primary_key=True)
+    sealed = models.ForeignKey(
+        SealedRecords, on_delete=models.CASCADE, related_name="erasures", db_index=False
+    )
+    mandate = models.UUIDField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["sealed", "mandate"], name="sealederasure_once")]
+
+    def __str__(self) -> str:
+        return str(self.mandate)
+
+
 class RecordsHoldQuerySet(models.QuerySet[Any]):
     """Questions about holds."""
 

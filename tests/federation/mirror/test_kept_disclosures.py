@@ -10,6 +10,7 @@ from clients.models import Mandate
 from clients.services import withdraw_mandate
 from federation.agreements import sealing
 from federation.disclosure_log import log_of
+from federation.sealed import sealed_mandates
 from federation.wording import kept_words
 from tests import factories
 from tests.federation.mirror.sealing import cut, erase, sealed_at
@@ -30,11 +31,13 @@ def kept_of(world: World, mandates: dict[str, Mandate], schema: str = "harbour")
         for name, mandate in mandates.items():
             words = kept_words(log[mandate.pk])
             page = browser.get(f"/clients/{log[mandate.pk].client}/disclosures/").content.decode()
-            assert ("kept there" in cells[mandate.pk]) == ("kept there" in page) == bool(words)
+            assert words in cells[mandate.pk]
             assert words in page
+            for said in ("kept there", "erased there"):
+                assert (said in cells[mandate.pk]) == (said in page) == (said in words)
             row = rows[mandate.number]
-            assert bool(row["Kept there"]) == bool(words)
-            found[name] = [row["Kept there until"], row["On hold there"]]
+            assert bool(row["Kept there"]) == ("kept there" in words)
+            found[name] = [row["Kept there until"], row["On hold there"], row["Erased there on"]]
     return found
 
 
@@ -52,23 +55,30 @@ def test_the_disclosure_log_says_what_is_kept_of_each_mandate(world: World) -> N
         withdrawn = Mandate.objects.get(pk=mandates["withdrawn"].pk)
         withdraw_mandate(mandate=withdrawn, by=factories.cast().advisor)
     world.drain()
-    nothing = {name: ["", ""] for name in mandates}
+    nothing = {name: ["", "", ""] for name in mandates}
     assert kept_of(world, mandates) == nothing
     agreement = cut(world, agreement)
     kept, aurora = sealed_at(agreement, "aurora"), world.institution("aurora")
     due = kept.retain_until
-    both = {name: [due.isoformat(), "no"] for name in ("kept", "held")}
+    both = {name: [due.isoformat(), "no", ""] for name in ("kept", "held")}
     assert kept_of(world, mandates) == nothing | both
     later = due + datetime.timedelta(days=100)
     with world.within("aurora"):
         by, held = factories.cast().compliance, Mandate.objects.get(pk=mandates["held"].pk)
         hold = sealing.place_hold(kept, by=by, institution=aurora, reason="Court.", mandate=held, until=later)
-    assert kept_of(world, mandates) == nothing | both | {"held": [later.isoformat(), "yes"]}
+    assert kept_of(world, mandates) == nothing | both | {"held": [later.isoformat(), "yes", ""]}
     with world.within("aurora"):
         sealing.lift_hold(hold, by=by, institution=aurora, reason="Over.")
         sealing.place_hold(kept, by=by, institution=aurora, reason="Court.", mandate=held)
-    assert kept_of(world, mandates) == nothing | both | {"held": ["", "yes"]}
+    assert kept_of(world, mandates) == nothing | both | {"held": ["", "yes", ""]}
+    erase()
+    erased = ["", "", timezone.localdate().isoformat()]
+    assert kept_of(world, mandates) == nothing | {"kept": erased, "held": ["", "yes", ""]}
+    with world.within("aurora"):
+        assert [each.pk for each in sealed_mandates(aurora)] == [held.pk]
     with world.within("aurora"):
         sealing.lift_hold(kept.holds.latest("placed_at"), by=by, institution=aurora, reason="Over.")
+    first = kept.erasures.get().at
     erase()
-    assert kept_of(world, mandates) == nothing
+    assert kept_of(world, mandates) == nothing | {"kept": erased, "held": erased}
+    assert kept.erasures.get(mandate=mandates["kept"].pk).at == first, "it is not erased twice"
