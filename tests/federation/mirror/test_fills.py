@@ -16,6 +16,7 @@ from django_tenants.utils import tenant_context
 from clients.models import Client, ContactDetail, Mandate
 from federation.mirror import control, failpoints, fill
 from federation.mirror.batch import Outcome, run_batch
+from federation.mirror.status import streams_of
 from federation.models import Agreement, Stream
 from portfolios.models import Account
 from tests.federation.mirror.world import World
@@ -150,7 +151,10 @@ def test_a_fill_of_few_roots_takes_one_batch_for_all_kinds_and_one_to_sweep(worl
     world.assert_in_step(agreement)
 
 
-def test_a_refill_counts_the_records_that_a_fill_counts_and_ends_at_all_of_them(world: World) -> None:
+def test_a_refill_counts_the_records_that_a_fill_counts_says_how_far_it_is_and_ends_at_all_of_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fill, "FIRST_CHUNK", 1)
     agreement = world.agree()
     world.suspend(agreement)
     for _ in range(4):
@@ -160,6 +164,12 @@ def test_a_refill_counts_the_records_that_a_fill_counts_and_ends_at_all_of_them(
     counted = []
     for _ in range(2):
         control.refill(stream)
+        while (outcome := run_batch(stream.pk)) == Outcome.WAITING:
+            time.sleep(0.02)
+        assert outcome == Outcome.MORE
+        for party in ("harbour", "aurora"):
+            (seen,) = [each for each in streams_of(world.institution(party)) if each.pk == stream.pk]
+            assert (seen.state, seen.fill_progress, seen.words) == ("filling", 0.25, "Filling: 25 %")
         world.drain()
         stream.refresh_from_db()
         assert stream.fill_done == stream.fill_total

@@ -250,6 +250,9 @@ def test_f22_a_dispatcher_rests_until_something_is_written_or_due(world: World) 
     started.sweep()
     assert started.is_resting
     control.refill(world.stream(agreement, "harbour"))
+    started.sweep()
+    started.asked.clear()
+    assert not started.is_resting, "a fill is due"
     started._has_due = False
     started.poll()
     assert not started.is_resting
