@@ -78,7 +78,7 @@ def test_the_disclosure_log_says_what_is_kept_of_each_mandate(world: World) -> N
         assert [each.pk for each in sealed_mandates(aurora)] == [held.pk]
     with world.within("aurora"):
         sealing.lift_hold(kept.holds.latest("placed_at"), by=by, institution=aurora, reason="Over.")
-    first = kept.erasures.get().at
+    first = kept.erasures.get(mandate=mandates["kept"].pk).at
     erase()
     assert kept_of(world, mandates) == nothing | {"kept": erased, "held": erased}
     assert kept.erasures.get(mandate=mandates["kept"].pk).at == first, "it is not erased twice"
