@@ -80,8 +80,25 @@ class ClientInstruction(Record):
         getattr(self, "_prefetched_objects_cache", {}).pop("outcomes", None)
 
 
-class InstructionOutcome(Record):
-    """What became of an instruction at the managing side; outcomes are only added."""
+class InstructionAnswer(Record):
+    """What either party says of an instruction: how far it is, the amount, when and by whom; only added."""
+
+    amount = MoneyField(_("amount"), null=True, blank=True)
+    currency = CurrencyField(_("currency"), blank=True)
+    at = models.DateTimeField(_("at"))
+    by_name = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        abstract = True
+        ordering = ["at"]
+
+    def __str__(self) -> str:
+        # Each kind of answer has outcomes of its own.
+        return str(self.get_outcome_display())  # type: ignore[attr-defined]
+
+
+class InstructionOutcome(InstructionAnswer):
+    """What became of an instruction at the managing side."""
 
     class Outcome(models.TextChoices):
         RECEIVED = "received", _("Received")
@@ -93,21 +110,11 @@ class InstructionOutcome(Record):
 
     instruction = models.ForeignKey(ClientInstruction, on_delete=models.PROTECT, related_name="outcomes")
     outcome = models.CharField(_("outcome"), max_length=15, choices=Outcome)
-    amount = MoneyField(_("amount"), null=True, blank=True)
-    currency = CurrencyField(_("currency"), blank=True)
     note = models.TextField(_("note"), blank=True)
-    at = models.DateTimeField(_("at"))
-    by_name = models.CharField(max_length=150, blank=True)
-
-    class Meta:
-        ordering = ["at"]
-
-    def __str__(self) -> str:
-        return self.get_outcome_display()
 
 
-class InstructionBooking(Record):
-    """What whoever keeps the ledger has booked for an instruction, or why it books nothing; only added.
+class InstructionBooking(InstructionAnswer):
+    """What whoever keeps the ledger has booked for an instruction, or why it books nothing.
 
     ``amount`` is all that is booked so far, in the instruction's ``currency``. Where ``entry`` of the
     ledger is in another one, ``exchange_rate`` turns it into that.
@@ -123,20 +130,10 @@ class InstructionBooking(Record):
 
     instruction = models.ForeignKey(ClientInstruction, on_delete=models.PROTECT, related_name="bookings")
     outcome = models.CharField(_("outcome"), max_length=15, choices=Outcome)
-    amount = MoneyField(_("amount"), null=True, blank=True)
-    currency = CurrencyField(_("currency"), blank=True)
     # An opaque id of the ledger's.
     entry = models.UUIDField(null=True, blank=True)
     exchange_rate = RateField(_("exchange rate"), null=True, blank=True)
     reason = models.TextField(_("reason"), blank=True)
-    at = models.DateTimeField(_("at"))
-    by_name = models.CharField(max_length=150, blank=True)
-
-    class Meta:
-        ordering = ["at"]
-
-    def __str__(self) -> str:
-        return self.get_outcome_display()
 
 
 INSTRUCTION_STATES = {

@@ -54,6 +54,14 @@ def answers(shop: Shop, schema: str) -> list[tuple[str, Decimal | None, str, str
         return [(each.outcome, each.amount, each.currency, each.note) for each in outcomes]
 
 
+def settled(shop: Shop) -> None:
+    """See that no instruction is open at either party, and that their records are in step."""
+    for schema in ("aurora", "harbour"):
+        with shop.world.within(schema):
+            assert not ClientInstruction.objects.open().exists()
+    shop.world.assert_in_step(shop.agreement)
+
+
 @pytest.mark.parametrize("each", DIVIDED, ids=str)
 def test_who_gave_an_instruction_reads_of_how_much_less_it_is_done_with_and_why(
     world: World, each: Division
@@ -70,9 +78,7 @@ def test_who_gave_an_instruction_reads_of_how_much_less_it_is_done_with_and_why(
         [(outcome, amount, currency, note)] = answers(shop, schema)
         assert (outcome, amount, currency) == ("done", D(4990), "EUR")
         assert "The bank kept its charges." in note
-        with world.within(schema):
-            assert not ClientInstruction.objects.open().exists()
-    world.assert_in_step(shop.agreement)
+    settled(shop)
 
 
 @pytest.mark.parametrize("each", BY_LEDGER, ids=str)
@@ -96,9 +102,7 @@ def test_cash_in_another_currency_answers_an_instruction_at_a_rate_that_its_send
         assert "5,500.00" in note
         assert "0.9" in note
         assert "From a dollar account." in note
-        with world.within(schema):
-            assert not ClientInstruction.objects.open().exists()
-    world.assert_in_step(shop.agreement)
+    settled(shop)
 
 
 @pytest.mark.parametrize("each", BY_LEDGER, ids=str)
@@ -114,9 +118,7 @@ def test_cash_that_goes_back_takes_its_instruction_with_it_where_that_is_said(
         [(outcome, amount, _currency, note)] = answers(shop, schema)
         assert (outcome, amount) == ("rejected", None)
         assert "We take no dollars." in note
-        with world.within(schema):
-            assert not ClientInstruction.objects.open().exists()
-    world.assert_in_step(shop.agreement)
+    settled(shop)
 
 
 def test_what_was_answered_where_it_was_booked_is_not_matched_again_before_the_manager_knows(
