@@ -1,4 +1,4 @@
-"""The lists of this app."""
+"""The lists of portfolios, of what they hold and of what is booked."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -15,9 +15,7 @@ from accounts import formatting
 from accounts.columns import (
     DateColumn,
     LinkColumn,
-    MomentColumn,
     MoneyColumn,
-    NumberColumn,
     OriginColumn,
     PercentColumn,
     PriceColumn,
@@ -28,13 +26,8 @@ from accounts.columns import (
 from clients.querysets import shown_client_name
 from portfolios.models import (
     BankEntry,
-    ExchangeRate,
     Holding,
-    ImportBatch,
     Portfolio,
-    Price,
-    PriceSource,
-    Security,
     Transaction,
 )
 from portfolios.rows import rows_of
@@ -193,7 +186,7 @@ class HoldingTable(tables.Table):
         )
 
     def render_price(self, value: Decimal, record: Holding) -> SafeString:
-        simulated = _mark_simulated() if record.is_price_simulated else ""
+        simulated = mark_simulated() if record.is_price_simulated else ""
         stale = formatting.state_badge("stale", record.problem) if record.problem else ""
         return format_html(
             '{} {}<div class="text-secondary small" title="{}">{}</div>{}',
@@ -208,7 +201,8 @@ class HoldingTable(tables.Table):
         return formatting.money(value)
 
 
-def _mark_simulated() -> SafeString:
+def mark_simulated() -> SafeString:
+    """Return the mark of a price that is no market price."""
     return format_html(
         '<abbr class="mark-simulated" title="{}">{}</abbr>',
         _("Simulated price, not a market price"),
@@ -256,131 +250,6 @@ class TransactionTable(tables.Table):
 
     def render_quantity(self, value: Decimal) -> str:
         return formatting.quantity(value) if value else formatting.UNKNOWN
-
-
-class SecurityTable(tables.Table):
-    """Securities with their last price."""
-
-    name = LinkColumn(to="portfolios:security_detail", verbose_name=_("Security"))
-    isin = tables.Column(verbose_name=_("ISIN"), default="—")
-    ticker = tables.Column(verbose_name=_("Ticker"), default="—")
-    kind = tables.Column(verbose_name=_("Kind"))
-    asset_class = tables.Column(verbose_name=_("Asset class"))
-    currency = tables.Column(verbose_name=_("Cur."))
-    last_price = PriceColumn(verbose_name=_("Last price"))
-    price_date = DateColumn(verbose_name=_("as of"))
-    source = tables.Column(verbose_name=_("Source"), empty_values=())
-    is_active = tables.BooleanColumn(verbose_name=_("Active"), yesno=(_("yes"), _("no")))
-
-    class Meta:
-        order_by = "name"
-
-    def order_last_price(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
-        return nulls_last(queryset, "known_last_price", is_descending, then="name")
-
-    def order_price_date(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
-        return nulls_last(queryset, "known_price_date", is_descending, then="name")
-
-    def order_source(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
-        return nulls_last(queryset, "known_source", is_descending, then="name")
-
-    def render_source(self, record: Security) -> Any:
-        name = getattr(record, "price_source", "")
-        if not name:
-            return formatting.UNKNOWN
-        return format_html("{} {}", name, _mark_simulated() if getattr(record, "is_simulated", False) else "")
-
-    def value_source(self, record: Security) -> str:
-        return getattr(record, "price_source", "")
-
-
-class PriceTable(tables.Table):
-    """Closing prices."""
-
-    date = DateColumn(verbose_name=_("Date"))
-    security = LinkColumn(accessor="security__name", to="portfolios:security_detail", key="security_id")
-    close = PriceColumn(verbose_name=_("Close"))
-    currency = tables.Column(verbose_name=_("Cur."))
-    source = tables.Column(accessor="source__name", verbose_name=_("Source"))
-    origin = OriginColumn()
-
-    def render_source(self, value: str, record: Price) -> Any:
-        return format_html("{} {}", value, _mark_simulated() if record.source.is_simulated else "")
-
-    def value_source(self, value: str) -> str:
-        return value
-
-
-class RateTable(tables.Table):
-    """Exchange rates as the ECB quotes them."""
-
-    date = DateColumn(verbose_name=_("Date"))
-    currency = tables.Column(verbose_name=_("Currency"))
-    rate = NumberColumn(verbose_name=_("Units for one euro"), places=6)
-    source = tables.Column(accessor="source__name", verbose_name=_("Source"))
-    origin = OriginColumn()
-
-    class Meta:
-        model = ExchangeRate
-        fields = ("date", "currency", "rate", "source", "origin")
-
-    def render_rate(self, value: Decimal) -> str:
-        return formatting.rate(value)
-
-
-class ImportTable(tables.Table):
-    """Imports of files."""
-
-    file_name = LinkColumn(to="portfolios:import_detail", verbose_name=_("File"))
-    kind = tables.Column(verbose_name=_("Kind"))
-    source = tables.Column(accessor="source__name", verbose_name=_("Source"))
-    rows_total = NumberColumn(verbose_name=_("Figures"))
-    state = StateColumn(verbose_name=_("State"))
-    created_by_name = tables.Column(verbose_name=_("By"), default="—")
-    created_at = MomentColumn(verbose_name=_("At"))
-
-    class Meta:
-        model = ImportBatch
-        fields = ("file_name", "kind", "source", "rows_total", "state", "created_by_name", "created_at")
-
-    def render_kind(self, value: str) -> str:
-        return str({"prices": _("Prices"), "rates": _("Exchange rates")}.get(value, value))
-
-
-class SourceTable(tables.Table):
-    """Sources of prices in the order in which they count: own ones first, then what partners sent."""
-
-    preference = NumberColumn(verbose_name=_("Order"))
-    name = LinkColumn(to="portfolios:source_edit", verbose_name=_("Source"))
-    code = tables.Column(verbose_name=_("Code"))
-    is_redistributable = tables.Column(verbose_name=_("Passed on to partners"))
-    is_simulated = tables.Column(verbose_name=_("Kind"))
-    origin = OriginColumn()
-
-    class Meta:
-        model = PriceSource
-        fields = ("preference", "name", "code", "is_redistributable", "is_simulated", "origin")
-        order_by = ("-origin", "preference", "code")
-
-    def render_preference(self, value: int, record: PriceSource) -> str:
-        return formatting.UNKNOWN if record.is_received else formatting.number(value)
-
-    def render_name(self, value: str, record: PriceSource) -> str | SafeString:
-        if record.is_received:
-            return value
-        return format_html('<a href="{}">{}</a>', reverse("portfolios:source_edit", args=[record.pk]), value)
-
-    def render_is_redistributable(self, value: bool, record: PriceSource) -> str:
-        return str(_("yes") if value and not record.is_received else _("no"))
-
-    def value_is_redistributable(self, value: bool, record: PriceSource) -> str:
-        return self.render_is_redistributable(value, record)
-
-    def render_is_simulated(self, value: bool, record: PriceSource) -> str:
-        return str(_("simulated") if value else _("market"))
-
-    def value_is_simulated(self, value: bool, record: PriceSource) -> str:
-        return self.render_is_simulated(value, record)
 
 
 class BankEntryTable(tables.Table):

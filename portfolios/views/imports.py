@@ -22,7 +22,7 @@ from portfolios.forms import ImportForm
 from portfolios.models import ImportBatch, PriceSource
 from portfolios.services.imports import MAXIMUM_UPLOAD, PRICES, confirm_import, preview_import, undo_import
 from portfolios.services.securities import ecb_source, save_source
-from portfolios.tables import ImportTable
+from portfolios.tables_reference import ImportTable
 from portfolios.tasks import revalue_after_undo, run_import
 
 _RIGHT = "price.import"

@@ -24,7 +24,7 @@ from portfolios.forms import SecurityForm, SourceForm
 from portfolios.models import ExchangeRate, Holding, Portfolio, Price, PriceSource, Security
 from portfolios.services.market import load_prices, newest_price, prices_as_of
 from portfolios.services.securities import change_security, create_security, is_used, save_source
-from portfolios.tables import PriceTable, RateTable, SecurityTable, SourceTable
+from portfolios.tables_reference import PriceTable, RateTable, SecurityTable, SourceTable
 
 _EDIT = "security.edit"
 _KNOWN = {
