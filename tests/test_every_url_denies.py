@@ -41,7 +41,8 @@ NAMES = {
 # They are nobody's in particular, or of the institution as a whole.
 SHARED = {
     "people", "units", "tokens", "securities", "sources", "imports", "models", "model-versions", "model-views",
-    "model-offers", "agreements", "prices", "exchange-rates", "offers", "versions", "views", "streams",
+    "model-offers", "agreements", "prices", "exchange-rates", "offers", "versions", "views", "streams", "mirrors",
+    "sealed",
 }  # fmt: skip
 # Ends the session that asks, so that everything after it would be denied.
 ENDS = ("accounts/logout",)
