@@ -17,15 +17,20 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # A page that was resized or changed its theme draws itself anew, which takes a busy machine a while.
 SETTLING_ATTEMPTS, SETTLING_MS = 20, 250
+# All that axe-core says of a page is many times what anybody reads.
+_LOOK = """async ([context, options]) => (await axe.run(context, options)).violations.map(
+    found => [found.id, found.help, found.nodes.slice(0, 3).map(node => node.html)]
+)"""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -124,26 +129,29 @@ def drawn_anew(page: Page) -> None:
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
-def problems(page: Page, *, thoroughly: bool = True) -> list[str]:
-    """Return what is still wrong once sizes and colours have settled."""
+def problems(page: Page, *, thoroughly: bool = True, but: Sequence[str] = ()) -> list[str]:
+    """Return what is still wrong once sizes and colours have settled; of accessibility ``but`` some selectors."""
     found: list[str] = []
     for _attempt in range(SETTLING_ATTEMPTS):
-        found = violations(page) if thoroughly else []
+        drawn_anew(page)
+        found.clear()
         _check_width(page, found)
+        if thoroughly and not found:
+            found += violations(page, but=but)
         if not found:
             break
         page.wait_for_timeout(SETTLING_MS)
     return found
 
 
-def violations(page: Page) -> list[str]:
-    """Return what axe-core finds against WCAG 2.2 AA: rule, help, and the first elements."""
-    result = Axe().run(page, options={"runOnly": WCAG, "resultTypes": ["violations"]})
-    return [
-        f"axe {each['id']}: {each['help']}: "
-        + "; ".join(str(node["html"])[:160] for node in each["nodes"][:3])
-        for each in result.response["violations"]
-    ]
+def violations(page: Page, *, but: Sequence[str] = ()) -> list[str]:
+    """Return what axe-core finds against WCAG 2.2 AA, ``but`` in some selectors: rule, help, first elements."""
+    # It takes as long to load as to look, and stays until the page is left.
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    context = {"include": [["html"]], "exclude": [[selector] for selector in but]}
+    result = page.evaluate(_LOOK, [context, {"runOnly": WCAG, "resultTypes": ["violations"]}])
+    return [f"axe {rule}: {says}: " + "; ".join(html[:160] for html in nodes) for rule, says, nodes in result]
 
 
 def _check_width(page: Page, found: list[str]) -> None:
