@@ -9,7 +9,6 @@ from typing import Any
 import tablib
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from accounts.lists import harmless
 from federation.models import SealedRecords
@@ -61,4 +60,7 @@ def _cell(value: Any, text: str) -> Any:
             return value
         case uuid.UUID() if text.startswith("→"):
             return str(value)
+    # Who only serves pages need not load it.
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
     return harmless(ILLEGAL_CHARACTERS_RE.sub("", text))[:LONGEST]

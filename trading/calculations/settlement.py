@@ -6,8 +6,6 @@ from bisect import bisect_right
 from datetime import date
 from functools import lru_cache
 
-import exchange_calendars
-
 # Over-the-counter fund orders and unknown markets count on Frankfurt's days.
 DEFAULT_MARKET = "XFRA"
 
@@ -89,6 +87,9 @@ def trading_days(mic: str, year: int) -> tuple[date, ...]:
     An unknown market gets Frankfurt's, and so does one whose holidays are not published that far
     ahead. Cached, since building a calendar takes a tenth of a second, and a second unbounded.
     """
+    # It brings pandas along, which takes a second to load: only whoever asks for a day pays for it.
+    import exchange_calendars
+
     name = _SAME_DAYS.get(mic, mic)
     if name not in exchange_calendars.get_calendar_names():
         name = DEFAULT_MARKET
