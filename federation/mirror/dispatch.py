@@ -19,6 +19,8 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 from psycopg import sql
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from federation.mirror import arrivals
 from federation.mirror.batch import run_batch
@@ -51,7 +53,10 @@ _TICK = "mirror:dispatcher:tick"
 
 @cache
 def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+    # Of itself it would try for four seconds, and whoever asks would wait as long: a hint may be lost.
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 1)
+    )
 
 
 def flag(stream_id: uuid.UUID) -> str:

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
@@ -19,7 +19,7 @@ RECONNECT_SECONDS = 600.0
 
 class Command(BaseCommand):
     # They load every page, which takes as long as all else at its start.
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = []
     help = "Tell the workers which mirrors have work; sweeps for what was missed. Stops on SIGTERM or Ctrl-C."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -7,6 +7,7 @@ from unittest import mock
 
 import pytest
 from celery import current_app
+from django.conf import settings
 from django.db import connection
 
 from accounts.records import record_arrived
@@ -211,12 +212,8 @@ def test_a_suspended_agreement_is_not_asked_for(world: World, asked: list[object
 
 
 def test_redis_away_leaves_the_work_to_the_sweep(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    import redis
-
-    def away() -> redis.Redis:
-        return redis.Redis(unix_socket_path="/nonexistent/redis.sock")
-
-    monkeypatch.setattr(dispatch, "_redis", away)
+    monkeypatch.setattr(settings, "REDIS_URL", "unix:///nonexistent/redis.sock")
+    monkeypatch.setattr(dispatch, "_redis", dispatch._redis.__wrapped__)
     agreement = world.agree()
     mandate = world.mandate(agreement)
     dispatch.hint(world.stream(agreement, "harbour").pk)
