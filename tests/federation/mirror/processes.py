@@ -59,7 +59,7 @@ class Processes:
     def start_all(self) -> None:
         """Start a dispatcher, and a worker that dies at the failpoint that a test arms."""
         self.start(DISPATCHER)
-        self._worker = self.start([*WORKER, "-c", "4"], MIRROR_FAILPOINT_FILE=str(self.failpoint))
+        self._worker = self.start([*WORKER, "-c", "2"], MIRROR_FAILPOINT_FILE=str(self.failpoint))
 
     @contextlib.contextmanager
     def worker_asleep(self) -> Iterator[None]:
@@ -79,14 +79,14 @@ class Processes:
         self.failpoint.write_text(name)
 
     def stop(self) -> None:
+        """End everything at once: to stop in order, a worker takes seconds."""
         for process in self._running:
-            process.terminate()
-        for process in self._running:
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                parent = psutil.Process(process.pid)
+                for each in [parent, *parent.children(recursive=True)]:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        each.kill()
+            process.wait()
 
 
 # Work that is seen to go on is waited for up to LONGEST. What stands still is stuck after STILL seconds: on a

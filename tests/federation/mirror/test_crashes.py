@@ -1,5 +1,6 @@
 """PostgreSQL, Redis and all processes die and come back; clusters are restored. On servers of their own."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from portfolios.models import Portfolio, Transaction
 from tests.federation.mirror.emptying import empty
 from tests.federation.mirror.processes import eventually
 from tests.federation.mirror.world import World
-from tests.platforms import Platform, create_institutions
+from tests.platforms import Platform, copy_institutions
 
 pytestmark = pytest.mark.xdist_group("crashes")
 
@@ -30,8 +31,9 @@ def platform(
     platform = Platform(tmp_path_factory.mktemp("platform"))
     try:
         platform.start_servers()
+        # The database of this worker's other tests, which leave nothing in it.
         with django_db_blocker.unblock(), platform.connected():
-            create_institutions()
+            copy_institutions(os.environ["DATABASE_URL"], platform)
         yield platform
     finally:
         platform.stop()

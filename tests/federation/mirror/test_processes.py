@@ -19,7 +19,7 @@ from tests.federation.mirror.processes import Processes, eventually
 from tests.federation.mirror.world import World
 
 # A bulk load, and one that takes a while.
-ROWS, MANY_ROWS = 10_000, 100_000
+ROWS, MANY_ROWS = 10_000, 40_000
 
 
 def _redis() -> redis.Redis:

@@ -180,7 +180,7 @@ def test_a_repair_asked_for_during_a_load_and_edits_is_done_by_workers(
     with writing(world, mandates, portfolios) as writers:
         writers.some()
         for portfolio in portfolios:
-            world.transactions(portfolio, 5_000)
+            world.transactions(portfolio, 2_500)
         assert "Everything is compared again" in press(browser, stream, repair="1")
         eventually(
             lambda: Proof.objects.get().is_over,

@@ -1,0 +1,73 @@
+"""Mirrors need real commits: the tests of a module share databases of their own, emptied after each."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from tests import databases
+from tests.federation.mirror.emptying import empty
+from tests.federation.mirror.processes import Processes
+from tests.federation.mirror.world import World
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of a module to one worker of xdist: they share databases and processes."""
+    for item in items:
+        wanted = getattr(item, "fixturenames", ())
+        if "world" in wanted and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def _copy(label: str, blocker: DjangoDbBlocker) -> Iterator[str]:
+    name = f"test_{label}_{uuid.uuid4().hex[:12]}"
+    with blocker.unblock():
+        databases.create(name)
+    yield name
+    with blocker.unblock():
+        databases.drop(name)
+
+
+@pytest.fixture(scope="module")
+def mirror_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """A copy of the template for one module, in which nothing runs but what a test does."""
+    yield from _copy("mirror", django_db_blocker)
+
+
+@pytest.fixture(scope="module")
+def live_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """A copy of the template for those tests of a module that want processes to be `running`."""
+    yield from _copy("live", django_db_blocker)
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """The standing institutions in a database where everything commits."""
+    is_live = "running" in request.fixturenames
+    database = request.getfixturevalue("live_database" if is_live else "mirror_database")
+    before = str(connection.settings_dict["NAME"])
+    with django_db_blocker.unblock():
+        databases.connect_to(database)
+        world = World(database)
+        try:
+            yield world
+        finally:
+            world.close_connections()
+            connection.close()
+            empty()
+            databases.connect_to(before)
+
+
+@pytest.fixture(scope="module")
+def running(live_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """A dispatcher and a worker, from the first test of a module that wants them on."""
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    url = urlunsplit(parts._replace(path=f"/{live_database}"))
+    started = Processes(tmp_path_factory.mktemp("mirror") / "failpoint", url)
+    started.start_all()
+    yield started
+    started.stop()
