@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection, connections
 from django_tenants.utils import schema_exists
 from pytest_django import DjangoDbBlocker
 
@@ -115,20 +116,32 @@ def wait_until_nobody_else_is_here() -> None:
     raise AssertionError("a killed process's transaction is still open")
 
 
-@pytest.mark.parametrize("where", [f"{BLANK}.auth_permission", "public.federation_domain"])
-def test_a_creation_that_is_killed_halfway_leaves_nothing_and_the_next_one_succeeds(
-    alone: None, where: str
-) -> None:
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE {where} IN ACCESS EXCLUSIVE MODE")
-        process = start()
-        wait_until_somebody_waits_for(where)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+def kill_where_it_waits_for(table: str) -> None:
+    """Create the institution in a fork of this process, and kill that where it waits for a table."""
+    with psycopg.connect(os.environ["DATABASE_URL"]) as other:
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        # Not the fork's to end.
+        connections.close_all()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                call_command("create_institution", **GOOD, stdout=io.StringIO())
+            finally:
+                os._exit(1)
+        try:
+            wait_until_somebody_waits_for(table)
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            assert os.WIFSIGNALED(os.waitpid(pid, 0)[1]), "it has ended by itself"
+        other.rollback()
     wait_until_nobody_else_is_here()
-    assert not Institution.everyone.filter(schema_name="quay").exists()
-    assert not schema_exists("quay")
+
+
+def test_a_creation_that_is_killed_halfway_leaves_nothing_and_the_next_one_succeeds(alone: None) -> None:
+    for where in (f"{BLANK}.auth_permission", "public.federation_domain"):
+        kill_where_it_waits_for(where)
+        assert not Institution.everyone.filter(schema_name="quay").exists()
+        assert not schema_exists("quay")
     out = io.StringIO()
     call_command("create_institution", **GOOD, stdout=out)
     assert "Quay Bank is ready" in out.getvalue()

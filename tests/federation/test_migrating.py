@@ -1,35 +1,47 @@
 """Many schemas are migrated by one command: what is done stays done, and what fails is named."""
 
 import io
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from pytest_django import DjangoDbBlocker
 
-from config.embedded.paths import PROJECT
 from federation.management.commands import migrate_schemas
 from federation.migrating import find
 from federation.mirror import capture
-from federation.models import Institution
 from federation.schemas import BLANK
 from tests import databases
 
-LAST, BEFORE = "0002_numbers", "0001"
+# Nothing hangs off this migration, so that going back behind it takes only it back.
+APP, BEFORE, LAST = "reporting", "0001", "0002_numbers_and_immutable"
+pytestmark = pytest.mark.xdist_group("migrating")
+
+
+@pytest.fixture(scope="module")
+def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Migrations commit: these tests have a database of their own, and leave all of it migrated."""
+    with django_db_blocker.unblock(), databases.fresh("migrating"):
+        yield
 
 
 @pytest.fixture
-def alone(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Migrations commit: each of these tests has a database of its own."""
-    with django_db_blocker.unblock(), databases.fresh("migrating"):
-        yield
+def everybody(database: None, django_db_blocker: DjangoDbBlocker) -> Iterator[set[str]]:
+    """The schemas of all institutions, and the blank one: all of them are migrated."""
+    with django_db_blocker.unblock():
+        found = set(migrate_schemas._everywhere())
+        assert have() == found
+        yield found
 
 
 def migrate(*args: str, **options: object) -> str:
@@ -38,11 +50,9 @@ def migrate(*args: str, **options: object) -> str:
     return out.getvalue()
 
 
-def have(migration: str = LAST) -> set[str]:
-    """Return the schemas that have a migration of clients."""
-    return {
-        each.schema for each in find(migrate_schemas._everywhere()) if ("clients", migration) in each.applied
-    }
+def have(app: str = APP, migration: str = LAST) -> set[str]:
+    """Return the schemas that have a migration."""
+    return {each.schema for each in find(migrate_schemas._everywhere()) if (app, migration) in each.applied}
 
 
 def execute(statement: str) -> None:
@@ -50,81 +60,79 @@ def execute(statement: str) -> None:
         cursor.execute(statement)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("jobs", "app", "first", "second"), [(1, APP, BEFORE, LAST), (2, "clients", "0001", "0002_numbers")]
+)
 def test_all_schemas_go_back_and_forth_also_the_blank_one(
-    alone: None, monkeypatch: pytest.MonkeyPatch, jobs: int
+    everybody: set[str], monkeypatch: pytest.MonkeyPatch, jobs: int, app: str, first: str, second: str
 ) -> None:
     monkeypatch.setattr(migrate_schemas, "_WORTH_PROCESSES", 2)
-    everybody = set(migrate_schemas._everywhere())
     assert BLANK in everybody
-    assert have() == everybody
-    migrate("clients", BEFORE, jobs=jobs)
-    assert have() == set()
+    migrate(app, first, jobs=jobs)
+    assert have(app, second) == set()
+    with pytest.raises(SystemExit):
+        migrate(check_unapplied=True)
     assert f"{len(everybody)} migrated, 0 were up to date" in migrate(jobs=jobs)
     assert have() == everybody
     assert f"0 migrated, {len(everybody)} were up to date" in migrate(jobs=jobs)
+    migrate(check_unapplied=True)
 
 
-def test_a_schema_that_fails_is_named_and_the_others_go_on(alone: None) -> None:
-    everybody = set(migrate_schemas._everywhere())
-    migrate("clients", BEFORE)
-    execute("CREATE SEQUENCE harbour.clients_mandate_number")
+def test_a_schema_that_fails_is_named_and_the_others_go_on(everybody: set[str]) -> None:
+    migrate(APP, BEFORE)
+    execute("CREATE SEQUENCE harbour.reporting_report_number")
     with pytest.raises(CommandError, match=f"1 of {len(everybody)} schemas could not be migrated"):
         migrate()
     assert have() == everybody - {"harbour"}
-    execute("DROP SEQUENCE harbour.clients_mandate_number")
+    execute("DROP SEQUENCE harbour.reporting_report_number")
     # It goes on with what is left.
     assert f"1 migrated, {len(everybody) - 1} were up to date" in migrate()
     assert have() == everybody
 
 
-def test_a_schema_that_is_not_there_is_named(alone: None) -> None:
-    execute("DROP SCHEMA harbour CASCADE")
-    with pytest.raises(CommandError, match="1 of"):
-        migrate()
-
-
-def test_triggers_and_permissions_that_an_interruption_left_out_are_made_up_for(alone: None) -> None:
+def test_triggers_and_permissions_that_an_interruption_left_out_are_made_up_for(everybody: set[str]) -> None:
     execute("DROP TRIGGER mirror_update ON harbour.clients_client")
     execute("DELETE FROM aurora.auth_permission WHERE codename = 'add_client'")
-    assert capture.drifted(migrate_schemas._everywhere()) == ["harbour"]
+    assert capture.drifted(everybody) == ["harbour"]
     assert "1 migrated" in migrate()
-    assert capture.drifted(migrate_schemas._everywhere()) == []
-    assert all(each.has_permissions for each in find(migrate_schemas._everywhere()))
-
-
-def test_a_schema_with_nothing_in_it_is_migrated_whole(alone: None) -> None:
-    execute("DROP SCHEMA harbour CASCADE; CREATE SCHEMA harbour")
-    assert "1 migrated" in migrate()
-    assert "harbour" in have()
-    assert capture.differences("harbour") == []
-
-
-def test_check_says_by_its_exit_code_whether_anything_is_left(alone: None) -> None:
-    migrate(check_unapplied=True)
-    migrate("clients", BEFORE, schema_name="harbour")
-    with pytest.raises(SystemExit):
-        migrate(check_unapplied=True)
+    assert capture.drifted(everybody) == []
+    assert all(each.has_permissions for each in find(sorted(everybody)))
 
 
 @pytest.fixture
-def many(alone: None) -> set[str]:
-    """Have enough institutions that several processes migrate them, all one migration behind."""
-    for number in range(migrate_schemas._WORTH_PROCESSES):
-        name = f"quay_{number}"
-        Institution(schema_name=name, name=name, short_name=name).save(verbosity=0)
-    migrate("clients", BEFORE)
-    return set(migrate_schemas._everywhere())
+def behind(everybody: set[str], monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Have all schemas one migration behind, and so few be worth processes."""
+    monkeypatch.setattr(migrate_schemas, "_WORTH_PROCESSES", 2)
+    migrate(APP, BEFORE)
+    return everybody
 
 
-def start() -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "manage.py", "migrate_schemas", "--tenant", "--jobs", "2"],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@dataclass
+class Migrating:
+    """A fork of this process that migrates in two processes of its own once it is told to."""
+
+    process: BaseProcess
+    began: Any
+    said: Path
+
+
+@pytest.fixture
+def migrating(behind: set[str], tmp_path: Path) -> Iterator[Migrating]:
+    # Not the fork's to end.
+    connections.close_all()
+    context, said = multiprocessing.get_context("fork"), tmp_path / "said"
+    began = context.Event()
+
+    def migrate_all() -> None:
+        began.wait()
+        with said.open("w") as out:
+            call_command("migrate_schemas", tenant=True, jobs=2, stdout=out, stderr=out)
+
+    process = context.Process(target=migrate_all)
+    process.start()
+    yield Migrating(process, began, said)
+    process.kill()
+    process.join()
 
 
 def wait_for(what: Callable[[], bool]) -> None:
@@ -150,50 +158,68 @@ def hold(schema: str) -> None:
     execute(f"LOCK TABLE {schema}.django_migrations IN SHARE MODE")
 
 
-def test_what_was_migrated_before_a_kill_is_not_migrated_again(many: set[str]) -> None:
+def test_what_was_migrated_before_a_kill_is_not_migrated_again(
+    behind: set[str], migrating: Migrating
+) -> None:
     with transaction.atomic():
-        hold("quay_3")
-        process = start()
+        hold("harbour")
+        migrating.began.set()
         # The other process goes on with all the others.
-        wait_for(lambda: have() == many - {"quay_3"})
-        children = psutil.Process(process.pid).children()
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        wait_for(lambda: have() == behind - {"harbour"})
+        children = psutil.Process(migrating.process.pid).children()
+        assert len(children) == 2
+        migrating.process.kill()
+        migrating.process.join()
         # Nobody stays behind.
         wait_for(lambda: not any(child.is_running() for child in children))
     wait_for(lambda: not others_here())
-    assert have() == many - {"quay_3"}
-    assert f"1 migrated, {len(many) - 1} were up to date" in migrate(jobs=2)
-    assert have() == many
+    assert have() == behind - {"harbour"}
+    assert f"1 migrated, {len(behind) - 1} were up to date" in migrate(jobs=2)
+    assert have() == behind
 
 
-def test_a_process_that_is_killed_is_replaced_and_stops_nobody(many: set[str]) -> None:
+def test_a_process_that_is_killed_is_replaced_and_stops_nobody(
+    behind: set[str], migrating: Migrating
+) -> None:
     with transaction.atomic():
-        hold("quay_3")
-        process = start()
-        wait_for(lambda: have() == many - {"quay_3"})
-        for child in psutil.Process(process.pid).children():
+        hold("harbour")
+        migrating.began.set()
+        wait_for(lambda: have() == behind - {"harbour"})
+        for child in psutil.Process(migrating.process.pid).children():
             os.kill(child.pid, signal.SIGKILL)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-    assert f"{len(many)} migrated" in said
-    assert have() == many
+    migrating.process.join(120)
+    said = migrating.said.read_text()
+    assert migrating.process.exitcode == 0, said
+    assert f"{len(behind)} migrated" in said
+    assert have() == behind
 
 
 def test_a_schema_whose_process_is_killed_each_time_is_named(
-    many: set[str], monkeypatch: pytest.MonkeyPatch
+    behind: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = migrate_schemas._migrate_one
 
     def one(migrator: migrate_schemas.Migrator, found: migrate_schemas.Found) -> migrate_schemas.Result:
-        if found.schema == "quay_3":
+        if found.schema == "harbour":
             os.kill(os.getpid(), signal.SIGKILL)
         return whole(migrator, found)
 
-    monkeypatch.setattr(migrate_schemas, "_migrate_one", one)
-    with pytest.raises(CommandError, match=r"^1 of .* run migrate_schemas again: it goes on with these"):
-        migrate(jobs=2)
-    monkeypatch.undo()
-    assert have() == many - {"quay_3"}
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate_schemas, "_migrate_one", one)
+        with pytest.raises(CommandError, match=r"^1 of .* run migrate_schemas again: it goes on with these"):
+            migrate(jobs=2)
+    assert have() == behind - {"harbour"}
     migrate(jobs=2)
-    assert have() == many
+    assert have() == behind
+
+
+def test_a_schema_that_is_not_there_is_named_and_one_with_nothing_in_it_is_migrated_whole(
+    everybody: set[str],
+) -> None:
+    execute("DROP SCHEMA harbour CASCADE")
+    with pytest.raises(CommandError, match="1 of"):
+        migrate()
+    execute("CREATE SCHEMA harbour")
+    assert "1 migrated" in migrate()
+    assert have() == everybody
+    assert capture.differences("harbour") == []
