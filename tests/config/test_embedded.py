@@ -1,6 +1,7 @@
 """The embedded servers, each test with real ones in a folder of its own."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,17 +31,40 @@ sys.stdin.read()
 WAYS = list(postgres.ways_out_of_root()) if os.geteuid() == 0 else [()]
 
 
+GIVEN = ("DATABASE_URL", "REDIS_URL")
+
+
 @pytest.fixture(autouse=True)
 def no_given_servers(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATABASE_URL", "REDIS_URL"):
+    for name in GIVEN:
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
+def nothing(tmp_path: Path) -> Iterator[Path]:
+    """The data folder of a first start: it is not there yet."""
     folder = tmp_path / "data"
     yield folder
     assert not _servers_of(folder), "a test left servers running"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cluster that has been started and stopped once."""
+    folder = tmp_path_factory.mktemp("made") / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in GIVEN:
+            patch.delenv(name, raising=False)
+        _ensure(folder).stop()
+    return folder / "postgres"
+
+
+@pytest.fixture
+def data(nothing: Path, cluster: Path) -> Path:
+    """A data folder with a cluster, so that not every test makes one."""
+    nothing.mkdir(mode=0o700)
+    shutil.copytree(cluster, nothing / "postgres")
+    return nothing
 
 
 def _ensure(data: Path) -> embedded.Servers:
@@ -112,22 +136,22 @@ def test_statements_and_their_values_stay_out_of_the_log(data: Path) -> None:
     assert "Invented Person" not in log
 
 
-def test_data_stays_between_runs(data: Path) -> None:
-    with _ensure(data) as running, redis.Redis.from_url(running.redis_url) as queue:
+def test_data_stays_between_runs(nothing: Path) -> None:
+    with _ensure(nothing) as running, redis.Redis.from_url(running.redis_url) as queue:
         with psycopg.connect(running.database_url) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
         queue.set("kept", "8")
-    with _ensure(data) as running, redis.Redis.from_url(running.redis_url) as queue:
+    with _ensure(nothing) as running, redis.Redis.from_url(running.redis_url) as queue:
         assert _value(running.database_url, "SELECT number FROM kept") == 7
         assert queue.get("kept") == b"8"
 
 
-def test_given_servers_are_used_and_none_is_started(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_servers_are_used_and_none_is_started(nothing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://somewhere/else")
     monkeypatch.setenv("REDIS_URL", "redis://somewhere/0")
-    running = _ensure(data)
+    running = _ensure(nothing)
     assert (running.database_url, running.redis_url) == ("postgresql://somewhere/else", "redis://somewhere/0")
-    assert not data.exists()
+    assert not nothing.exists()
 
 
 def test_a_given_redis_leaves_only_postgresql_to_start(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,11 +161,11 @@ def test_a_given_redis_leaves_only_postgresql_to_start(data: Path, monkeypatch: 
         assert not (data / "redis").exists()
 
 
-def test_settings_find_running_servers_and_nothing_when_none_runs(data: Path) -> None:
-    assert embedded.urls(data) == (None, None)
-    with _ensure(data) as running:
-        assert embedded.urls(data) == (running.database_url, running.redis_url)
-    assert embedded.urls(data) == (None, None)
+def test_settings_find_running_servers_and_nothing_when_none_runs(nothing: Path) -> None:
+    assert embedded.urls(nothing) == (None, None)
+    with _ensure(nothing) as running:
+        assert embedded.urls(nothing) == (running.database_url, running.redis_url)
+    assert embedded.urls(nothing) == (None, None)
 
 
 def test_a_socket_folder_that_others_may_enter_is_not_trusted(data: Path) -> None:
@@ -206,13 +230,13 @@ def test_a_second_process_uses_the_running_servers_and_leaves_them_running(data:
     _wait_for(lambda: not _servers_of(data))
 
 
-def test_processes_that_start_together_share_one_pair_of_servers(data: Path) -> None:
-    holders = [_hold(data) for _ in range(4)]
+def test_processes_that_start_together_share_one_pair_of_servers(nothing: Path) -> None:
+    holders = [_hold(nothing) for _ in range(4)]
     urls = {holder.stdout.readline().strip() for holder in holders if holder.stdout}
     assert len(urls) == 1
     for holder in holders:
         holder.communicate()
-    _wait_for(lambda: not _servers_of(data))
+    _wait_for(lambda: not _servers_of(nothing))
 
 
 def test_servers_end_with_a_killed_starter_and_the_next_start_finds_the_data(data: Path) -> None:
@@ -262,37 +286,37 @@ def test_a_pid_file_that_names_a_zombie_is_stale(data: Path) -> None:
     zombie.wait()
 
 
-def test_a_cluster_half_created_is_created_anew(data: Path) -> None:
-    half = data / "postgres.new"
+def test_a_cluster_half_created_is_created_anew(nothing: Path) -> None:
+    half = nothing / "postgres.new"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
-    with _ensure(data) as running:
+    with _ensure(nothing) as running:
         assert _value(running.database_url, "SELECT 1") == 1
 
 
-def test_a_cluster_of_another_version_is_refused_with_a_way_out(data: Path) -> None:
-    (data / "postgres").mkdir(parents=True)
-    (data / "postgres" / "PG_VERSION").write_text("12\n")
+def test_a_cluster_of_another_version_is_refused_with_a_way_out(nothing: Path) -> None:
+    (nothing / "postgres").mkdir(parents=True)
+    (nothing / "postgres" / "PG_VERSION").write_text("12\n")
     with pytest.raises(embedded.EmbeddedError, match=r"PostgreSQL 12.*make reset"):
-        _ensure(data)
+        _ensure(nothing)
 
 
-def test_a_server_that_cannot_start_says_why_and_leaves_nothing_behind(data: Path) -> None:
+def test_a_server_that_cannot_start_says_why_and_leaves_nothing_behind(nothing: Path) -> None:
     with pytest.raises(embedded.EmbeddedError, match="unrecognized configuration parameter"):
-        embedded.ensure(data, settings={"no_such_setting": "1"})
-    assert embedded.urls(data) == (None, None)
-    assert Lock(data / "servers.lock").take()
+        embedded.ensure(nothing, settings={"no_such_setting": "1"})
+    assert embedded.urls(nothing) == (None, None)
+    assert Lock(nothing / "servers.lock").take()
 
 
 def test_a_starter_that_holds_the_lock_and_never_answers_is_named(
-    data: Path, monkeypatch: pytest.MonkeyPatch
+    nothing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data.mkdir()
-    lock = Lock(data / "servers.lock")
+    nothing.mkdir()
+    lock = Lock(nothing / "servers.lock")
     assert lock.take()
     monkeypatch.setattr(servers, "ATTACH_SECONDS", 0.3)
     with pytest.raises(embedded.EmbeddedError, match=r"servers\.lock"):
-        _ensure(data)
+        _ensure(nothing)
     lock.release()
 
 
@@ -307,11 +331,11 @@ def test_it_runs_below_a_closed_home_however_it_leaves_root(
 
 
 def test_a_cluster_changes_hands_when_the_way_out_of_root_changes(
-    data: Path, monkeypatch: pytest.MonkeyPatch
+    nothing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, command in enumerate([*WAYS, WAYS[0]]):
         monkeypatch.setattr(postgres, "unprivileged", lambda command=command: command)
-        with _ensure(data) as running, psycopg.connect(running.database_url) as connection:
+        with _ensure(nothing) as running, psycopg.connect(running.database_url) as connection:
             connection.execute("CREATE TABLE IF NOT EXISTS runs (number integer)")
             connection.execute("INSERT INTO runs VALUES (%s)", [number])
             connection.commit()

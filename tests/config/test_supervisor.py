@@ -102,7 +102,7 @@ def _part(data: Path, name: str) -> psutil.Process | None:
     return processes.find(read_state(data / "platform.json").get("parts", {}).get(name))
 
 
-def test_it_serves_until_ctrl_c_and_leaves_nothing_running(
+def test_it_serves_starts_again_what_is_killed_and_after_a_kill_of_its_own_is_ready_again_until_ctrl_c(
     data: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     port = _free_port()
@@ -114,18 +114,6 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing_running(
     second = start(PORT=str(_free_port()))
     assert f"runs already: http://localhost:{port}" in second.communicate(timeout=60)[0]
     assert second.returncode == 1
-    platform.send_signal(signal.SIGINT)
-    assert "The data is kept" in platform.communicate(timeout=60)[0]
-    assert platform.returncode == 0
-    assert not _left_behind(data)
-
-
-def test_a_part_that_is_killed_is_started_again_and_so_is_a_server(
-    data: Path, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    port = _free_port()
-    platform = start(PORT=str(port))
-    _read_until(platform, "Logs:")
     web = _part(data, "web")
     assert web
     web.kill()
@@ -136,9 +124,17 @@ def test_a_part_that_is_killed_is_started_again_and_so_is_a_server(
     os.kill(int((data / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
     _read_until(platform, "Postgres ended by itself")
     _wait_for(lambda: _answers(port))
-    platform.send_signal(signal.SIGTERM)
-    platform.communicate(timeout=60)
-    assert platform.returncode == 0
+    # Its own end takes all with it, and the next one finds everything ready.
+    platform.kill()
+    platform.communicate()
+    again = start(PORT=str(port))
+    said = _read_until(again, "Logs:")
+    assert "tables" not in said
+    assert "static files" not in said
+    assert _status(port) < 500
+    again.send_signal(signal.SIGINT)
+    assert "The data is kept" in again.communicate(timeout=60)[0]
+    assert again.returncode == 0
     assert not _left_behind(data)
 
 
@@ -147,25 +143,6 @@ def _answers(port: int) -> bool:
         return _status(port) < 500
     except OSError:
         return False
-
-
-def test_a_killed_starter_takes_all_with_it_and_the_next_one_finds_everything_ready(
-    data: Path, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    port = _free_port()
-    first = start(PORT=str(port))
-    _read_until(first, "Logs:")
-    first.kill()
-    first.communicate()
-    again = start(PORT=str(port))
-    said = _read_until(again, "Logs:")
-    assert "tables" not in said
-    assert "static files" not in said
-    assert _status(port) < 500
-    stopped = start("stop")
-    assert stopped.wait(60) == 0
-    again.communicate(timeout=60)
-    assert again.returncode == 0
 
 
 def test_ctrl_c_while_it_prepares_leaves_nothing_running(
@@ -180,16 +157,18 @@ def test_ctrl_c_while_it_prepares_leaves_nothing_running(
     assert not _left_behind(tmp_path / "data")
 
 
-def test_reset_stops_the_platform_and_forgets_its_data(
+def test_stop_stops_the_platform_and_reset_does_and_forgets_its_data(
     tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     folder = tmp_path / "data"
-    platform = start(PORT=str(_free_port()), DATA_DIR=str(folder))
-    _read_until(platform, "tables")
-    assert start("reset", DATA_DIR=str(folder)).wait(60) == 0
-    platform.communicate(timeout=60)
-    assert not folder.exists()
-    assert not _left_behind(folder)
+    for command in ("stop", "reset"):
+        platform = start(PORT=str(_free_port()), DATA_DIR=str(folder))
+        _read_until(platform, "tables")
+        assert start(command, DATA_DIR=str(folder)).wait(60) == 0
+        platform.communicate(timeout=60)
+        assert platform.returncode == 0
+        assert folder.exists() == (command == "stop")
+        assert not _left_behind(folder)
 
 
 def test_a_busy_port_is_named_with_a_way_out(start: Callable[..., subprocess.Popen[str]]) -> None:

@@ -51,8 +51,9 @@ def worker(committed: Institution) -> Iterator[subprocess.Popen[bytes]]:
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "PAPER_BROKER_DELAY": "0"},
     )
     yield child
-    child.terminate()
-    child.wait(20)
+    # To stop in order it takes seconds.
+    child.kill()
+    child.wait()
 
 
 def wait_for(holds: Callable[[], bool]) -> None:
