@@ -64,6 +64,7 @@ _OF_PUBLIC = {
     "federation_sealedkeys": "SELECT INSERT",
     "federation_recordshold": "SELECT",
     "federation_wake": "INSERT",
+    "federation_bell": "SELECT",
     "federation_sharedsecurity": "SELECT INSERT",
     "federation_sharedcurrency": "SELECT INSERT",
 }
@@ -244,12 +245,12 @@ def install(schema: str) -> bool:
 
 
 def _columns(cursor: Any, schema: str) -> set[tuple[str, str]]:
-    """Return the tables of a schema and their columns, the schema itself as ("", "")."""
+    """Return the tables and sequences of a schema and their columns, the schema itself as ("", "")."""
     cursor.execute(
         """
         SELECT c.relname, a.attname FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        WHERE c.relkind = 'r' AND c.oid = ANY(ARRAY(
+        WHERE c.relkind IN ('r', 'S') AND c.oid = ANY(ARRAY(
             SELECT d.objid FROM pg_catalog.pg_depend d
             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_namespace'::regclass
                 AND d.refobjid = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s)

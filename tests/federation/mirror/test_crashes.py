@@ -11,6 +11,7 @@ import pytest
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
+from clients.models import Mandate
 from config.embedded.postgres import binaries
 from federation.mirror import failpoints, trimming
 from federation.models import Agreement, Stream
@@ -101,6 +102,8 @@ def test_f18_in_a_new_cluster_whose_transactions_count_from_the_start_everything
     world.transactions(portfolio, 3)
     _count_far_ahead(platform)
     world.transactions(portfolio, 2)
+    # What it brings has the way back look, which a role that lacks what everybody had may not ask for.
+    world.mandate(agreement)
     dump = _dump(platform)
     anew = Platform(tmp_path)
     try:
@@ -110,6 +113,7 @@ def test_f18_in_a_new_cluster_whose_transactions_count_from_the_start_everything
             world.drain()
             world.assert_in_step(agreement)
             assert world.count("harbour", Transaction) == 5
+            assert world.count("aurora", Mandate) == 2
             world.transactions(portfolio, 1)
             world.drain()
             assert world.count("harbour", Transaction) == 6
