@@ -21,6 +21,8 @@ _SEARCH_FIELD = re.compile(r'<input[^>]*type="(?:search|text)"[^>]*name="(\w+)"'
 _PASSING = re.compile(
     rb'(csrfmiddlewaretoken" value|X-CSRFToken"|nonce)[=:"\s]*[\w&;:" ]+|\d+ \w+ ago|just now'
 )
+# Column headings are a row too.
+_MORE_THAN_ONE_ROW = 3
 LISTS = (
     "accounts", "affirmations", "allocations", "clients", "holdings", "instructions", "mandates", "offers", "orders",
     "portfolios", "reports", "securities", "settlements", "transactions", "valuations",
@@ -89,6 +91,9 @@ def _onwards(path: str, text: str, word: str) -> list[str]:
     """Return where a page leads, its export, and its search fields filled in."""
     here = path.partition("?")[0]
     links = {unescape(link) for link in _LINK.findall(text)}
+    if text.count("<tr") < _MORE_THAN_ONE_ROW:
+        # One row is the same in any order.
+        links = {link for link in links if "sort=" not in link}
     found = sorted(link if link.startswith("/") else here + link for link in links if link[:1] in {"/", "?"})
     if "_export=csv" in text:
         found.append(f"{here}?_export=csv")
