@@ -2,6 +2,8 @@
 
 import datetime
 from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import pytest
@@ -36,6 +38,7 @@ CHECKS = [
 ]  # fmt: skip
 
 
+@cache
 def document() -> dict[str, Any]:
     generated: dict[str, Any] = SchemaGenerator(urlconf="config.urls").get_schema(request=None, public=True)
     return generated
@@ -111,7 +114,7 @@ def everybody(in_aurora: Cast, aurora: Institution) -> str:
 
 
 def _operations() -> Any:
-    loaded = schemathesis.openapi.from_dict(document())
+    loaded = schemathesis.openapi.from_dict(deepcopy(document()))
     loaded.app = application
     return loaded.include(path_regex="^/api/v1/(?!schema)")
 
