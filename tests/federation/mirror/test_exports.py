@@ -20,7 +20,7 @@ from accounts.models import ApiToken, Job, Role, RoleAssignment, User, audit
 from accounts.services import create_token
 from clients.models import Client, ClientInstruction, KycStatus, Mandate
 from federation.agreements import sealing, timeline
-from federation.models import Agreement, ParkedRow, Proof, Stream
+from federation.models import Agreement, ParkedRow, Proof, SealedErasure, Stream
 from federation.scope import PRESETS
 from models_portfolio.models import Adoption, ModelPortfolio, ModelVersion
 from portfolios.models import (
@@ -149,16 +149,18 @@ def leave_open(world: World, agreement: Agreement) -> None:
 
 
 def end(world: World, agreement: Agreement) -> None:
-    """Cut off an agreement under which a mandate was managed, and hold what is kept."""
+    """Cut off an agreement under which a mandate was managed, hold what is kept, and erase one of two."""
     agreement.versions.update(in_force_from=timezone.now() - datetime.timedelta(days=1))
-    mandate = world.mandate(agreement)
+    mandates = [world.mandate(agreement) for _ in range(2)]
     world.drain()
-    world.decide(mandate, "accepted")
-    world.portfolio(mandate)
+    for mandate in mandates:
+        world.decide(mandate, "accepted")
+        world.portfolio(mandate)
     world.drain()
     with world.within("harbour"):
-        Mandate.objects.filter(pk=mandate.pk).update(disclosure_text="2026-01")
+        Mandate.objects.filter(pk__in=[mandate.pk for mandate in mandates]).update(disclosure_text="2026-01")
     cut(world, agreement)
+    SealedErasure.objects.create(sealed=sealed_at(agreement, "aurora"), mandate=mandates[0].pk)
     aurora = world.institution("aurora")
     with world.within("aurora"):
         by = factories.cast().compliance
