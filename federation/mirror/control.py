@@ -5,7 +5,7 @@ from django.utils import timezone
 from psycopg import sql
 
 from federation.mirror import capture, dispatch, ending
-from federation.mirror.waking import wake
+from federation.mirror.waking import STREAMS_CHANGED, wake
 from federation.models import Agreement, AgreementVersion, Institution, ParkedRow, Side, Stream
 from federation.scope import Flow
 
@@ -30,6 +30,8 @@ def agreement_changed(agreement: Agreement) -> None:
         _follow(agreement)
     for institution in (agreement.manager, agreement.channel):
         _switch(institution)
+    # Before anything that is written from now on: the dispatcher knows whom to ask then.
+    _wake(STREAMS_CHANGED)
 
 
 def _take_turns(agreement: Agreement) -> None:
@@ -67,13 +69,13 @@ def _follow(agreement: Agreement) -> None:
             ending.narrow(flow, Flow.of(agreement, side, former))
         if agreement.is_live:
             # The hint may be lost, the wake is not: a resumed stream may have much to read.
-            _wake(flow.owner)
+            _wake(str(flow.owner.schema_name))
             transaction.on_commit(lambda pk=stream.pk: dispatch.hint(pk))  # type: ignore[misc]
 
 
-def _wake(owner: Institution) -> None:
+def _wake(schema: str) -> None:
     with connection.cursor() as cursor:
-        wake(cursor, str(owner.schema_name))
+        wake(cursor, schema)
 
 
 def _wording(flow: Flow) -> str:
@@ -120,7 +122,7 @@ def retry_parked(parked: ParkedRow) -> None:
     ParkedRow.objects.filter(pk=parked.pk).update(
         retry_at=timezone.now(), skipped_at=None, skipped_by=None, skipped_by_name="", skip_reason=""
     )
-    _wake(parked.stream.owner)
+    _wake(str(parked.stream.owner.schema_name))
     transaction.on_commit(lambda: dispatch.hint(parked.stream_id))
 
 
@@ -133,7 +135,7 @@ def refill(stream: Stream, reason: str = "asked for") -> None:
             stream.fill_kind, stream.fill_after, stream.fill_reason = "", None, reason
             stream.state = Stream.State.WAITING
             stream.save()
-            _wake(stream.owner)
+            _wake(str(stream.owner.schema_name))
             transaction.on_commit(lambda: dispatch.hint(stream.pk))
 
 

@@ -18,6 +18,7 @@ from federation.mirror import dispatch, upgrade
 from federation.mirror.cursors import plain_cursor
 from federation.mirror.keys import Snapshot
 from federation.mirror.outcome import Outcome
+from federation.mirror.waking import STREAMS_CHANGED
 from federation.models import Stream
 from federation.scope import agreements_touched, by_label, schema_identifier
 
@@ -77,6 +78,9 @@ class Dispatcher:
             return 0
         self._wakes += len(wakes)
         schemas = set(wakes)
+        if STREAMS_CHANGED in schemas:
+            schemas.remove(STREAMS_CHANGED)
+            self._known.clear()
         now = time.monotonic()
         for schema, candidates in self._streams_of(schemas, now).items():
             # Before the hint: what is noted here, a sweep looks after.

@@ -15,6 +15,8 @@ from typing import Any
 from django.db import connection
 
 CHANNEL = "federation_wake"
+# In the place of a schema: which streams there are, or may run, has changed.
+STREAMS_CHANGED = ""
 # While more than this is written in a second, looking all the time costs less than being told each time.
 BUSY_WAKES = 150
 HOT_SECONDS = 0.004
@@ -137,4 +139,4 @@ def _is_on() -> bool:
     return bool(connection.connection.execute("SELECT is_called FROM public.federation_bell").fetchone()[0])
 
 
-__all__ = ["Listener", "wake"]
+__all__ = ["STREAMS_CHANGED", "Listener", "wake"]

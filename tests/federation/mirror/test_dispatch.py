@@ -51,6 +51,28 @@ def test_an_edit_wakes_the_streams_of_its_own_agreement_alone(world: World, aske
     assert not dispatcher.poll()
 
 
+def test_p7_what_is_written_as_soon_as_an_agreement_begins_wakes_its_streams(
+    world: World, asked: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.agree()
+    mandate = world.mandate(first)
+    dispatcher = Dispatcher()
+    world.drain()
+    dispatcher.poll()
+    world.portfolio(mandate)
+    # Now it knows the institution's streams, and for how long is no matter here.
+    dispatcher.poll()
+    monkeypatch.setattr("federation.mirror.dispatcher.KNOWN_SECONDS", 3_600)
+    second = world.agree("aurora", "lakeside")
+    other = world.mandate(second, "lakeside")
+    world.drain()
+    dispatcher.poll()
+    asked.clear()
+    world.portfolio(other)
+    dispatcher.poll()
+    assert asked == [world.stream(second, "aurora").pk]
+
+
 def test_p7_a_question_about_a_stream_that_another_worker_holds_goes_back_to_that_one(world: World) -> None:
     agreement = world.agree()
     world.mandate(agreement)
