@@ -12,12 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 import django_tables2 as tables
-from django.db.models import Max, Min, QuerySet, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django_tables2.utils import Accessor
 
 from accounts import formatting
@@ -33,6 +33,8 @@ class Summary:
     totals: dict[str, Decimal | None] = field(default_factory=dict)
     # Column → its one currency, or None where the rows have several.
     currencies: dict[str, str | None] = field(default_factory=dict)
+    # Column → the rows that its total leaves out, and the currencies without a rate that are to blame.
+    left_out: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
 
 
 def summary_of(table: tables.Table) -> Summary:
@@ -64,6 +66,8 @@ def _summarise(table: tables.Table) -> Summary:
         if column.currency_field:
             lookup = column.currency_field.replace(".", "__")
             asked[f"low_{name}"], asked[f"high_{name}"] = Min(lookup), Max(lookup)
+        if column.missing:
+            asked[f"left_out_{name}"] = Count("pk", filter=Q(**{f"{column.missing}__isnull": False}))
     found = data.order_by().aggregate(**asked)
     summary = Summary()
     for name, _bound, column in wanted:
@@ -71,7 +75,16 @@ def _summarise(table: tables.Table) -> Summary:
         if column.currency_field:
             low, high = found[f"low_{name}"], found[f"high_{name}"]
             summary.currencies[name] = low if low == high else None
+        if found.get(f"left_out_{name}"):
+            codes = data.order_by().values_list(column.missing, flat=True).distinct()
+            summary.left_out[name] = found[f"left_out_{name}"], sorted(code for code in codes if code)
     return summary
+
+
+def why_missing(codes: Iterable[str]) -> str:
+    """Say why an amount is not available: the currencies without an exchange rate, or else a value."""
+    named = ", ".join(filter(None, codes))
+    return _("no exchange rate for %(currency)s") % {"currency": named} if named else _("a value is missing")
 
 
 def _summarise_rows(wanted: Iterable[tuple[str, Any, Any]], rows: list[Any]) -> Summary:
@@ -91,6 +104,7 @@ class _Figure(tables.Column):
     """A figure, aligned to the right with tabular digits."""
 
     currency_field: str | None = None
+    missing: str | None = None
 
     def __init__(self, *args: Any, total: bool = False, **kwargs: Any) -> None:
         attrs = {"th": {"class": "figure"}, "td": {"class": "figure"}, "tf": {"class": "figure"}}
@@ -122,6 +136,12 @@ class _Figure(tables.Column):
         return None if value == formatting.UNKNOWN else value
 
 
+def _unknown(why: str) -> SafeString:
+    return formatting.fill_in(
+        '{}<div class="text-secondary small text-wrap">{}</div>', formatting.UNKNOWN, why
+    )
+
+
 class NumberColumn(_Figure):
     """A count or a plain number."""
 
@@ -138,7 +158,8 @@ class MoneyColumn(_Figure):
 
     The currency stands once in the header; where rows have several it stands in each cell and there
     is no total. ``places`` None shows minor units, 0 whole units; ``signed`` shows plus as well and
-    colours gains and losses.
+    colours gains and losses. ``missing`` names what says why an amount that there is is not available: a
+    currency without a rate, or "" for a value; null elsewhere. Cells and the total tell it.
     """
 
     def __init__(
@@ -148,6 +169,7 @@ class MoneyColumn(_Figure):
         currency_field: str | None = None,
         places: int | None = None,
         signed: bool = False,
+        missing: str | None = None,
         **kwargs: Any,
     ) -> None:
         self.currency, self.currency_field, self.places, self.signed = (
@@ -156,6 +178,9 @@ class MoneyColumn(_Figure):
             places,
             signed,
         )
+        self.missing = missing
+        if missing:
+            kwargs.setdefault("empty_values", ())
         super().__init__(*args, **kwargs)
 
     def _currency_of_all(self, table: tables.Table, name: str) -> str | None:
@@ -170,6 +195,9 @@ class MoneyColumn(_Figure):
         return formatting.whole(value, currency) if self.places == 0 else formatting.money(value, currency)
 
     def render(self, value: Any, record: Any, bound_column: Any, table: tables.Table) -> str | SafeString:
+        if value is None:
+            why = getattr(record, self.missing, None) if self.missing else None
+            return formatting.UNKNOWN if why is None else _unknown(why_missing([why]))
         common = self._currency_of_all(table, bound_column.name)
         own = ""
         if common is None and self.currency_field:
@@ -184,7 +212,14 @@ class MoneyColumn(_Figure):
     def show_total(self, table: tables.Table, name: str, value: Any) -> str:
         if self._currency_of_all(table, name) is None:
             return _("several currencies")
-        return self._text(value)
+        count, codes = summary_of(table).left_out.get(name, (0, []))
+        if not count:
+            return self._text(value)
+        left_out = ngettext("without %(count)s row: %(why)s", "without %(count)s rows: %(why)s", count)
+        left_out %= {"count": formatting.number(count), "why": why_missing(codes)}
+        return formatting.fill_in(
+            '{}<div class="text-secondary small text-wrap">{}</div>', self._text(value), left_out
+        )
 
     def unit(self, table: tables.Table, name: str) -> str:
         """Return the currency for the header, or ""."""

@@ -8,7 +8,20 @@ from decimal import Decimal
 from typing import Any
 
 from django.apps import apps
-from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import (
+    Case,
+    CharField,
+    DecimalField,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce
 
 from accounts.models import Role, User
@@ -142,7 +155,8 @@ class MandateQuerySet(RecordQuerySet):
     def with_book(self) -> "MandateQuerySet":
         """Annotate each mandate's portfolio with value, currency and return since its start, as of its latest day.
 
-        What is on its way from a former manager counts, where it is in the portfolio's currency.
+        What is on its way from a former manager counts. Where it is in another currency than the portfolio's, and where
+        there is no value, ``value`` is null and ``value_missing`` is "".
         """
         portfolios = (
             apps.get_model("portfolios", "Portfolio").objects.current().filter(mandate=OuterRef("pk"))
@@ -150,15 +164,27 @@ class MandateQuerySet(RecordQuerySet):
         valuations = apps.get_model("portfolios", "Valuation").objects.filter(
             portfolio__mandate=OuterRef("pk"), is_latest=True, retired_at=None
         )
-        on_its_way = in_transit().filter(mandate=OuterRef("pk"), currency=F("mandate__portfolio__currency"))
+        on_its_way = in_transit().filter(mandate=OuterRef("pk"))
+        is_addable = When(currency=F("mandate__portfolio__currency"), then=F("coming"))
+        coming = on_its_way.annotate(addable=Case(is_addable, default=None)).values("addable")
         return self.annotate(
             portfolio_key=Subquery(portfolios.values("pk")[:1]),
             portfolio_number=Subquery(portfolios.values("number")[:1]),
             value=Subquery(valuations.values("market_value")[:1])
-            + Coalesce(Subquery(on_its_way.values("value")[:1]), Value(Decimal(0))),
+            + Case(
+                When(Exists(on_its_way), then=Subquery(coming[:1])),
+                default=Value(Decimal(0)),
+                output_field=DecimalField(max_digits=24, decimal_places=4),
+            ),
             value_currency=Subquery(valuations.values("currency")[:1]),
             value_date=Subquery(valuations.values("date")[:1]),
             since_start=Subquery(valuations.values(since_start=F("return_index") - 1)[:1]),
+        ).annotate(
+            value_missing=Case(
+                When(portfolio_key__isnull=False, value=None, then=Value("")),
+                default=None,
+                output_field=CharField(),
+            )
         )
 
 
@@ -175,22 +201,37 @@ def client_named(words: str, mandate: str) -> Q:
 
 
 def in_transit() -> "QuerySet[Any]":
-    """Return the handovers, own ones, that former managers have booked out and no successor has booked yet.
+    """Return the handovers, own ones, that former managers have booked out and whose successor has not booked all.
 
-    They stand in neither portfolio, and count with the successor's. Where the successor's ledger is not shared, its first inflow says that it
-    has booked them.
+    What is not booked, or was reversed, stands in neither portfolio and counts with the successor's: ``coming`` is its
+    value in the handover's currency, null where that is not known. Where the successor's ledger is not shared, its
+    first inflow says that it has booked them.
     """
     entries = apps.get_model("portfolios", "Transaction").objects.filter(retired_at=None)
-    booked = entries.filter(reference=OuterRef("pk"), reversed_by=None).exclude(type="reversal")
+    standing = entries.filter(reversed_by=None).exclude(type="reversal")
+    positions = apps.get_model("portfolios", "HandoverPosition").objects.filter(handover=OuterRef("pk"))
+    # Before positions were told apart, all transfers in named their handover.
+    is_booked = Q(Exists(standing.filter(reference=OuterRef("pk")))) | Q(
+        Exists(standing.filter(reference=OuterRef("handover")))
+    )
+    waiting = positions.filter(~is_booked)
     is_shared = Exists(entries.filter(portfolio__mandate=OuterRef("mandate")))
     paid_in = apps.get_model("portfolios", "Valuation").objects.filter(
         portfolio__mandate=OuterRef("mandate"), inflow__gt=0, retired_at=None
     )
     opened = apps.get_model("portfolios", "Portfolio").objects.current().filter(mandate=OuterRef("mandate"))
+    total = waiting.order_by().values("handover").annotate(total=Sum("value")).values("total")
+    coming = Case(
+        When(~Exists(positions.filter(is_booked)), then=F("value")),
+        When(Exists(waiting.filter(value=None)), then=None),
+        default=Subquery(total),
+        output_field=DecimalField(max_digits=24, decimal_places=4),
+    )
     return (
         apps.get_model("portfolios", "Handover")
         .objects.own()
-        .filter(~Exists(booked), is_shared | ~Exists(paid_in), Exists(opened), booked_out_on__isnull=False)
+        .filter(Exists(waiting), is_shared | ~Exists(paid_in), Exists(opened), booked_out_on__isnull=False)
+        .annotate(coming=coming)
         .order_by()
     )
 

@@ -1,6 +1,7 @@
 """Lists of clients, mandates and instructions."""
 
 import datetime
+from typing import Any
 
 import django_tables2 as tables
 from django.utils.html import format_html
@@ -15,6 +16,7 @@ from accounts.columns import (
     OriginColumn,
     PercentColumn,
     StateColumn,
+    why_missing,
 )
 from accounts.formatting import UNKNOWN
 from clients.models import INSTRUCTION_STATES, MANDATE_STATES, Client, ClientInstruction, KycStatus, Mandate
@@ -27,6 +29,18 @@ def _manager(name: str, *, is_chosen: bool = True) -> str:
     return name or (str(_("In house")) if is_chosen else UNKNOWN)
 
 
+class MissingColumn(tables.Column):
+    """Why a value is not available, for exports."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            verbose_name=_("Value not available"), visible=False, empty_values=(None,), default="", **kwargs
+        )
+
+    def render(self, value: str) -> str:
+        return why_missing([value])
+
+
 class ClientTable(tables.Table):
     """Clients with what matters before a call."""
 
@@ -34,7 +48,11 @@ class ClientTable(tables.Table):
     number = tables.Column(verbose_name=_("Number"))
     kind = tables.Column()
     status = StateColumn()
-    total = MoneyColumn(verbose_name=_("Value"), currency_field="currency", places=0, total=True)
+    total = MoneyColumn(
+        verbose_name=_("Value"), currency_field="currency", places=0, total=True, missing="total_missing"
+    )
+    # Shown in place of the value; a column of its own in exports.
+    total_missing = MissingColumn()
     risk_level = tables.Column(
         verbose_name=_("Risk"), attrs={"th": {"class": "figure"}, "td": {"class": "figure"}}
     )
@@ -48,7 +66,17 @@ class ClientTable(tables.Table):
 
     class Meta:
         model = Client
-        fields = ("name", "number", "kind", "status", "total", "risk_level", "kyc_state", "kyc_until")
+        fields = (
+            "name",
+            "number",
+            "kind",
+            "status",
+            "total",
+            "total_missing",
+            "risk_level",
+            "kyc_state",
+            "kyc_until",
+        )
         sequence = (*fields, "next_review_date", "advisor_name", "origin")
         order_by = "name"
 
@@ -76,7 +104,15 @@ class MandateTable(tables.Table):
         verbose_name=_("Portfolio"),
     )
     amount = MoneyColumn(currency_field="currency", places=0)
-    value = MoneyColumn(verbose_name=_("Value"), currency_field="value_currency", places=0, total=True)
+    value = MoneyColumn(
+        verbose_name=_("Value"),
+        currency_field="value_currency",
+        places=0,
+        total=True,
+        missing="value_missing",
+    )
+    # Shown in place of the value; a column of its own in exports.
+    value_missing = MissingColumn()
     since_start = PercentColumn(verbose_name=_("Since start"), signed=True)
     submitted_at = MomentColumn()
     origin = OriginColumn()
@@ -84,7 +120,7 @@ class MandateTable(tables.Table):
     class Meta:
         model = Mandate
         fields = ("number", "client", "offer_name", "manager_name", "computed_state", "portfolio", "amount")
-        sequence = (*fields, "value", "since_start", "submitted_at", "origin")
+        sequence = (*fields, "value", "value_missing", "since_start", "submitted_at", "origin")
         order_by = "-submitted_at"
 
     def render_manager_name(self, value: str, record: Mandate) -> str:

@@ -13,10 +13,13 @@ from typing import Any
 from django.apps import apps
 from django.db.models import (
     Case,
+    CharField,
     DecimalField,
+    Exists,
     ExpressionWrapper,
     F,
     OuterRef,
+    Q,
     QuerySet,
     Subquery,
     Sum,
@@ -49,7 +52,7 @@ def convert(
     amount: Decimal | None, from_currency: str, to_currency: str, known: Mapping[str, Decimal]
 ) -> Decimal | None:
     """Return ``amount`` in another currency; None where a rate is not known."""
-    if amount is None or from_currency == to_currency:
+    if not amount or from_currency == to_currency:
         return amount
     if from_currency not in known or to_currency not in known:
         return None
@@ -59,35 +62,63 @@ def convert(
 def with_total(clients: "QuerySet[Client]", known: Mapping[str, Decimal]) -> "QuerySet[Client]":
     """Annotate ``total``: the latest values of all of a client's portfolios, in the client's currency.
 
-    What is on its way from one manager to the next counts too. Null where there is no portfolio, or a rate is not known.
+    What is on its way from one manager to the next counts too. Null where there is no portfolio, and where any of
+    it has no value or rate: then ``total_missing`` is the currency without a rate, or "" for a value.
     """
-
-    def rate_of(currency: str) -> Case:
-        cases = [
-            When(**{currency: code}, then=Value(rate, output_field=_RATE)) for code, rate in known.items()
-        ]
-        return Case(*cases, default=None, output_field=_RATE)
-
-    in_euro = (
-        apps.get_model("portfolios", "Valuation")
-        .objects.filter(portfolio__mandate__client=OuterRef("pk"), is_latest=True, retired_at=None)
+    portfolios = (
+        apps.get_model("portfolios", "Portfolio")
+        .objects.current()
+        .in_book()
+        .filter(mandate__client=OuterRef("pk"))
         .order_by()
-        .values("portfolio__mandate__client")
-        .annotate(total=Sum(ExpressionWrapper(F("market_value") / rate_of("currency"), output_field=_MONEY)))
-        .values("total")
+        .annotate(client=F("mandate__client"), amount=F("latest__market_value"))
     )
-    on_its_way = (
+    coming = (
         in_transit()
         .filter(mandate__client=OuterRef("pk"))
-        .values("mandate__client")
-        .annotate(total=Sum(ExpressionWrapper(F("value") / rate_of("currency"), output_field=_MONEY)))
-        .values("total")
+        .annotate(client=F("mandate__client"), amount=F("coming"))
     )
-    coming = Coalesce(Subquery(on_its_way), Value(Decimal(0), output_field=_MONEY))
-    total = ExpressionWrapper((Subquery(in_euro) + coming) * rate_of("currency"), output_field=_MONEY)
-    unknown = in_transit().filter(value__isnull=False).exclude(currency__in=list(known))
-    is_unknown = When(pk__in=unknown.values("mandate__client"), then=None)
-    return clients.annotate(total=Case(is_unknown, default=total, output_field=_MONEY))
+    parts = [_in_currency_of_client(rows, known) for rows in (portfolios, coming)]
+    held, on_its_way = (
+        Subquery(part.values("client").annotate(total=Sum("converted")).values("total")) for part in parts
+    )
+    missing = Coalesce(
+        *(Subquery(part.filter(missing__isnull=False).values("missing")[:1]) for part in parts)
+    )
+    total = held + Coalesce(on_its_way, Value(Decimal(0), output_field=_MONEY))
+    return clients.annotate(
+        rate=_rate_of("currency", known),
+        total_missing=missing,
+        total=Case(When(total_missing=None, then=total), default=None, output_field=_MONEY),
+    )
+
+
+def _rate_of(currency: str, known: Mapping[str, Decimal]) -> Case:
+    cases = [When(**{currency: code}, then=Value(rate, output_field=_RATE)) for code, rate in known.items()]
+    return Case(*cases, default=None, output_field=_RATE)
+
+
+def _in_currency_of_client(rows: "QuerySet[Any]", known: Mapping[str, Decimal]) -> "QuerySet[Any]":
+    """Annotate ``converted``, the ``amount`` in the outer client's currency, and ``missing``, why there is none."""
+    needs_no_rate = Q(currency=F("wanted")) | Q(amount=0)
+    return rows.annotate(
+        wanted=ExpressionWrapper(OuterRef("currency"), output_field=CharField()),
+        wanted_rate=ExpressionWrapper(OuterRef("rate"), output_field=_RATE),
+    ).annotate(
+        converted=Case(
+            When(needs_no_rate, then=F("amount")),
+            default=F("amount") / _rate_of("currency", known) * F("wanted_rate"),
+            output_field=_MONEY,
+        ),
+        missing=Case(
+            When(amount=None, then=Value("")),
+            When(needs_no_rate, then=None),
+            When(~Q(currency__in=list(known)), then=F("currency")),
+            When(wanted_rate=None, then=F("wanted")),
+            default=None,
+            output_field=CharField(),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,17 +191,19 @@ def positions_of(
     latest = {
         row.portfolio_id: row for row in valuations.filter(portfolio__mandate__in=by_id, is_latest=True)
     }
-    coming = in_transit().filter(mandate__in=by_id, value__isnull=False)
+    coming = in_transit().filter(mandate__in=by_id)
     on_its_way = {
         mandate: (value, of_currency)
-        for mandate, value, of_currency in coming.values_list("mandate", "value", "currency")
+        for mandate, value, of_currency in coming.values_list("mandate", "coming", "currency")
     }
 
     def coming_to(portfolio: Any) -> Decimal | None:
         value, of_currency = on_its_way.get(portfolio.mandate_id, (Decimal(0), portfolio.currency))
         return convert(value, of_currency, portfolio.currency, known or {})
 
-    corrections = _corrections(by_id, known or {})
+    corrections = _corrections(
+        by_id, known or {}, {key: value for key, (value, _currency) in on_its_way.items()}
+    )
     portfolios = apps.get_model("portfolios", "Portfolio").objects.current().filter(mandate__in=by_id)
     return [
         _position(
@@ -188,17 +221,23 @@ def positions_of(
     ]
 
 
-def _corrections(mandates: Iterable[Any], known: Mapping[str, Decimal]) -> dict[Any, Decimal]:
+def _corrections(
+    mandates: Iterable[Any], known: Mapping[str, Decimal], coming: Mapping[Any, Decimal | None]
+) -> dict[Any, Decimal]:
     """Return by portfolio what it took over less what that was booked in at, in its currency.
 
     Prices move between one manager's booking out and the other's booking in; nobody pays that in.
     """
     booked_in = Case(When(type="transfer_in", then=F("gross_amount")), default=-F("gross_amount"))
+    positions = apps.get_model("portfolios", "HandoverPosition").objects.filter(
+        handover__mandate=OuterRef("portfolio__mandate")
+    )
     taken = (
         apps.get_model("portfolios", "Transaction")
         .objects.filter(
+            Q(reference=F("portfolio__mandate__handover"))
+            | Q(Exists(positions.filter(pk=OuterRef("reference")))),
             portfolio__mandate__in=list(mandates),
-            reference=F("portfolio__mandate__handover"),
             portfolio__mandate__handover__value__isnull=False,
             reversed_by=None,
             retired_at=None,
@@ -207,6 +246,7 @@ def _corrections(mandates: Iterable[Any], known: Mapping[str, Decimal]) -> dict[
         .order_by()
         .values_list(
             "portfolio",
+            "portfolio__mandate",
             "portfolio__currency",
             "portfolio__mandate__handover__currency",
             "portfolio__mandate__handover__value",
@@ -214,8 +254,10 @@ def _corrections(mandates: Iterable[Any], known: Mapping[str, Decimal]) -> dict[
         .annotate(booked_in=Sum(ExpressionWrapper(booked_in * F("exchange_rate"), output_field=_MONEY)))
     )
     found = {}
-    for portfolio, currency, of_handover, value, booked in taken:
-        given = convert(value, of_handover, currency, known)
+    for portfolio, mandate, currency, of_handover, value, booked in taken:
+        not_booked = coming.get(mandate, Decimal(0))
+        rest = None if not_booked is None else value - not_booked
+        given = convert(rest, of_handover, currency, known)
         if given is not None:
             found[portfolio] = given - booked
     return found
@@ -241,7 +283,7 @@ def _position(
     converted = convert(value, portfolio.currency, currency, known)
     problem = latest.problem if latest else _("Not valued yet.")
     if on_its_way is None:
-        problem = _("There is no exchange rate for what is on its way.")
+        problem = _("The value of what is on its way is not known, or has no exchange rate.")
     if value is not None and converted is None:
         problem = _("There is no exchange rate for %(currency)s.") % {"currency": portfolio.currency}
     base = start.return_index if start else Decimal(1)
@@ -312,7 +354,7 @@ def allocation(
             name = str(labels.get(asset_class, asset_class)) if asset_class else _("Cash")
             sums[name] = sums.get(name, Decimal(0)) + amount
     coming = in_transit().filter(mandate__in=[mandate.pk for mandate in mandates])
-    for of_currency, value in coming.values_list("currency", "value"):
+    for of_currency, value in coming.values_list("currency", "coming"):
         name, amount = _("On its way"), convert(value, of_currency, currency, known)
         if amount:
             sums[name] = sums.get(name, Decimal(0)) + amount

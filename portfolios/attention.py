@@ -18,6 +18,8 @@ from portfolios.services.holdings import open_instructions
 
 # More cash than this beyond the portfolio's minimum waits to be invested.
 IDLE_CASH = Decimal("0.06")
+# The reason of a portfolio that is closed and holds something since.
+LATE = "late"
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,10 @@ def _failed_settlement() -> Q:
     )
 
 
+def _holds_after_the_end() -> Q:
+    return Q(pk__in=Portfolio.objects.closed_but_holding().order_by().values("pk"))
+
+
 for _reason in (
     Reason("drift", _("Drift"), "drifted", _is_drifted),
     Reason("cash", _("Idle cash"), "due", _has_idle_cash),
@@ -141,5 +147,6 @@ for _reason in (
     Reason("unmatched", _("Unmatched cash"), "unmatched", _has_unmatched_cash),
     Reason("settlement", _("Failed settlement"), "failed", _failed_settlement),
     Reason("new", _("Not invested"), "new", _is_new),
+    Reason(LATE, _("Closed, but holds something"), "warning", _holds_after_the_end),
 ):
     register(_reason)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Unit
 from clients.querysets import client_named
-from portfolios.attention import REASONS, in_need
+from portfolios.attention import LATE, REASONS, in_need
 from portfolios.models import BankEntry, ImportBatch, Portfolio, PriceSource, Security, Transaction
 
 _DAY = {"widget": DateInput(attrs={"type": "date"})}
@@ -67,7 +67,9 @@ class BookFilter(filters.FilterSet):
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         queryset = super().filter_queryset(queryset)
-        return queryset if self.form.cleaned_data.get("closed") else queryset.filter(closed_on__isnull=True)
+        wanted = self.form.cleaned_data
+        with_closed = wanted.get("closed") or wanted.get("attention") == LATE
+        return queryset if with_closed else queryset.filter(closed_on__isnull=True)
 
     def by_words(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
         """Return portfolios whose number, name or client contains the words."""

@@ -1,6 +1,6 @@
 """Questions about portfolios and what they hold."""
 
-from django.db.models import FilteredRelation, Q
+from django.db.models import Exists, FilteredRelation, OuterRef, Q
 
 from accounts.models import User
 from accounts.records import RecordQuerySet
@@ -39,6 +39,13 @@ class PortfolioQuerySet(RecordQuerySet):
             ),
         )
 
+    def closed_but_holding(self) -> "PortfolioQuerySet":
+        """Return the portfolios that are closed and hold something since, or owe it: an entry came late."""
+        from portfolios.models import Holding
+
+        held = Holding.objects.something().filter(portfolio=OuterRef("pk"))
+        return self.filter(Exists(held), closed_on__isnull=False)
+
     def performed_here(self, duty: Duty) -> "PortfolioQuerySet":
         """Return the portfolios, own and received, for which this institution performs ``duty``."""
         known = set(
@@ -65,6 +72,14 @@ class PortfolioRecordQuerySet(RecordQuerySet):
         from portfolios.models import Portfolio
 
         return self.current().filter(portfolio__in=Portfolio.objects.with_right(user, right).values("pk"))
+
+
+class HoldingQuerySet(PortfolioRecordQuerySet):
+    """What portfolios hold."""
+
+    def something(self) -> "HoldingQuerySet":
+        """Return the holdings that are not nothing, by trade date or by settlement."""
+        return self.current().exclude(quantity=0, settled_quantity=0)
 
 
 class SecurityQuerySet(RecordQuerySet):

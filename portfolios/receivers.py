@@ -6,7 +6,7 @@ party's portfolio, the accounts are opened here.
 """
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db import transaction
@@ -18,15 +18,16 @@ from accounts.errors import DomainError
 from accounts.models import Unit, User
 from accounts.records import record_arrived, records_arrived
 from clients.duties import Duty, performs
-from clients.models import ClientInstruction, InstructionBooking, Mandate, MandateDecision
+from clients.models import InstructionBooking, InstructionOutcome, Mandate, MandateDecision
 from clients.services import answer_booking
 from clients.signals import mandate_decided, mandate_submitting
 from portfolios.duties import performs_for
-from portfolios.models import Portfolio, Transaction
-from portfolios.services.handover import complete_handover, ready, record_handover, transfer_out
+from portfolios.models import Handover, Portfolio, Transaction
+from portfolios.services.handover import complete_handover, moved_on, ready, record_handover, transfer_out
 from portfolios.services.opening import close_portfolio, open_accounts, open_portfolio
 from portfolios.services.refreshing import refresh
 from portfolios.services.valuations import value_portfolios
+from portfolios.signals import transactions_booked
 
 
 @receiver(mandate_decided)
@@ -47,10 +48,7 @@ def follow_decision(
                 "not_taken_over",
                 _("Positions of a former manager wait for this mandate. Book them before you close it."),
             )
-        moves_on = ClientInstruction.objects.current().filter(
-            mandate=mandate, kind=ClientInstruction.Kind.TRANSFER_OUT, status=ClientInstruction.Status.SENT
-        )
-        instruction = moves_on.first()
+        instruction = moved_on(mandate.portfolio)
         if instruction is not None and performs(Duty.SETTLEMENT, mandate):
             transfer_out(portfolio=mandate.portfolio, reference=instruction.pk, by=by)
         close_portfolio(portfolio=mandate.portfolio, by=by)
@@ -70,6 +68,14 @@ def follow_end(key: uuid.UUID, **_kwargs: Any) -> None:
     decision = closed.select_related("mandate").first()
     if decision is not None:
         complete_handover(former=decision.mandate, by=None)
+
+
+@receiver(record_arrived, sender=InstructionOutcome)
+def follow_outcome(key: uuid.UUID, **_kwargs: Any) -> None:
+    """Hand over what another party has booked out late, for an instruction that was done before."""
+    outcomes = InstructionOutcome.objects.current().filter(pk=key, outcome=InstructionOutcome.Outcome.DONE)
+    portfolios = Portfolio.objects.filter(mandate__instructions__outcomes__in=outcomes)
+    _hand_over_rest(set(portfolios.values_list("pk", flat=True)), None)
 
 
 @receiver(record_arrived, sender=Portfolio)
@@ -105,12 +111,26 @@ def follow_booking(key: uuid.UUID, **_kwargs: Any) -> None:
         answer_booking(booking=booking, by=None)
 
 
+@receiver(transactions_booked)
+def follow_bookings(transactions: Iterable[Transaction], by: User | None, **_kwargs: Any) -> None:
+    """Hand over what is booked out of a closed portfolio because an entry came late."""
+    _hand_over_rest({each.portfolio_id for each in transactions}, by)
+
+
+def _hand_over_rest(portfolios: Collection[uuid.UUID], by: User | None) -> None:
+    closed = Portfolio.objects.current().filter(pk__in=portfolios, closed_on__isnull=False)
+    given = Handover.objects.own().filter(mandate__predecessor__portfolio__in=closed.values("pk"))
+    for former in Mandate.objects.filter(pk__in=given.values("mandate__predecessor")):
+        complete_handover(former=former, by=by)
+
+
 @receiver(records_arrived, sender=Transaction)
 def follow_entries(keys: Collection[uuid.UUID], **_kwargs: Any) -> None:
-    """Value the portfolios that another party has booked into."""
+    """Value the portfolios that another party has booked into, and hand over what it has booked out late."""
     arrived = Transaction.objects.current().received().filter(pk__in=keys).order_by()
     first_days = dict(arrived.values_list("portfolio").annotate(Min("trade_date")))
     if not first_days:
         return
     # One run for all: a portfolio's days before its own first one come out as they are.
     value_portfolios(portfolio_ids=list(first_days), from_date=min(first_days.values()))
+    _hand_over_rest(list(first_days), None)

@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("portfolios/<uuid:pk>/orders/", portfolio.PortfolioOrders.as_view(), name="portfolio_orders"),
     path("portfolios/<uuid:pk>/reports/", portfolio.reports, name="portfolio_reports"),
+    path("portfolios/<uuid:pk>/rest/", handover.rest_book_out, name="rest_book_out"),
     path("mandates/<uuid:pk>/handover/", handover.handover, name="handover"),
     path("mandates/<uuid:pk>/handover/start/", handover.handover_start, name="handover_start"),
     path("instructions/<uuid:pk>/transfer-out/", handover.transfer_book, name="transfer_book"),

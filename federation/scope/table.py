@@ -119,6 +119,7 @@ KINDS: tuple[Kind, ...] = (
         via="handover",
         shared="handover isin security_name asset_class price_unit currency quantity acquired_on book_cost"
         " book_cost_portfolio price price_date price_source_name is_price_simulated",
+        kept="value",
     ),
     Kind(
         "reporting.ReportRelease",

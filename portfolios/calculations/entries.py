@@ -146,12 +146,7 @@ def external_flows(entries: Iterable[Entry]) -> list[ExternalFlow]:
     for entry in standing_entries(entries):
         if entry.type not in FLOWS and entry.type is not EntryType.FEE:
             continue
-        amount = entry.net_amount
-        if entry.type is EntryType.TRANSFER_IN and entry.security is not None:
-            amount += entry.gross_amount
-        elif entry.type is EntryType.TRANSFER_OUT and entry.security is not None:
-            amount -= entry.gross_amount
-        amount *= entry.rate_to_portfolio
+        amount = moved_by(entry)
         day = totals.setdefault(entry.trade_date, [ZERO, ZERO, ZERO])
         if entry.type is EntryType.FEE:
             day[2] -= amount
@@ -163,6 +158,16 @@ def external_flows(entries: Iterable[Entry]) -> list[ExternalFlow]:
         ExternalFlow(date=day, inflow=inflow, outflow=outflow, fees=fees)
         for day, (inflow, outflow, fees) in sorted(totals.items())
     ]
+
+
+def moved_by(entry: Entry) -> Decimal:
+    """Return what an entry brings in, or takes out if below zero, in the portfolio's currency."""
+    amount = entry.net_amount
+    if entry.type is EntryType.TRANSFER_IN and entry.security is not None:
+        amount += entry.gross_amount
+    elif entry.type is EntryType.TRANSFER_OUT and entry.security is not None:
+        amount -= entry.gross_amount
+    return amount * entry.rate_to_portfolio
 
 
 def signed_net_amount(

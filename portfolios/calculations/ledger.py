@@ -110,6 +110,12 @@ class Positions:
     gains: tuple[Gain, ...]
     cash: Mapping[str, CashBalance]
 
+    def quantities(self) -> dict[Key, Decimal]:
+        """Return how much is held of each security and currency by trade date, without what is zero."""
+        held: dict[Key, Decimal] = {key: each.quantity for key, each in self.holdings.items()}
+        held |= {currency: each.traded for currency, each in self.cash.items()}
+        return {key: quantity for key, quantity in held.items() if quantity}
+
 
 @dataclass(slots=True)
 class _Book:

@@ -23,6 +23,11 @@ class Timeline:
     securities: dict[Key, list[Step]] = field(default_factory=dict)
     cash: dict[str, list[Step]] = field(default_factory=dict)
 
+    @property
+    def holds_something(self) -> bool:
+        """Say whether anything is held, or owed, after the last step."""
+        return any(steps[-1][1] for steps in (*self.securities.values(), *self.cash.values()))
+
 
 _MOVES = frozenset(
     {EntryType.BUY, EntryType.SELL, EntryType.TRANSFER_IN, EntryType.TRANSFER_OUT, EntryType.SPLIT}

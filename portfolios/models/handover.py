@@ -46,7 +46,8 @@ class HandoverPosition(Record):
 
     Securities are named by what identifies them anywhere. ``book_cost`` is in ``currency``, that of the
     security; ``book_cost_portfolio`` in the handover's. ``price`` is from a source of the sales side's own
-    that may be passed on, null where there is none.
+    that may be passed on, null where there is none. ``value`` is the part of the handover's that is booked out
+    with it, and stays at home too. Its transfer in names it as ``reference``.
     """
 
     handover = models.ForeignKey(Handover, on_delete=models.CASCADE, related_name="positions")
@@ -65,6 +66,7 @@ class HandoverPosition(Record):
     price_date = models.DateField(_("price of"), null=True, blank=True)
     price_source_name = models.CharField(_("price from"), max_length=120, blank=True)
     is_price_simulated = models.BooleanField(default=False)
+    value = MoneyField(_("value"), null=True, blank=True)
 
     class Meta:
         ordering = ["isin", "security_name", "acquired_on"]

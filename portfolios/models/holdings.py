@@ -11,7 +11,7 @@ from accounts.models import Unit
 from accounts.records import Record
 from clients.models import Mandate
 from portfolios.models.reference import Security
-from portfolios.querysets import PortfolioQuerySet, PortfolioRecordQuerySet
+from portfolios.querysets import HoldingQuerySet, PortfolioQuerySet, PortfolioRecordQuerySet
 
 
 class Portfolio(Record):
@@ -210,6 +210,8 @@ class Holding(PortfolioRecord):
     weight = WeightField(_("weight"), null=True, blank=True)
     problem = models.CharField(_("problem"), max_length=200, blank=True)
     as_of = models.DateField(_("as of"))
+
+    objects = HoldingQuerySet.as_manager()
 
     class Meta:
         ordering = ["-market_value"]

@@ -1,11 +1,14 @@
 """Follow a client's money from one manager to the next: one chain of returns, with the changes marked."""
 
 import datetime
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from portfolios.models import Handover, Portfolio, Transaction, Valuation
+from django.db.models import Q
+
+from portfolios.models import Handover, HandoverPosition, Portfolio, Transaction, Valuation
 from portfolios.services.figures import Day, load_days
 
 _ZERO = Decimal(0)
@@ -55,7 +58,7 @@ def load_chain(portfolio: Portfolio, since: datetime.date, until: datetime.date)
     if former is None or (taken is None and any(day.value for day in days)):
         return Chain(days)
     # The former manager goes on until what moves has been booked here.
-    days = [day for day in days if taken is not None and day.date >= taken.day]
+    days = [_without_what_moved(day, taken) for day in days if taken is not None and day.date >= taken.day]
     if days and days[0].date <= since:
         return Chain(days)
     start = days[0].date if days else until + datetime.timedelta(days=1)
@@ -63,23 +66,25 @@ def load_chain(portfolio: Portfolio, since: datetime.date, until: datetime.date)
     if not before.days or not days:
         return Chain(before.days or days, before.changes)
     link, gross_link = before.days[-1].index, before.days[-1].gross_index
-    assert taken is not None
     kept = _until_it_moved(before.days, start)
-    first, *rest = days
-    first = replace(first, inflow=max(first.inflow - taken.value, _ZERO))
-    chained = [
-        replace(day, index=day.index * link, gross_index=day.gross_index * gross_link)
-        for day in (first, *rest)
-    ]
+    chained = [replace(day, index=day.index * link, gross_index=day.gross_index * gross_link) for day in days]
     return Chain([*kept, *chained], (*before.changes, start))
 
 
 @dataclass(frozen=True)
 class _Taken:
-    """The day on which a portfolio took over another one, and at what value, in its own currency."""
+    """The days on which a portfolio took over what was another's, at what values in its own currency."""
 
-    day: datetime.date
-    value: Decimal
+    values: Mapping[datetime.date, Decimal]
+
+    @property
+    def day(self) -> datetime.date:
+        """Return the first of them."""
+        return min(self.values)
+
+
+def _without_what_moved(day: Day, taken: _Taken) -> Day:
+    return replace(day, inflow=max(day.inflow - taken.values.get(day.date, _ZERO), _ZERO))
 
 
 def _taken_over(portfolio: Portfolio) -> _Taken | None:
@@ -88,19 +93,19 @@ def _taken_over(portfolio: Portfolio) -> _Taken | None:
     By its ledger, or where that is not shared by its first inflow.
     """
     handover = Handover.objects.current().filter(mandate=portfolio.mandate_id).values("pk")
+    moved = HandoverPosition.objects.current().filter(handover__in=handover).values("pk")
     entries = Transaction.objects.current().filter(portfolio=portfolio)
-    booked = entries.filter(reference__in=handover, reversed_by=None).exclude(type=Transaction.Type.REVERSAL)
-    values = booked.values_list("trade_date", "type", "gross_amount", "exchange_rate")
-    found = [
-        (day, (gross if kind == Transaction.Type.TRANSFER_IN else -gross) * rate)
-        for day, kind, gross, rate in values
-    ]
-    if found:
-        return _Taken(min(day for day, _value in found), sum((value for _day, value in found), _ZERO))
+    booked = entries.filter(Q(reference__in=moved) | Q(reference__in=handover), reversed_by=None)
+    found = booked.exclude(type=Transaction.Type.REVERSAL)
+    values: dict[datetime.date, Decimal] = defaultdict(Decimal)
+    for day, kind, gross, rate in found.values_list("trade_date", "type", "gross_amount", "exchange_rate"):
+        values[day] += (gross if kind == Transaction.Type.TRANSFER_IN else -gross) * rate
+    if values:
+        return _Taken(values)
     if entries.exists():
         return None
     paid_in = Valuation.objects.current().filter(portfolio=portfolio, inflow__gt=0).order_by("date").first()
-    return _Taken(paid_in.date, paid_in.inflow) if paid_in is not None else None
+    return _Taken({paid_in.date: paid_in.inflow}) if paid_in is not None else None
 
 
 def _until_it_moved(days: Sequence[Day], start: datetime.date) -> list[Day]:

@@ -14,7 +14,7 @@ from accounts.errors import DomainError
 from accounts.models import AuditEntry, User
 from clients.duties import Duty
 from portfolios.calculations.entries import EntryType, LedgerError, LedgerErrorCode, signed_net_amount
-from portfolios.calculations.ledger import derive_positions
+from portfolios.calculations.ledger import Positions, derive_positions
 from portfolios.duties import performed
 from portfolios.models import Portfolio, Security, Transaction
 from portfolios.services.entries import load_entries
@@ -23,7 +23,7 @@ from portfolios.services.refreshing import refresh
 from portfolios.signals import transactions_booked
 
 Type = Transaction.Type
-_CENT = Decimal("0.0001")
+_CENT, _NOTHING = Decimal("0.0001"), Decimal(0)
 _TRADES = {Type.BUY, Type.SELL}
 _IN_KIND = {Type.TRANSFER_IN, Type.TRANSFER_OUT}
 _CASH_ONLY = {Type.DEPOSIT, Type.WITHDRAWAL, Type.FEE, Type.TAX, Type.INTEREST}
@@ -33,7 +33,8 @@ def book(*, entries: Iterable[Transaction], by: User | None, refreshing: bool = 
     """Add unsaved entries to the ledger and derive anew what follows from them.
 
     Signs and amounts have to be as ``Transaction`` says. An ``exchange_rate`` left at 1 for a
-    foreign currency is filled in from the day's rate. Entries may be back-dated. Raises
+    foreign currency is filled in from the day's rate. Entries may be back-dated, into a closed portfolio
+    too; after its last day only what empties it is booked. Raises
     DomainError, and books nothing, where a partner keeps the ledger, an entry that does not add up, or a
     sale of more than is held on its day. ``refreshing=False`` leaves holdings and valuations to a
     later ``refresh`` of the same portfolios.
@@ -97,7 +98,7 @@ def _add(entries: list[Transaction], by: User | None, refreshing: bool) -> list[
         # Bookings of one moment keep their order: the ledger is read in the order of booking.
         entry.created_at = now + datetime.timedelta(microseconds=i)
     Transaction.objects.bulk_create(entries, batch_size=2_000)
-    _check_ledgers(portfolios)
+    _check_ledgers(portfolios, entries)
     AuditEntry.objects.bulk_create(
         [
             AuditEntry(
@@ -112,9 +113,9 @@ def _add(entries: list[Transaction], by: User | None, refreshing: bool) -> list[
         ],
         batch_size=2_000,
     )
-    transactions_booked.send(sender=Transaction, transactions=entries, by=by)
     if refreshing:
         refresh(portfolio_ids=list(portfolios), from_date=min(entry.trade_date for entry in entries))
+    transactions_booked.send(sender=Transaction, transactions=entries, by=by)
     return entries
 
 
@@ -167,13 +168,6 @@ def _check(entry: Transaction, portfolio: Portfolio) -> None:
         "trade_date",
         _("Portfolio %(number)s was opened on %(day)s. Choose a trade date from then on.")
         % {"number": portfolio.number, "day": portfolio.opened_on},
-    )
-    _require(
-        entry,
-        portfolio.closed_on is None or entry.trade_date <= portfolio.closed_on,
-        "trade_date",
-        _("Portfolio %(number)s is closed. Nothing more can be booked after %(day)s.")
-        % {"number": portfolio.number, "day": portfolio.closed_on},
     )
     _require(entry, bool(entry.currency), "currency", _("Choose a currency."))
     for field in ("fees", "taxes"):
@@ -304,13 +298,46 @@ def _fill_rate(entry: Transaction, portfolio: Portfolio) -> None:
     entry.exchange_rate = rate.quantize(Decimal("1e-10"))
 
 
-def _check_ledgers(portfolios: dict[uuid.UUID, Portfolio]) -> None:
+def _check_ledgers(portfolios: dict[uuid.UUID, Portfolio], added: list[Transaction]) -> None:
     """Refuse what no ledger can hold, with back-dated entries in their place."""
-    for portfolio_id, entries in load_entries(list(portfolios)).items():
+    ledgers = load_entries(list(portfolios))
+    held: dict[uuid.UUID, Positions] = {}
+    for portfolio_id, entries in ledgers.items():
         try:
-            derive_positions(entries, as_of=datetime.date.max)
+            held[portfolio_id] = derive_positions(entries, as_of=datetime.date.max)
         except LedgerError as error:
             raise _refusal(error, portfolios[portfolio_id]) from error
+    late = {
+        each.portfolio_id: each for each in added if _is_after_the_end(each, portfolios[each.portfolio_id])
+    }
+    new = {each.pk for each in added}
+    for portfolio_id, entry in late.items():
+        entries = [each for each in ledgers[portfolio_id] if each.id not in new]
+        _require(
+            entry,
+            _empties(derive_positions(entries, as_of=datetime.date.max), held[portfolio_id]),
+            "trade_date",
+            _(
+                "Portfolio %(number)s is closed. After %(day)s only what it still holds can be paid or transferred"
+                " out."
+            )
+            % {"number": portfolios[portfolio_id].number, "day": portfolios[portfolio_id].closed_on},
+        )
+
+
+def _is_after_the_end(entry: Transaction, portfolio: Portfolio) -> bool:
+    if portfolio.closed_on is None or entry.type == Type.REVERSAL:
+        return False
+    return entry.trade_date > portfolio.closed_on
+
+
+def _empties(before: Positions, after: Positions) -> bool:
+    """Say whether nothing grew, what was owed least of all."""
+    was, now = before.quantities(), after.quantities()
+    return all(
+        min(was.get(key, _NOTHING), _NOTHING) <= quantity <= max(was.get(key, _NOTHING), _NOTHING)
+        for key, quantity in now.items()
+    )
 
 
 def _refusal(error: LedgerError, portfolio: Portfolio) -> DomainError:

@@ -90,7 +90,7 @@ def close_portfolio(*, portfolio: Portfolio, by: User | None) -> Portfolio:
     require(Duty.MANAGEMENT, portfolio.mandate)
     refuse_open_orders(portfolio)
     refresh(portfolio_ids=[portfolio.pk])
-    if portfolio.holdings.exclude(quantity=0, settled_quantity=0).exists():
+    if portfolio.holdings.something().exists():
         raise DomainError(
             "portfolio_not_empty",
             _("Portfolio %(number)s still holds something. Sell it and pay out the cash first.")

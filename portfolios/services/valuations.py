@@ -134,13 +134,17 @@ def _plan(
 ) -> list[_Plan]:
     ids = [portfolio.pk for portfolio in portfolios]
     ledgers = {key: standing_entries(entries) for key, entries in load_entries(ids, until=today).items()}
+    timelines = {key: follow(entries) for key, entries in ledgers.items()}
     wanted_starts = _starts(ids, from_date)
     weekdays = _Weekdays(last_day)
     days: dict[uuid.UUID, list[datetime.date]] = {}
     starts: dict[uuid.UUID, datetime.date] = {}
     for portfolio in portfolios:
         own_days = {portfolio.opened_on, *(entry.trade_date for entry in ledgers[portfolio.pk])}
-        first, end = min(own_days), min(portfolio.closed_on or today, today)
+        first, end = min(own_days), today
+        if portfolio.closed_on is not None and not timelines[portfolio.pk].holds_something:
+            # Of what came late the last may have been paid out after the closing.
+            end = max(portfolio.closed_on, *own_days)
         every_day = sorted({day for day in own_days if day <= end}.union(weekdays.between(first, end)))
         if not every_day:
             continue
@@ -157,7 +161,7 @@ def _plan(
             days=days[portfolio.pk],
             start=starts[portfolio.pk],
             opening=openings.get(portfolio.pk, Opening()),
-            timeline=follow(ledgers[portfolio.pk]),
+            timeline=timelines[portfolio.pk],
         )
         for portfolio in portfolios
         if portfolio.pk in days

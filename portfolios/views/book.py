@@ -1,5 +1,6 @@
 """The book of portfolios: what a portfolio manager starts the day with."""
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.db.models.functions import Coalesce, NullIf
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import formatting
@@ -117,7 +119,7 @@ class BookView(ListView):
         }
 
     def _totals(self) -> dict[str, Any]:
-        """Sum all filtered portfolios in the institution's currency; None where a rate or value is missing."""
+        """Sum all filtered portfolios in the institution's currency; None where a rate is missing, and ``note`` says which."""
         currency = getattr(getattr(self.request, "tenant", None), "currency", "EUR")
         rows = list(
             self.get_table_data()
@@ -129,25 +131,47 @@ class BookView(ListView):
         today = timezone.now().date()
         quotes = rates_as_of({currency, *(row[0] for row in rows)}, today)
         per_euro = {code: quote.per_euro for code, quote in quotes.items()}
-        value: Decimal | None = Decimal(0)
-        cash: Decimal | None = Decimal(0)
-        for code, _count, _known, total, cash_total in rows:
-            rate = cross_rate(per_euro, from_currency=code, to_currency=currency)
-            if rate is None or value is None or cash is None:
-                value = cash = None
-                continue
-            value += (total or 0) * rate
-            cash += (cash_total or 0) * rate
+        rates = {
+            row[0]: cross_rate(per_euro, from_currency=row[0], to_currency=currency) or Decimal(0)
+            for row in rows
+        }
+        missing = {
+            currency if code in per_euro else code
+            for code, _count, _known, total, cash in rows
+            if not rates[code] and (total or cash)
+        }
+        value, cash = (
+            None if missing else sum(((row[i] or 0) * rates[row[0]] for row in rows), Decimal(0))
+            for i in (3, 4)
+        )
+        unknown = sum(row[1] - row[2] for row in rows)
         return {
             "currency": currency,
+            "note": _note(missing, unknown),
             "currencies": [row[0] for row in rows],
             "count": sum(row[1] for row in rows),
-            "unknown": sum(row[1] - row[2] for row in rows),
+            "unknown": unknown,
             "value": value,
             "cash": cash,
             "cash_share": cash / value if cash is not None and value else None,
             "inputs": [(f"EUR/{code}", formatting.rate(quotes[code].per_euro)) for code in sorted(quotes)],
         }
+
+
+def _note(missing: Collection[str], unknown: int) -> str:
+    """Say what a total lacks: a rate, so that there is none, or the portfolios without a value."""
+    if missing:
+        return gettext("There is no exchange rate for %(currency)s.") % {
+            "currency": ", ".join(sorted(missing))
+        }
+    if not unknown:
+        return ""
+    left_out = ngettext(
+        "Without %(count)s portfolio whose value is not available.",
+        "Without %(count)s portfolios whose value is not available.",
+        unknown,
+    )
+    return left_out % {"count": formatting.number(unknown)}
 
 
 def _fraction(part: Decimal | None, whole: Decimal | None) -> Decimal | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -173,7 +173,9 @@ def _portfolio(request: HttpRequest) -> Portfolio | None:
     found: Portfolio | None = (
         Portfolio.objects.visible_to(request.user)
         .performed_here(Duty.SETTLEMENT)
-        .filter(number__iexact=number, closed_on=None)
+        # A closed one may owe what is paid in now.
+        .filter(Q(closed_on=None) | Q(pk__in=Portfolio.objects.closed_but_holding().values("pk")))
+        .filter(number__iexact=number)
         .first()
     )
     if found is None:

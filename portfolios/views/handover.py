@@ -19,20 +19,22 @@ from clients.calculations.states import MandateState
 from clients.duties import Duty, performs
 from clients.models import ClientInstruction, Mandate
 from clients.services import start_mandate
-from portfolios.models import Handover, Valuation
+from portfolios.models import Handover, Portfolio, Valuation
 from portfolios.services.handover import (
     TAKES_OVER_IN,
     book_out,
+    book_out_rest,
     complete_as_submitted,
     complete_handover,
-    has_taken_over,
     is_out_of_reach,
     ready,
     snapshot,
     take_over,
+    waiting,
 )
 
-TAKES_OVER = ("portfolio.manage", "settlement.edit")
+SETTLES = "settlement.edit"
+TAKES_OVER = ("portfolio.manage", SETTLES)
 
 
 def may_take_over(user: User, mandate: Mandate) -> bool:
@@ -42,6 +44,12 @@ def may_take_over(user: User, mandate: Mandate) -> bool:
         and performs(Duty.SETTLEMENT, mandate)
         and any(can(user, right) for right in TAKES_OVER)
     )
+
+
+def may_book_out(user: User, portfolio: Portfolio) -> bool:
+    """Say whether a user may book out what a closed portfolio holds."""
+    ours = Portfolio.objects.with_right(user, SETTLES).performed_here(Duty.SETTLEMENT)
+    return ours.filter(pk=portfolio.pk).exists()
 
 
 @signed_in("mandate.edit")
@@ -92,17 +100,21 @@ def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     mandate = get_object_or_404(visible.select_related("client"), pk=pk)
     given = get_object_or_404(Handover.objects.current(), mandate=mandate)
     is_own, former = not given.is_received, mandate.predecessor
-    is_done = has_taken_over(given)
-    is_waiting = given.booked_out_on is None and not is_done
+    waits = set(waiting(given).values_list("pk", flat=True))
+    positions = given.listed()
+    is_begun = len(waits) < len(positions)
+    is_waiting = given.booked_out_on is None and not is_begun
     return render(
         request,
         "portfolios/handover_detail.html",
         {
             "mandate": mandate,
             "handover": given,
-            "positions": given.listed(),
+            "positions": positions,
+            "waits": waits if is_begun else (),
             "portfolio": mandate.shown_portfolio,
-            "is_done": is_done,
+            "is_done": is_begun and not waits,
+            "is_empty": given.booked_out_on is not None and not positions,
             "is_waiting": is_waiting,
             "former": former if is_own else None,
             "is_unknown": is_own and former is not None and is_out_of_reach(former),
@@ -150,7 +162,20 @@ def handover_take(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-@signed_in("settlement.edit")
+@signed_in(SETTLES)
+def rest_book_out(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Book out what a closed portfolio holds because an entry came late."""
+    portfolios = Portfolio.objects.with_right(request.user, SETTLES).select_related("mandate")
+    portfolio = get_object_or_404(portfolios, pk=pk)
+    if book_out_rest(portfolio=portfolio, by=request.user):
+        messages.success(request, _("Booked out. Nothing is left in the portfolio."))
+    else:
+        messages.info(request, _("Nothing is left to book out."))
+    return redirect("portfolios:portfolio_detail", portfolio.pk)
+
+
+@require_POST
+@signed_in(SETTLES)
 def transfer_book(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Book out what another party's portfolio holds, as an instruction asks."""
     asked = ClientInstruction.objects.visible_to(request.user).filter(

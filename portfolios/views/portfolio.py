@@ -19,19 +19,21 @@ from accounts.models import User
 from accounts.period import Period, parse_period
 from accounts.rights import PORTFOLIO_ROLES, can, reach
 from accounts.views_base import signed_in
-from portfolios.attention import reasons_of
+from clients.duties import Duty
+from portfolios.attention import LATE, reasons_of
 from portfolios.calculations.returns import annualise
 from portfolios.charts import allocation_chart, return_chart, value_chart
+from portfolios.duties import performs_for
 from portfolios.filters import TransactionFilter
 from portfolios.models import Handover, Holding, Portfolio, Transaction
 from portfolios.services.benchmarks import Comparison, benchmarks_for, compare
 from portfolios.services.chain import first_day, load_chain
 from portfolios.services.figures import REASONS, Day, money_weighted_over, return_over
-from portfolios.services.handover import ready
+from portfolios.services.handover import moved_on, ready
 from portfolios.services.holdings import commitments, derive_holdings
 from portfolios.tables import HoldingTable, TransactionTable
 from portfolios.tables_orders import PortfolioOrderTable
-from portfolios.views.handover import may_take_over
+from portfolios.views.handover import may_book_out, may_take_over
 
 TABS = {
     "overview": gettext_lazy("Overview"),
@@ -57,6 +59,8 @@ def _frame(request: HttpRequest, portfolio: Portfolio, tab: str) -> dict[str, An
     # The model stands to the left of this app, hence the reverse accessor.
     assignment = portfolio.model_assignments.filter(valid_to=None).select_related("model__benchmark").first()
     is_own = portfolio.origin is None
+    reasons = reasons_of([portfolio.pk]).get(portfolio.pk, [])
+    is_late = any(reason.code == LATE for reason in reasons)
     return {
         "portfolio": portfolio,
         "tab": tab,
@@ -64,10 +68,23 @@ def _frame(request: HttpRequest, portfolio: Portfolio, tab: str) -> dict[str, An
         "model": assignment.model if assignment else None,
         "leads_to_model": is_own and bool(reach(request.user, PORTFOLIO_ROLES)),
         "latest": portfolio.valuations.filter(is_latest=True).first(),
-        "reasons": reasons_of([portfolio.pk]).get(portfolio.pk, []),
+        "reasons": reasons,
+        **(_rest(request.user, portfolio) if is_late else {}),
         "is_own": is_own,
         "may_propose": is_own and portfolio.closed_on is None and can(request.user, "proposal.make"),
         "may_report": can(request.user, "report.make"),
+    }
+
+
+def _rest(user: User, portfolio: Portfolio) -> dict[str, Any]:
+    """Return what is to be said of a portfolio that is closed, but holds something."""
+    rest = list(Holding.objects.something().filter(portfolio=portfolio).select_related("security"))
+    return {
+        "rest": rest,
+        "rest_is_owed": any(each.quantity < 0 for each in rest),
+        "has_moved_on": moved_on(portfolio) is not None,
+        "is_kept_here": performs_for(Duty.SETTLEMENT, portfolio),
+        "may_book_out": may_book_out(user, portfolio),
     }
 
 
@@ -87,9 +104,8 @@ def overview(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         portfolio, request.GET.get("benchmark", ""), frame["model"], period.from_date, period.to_date
     )
     holdings = _decorated(
-        Holding.objects.current()
+        Holding.objects.something()
         .filter(portfolio=portfolio)
-        .exclude(quantity=0, settled_quantity=0)
         .select_related("security")
         .order_by("-market_value", "pk")
     )

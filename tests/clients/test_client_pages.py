@@ -12,7 +12,7 @@ from django_tenants.utils import tenant_context
 from clients import services
 from clients.models import Client, KycStatus, Mandate
 from federation.models import Institution
-from portfolios.models import Portfolio, Valuation
+from portfolios.models import ExchangeRate, Portfolio, PriceSource, Valuation
 from tests.clients import make
 from tests.clients.pages import queries_of, url_of
 from tests.factories import Cast, cast
@@ -56,6 +56,39 @@ def test_the_list_of_clients_filters_sorts_and_exports(
     assert names == ["Cleo", "Bea", "Ada"]
     exported = advisor.get(url, {"_export": "csv"}).content.decode()
     assert exported.count("Example") == 3
+
+
+def test_a_total_without_a_rate_is_not_given_and_says_which(
+    advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        ada, bea = make.client(people.advisor, "Ada"), make.client(people.advisor, "Bea")
+        plan = make.offer()
+        for of, value in ((ada, 1000), (bea, 2000), (ada, 300)):
+            mandate = make.active(people.advisor, people.manager, plan, of)
+            _value(mandate, value, make.today(-1))
+        Portfolio.objects.filter(mandate=mandate).update(currency="USD")
+        Valuation.objects.filter(portfolio__mandate=mandate).update(currency="USD")
+    url, mandates = url_of("clients:client_list"), url_of("clients:mandate_list")
+    page = advisor.get(url).content.decode()
+    assert "3,000" not in page
+    assert "without 1 row: no exchange rate for USD" in page
+    [row] = [
+        line for line in advisor.get(url, {"_export": "csv"}).content.decode().splitlines() if "Ada" in line
+    ]
+    assert ",,no exchange rate for USD," in row
+    with tenant_context(meadow):
+        rates = PriceSource.objects.create(code="RATES", name="Rates")
+        ExchangeRate.objects.create(source=rates, date=make.today(-1), currency="USD", rate=2)
+    page = advisor.get(url).content.decode()
+    assert "1,150" in page
+    assert "3,150" in page
+    assert "no exchange rate" not in page
+    with tenant_context(meadow):
+        Portfolio.objects.filter(mandate=mandate).update(currency="EUR")
+        Valuation.objects.filter(portfolio__mandate=mandate).update(currency="EUR", market_value=None)
+    for each in (url, mandates):
+        assert "without 1 row: a value is missing" in advisor.get(each).content.decode()
 
 
 def test_the_list_of_clients_takes_a_fixed_number_ofqueries_of(

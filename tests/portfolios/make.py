@@ -83,10 +83,11 @@ def deposit(into: Portfolio, amount: str | int, offset: int = 0, **fields: Any) 
     return _entry(into, "deposit", offset, gross_amount=D(amount), net_amount=D(amount), **fields)
 
 
-def withdrawal(out_of: Portfolio, amount: str | int, offset: int = 0) -> Transaction:
+def withdrawal(out_of: Portfolio, amount: str | int, offset: int = 0, **fields: Any) -> Transaction:
     return _entry(
-        out_of, "withdrawal", offset, gross_amount=D(amount), net_amount=-D(amount), currency=out_of.currency
-    )
+        out_of, "withdrawal", offset, gross_amount=D(amount), net_amount=-D(amount), currency=out_of.currency,
+        **fields,
+    )  # fmt: skip
 
 
 def fee(of: Portfolio, amount: str | int, offset: int = 0) -> Transaction:

@@ -60,6 +60,24 @@ def test_a_filter_by_attention_reads_the_valuations_once(in_aurora, code):
     assert query.count('JOIN "portfolios_valuation"') == 1
 
 
+def test_the_books_total_says_what_it_lacks(as_manager, in_aurora: Cast, filled):
+    value = get(as_manager, "book").context["totals"]["value"]
+    assert value == filled.valuations.get(is_latest=True).market_value
+    other = make.portfolio(in_aurora.unit, "P-2", "CHF")
+    book(entries=[make.deposit(other, 100)], by=None)
+    page = get(as_manager, "book")
+    assert page.context["totals"]["value"] is None
+    assert "There is no exchange rate for CHF." in page.content.decode()
+    # Nothing is nothing at whatever rate.
+    other.valuations.update(market_value=0, cash_value=0)
+    page = get(as_manager, "book")
+    assert page.context["totals"]["value"] == value
+    other.valuations.update(market_value=None, cash_value=None)
+    page = get(as_manager, "book")
+    assert page.context["totals"]["value"] == value
+    assert "Without 1 portfolio whose value is not available." in page.content.decode()
+
+
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 def test_the_book_exports_what_it_shows(as_manager, filled, kind):
     page = get(as_manager, "book", _export=kind)

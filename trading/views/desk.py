@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -20,7 +20,7 @@ from accounts.views_base import PersonRequest, signed_in
 from clients.duties import Duty
 from clients.models import ClientInstruction
 from models_portfolio.effective import today
-from portfolios.models import BankEntry, Portfolio
+from portfolios.models import BankEntry, Holding, Portfolio
 from portfolios.services.handover import to_take_over
 from portfolios.services.holdings import open_instructions
 from trading.filters import SettlementFilter
@@ -68,6 +68,15 @@ def _desk_context(user: User) -> dict[str, Any]:
     )
     to_affirm = Allocation.objects.to_affirm(user).select_related("portfolio", "order__security")
     rejected = Allocation.objects.rejected(user).select_related("portfolio", "order__security", "affirmation")
+    late = (
+        visible.performed_here(Duty.SETTLEMENT)
+        .closed_but_holding()
+        .select_related("mandate__client")
+        .prefetch_related(
+            Prefetch("holdings", Holding.objects.something().select_related("security"), to_attr="held")
+        )
+        .order_by("closed_on", "number")
+    )
     handovers = to_take_over(visible.performed_here(Duty.SETTLEMENT))
     instructions = (
         ClientInstruction.objects.visible_to(user)
@@ -97,6 +106,8 @@ def _desk_context(user: User) -> dict[str, Any]:
         "to_affirm_count": to_affirm.count(),
         "rejected": rejected[:ROWS],
         "rejected_count": rejected.count(),
+        "late": late[:ROWS],
+        "late_count": late.count(),
         "handovers": handovers[:ROWS],
         "handover_count": handovers.count(),
         "instructions": instructions[:ROWS],

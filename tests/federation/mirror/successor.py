@@ -71,10 +71,10 @@ def security_key() -> Any:
     return security_id(ISIN)
 
 
-def begin(world: World, **who: str) -> Journey:
+def begin(world: World, *, is_funded: bool = True, **who: str) -> Journey:
     """Have Aurora manage 100 @ 50 and 50 @ 60, bought on two days; start the mandate of the successor.
 
-    ``who`` divides the successor's work otherwise.
+    ``who`` divides the successor's work otherwise; of one that is not funded nothing is booked.
     """
     first = world.agree("aurora")
     second = world.agree("borealis", division=divided(**who).division if who else None)
@@ -103,7 +103,7 @@ def begin(world: World, **who: str) -> Journey:
             buy(portfolio, "100", "50", "10", TODAY),
             buy(portfolio, "50", "60", "5", TODAY + datetime.timedelta(days=1)),
         ]
-        book(entries=entries, by=cast.manager)
+        book(entries=entries if is_funded else [], by=cast.manager)
         refresh(portfolio_ids=[portfolio.pk], from_date=datetime.date.min)
     world.drain()
     with world.within("harbour"):

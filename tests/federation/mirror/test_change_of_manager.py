@@ -24,10 +24,10 @@ from portfolios.models import (
     Transaction,
     Valuation,
 )
-from portfolios.services import book
+from portfolios.services import book, refresh
 from portfolios.services import reverse as reverse_entry
 from portfolios.services.chain import load_chain
-from portfolios.services.handover import take_over
+from portfolios.services.handover import take_over, waiting
 from reporting.figures import gather
 from tests import factories
 from tests.federation.mirror.successor import (
@@ -108,6 +108,39 @@ def test_a_client_owns_each_position_once_before_on_the_way_and_after(world: Wor
     settle_down(world)
     # What 150 have risen by on the way is gain: nobody has paid it in.
     assert figures() == (D(12_185), D(10_000), D(2185))
+
+
+def test_a_transfer_in_that_is_reversed_waits_again_and_no_other(world: World) -> None:
+    journey = begin(world)
+    portfolio = take_over_at(world, journey)
+    price_at(world, "borealis", timezone.now().date(), "68", again=True)
+    with world.within("borealis"):
+        cast = factories.cast()
+        refresh(portfolio_ids=[portfolio.pk])
+        reverse_entry(entry=Transaction.objects.get(type="transfer_in", security=None), by=cast.operations)
+        given = Handover.objects.get()
+        assert [each.quantity for each in waiting(given)] == [D(1985)]
+        browser = Browser(headers={"host": "borealis.localhost"})
+        browser.force_login(cast.operations)
+        page = reverse("portfolios:handover", args=[journey.new.pk])
+        assert page in browser.get(reverse("trading:desk")).content.decode()
+        assert browser.get(page).content.decode().count("not booked<") == 1
+    settle_down(world)
+    # What is booked counts at today's price, what waits as it was booked out.
+    owned = owned_in_all(world, journey)
+    assert (owned.total, owned.paid_in, owned.gain) == (D(12_185), D(10_000), D(2185))
+    assert {each.on_its_way for each in owned.positions} == {D(0), D(1985)}
+    with world.within("borealis"):
+        take = reverse("portfolios:handover_take", args=[journey.new.pk])
+        assert browser.post(take).status_code == 302
+        assert not waiting(given).exists()
+        assert page not in browser.get(reverse("trading:desk")).content.decode()
+        assert Transaction.objects.filter(type="transfer_in").count() == 4
+        with pytest.raises(DomainError, match="booked already"):
+            take_over(handover=given, by=cast.operations)
+    settle_down(world)
+    owned = owned_in_all(world, journey)
+    assert (owned.total, owned.paid_in, owned.gain) == (D(12_185), D(10_000), D(2185))
 
 
 def test_what_is_on_its_way_counts_when_the_agreement_with_the_former_manager_has_ended(world: World) -> None:

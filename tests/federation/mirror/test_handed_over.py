@@ -1,5 +1,6 @@
-"""When positions are handed over to the next manager, as they stand or booked out, and when not yet."""
+"""When positions are handed over to the next manager, as they stand, booked out or late, and when not yet."""
 
+import datetime
 import importlib
 from decimal import Decimal
 
@@ -20,20 +21,27 @@ from portfolios.models import (
     Portfolio,
     Transaction,
 )
-from portfolios.services.handover import snapshot, take_over
+from portfolios.services import book
+from portfolios.services import reverse as reverse_entry
+from portfolios.services.chain import load_chain
+from portfolios.services.handover import snapshot, take_over, to_take_over, waiting
 from tests import factories
 from tests.federation.mirror.successor import (
+    ISIN,
     accept_at,
     advisor_of_all,
     begin,
     book_out,
+    buy,
     instruct_out,
     owned_in_all,
+    security_key,
     settle_down,
     submit,
+    take_over_at,
 )
 from tests.federation.mirror.test_overlap import withhold
-from tests.federation.mirror.world import World
+from tests.federation.mirror.world import TODAY, World
 
 D = Decimal
 
@@ -129,13 +137,15 @@ def test_what_was_taken_over_before_it_was_booked_out_stays_as_it_was_taken_over
     journey = begin(world)
     accept_at(world, journey)
     today = timezone.now().date()
-    with world.within("harbour"):
-        Handover.objects.update(booked_out_on=today)
-    world.drain()
     with world.within("borealis"):
-        take_over(handover=Handover.objects.get(), by=factories.cast().operations)
-    with world.within("harbour"):
-        Handover.objects.update(booked_out_on=None)
+        # As it was done before: all that is taken over names the handover.
+        given = Handover.objects.get()
+        taken = Transaction(
+            portfolio=Portfolio.objects.own().get(), type="transfer_in", trade_date=today, settlement_date=today,
+            currency="EUR", gross_amount=D(1985), net_amount=D(1985), reference=given.pk,
+        )  # fmt: skip
+        book(entries=[taken], by=factories.cast().operations)
+        assert not waiting(given).exists()
     settle_down(world)
     with world.within("harbour"):
         before = list(HandoverPosition.objects.order_by("pk").values())
@@ -153,3 +163,72 @@ def test_what_was_taken_over_before_it_was_booked_out_stays_as_it_was_taken_over
     with world.within("borealis"):
         assert Handover.objects.get().booked_out_on == given.as_of
     world.assert_in_step(journey.second)
+
+
+def test_what_comes_late_to_a_portfolio_that_moved_on_follows_it(world: World) -> None:
+    journey = begin(world)
+    portfolio = take_over_at(world, journey)
+    today = timezone.now().date()
+    with world.within("aurora"):
+        operations = factories.cast().operations
+        late = Transaction(
+            portfolio=Portfolio.objects.get(), type="dividend", trade_date=TODAY + datetime.timedelta(days=1),
+            settlement_date=today, security_id=security_key(), currency="EUR", gross_amount=D(40), net_amount=D(40),
+        )  # fmt: skip
+        bought = Transaction.objects.get(type="buy", quantity=50)
+        # It had been bought a day later than was booked.
+        again = buy(Portfolio.objects.get(), "50", "60", "5", bought.trade_date + datetime.timedelta(days=1))
+        book(entries=[late, again], by=operations)
+        reverse_entry(entry=bought, by=operations)
+        assert Portfolio.objects.closed_but_holding().exists()
+    settle_down(world)
+    with world.within("borealis"):
+        assert Handover.objects.get().positions.count() == 3
+    assert owned_in_all(world, journey).total == D(11_925)
+    with world.within("aurora"):
+        browser = Browser(headers={"host": "aurora.localhost"})
+        browser.force_login(operations)
+        former = reverse("portfolios:portfolio_detail", args=[journey.former.pk])
+        assert former in browser.get(reverse("trading:desk")).content.decode()
+        assert "moved on to the next manager" in browser.get(former).content.decode()
+        browser.post(reverse("portfolios:rest_book_out", args=[journey.former.pk]))
+        assert not Portfolio.objects.closed_but_holding().exists()
+    settle_down(world)
+    assert owned_in_all(world, journey).total == D(11_925)
+    with world.within("borealis"):
+        given = Handover.objects.get()
+        came = [(each.isin, each.quantity, each.acquired_on, each.value) for each in waiting(given)]
+        assert came == [
+            ("", D(40), None, None),
+            (ISIN, D(-50), bought.trade_date, None),
+            (ISIN, D(50), again.trade_date, None),
+        ]
+        assert to_take_over(Portfolio.objects.own()).get() == given
+        take_over(handover=given, by=factories.cast().operations)
+        cash = Transaction.objects.filter(type="transfer_in", security=None)
+        assert {each.net_amount for each in cash} == {D(1985), D(40)}
+    settle_down(world)
+    owned = owned_in_all(world, journey)
+    assert (owned.total, owned.paid_in, owned.gain) == (D(11_925), D(10_000), D(1925))
+    with world.within("harbour"):
+        mine = Portfolio.objects.select_related("mandate").get(pk=portfolio.pk)
+        chain = load_chain(mine, TODAY - datetime.timedelta(days=1), today)
+        assert sum(day.inflow - day.outflow for day in chain.days) == 10_000
+    for agreement in Agreement.objects.all():
+        world.assert_in_step(agreement)
+
+
+def test_a_former_portfolio_that_never_held_anything_is_not_taken_for_a_ledger_withheld(world: World) -> None:
+    journey = begin(world, is_funded=False)
+    accept_at(world, journey)
+    book_out(world, journey)
+    with world.within("harbour"):
+        assert snapshot(Mandate.objects.get(pk=journey.old.pk)).positions == []
+        assert Handover.objects.get().booked_out_on == timezone.now().date()
+        browser = Browser(headers={"host": "harbour.localhost"})
+        browser.force_login(advisor_of_all())
+        page = browser.get(reverse("portfolios:handover", args=[journey.new.pk])).content
+        assert b"closed empty: there is nothing to take over" in page
+        assert b"no longer shares" not in page
+    with world.within("borealis"):
+        services.close_mandate(mandate=Mandate.objects.get(), by=factories.cast().operations)
