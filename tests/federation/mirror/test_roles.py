@@ -22,7 +22,7 @@ from portfolios.models import Portfolio, Transaction
 from tests import databases, factories
 from tests.federation.mirror.everything import everything, offer
 from tests.federation.mirror.processes import eventually
-from tests.federation.mirror.world import World
+from tests.federation.mirror.world import PATIENCE, World
 
 BOTH = ("aurora", "harbour")
 PRIVATE_TABLES = [apps.get_model(entry.label)._meta.db_table for entry in PRIVATE] + ["accounts_user"]
@@ -165,7 +165,7 @@ def test_a_field_shared_by_mistake_stops_the_stream_and_does_not_cross(
         wrong = world.agree("aurora", "lakeside", fill=False)
         world.mandate(wrong, "lakeside")
         stream = world.stream(wrong, "lakeside")
-        eventually(lambda: run_batch(stream.pk) == Outcome.BROKEN, seconds=60)
+        eventually(lambda: run_batch(stream.pk) == Outcome.BROKEN, seconds=PATIENCE)
         assert Stream.objects.get(pk=stream.pk).problem == "permission denied for table clients_client"
         assert world.count("aurora", Client) == 0
     finally:
@@ -195,7 +195,7 @@ def test_p3_clients_shared_by_mistake_under_advice_stop_the_stream_and_do_not_cr
     world.mandate(agreement, "meadow", client=world.client("meadow", "Zacharias Unmistakable"))
     stream = world.stream(agreement, "meadow")
     # Transactions of other databases of this server may be older than the stream.
-    eventually(lambda: run_batch(stream.pk) == Outcome.BROKEN, seconds=60)
+    eventually(lambda: run_batch(stream.pk) == Outcome.BROKEN, seconds=PATIENCE)
     assert Stream.objects.get(pk=stream.pk).problem.startswith("permission denied for table clients_")
     assert world.count("aurora", Client) == 0
     assert not ParkedRow.objects.exists()
