@@ -13,7 +13,7 @@ from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from federation.mirror import figures, fill, lease, parking, reference, roles
+from federation.mirror import ending, figures, fill, lease, parking, reference, roles, unshared
 from federation.mirror.acting import becoming_the_mirror, no_longer_the_mirror
 from federation.mirror.cursors import plain_cursor
 from federation.mirror.failpoints import failpoint
@@ -132,7 +132,7 @@ def _attempt(
         failpoint("after_lease")
         stream, snapshot = leased.stream, leased.snapshot
         keys = Keys(cursor)
-        problem = _position(cursor, leased)
+        problem = _position(cursor, leased, most)
         if problem is not None:
             lease.move_cursor(cursor, stream, snapshot, started)
             return problem
@@ -196,7 +196,7 @@ def _take_log(batch: Lease, keys: Keys, most: int | None) -> bool:
     )
 
 
-def _position(cursor: Any, batch: Lease) -> Outcome | None:
+def _position(cursor: Any, batch: Lease, most: int | None) -> Outcome | None:
     """Check that the cursor means something here, and start a fill where it does not; None to go on."""
     stream, snapshot = batch.stream, batch.snapshot
     if stream.cursor is not None:
@@ -210,6 +210,10 @@ def _position(cursor: Any, batch: Lease) -> Outcome | None:
                     batch.flow.source, sql.Literal(str(snapshot.xmax))
                 )
             )
+    if stream.fill_kind and fill.is_of_another_scope(stream, batch.flow):
+        # A worker from before an update of the platform has begun it, or one from after it.
+        refill(stream, stream.fill_reason)
+        stream.wait_for = Decimal(0)
     if stream.cursor is None:
         # Every change from now on is logged; who wrote before that may still be running.
         # At most: what was noted in another cluster may never come.
@@ -218,12 +222,24 @@ def _position(cursor: Any, batch: Lease) -> Outcome | None:
         if snapshot.xmin < wait_for:
             stream.state = Stream.State.WAITING
             return Outcome.WAITING
+        if stream.rows_written and fill.is_of_another_scope(stream, batch.flow):
+            if most is not None:
+                return Outcome.LARGE
+            _narrow(cursor, batch)
         stream.cursor, stream.identity, stream.wait_for = snapshot.text, batch.identity, None
         fill.begin(cursor, stream, batch.flow)
     elif stream.state == Stream.State.BROKEN:
         stream.state = Stream.State.FILLING if stream.fill_kind else Stream.State.RUNNING
     stream.problem, stream.problem_at, stream.attempts, stream.retry_at = "", None, 0, None
     return None
+
+
+def _narrow(cursor: Any, batch: Lease) -> None:
+    """Take from the receiver what came under another scope and is shared no longer: rows, and what fields held."""
+    ending.narrow_to_scope(batch.flow)
+    unshared.blank_in(batch.flow)
+    if marks := lease.mark(batch):
+        lease.send(cursor, *marks)
 
 
 def refill(stream: Stream, reason: str) -> None:

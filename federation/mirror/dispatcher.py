@@ -32,8 +32,8 @@ STIRRED_SECONDS = 30.0
 ROUND_SECONDS = 3_600.0
 # The round goes on in steps of this time: some streams together cost less than one now and then.
 STEP_SECONDS = 10.0
-# So many streams that an update of the platform concerns begin anew with one sweep: each has all its rows compared.
-REFILLED_AT_ONCE = 25
+# Whether an institution whose tables were locked can be prepared for an update is asked again after this time.
+PREPARED_AGAIN_SECONDS = 30.0
 # Which streams an institution has is asked again after this time.
 KNOWN_SECONDS = 1.0
 # After so many wakes their table is cleaned: a poll reads what is left of deleted rows, many times a second.
@@ -59,9 +59,9 @@ class Dispatcher:
     _length: int = 0
     _swept_at: float | None = None
     _has_due: bool = False
-    # Filled under another scope than this code's; when that was looked for.
-    _outdated: list[uuid.UUID] = field(default_factory=list)
-    _compared_at: float | None = None
+    # Filled under another scope than this code's, with its fingerprint; when that is looked for next.
+    _outdated: dict[uuid.UUID, str] = field(default_factory=dict)
+    _compares_at: float = 0.0
     # Asked for since the sweep began: what it finds of them may be from before.
     _fresh: set[uuid.UUID] = field(default_factory=set)
     _wakes: int = 0
@@ -69,7 +69,9 @@ class Dispatcher:
     @property
     def is_resting(self) -> bool:
         """Say whether nothing is asked for, due or stirred, and nothing has to be looked at anew."""
-        return not (self.asked or self.stirred or self._has_due or self._outdated or self._swept_at is None)
+        if self._swept_at is None or self._compares_at <= time.monotonic():
+            return False
+        return not (self.asked or self.stirred or self._has_due or self._outdated)
 
     def poll(self) -> int:
         """Hint at the streams of those who wrote since the last time; return how many wakes they left."""
@@ -81,6 +83,8 @@ class Dispatcher:
         if STREAMS_CHANGED in schemas:
             schemas.remove(STREAMS_CHANGED)
             self._known.clear()
+            # One that is resumed may be from before an update.
+            self._compares_at = 0.0
         now = time.monotonic()
         for schema, candidates in self._streams_of(schemas, now).items():
             # Before the hint: what is noted here, a sweep looks after.
@@ -170,16 +174,21 @@ class Dispatcher:
                 cursor.execute("VACUUM (TRUNCATE false) public.federation_wake")
 
     def _refill_outdated(self, now: float) -> None:
-        """Have the streams begin anew whose scope an update of the platform has changed: some with each sweep.
+        """Have the streams begin anew whose scope an update of the platform has changed: few at a time.
 
-        Looked for at the start, and now and then: a worker from before the update may have filled one meanwhile.
+        Looked for at the start, when something is resumed, and now and then: a worker from before the update may
+        have filled one meanwhile.
         """
-        if self._compared_at is None or now - self._compared_at > ROUND_SECONDS:
-            self._compared_at, self._outdated = now, upgrade.outdated()
-            upgrade.prepare(self._outdated)
+        if self._compares_at <= now:
+            # First: the thread that polls may ask for another look meanwhile.
+            self._compares_at = now + ROUND_SECONDS
+            found = upgrade.outdated()
+            unready = upgrade.prepare(found)
+            if unready:
+                self._compares_at = min(self._compares_at, now + PREPARED_AGAIN_SECONDS)
+            self._outdated = {pk: scope for pk, scope in found.items() if pk not in unready}
         if self._outdated:
-            some, others = self._outdated[:REFILLED_AT_ONCE], self._outdated[REFILLED_AT_ONCE:]
-            self._outdated = [*others, *upgrade.refill(some)]
+            self._outdated = upgrade.refill(self._outdated)
 
     def _ask(self, stream: Stream, now: float) -> None:
         since, cursor = self.asked.get(stream.pk, (now, stream.cursor))
@@ -212,7 +221,7 @@ class Dispatcher:
         """Trust nothing that was noted: the server went away, and wakes with it."""
         self.seen.clear()
         self._known.clear()
-        self._round, self._swept_at, self._compared_at = [], None, None
+        self._round, self._swept_at, self._compares_at = [], None, 0.0
 
 
 def _take_wakes() -> list[str]:

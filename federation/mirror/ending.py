@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from django.db import connection, transaction
@@ -59,7 +59,15 @@ def narrow(flow: Flow, former: Flow) -> None:
 
     Also where the function has moved to the other party: what its former owner shared goes.
     """
-    _try(lambda: _Ending(flow, former).narrow())
+    _try(lambda: _Ending(flow, former).narrow(former.shares))
+
+
+def narrow_to_scope(flow: Flow) -> None:
+    """Remove from the receiver what the scope table let through before and ``flow`` does not share now.
+
+    Nobody knows any more what that was: all other kinds are looked for. For a batch, in its transaction.
+    """
+    _Ending(flow).narrow(by_label())
 
 
 def _try(change: Callable[[], None]) -> None:
@@ -119,15 +127,16 @@ class _Ending:
             retain_until=years_later(sealed_at.date(), self.flow.version.retention_years),
         )
 
-    def narrow(self) -> None:
+    def narrow(self, before: Container[str]) -> None:
         with self._as_the_mirror() as cursor:
             plan = self._plan(cursor)
             for kind in in_scope_order():
-                if kind.function is None or kind.label not in self.former.shares:
+                if kind.function is None or kind.label not in before:
                     continue
                 share = self.flow.shares.get(kind.label)
                 if share is None:
-                    self._leave(cursor, plan, kind, self._ours(kind))
+                    if self.former.is_owners(kind):
+                        self._leave(cursor, plan, kind, self._ours(kind))
                     self._leave(cursor, plan, kind, left_behind(self.former, kind, self.others))
                     left_out = left_out_by_some(kind, kind.shared_fields, self.others)
                     self._blank(cursor, kind, left_out, held_by(kind, self.others))

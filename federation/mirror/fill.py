@@ -43,6 +43,11 @@ def _root_ids(flow: Flow, kind: Kind) -> sql.Composed:
     )
 
 
+def is_of_another_scope(stream: Stream, flow: Flow) -> bool:
+    """Say whether the fill of a stream was last begun by code that lets other things through than this one."""
+    return stream.scope != fingerprint(flow.version, flow.side)
+
+
 def begin(cursor: Any, stream: Stream, flow: Flow) -> None:
     """Start at the first root; nothing to do where nothing is shared."""
     roots = _roots(flow)

@@ -132,7 +132,9 @@ def _status(
         partner=stream.receiver if is_outgoing else stream.owner,
         is_outgoing=is_outgoing,
         state=state,
-        words=_words(state, pending, age, progress),
+        words=_words(
+            "next" if state == "waiting" and stream.wait_for == 0 else state, pending, age, progress
+        ),
         pending=pending,
         oldest_age=age,
         fill_progress=progress,
@@ -182,6 +184,8 @@ def _words(state: str, pending: int | None, age: datetime.timedelta | None, prog
             return _("Stopped by a problem; tried again by itself")
         case "waiting":
             return _("Waiting for changes under way to be saved")
+        case "next":
+            return _("Waiting for its turn to be filled")
         case "filling":
             return _("Filling: %(done)s %%") % {"done": int((progress or 0) * 100)}
         case "behind" if pending is not None:

@@ -61,7 +61,11 @@ def blank_unshared(stream_id: uuid.UUID) -> None:
     agreement = Agreement.objects.select_related("manager", "channel", "version").get(pk=stream.agreement_id)
     if not agreement.is_live:
         return
-    flow = Flow.of(agreement, agreement.side_of(stream.owner))
+    blank_in(Flow.of(agreement, agreement.side_of(stream.owner)))
+
+
+def blank_in(flow: Flow) -> None:
+    """Blank what stands in unshared fields of the received rows, in the caller's transaction."""
     others = other_flows(flow)
     with connection.cursor() as cursor:
         wrong = []

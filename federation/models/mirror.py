@@ -25,6 +25,9 @@ class Stream(models.Model):
         BROKEN = "broken", _("Stopped by a problem")
         ENDED = "ended", _("Ended")
 
+    # Why it is filled again where an update of the platform has changed its scope.
+    UPDATED = "the platform was updated"
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="streams")
     owner = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="streams_out")
@@ -33,7 +36,7 @@ class Stream(models.Model):
     # What decides the scope: another version, or new mandates suspended or not, asks for a new fill.
     wording = models.CharField(max_length=100)
     # The fingerprint of the scope that it was last filled with; another one may cover rows from before.
-    scope = models.CharField(max_length=16, blank=True)
+    scope = models.CharField(max_length=16, blank=True, default="", db_default="")
     cursor = models.TextField(null=True)
     identity = models.CharField(max_length=100, blank=True)
     # The first transaction id that no unlogged change can have.

@@ -193,8 +193,12 @@ def _state(look: _Look) -> str:
 
 
 def _waits(stream: Stream) -> bool:
-    """Say whether a stream cannot begin to follow its owner's log before older transactions have ended."""
-    return stream.state == Stream.State.WAITING and stream.agreement.is_live
+    """Say whether a stream cannot begin to follow its owner's log before older transactions have ended.
+
+    One that an update of the platform fills again waits for its turn, and for nobody.
+    """
+    is_waiting = stream.state == Stream.State.WAITING and stream.fill_reason != Stream.UPDATED
+    return is_waiting and stream.agreement.is_live
 
 
 def _alert(looks: Iterable[_Look], now: datetime.datetime) -> None:

@@ -8,12 +8,15 @@ from celery import current_app
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core import mail as outbox
 from django.db import connection
+from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
 from federation import tasks
 from federation.agreements.timeline import words
+from federation.mirror import control
 from federation.mirror.batch import run_batch
 from federation.mirror.status import streams_of
 from federation.models import AgreementEvent, Alert, ParkedRow, Stream, Watch
@@ -261,6 +264,29 @@ def test_a_mirror_that_waits_for_an_older_transaction_is_raised_like_one_that_is
     look(world)
     assert raised("behind") == set()
     assert not Stream.objects.exclude(waits_since=None).exists()
+
+
+def test_a_mirror_that_an_update_of_the_platform_fills_again_is_not_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    stream = world.stream(agreement, "harbour")
+    control.refill(stream, Stream.UPDATED)
+    look(world)
+    later(monkeypatch, minutes=30)
+    look(world)
+
+    assert raised("behind") == set()
+    assert set(Stream.objects.values_list("told_state", flat=True)) == {""}
+    party = world.institution("aurora")
+    assert "Waiting for its turn to be filled" in [status.words for status in streams_of(party, agreement)]
+    with world.within("aurora"):
+        browser = Browser(headers={"host": "aurora.localhost"})
+        browser.force_login(factories.cast().administrator)
+    url = reverse("federation:mirror_live", args=[stream.pk], urlconf="config.urls")
+    page = browser.get(url).content.decode()
+    assert "The platform was updated, and what is shared is compared again." in page
+    assert "Transactions that were open" not in page
 
 
 def test_skipped_rows_do_not_count_in_an_alert(world: World) -> None:
