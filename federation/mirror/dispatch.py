@@ -130,31 +130,33 @@ def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> O
         started = time.monotonic()
         outcome = _run_batch(stream_id, most=most)
         if outcome == Outcome.MORE or (outcome == Outcome.DONE and time.monotonic() - started > LONG_SECONDS):
-            _serve_siblings(stream_id, most=most)
-        if outcome == Outcome.LARGE or (outcome == Outcome.MORE and time.monotonic() >= until):
+            _serve_siblings(stream_id, most=most, until=until)
+        is_over = time.monotonic() >= until
+        if outcome == Outcome.LARGE or (outcome == Outcome.MORE and is_over):
             is_asked_again(stream_id)
             hint(stream_id, is_load=True)
             return outcome
         if outcome == Outcome.MORE:
             # Who has to stop from here on has something left to ask for.
             has_taken = True
-            continue
-        if outcome == Outcome.SIBLING:
+        elif outcome == Outcome.SIBLING:
             if has_taken:
                 _put_back(stream_id)
                 _ask_later(stream_id)
             return Outcome.BUSY
-        if outcome == Outcome.BUSY:
-            # A question that was taken here goes to whoever holds the stream, who asks after the commit; and
-            # then another look: the holder may have gone without having found it.
-            if not has_taken:
-                return outcome
+        elif outcome == Outcome.BUSY and has_taken:
+            # The question goes to whoever holds the stream, who asks after the commit; and then another look: the
+            # holder may have gone without having found it.
             _put_back(stream_id)
             has_taken = False
-            continue
-        has_taken = is_asked_again(stream_id)
-        if not has_taken:
+        elif outcome == Outcome.BUSY or not is_asked_again(stream_id):
             return outcome
+        elif is_over:
+            # Edits may come for ever.
+            hint(stream_id)
+            return outcome
+        else:
+            has_taken = True
 
 
 def _run_batch(stream_id: uuid.UUID, *, most: int | None) -> Outcome:
@@ -165,7 +167,7 @@ def _run_batch(stream_id: uuid.UUID, *, most: int | None) -> Outcome:
     return outcome
 
 
-def _serve_siblings(stream_id: uuid.UUID, *, most: int | None) -> None:
+def _serve_siblings(stream_id: uuid.UUID, *, most: int | None, until: float) -> None:
     """After a long batch, give each other stream of the same two that was asked for a turn.
 
     They would find the stream held again and again: the next batch may begin before they look. An edit of theirs
@@ -174,10 +176,11 @@ def _serve_siblings(stream_id: uuid.UUID, *, most: int | None) -> None:
     this = Stream.objects.filter(pk=stream_id)
     siblings = Stream.objects.filter(owner__in=this.values("owner"), receiver__in=this.values("receiver"))
     for pk in siblings.exclude(pk=stream_id).exclude(state=Stream.State.ENDED).values_list("pk", flat=True):
-        if not is_asked_again(pk):
+        # What is left waits for the next task: a question that was taken has to be answered.
+        if time.monotonic() >= until or not is_asked_again(pk):
             continue
-        until = time.monotonic() + TURN_SECONDS
-        while (outcome := _run_batch(pk, most=most)) == Outcome.MORE and time.monotonic() < until:
+        turn_ends = time.monotonic() + TURN_SECONDS
+        while (outcome := _run_batch(pk, most=most)) == Outcome.MORE and time.monotonic() < turn_ends:
             pass
         if outcome in {Outcome.MORE, Outcome.LARGE, Outcome.BUSY, Outcome.SIBLING}:
             hint(pk, is_load=outcome in {Outcome.MORE, Outcome.LARGE})

@@ -2,7 +2,9 @@
 
 import datetime
 import threading
+import time
 import uuid
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -166,7 +168,9 @@ def test_p7_what_is_more_than_an_edit_is_asked_for_again_where_a_load_lets_it_pa
     world.transactions(portfolio, 10)
     waiting = world.stream(other, "aurora").pk
     dispatch.hint(waiting)
-    dispatch._serve_siblings(world.stream(loaded, "aurora").pk, most=dispatch.QUICK_KEYS)
+    dispatch._serve_siblings(
+        world.stream(loaded, "aurora").pk, most=dispatch.QUICK_KEYS, until=time.monotonic() + 9
+    )
     assert world.count("harbour", Transaction) == 0
     assert dispatch.is_asked_again(waiting)
 
@@ -259,6 +263,28 @@ def test_a_new_mandate_is_announced_once_in_the_receivers_schema(world: World) -
         record_arrived.disconnect(heard, sender=Mandate)
     assert [call.kwargs["key"] for call in heard.call_args_list] == [mandate.pk]
     assert Arrival.objects.get().handled_at is not None
+
+
+def test_p7_a_worker_that_is_asked_again_and_again_leaves_the_rest_to_another_task(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    stream = world.stream(agreement, "harbour").pk
+    looked: list[Outcome] = []
+
+    def edited_behind(pk: uuid.UUID, **kwargs: Any) -> Outcome:
+        looked.append(run_batch(pk, **kwargs))
+        with world.within("harbour"):
+            Mandate.objects.filter(pk=mandate.pk).update(answer=str(len(looked)))
+        if len(looked) < 100:
+            dispatch.hint(pk)
+        return looked[-1]
+
+    monkeypatch.setattr(dispatch, "run_batch", edited_behind)
+    assert dispatch.apply(stream, seconds=0.2) == Outcome.DONE
+    assert len(looked) < 100
+    assert dispatch.is_asked_again(stream), "by another task"
 
 
 def test_p7_what_arrived_is_announced_where_a_second_look_found_nothing_more(
