@@ -125,4 +125,10 @@ class DecisionForm(DomainForm):
     def missing_labels(self) -> list[str]:
         """Return what was ticked, in words: the decision says it in the manager's language."""
         labels = dict(MISSING)
-        return [str(labels[each]) for each in self.cleaned_data["missing"]]
+        return [str(labels[each]) for each in self.cleaned_data.get("missing", [])]
+
+    def look_again(self, submission: int) -> None:
+        """Keep what was typed, and let the next attempt be about this submission."""
+        given: Any = self.data
+        self.data = typed = given.copy()
+        typed["submission"] = str(submission)

@@ -6,18 +6,19 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts import formatting
 from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import Role, Unit, User
-from accounts.rights import reach
+from accounts.rights import PORTFOLIO_ROLES, reach
 from accounts.views_base import PersonRequest, signed_in
 from clients import services, words
 from clients.calculations.states import MandateState
@@ -29,6 +30,17 @@ from clients.querysets import MandateQuerySet
 from clients.tables import InboxTable
 from clients.timeline import events_of
 from clients.views.live import mark_of
+
+_DECIDED = {
+    "accepted": gettext_lazy("Already accepted by %(name)s, %(at)s."),
+    "returned": gettext_lazy("Already returned by %(name)s, %(at)s."),
+    "rejected": gettext_lazy("Already rejected by %(name)s, %(at)s."),
+}
+_NOT_RECORDED = {
+    "accept": gettext_lazy("Your acceptance was not recorded."),
+    "return": gettext_lazy("Your return was not recorded."),
+    "reject": gettext_lazy("Your rejection was not recorded."),
+}
 
 
 def _inbox(user: User) -> MandateQuerySet:
@@ -107,7 +119,9 @@ def _desks(user: User) -> "QuerySet[Unit]":
 @signed_in("mandate.decide")
 def mandate_decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show one mandate with its checks, and decide on it."""
-    mandate = get_object_or_404(_inbox(request.user).prefetch_related("restrictions"), pk=pk)
+    mandate = _in_inbox(request.user).filter(pk=pk).first()
+    if mandate is None:
+        return _gone(request, pk)
     data = request.POST if request.method == "POST" else None
     form = DecisionForm(data, units=_desks(request.user), initial={"submission": mandate.submission})
     decision = request.POST.get("decision", "")
@@ -115,7 +129,11 @@ def mandate_decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         try:
             text = _decide(decision, mandate, form, request.user)
         except (DomainError, ValidationError) as error:
+            mandate = _in_inbox(request.user).filter(pk=pk).first()
+            if mandate is None:
+                return _gone(request, pk)
             form.refuse(error)
+            form.look_again(mandate.submission)
         else:
             messages.success(request, text)
             return redirect("clients:mandate_inbox")
@@ -133,6 +151,7 @@ def mandate_decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "checks": checks,
             "bad": sum(each.result == BAD for each in checks),
             "warnings": sum(each.result == WARNING for each in checks),
+            "too_late": _too_late(decision, mandate),
             "is_waiting": mandate.state == MandateState.SUBMITTED,
             "state": mandate.state,
             "portfolio": portfolio,
@@ -146,6 +165,37 @@ def mandate_decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "others": _same_client(request.user, mandate),
         },
     )
+
+
+def _in_inbox(user: User) -> "QuerySet[Mandate]":
+    return _inbox(user).prefetch_related("restrictions")
+
+
+def _gone(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Tell who decides on a mandate that has left the inbox since that it came too late; else it is a 404."""
+    asked = Mandate.objects.managed_here().filter(pk=pk, submission__gte=1)
+    mandate = asked.prefetch_related("decisions").first() if reach(request.user, PORTFOLIO_ROLES) else None
+    decision = request.POST.get("decision", "")
+    if mandate is None or decision not in _NOT_RECORDED:
+        raise Http404
+    nothing = _("The mandate no longer waits for a decision.")
+    text = _too_late(decision, mandate) or f"{nothing} {_NOT_RECORDED[decision]}"
+    wrote = request.POST.get("reason", "").strip()
+    messages.error(request, f"{text} {_('You wrote: “%(text)s”') % {'text': wrote}}" if wrote else text)
+    return redirect("clients:mandate_inbox")
+
+
+def _too_late(decision: str, mandate: Mandate) -> str:
+    """Say whose decision counts in place of this one; "" where none was made."""
+    made = [each for each in mandate.decisions.all() if each.submission == mandate.submission]
+    first = next((each for each in made if each.outcome in _DECIDED), None)
+    if first is None or decision not in _NOT_RECORDED:
+        return ""
+    said = {
+        "name": first.decided_by_name or _("somebody else"),
+        "at": formatting.moment(first.decided_at),
+    }
+    return f"{_DECIDED[first.outcome] % said} {_NOT_RECORDED[decision]}"
 
 
 def _same_client(user: User, mandate: Mandate) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from django.test import Client as Browser
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from clients import services
@@ -88,6 +89,60 @@ def test_a_manager_checks_and_accepts(
     assert portfolio in manager.get(url).content
     assert portfolio in advisor.get(url_of("clients:mandate_detail", mandate.pk)).content
     assert portfolio in advisor.get(url_of("clients:mandate_list")).content
+
+
+def test_a_decision_that_comes_too_late_says_whose_counts_and_keeps_what_was_written(
+    manager: Browser, advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        accepted = make.submitted(people.advisor)
+        url = url_of("clients:mandate_decide", accepted.pk)
+        services.accept_mandate(mandate=accepted, unit=people.unit, by=people.manager)
+    reject = {"decision": "reject", "submission": 1, "reason": "Too small for us."}
+    page = manager.post(url, reject).content.decode()
+    assert f"Already accepted by {people.manager.full_name}, " in page
+    assert "Your rejection was not recorded." in page
+    assert "Too small for us." in page
+    back = {"decision": "return", "submission": 1, "missing": ["identity"], "reason": "Unreadable."}
+    page = manager.post(url, back).content.decode()
+    assert "Your return was not recorded." in page
+    assert "Proof of identity" in page
+    assert "Unreadable." in page
+    accept = {"decision": "accept", "submission": 1, "unit": people.unit.pk}
+    assert "Your acceptance was not recorded." in manager.post(url, accept).content.decode()
+    assert "not recorded" not in manager.get(url).content.decode()
+    with tenant_context(meadow):
+        assert list(accepted.decisions.values_list("outcome", flat=True)) == ["accepted", "active"]
+        withdrawn = make.submitted(people.advisor, of=make.client(people.advisor, "Bea"))
+        services.withdraw_mandate(mandate=withdrawn, by=people.advisor)
+    # It has left the inbox.
+    gone = url_of("clients:mandate_decide", withdrawn.pk)
+    assert manager.get(gone).status_code == 404
+    page = manager.post(gone, reject, follow=True).content.decode()
+    assert "no longer waits for a decision. Your rejection was not recorded." in page
+    assert "You wrote: “Too small for us.”" in page
+    assert advisor.post(gone, reject).status_code == 404
+    with tenant_context(meadow):
+        rejected = make.submitted(people.advisor, of=make.client(people.advisor, "Cleo"))
+        services.reject_mandate(mandate=rejected, reason="No room.", by=people.second_manager)
+        # As it stands where the mandate was received.
+        Mandate.objects.filter(pk=rejected.pk).update(retired_at=timezone.now())
+    page = manager.post(url_of("clients:mandate_decide", rejected.pk), accept, follow=True).content.decode()
+    assert f"Already rejected by {people.second_manager.full_name}, " in page
+    assert "Cleo" not in page
+
+
+def test_a_mandate_submitted_again_is_decided_on_in_a_second_attempt(
+    manager: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        mandate = make.submitted(people.advisor)
+        Mandate.objects.update(submission=2)
+    url = url_of("clients:mandate_decide", mandate.pk)
+    page = manager.post(url, {"decision": "reject", "submission": 1, "reason": "No room."})
+    assert b"submitted again meanwhile" in page.content
+    again = {"decision": "reject", "submission": page.context["form"]["submission"].value()}
+    assert manager.post(url, {**again, "reason": "No room."}).status_code == 302
 
 
 def test_checks_tell_what_is_not_in_order(manager: Browser, meadow: Institution, people: Cast) -> None:
