@@ -1,10 +1,15 @@
 """The four steps of a new client: which are done, and where to go on."""
 
+import uuid
 from dataclasses import dataclass
 
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from accounts.views_base import PersonRequest
 from clients.models import Mandate
 
 
@@ -41,3 +46,25 @@ def next_url(mandate: Mandate) -> str:
     """Return the URL of the first step that is not done."""
     waiting = next(step for step in steps(0, mandate) if not step.is_done)
     return waiting.url or reverse("clients:profile", args=[mandate.pk])
+
+
+def draft_of(request: PersonRequest, pk: uuid.UUID) -> Mandate | None:
+    """Return a mandate that the person may edit, with what has been changed since it was returned."""
+    mandates = Mandate.objects.editable_by(request.user).select_related("client", "risk_profile")
+    mandate: Mandate | None = mandates.filter(pk=pk).first()
+    if mandate is not None:
+        mandate.take_revision()
+    return mandate
+
+
+def no_draft(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Lead to the page of a mandate that is no draft any more whoever may see it; to others it is a 404."""
+    mandate = get_object_or_404(Mandate.objects.visible_to(request.user).own(), pk=pk)
+    if mandate.status == Mandate.Status.WITHDRAWN:
+        text = _("This mandate was withdrawn.")
+    else:
+        text = _("This mandate was submitted already.")
+    if request.method == "POST":
+        text = f"{text} {_('What you sent now was not recorded.')}"
+    messages.warning(request, text)
+    return redirect("clients:mandate_detail", mandate.pk)

@@ -16,7 +16,7 @@ from accounts.views_base import PersonRequest, signed_in
 from clients import services, words
 from clients.calculations.states import MandateState
 from clients.models import ClientInstruction, Mandate
-from clients.onboarding import steps
+from clients.onboarding import draft_of, no_draft, steps
 from models_portfolio.offers import Card, cards, choice_of
 
 
@@ -46,9 +46,9 @@ def _chosen(request: PersonRequest, shown: list[Card]) -> tuple[ChoiceForm, Card
 @signed_in("mandate.edit")
 def offer_step(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Step three of a new client: choose a plan among what the managers offer."""
-    mandates = Mandate.objects.editable_by(request.user).select_related("client", "risk_profile")
-    mandate = get_object_or_404(mandates, pk=pk)
-    mandate.take_revision()
+    mandate = draft_of(request, pk)
+    if mandate is None:
+        return no_draft(request, pk)
     if mandate.risk_profile is None or mandate.amount is None:
         return redirect("clients:profile", mandate.pk)
     is_again = mandate.submission > 0
@@ -73,6 +73,7 @@ def offer_step(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         else:
             return redirect("clients:mandate_detail" if is_again else "clients:review", mandate.pk)
     profile = mandate.risk_profile
+    assert profile is not None
     return render(
         request,
         "models_portfolio/offer_step.html",

@@ -23,7 +23,7 @@ from clients.calculations.states import MandateState
 from clients.filters import MandateFilter
 from clients.forms import AnswerForm, RestrictionForm, WithdrawForm
 from clients.models import ClientInstruction, Mandate
-from clients.onboarding import next_url
+from clients.onboarding import draft_of, next_url, no_draft
 from clients.partners import partners
 from clients.services.mandates import WITHDRAWABLE
 from clients.tables import MandateTable
@@ -165,7 +165,8 @@ def mandate_close(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("mandate.edit")
 def mandate_resume(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Go to the first step of a draft that is not done."""
-    return redirect(next_url(get_object_or_404(Mandate.objects.editable_by(request.user), pk=pk)))
+    mandate = draft_of(request, pk)
+    return no_draft(request, pk) if mandate is None else redirect(next_url(mandate))
 
 
 @require_POST

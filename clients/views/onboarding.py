@@ -18,18 +18,11 @@ from clients import disclosure, services, words
 from clients.forms import KycForm, PartyFormSet, PlanForm, QuestionnaireForm, SubmitForm, WhoForm
 from clients.forms.who import stored, stored_parties
 from clients.models import Client, KycStatus, Mandate
-from clients.onboarding import next_url, steps
+from clients.onboarding import draft_of, next_url, no_draft, steps
 from clients.partners import partners
 
 _PARTY_FIELDS = ("role", "name", "birth_date", "country", "national_id")
 _MOST_PARTIES = 50
-
-
-def _draft(request: PersonRequest, pk: uuid.UUID) -> Mandate:
-    mandates = Mandate.objects.editable_by(request.user).select_related("client", "risk_profile")
-    mandate: Mandate = get_object_or_404(mandates, pk=pk)
-    mandate.take_revision()
-    return mandate
 
 
 class WhoPage:
@@ -141,7 +134,9 @@ def client_create(request: PersonRequest) -> HttpResponse:
 @signed_in("client.edit")
 def who(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Step one again, for a draft."""
-    mandate = _draft(request, pk)
+    mandate = draft_of(request, pk)
+    if mandate is None:
+        return no_draft(request, pk)
     page = WhoPage(request, mandate.client)
     if page.save():
         return redirect(next_url(mandate))
@@ -203,7 +198,10 @@ class ProfilePage:
 @signed_in("mandate.edit")
 def profile(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Step two: identity, risk profile, and what is to be invested."""
-    page = ProfilePage(request, _draft(request, pk))
+    draft = draft_of(request, pk)
+    if draft is None:
+        return no_draft(request, pk)
+    page = ProfilePage(request, draft)
     if request.method == "POST" and page.is_valid():
         try:
             mandate = page.save()
@@ -231,7 +229,9 @@ def profile(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("mandate.submit")
 def review(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Step four: look over everything, sign, authorise the disclosure, submit."""
-    mandate = _draft(request, pk)
+    mandate = draft_of(request, pk)
+    if mandate is None:
+        return no_draft(request, pk)
     if mandate.offer is None or mandate.client is None:
         return redirect(next_url(mandate))
     if mandate.submission:

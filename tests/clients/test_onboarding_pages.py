@@ -81,6 +81,28 @@ def test_each_step_can_be_left_and_resumed(advisor: Browser, meadow: Institution
         assert Client.objects.get().name == "Ada Renamed"
 
 
+def test_a_step_opened_again_after_submitting_leads_to_the_mandate(
+    browse: Browse, advisor: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        mandate = make.submitted(people.advisor)
+    detail, stranger = url_of("clients:mandate_detail", mandate.pk), browse(meadow, people.stranger)
+    steps = ("clients:who", "clients:profile", "models_portfolio:offer_step", "clients:review")
+    for step in (*steps, "clients:mandate_resume"):
+        answer = advisor.get(url_of(step, mandate.pk))
+        assert (answer.status_code, answer.get("Location")) == (302, detail), step
+        assert "This mandate was submitted already." in advisor.get(detail).content.decode()
+        assert stranger.get(url_of(step, mandate.pk)).status_code == 404
+    second_tab = {"signed_on": make.today().isoformat()}
+    page = advisor.post(url_of("clients:review", mandate.pk), second_tab, follow=True).content.decode()
+    assert "submitted already. What you sent now was not recorded." in page
+    with tenant_context(meadow):
+        other = make.submitted(people.advisor, of=make.client(people.advisor, "Bea", unit=people.other_unit))
+        Client.objects.filter(pk=other.client_id).update(advisor=None)
+        assert Mandate.objects.get(pk=mandate.pk).submission == 1
+    assert advisor.get(url_of("clients:review", other.pk)).status_code == 404
+
+
 def test_errors_keep_what_was_typed(advisor: Browser) -> None:
     page = advisor.post(url_of("clients:client_create"), {**PERSON, "birth_date": "2999-01-01"})
     assert page.status_code == 200
