@@ -107,6 +107,15 @@ def test_the_partner_is_told_that_it_has_to_answer(aurora, harbour, browse):
     assert b"Waits for your answer" in page(browse, harbour, url("agreements")).content
     assert b"Waits for the partner" in page(browse, aurora, url("agreements")).content
     client = browse(harbour, people(harbour).administrator)
+    assert (
+        "offers no model yet"
+        not in client.get(url("agreement_detail", version.agreement_id)).content.decode()
+    )
+    for path in (
+        url("agreement_detail", version.agreement_id),
+        url("version_detail", version.agreement_id, version.pk),
+    ):
+        assert "What Aurora offers, with the fees, appears once" in client.get(path).content.decode()
     assert b"See and answer" in client.get(url("agreement_detail", version.agreement_id)).content
     client.post(url("accept", version.agreement_id, version.pk))
     assert Agreement.objects.get(pk=version.agreement_id).state == "active"
