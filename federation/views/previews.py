@@ -30,6 +30,11 @@ class SharedKindShown:
     count: int | None
     samples: tuple[tuple[str, ...], ...]
 
+    @property
+    def is_empty(self) -> bool:
+        """Say whether there is no row of this kind now; of an external owner that is not known."""
+        return self.count == 0
+
 
 def preview_shown(
     request: HttpRequest, version: AgreementVersion, *, with_samples: bool = False

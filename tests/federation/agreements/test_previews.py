@@ -21,6 +21,12 @@ def test_the_preview_counts_what_the_partner_will_see_and_hides_samples_until_as
     counts = {kind.title: kind.count for kind in plain.context["kinds"]}
     assert (counts["Clients"], counts["Mandates"], counts["Parties"]) == (1, 1, 0)
     assert b"Beispiel" not in plain.content
+    # What has no record stands together in one line, to open.
+    shown, empty = plain.content.decode().split("kinds without a record now")
+    assert "<b>Clients</b>" in shown
+    assert "<b>Mandates</b>" in shown
+    assert "<b>Parties</b>" not in shown
+    assert "<b>Parties</b>" in empty
     sampled = client.get(path, {"samples": "1"})
     samples = sampled.content.decode()
     assert "Beispiel" in samples

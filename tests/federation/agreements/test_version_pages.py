@@ -14,7 +14,14 @@ def test_both_parties_read_what_a_proposed_version_changes(aurora, harbour, brow
     for party in (aurora, harbour):
         client = browse(party, people(party).administrator)
         for path in (url("agreement_detail", agreement.pk), url("version_detail", agreement.pk, version.pk)):
-            assert "kept 10 years after the end instead of 5" in client.get(path).content.decode(), path
+            shown = client.get(path).content.decode()
+            assert "kept 10 years after the end instead of 5" in shown, path
+    # Terms and retention are read before the answer and before all that crosses.
+    places = [
+        shown.index(text)
+        for text in ("As agreed.", "Received records are kept 10", "will see of yours", "Your answer")
+    ]
+    assert places == sorted(places)
 
 
 def words_of(browse, party, agreement, number: int) -> list[str] | None:
