@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import formatting
+from accounts.currencies import CURRENCIES
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
@@ -57,12 +58,19 @@ def enter_cash(
     payer: str = "",
     reference: str = "",
 ) -> BankEntry:
-    """Record cash that arrived; raise DomainError where the same entry is here already."""
+    """Record cash that arrived; raise DomainError where a figure cannot be, or the same entry is here already."""
     if amount <= 0:
         raise DomainError("amount_missing", _("Enter an amount above zero."), field="amount")
     if value_date > timezone.now().date():
         raise DomainError(
             "date_in_future", _("Choose a value date that is not in the future."), field="value_date"
+        )
+    if currency.upper() not in CURRENCIES:
+        raise DomainError(
+            "currency_unknown",
+            _("“%(currency)s” is not a currency. Use the three letters of ISO 4217, such as USD.")
+            % {"currency": currency[:20]},
+            field="currency",
         )
     fields = {
         "value_date": value_date,

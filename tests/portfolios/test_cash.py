@@ -156,6 +156,18 @@ def test_the_same_entry_is_recognised(in_aurora: Cast):
         _arrived(700, "a")
 
 
+def test_cash_in_a_currency_that_does_not_exist_is_refused_at_its_field(browse, aurora, in_aurora: Cast):
+    client = browse(aurora, in_aurora.operations)
+    typed = {"value_date": make.day(1).isoformat(), "amount": "5", "currency": "xxx"}
+    page = client.post(reverse("portfolios:bank_entry_create"), typed)
+    assert "“xxx” is not a currency." in str(page.context["form"].errors["currency"])
+    assert not BankEntry.objects.exists()
+    assert (
+        client.post(reverse("portfolios:bank_entry_create"), {**typed, "currency": "huf"}).status_code == 302
+    )
+    assert BankEntry.objects.get().currency == "HUF"
+
+
 def test_a_statement_is_taken_whole_or_not_at_all(in_aurora: Cast):
     head = b"value_date;amount;currency;payer;reference\n"
     wrong = head + b"02.03.2026;1.000,50;EUR;Ada;RF1\nnever;5,00;EUR;;\n"
