@@ -160,7 +160,8 @@ def clients_shared(version: AgreementVersion, side: Side) -> tuple[Shared, ...]:
     return tuple(
         Shared(
             kind=kind_name(share.kind.label),
-            fields=tuple(field_name(share.kind, name) for name in share.fields),
+            # A mandate's offer and its name are called the same: people read it once.
+            fields=tuple(dict.fromkeys(field_name(share.kind, name) for name in share.fields)),
         )
         for share in scope.shares(version, side)
         if share.kind.function not in {None, Function.MODELS}

@@ -168,6 +168,8 @@ def _kind_shown(kind: Kind, crossing: set[str]) -> KindShown:
     return KindShown(
         label=kind.label,
         name=kind_name(kind.label),
-        shared=tuple(field_name(kind, name) for name in kind.shared_fields if name in crossing),
+        shared=tuple(
+            dict.fromkeys(field_name(kind, name) for name in kind.shared_fields if name in crossing)
+        ),
         left_out=tuple(field_name(kind, name) for name in kind.shared_fields if name not in crossing),
     )

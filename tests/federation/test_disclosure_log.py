@@ -1,5 +1,7 @@
 """The disclosure log, from real mandates, decisions, versions and suspensions."""
 
+import re
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -105,6 +107,9 @@ def test_the_log_is_filtered_and_exported(submitted, harbour, browse):
     assert len(lines) == 3
     assert "Goes on" in lines[1]
     assert "Harbour: Administrator" in lines[1]
+    # No field is named twice.
+    (mandate,) = re.findall(r"Mandate \(([^)]*)\)", lines[1])
+    assert len(set(mandate.split(", "))) == len(mandate.split(", "))
     assert get(browse, harbour, "compliance", "/disclosures/", _export="xlsx").status_code == 200
     everything = get(
         browse, harbour, "compliance", "/disclosures/", on="never", why="bogus", partner="Nobody"

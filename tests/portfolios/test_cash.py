@@ -1,5 +1,6 @@
 """Arrived cash: what it answers, booking it, sending it back, and paying withdrawals."""
 
+import re
 from decimal import Decimal as D
 
 import pytest
@@ -227,7 +228,8 @@ def test_operations_match_cash_in_the_browser(aurora, browse, in_aurora: Cast, a
     client.post(url, accepted | {"difference_reason": "Bank charges"})
     entry.refresh_from_db()
     assert entry.state == "matched"
-    assert client.get(reverse("portfolios:bank_entry_detail", args=[entry.pk])).status_code == 200
+    shown = client.get(reverse("portfolios:bank_entry_detail", args=[entry.pk])).content.decode()
+    assert re.search(r">Deposit <time[^>]*>3 Mar 2026</time></a>", shown)
     assert client.get(reverse("portfolios:bank_entry_list")).status_code == 200
 
 

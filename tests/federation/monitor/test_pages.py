@@ -253,6 +253,8 @@ def test_the_list_filters_sorts_exports_and_says_when_it_is_empty(aurora, harbou
     moment = datetime.datetime(2026, 3, 2, 8, 30, tzinfo=datetime.UTC)
     Stream.objects.filter(pk=stream.pk).update(last_applied_at=moment)
     Proof.objects.create(stream=stream, state="done", result="equal", at=moment, finished_at=moment)
+    detail = client.get(url("mirror_detail", stream.pk)).content.decode()
+    assert '<span class="text-secondary">by itself</span>' in detail
     text = client.get(url("mirrors") + "?direction=out&q=boreal&_export=csv").content.decode()
     (row,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
     assert row["Last change (UTC)"] == row["Last comparison (UTC)"] == "2026-03-02T08:30:00+00:00"
