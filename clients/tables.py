@@ -1,7 +1,7 @@
 """Lists of clients, mandates and instructions."""
 
 import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import django_tables2 as tables
 from django.utils.html import format_html
@@ -171,6 +171,7 @@ class InboxTable(tables.Table):
         fields = ("client", "number", "origin", "offer_name", "amount", "level", "kyc_state")
         sequence = (*fields, "submitted_at", "computed_state", "decide")
         order_by = ("-computed_state", "submitted_at")
+        attrs: ClassVar[dict[str, str]] = {"class": "table-stack"}
 
     def render_level(self, value: int) -> str:
         return f"{value}/7"

@@ -230,11 +230,16 @@ def table_rows(table: Any) -> SafeString:
         for column in table.columns
         if not any(callable(value) for value in (column.column.attrs.get("td") or {}).values())
     }
+    # On a phone each row of these is a block of values with their names.
+    is_stacked = "table-stack" in str(table.attrs.get("class", ""))
+    headings = {column.name: header_text(table, column) for column in table.columns} if is_stacked else {}
+    labels = {name: fill_in(' data-label="{}"', text) for name, text in headings.items() if text}
     for row in table.paginated_rows:
         cells = [
             fill_in(
-                "<td {}>{}</td>",
+                "<td {}{}>{}</td>",
                 fixed[column.name] if column.name in fixed else column.attrs["td"].as_html(),
+                labels.get(column.name, ""),
                 cell if isinstance(cell, str) else localize(cell),
             )
             for column, cell in row.items()

@@ -1,5 +1,6 @@
 """The manager's inbox and the pages of mandates."""
 
+import re
 from collections.abc import Callable
 
 from django.test import Client as Browser
@@ -47,6 +48,9 @@ def test_the_inbox_sorts_filters_and_exports(manager: Browser, meadow: Instituti
     assert returned.number.encode() not in manager.get(url, {"state": "submitted"}).content
     assert returned.number.encode() in manager.get(url, {"q": "bea"}).content
     assert b"Nothing matches" in manager.get(url, {"q": "nobody"}).content
+    # On a phone each row is a block of values with their names.
+    assert "table-stack" in shown.content.decode()
+    assert re.search(r'<td [^>]*data-label="State">', shown.content.decode())
     for column in ("client", "-number", "origin", "amount", "level", "kyc_state", "-submitted_at"):
         assert manager.get(url, {"sort": column}).status_code == 200, column
     with tenant_context(meadow):
