@@ -34,15 +34,19 @@ class Check:
 
 
 def check_proposal(
-    proposal: Proposal, lines: Iterable[ProposalLine], moved: list[Moved], day: datetime.date
+    proposal: Proposal,
+    lines: Iterable[ProposalLine],
+    moved: list[Moved],
+    barred: list[str],
+    day: datetime.date,
 ) -> list[Check]:
-    """Return all checks of a proposal, as of ``day``."""
+    """Return all checks of a proposal, as of ``day``; ``barred`` says which trades are not allowed now."""
     traded = [line for line in lines if line.side]
     has_buys = any(line.side == Side.BUY for line in traded)
     return [
         _kyc(proposal, has_buys, day),
         _profile(proposal, has_buys, day),
-        _barriers(proposal),
+        _barriers(proposal, barred),
         _cash(proposal),
         _drift(proposal, day),
         *_prices(proposal, traded, moved, day),
@@ -68,7 +72,9 @@ def _profile(proposal: Proposal, has_buys: bool, day: datetime.date) -> Check:
     return Check("note", problem, _("Purchases are left out; sales stay possible."))
 
 
-def _barriers(proposal: Proposal) -> Check:
+def _barriers(proposal: Proposal, barred_now: list[str]) -> Check:
+    if barred_now:
+        return Check("stop", " ".join(barred_now), _("Propose again, or take the trade out by hand."))
     barred = [
         (each["name"], barrier)
         for each in proposal.inputs.get("instruments", {}).values()

@@ -77,6 +77,8 @@ class Proposal(Record):
     )
     # What the trades follow from: prices, rates, holdings, targets, cash to raise, parameters.
     inputs = models.JSONField(default=dict)
+    # Raised by each change of the trades, so that what is decided on is what was looked at.
+    revision = models.PositiveIntegerField(_("revision"), default=1, editable=False)
     note = models.TextField(_("note"), blank=True)
     turnover = WeightField(_("turnover"), null=True, blank=True)
     drift_before = WeightField(_("drift before"), null=True, blank=True)

@@ -47,9 +47,21 @@ class SelectColumn(tables.Column):
             return ""
         return format_html(
             '<input type="checkbox" class="form-check-input" name="choose" value="{}" form="bulk" aria-label="{}">',
-            value,
+            self.chosen(record),
             _("Choose %(what)s") % {"what": getattr(record, self.what)},
         )
+
+    def chosen(self, record: Any) -> str:
+        """Return what the form is sent for a chosen row."""
+        return str(record.pk)
+
+
+class SelectProposalColumn(SelectColumn):
+    """A box that also names the revision shown, since a proposal may change before it is decided on."""
+
+    def chosen(self, record: Any) -> str:
+        """Return the proposal's id and revision."""
+        return f"{record.pk}.{record.revision}"
 
 
 class SideColumn(tables.Column):
@@ -65,7 +77,7 @@ class SideColumn(tables.Column):
 class ProposalTable(tables.Table):
     """Proposals with what they would do."""
 
-    select = SelectColumn(states=("draft", "proposed"), what="portfolio")
+    select = SelectProposalColumn(states=("draft", "proposed"), what="portfolio")
     portfolio = LinkColumn(
         verbose_name=gettext_lazy("Portfolio"), accessor="portfolio__number", to="trading:proposal_detail"
     )

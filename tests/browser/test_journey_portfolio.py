@@ -79,7 +79,7 @@ def test_one_proposes_another_approves_and_the_channel_follows_the_fills(
     expect(page.get_by_text("You worked on this, so somebody else has to approve it.")).to_be_visible()
     expect(button(page, "Approve")).to_have_count(0)
     proposal = one("aurora", Proposal, portfolio=portfolio.pk)
-    assert manager.post(f"/proposals/{proposal.pk}/approve/", note="mine").status == 409
+    assert manager.post(f"/proposals/{proposal.pk}/approve/", revision=1, note="mine").status == 409
     assert one("aurora", Proposal, pk=proposal.pk).state == "proposed"
 
     page = second.go("/proposals/")

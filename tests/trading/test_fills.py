@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from accounts.errors import DomainError
-from clients.models import KycStatus
+from clients.models import KycStatus, MandateRestriction
 from models_portfolio.effective import today
 from models_portfolio.services import new_draft, publish, save_draft
 from portfolios.models import Listing, Portfolio, Transaction
@@ -293,7 +293,16 @@ def test_waiting_purchases_go_on_once_kyc_is_in_order(in_aurora: Cast):
 
     KycStatus.objects.update(state=KycStatus.State.APPROVED)
 
-    assert release_waiting() == 3
+    wish = MandateRestriction.objects.create(
+        mandate=portfolio.mandate, kind="exclude_security", value=models.security("Apple").isin
+    )
+
+    assert release_waiting() == 2
+    apple = Order.objects.get(security__name="Apple")
+    assert apple.state == "waiting"
+    assert apple.state_note == "It may not be bought any more. Cancel the order."
+    wish.delete()
+    assert release_waiting() == 1
     assert set(Order.objects.values_list("state", flat=True)) == {"sent"}
 
 

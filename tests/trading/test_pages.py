@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_tenants.utils import tenant_context
 
+from clients.models import MandateRestriction
 from models_portfolio.effective import today
 from portfolios.models import Portfolio
 from tests.factories import Cast
@@ -17,7 +18,7 @@ from tests.models_portfolio import make as models
 from tests.models_portfolio.make import as_mirror
 from tests.trading import make
 from trading.models import Block, Order, Proposal
-from trading.services import propose, record_execution
+from trading.services import approve, edit, propose, record_execution, submit
 from trading.tasks import submit_block
 
 D = Decimal
@@ -54,14 +55,77 @@ def test_the_proposer_sees_no_approve_button_and_cannot_post_it(in_aurora: Cast,
 
     assert "Approve and send" not in text_of(own.get(url))
     assert "somebody else has to approve" in text_of(own.get(url))
-    refused = own.post(reverse("trading:proposal_approve", args=[proposal.pk]))
+    refused = own.post(reverse("trading:proposal_approve", args=[proposal.pk]), {"revision": "1"})
     assert refused.status_code == 409
+    assert "Somebody else has to approve" in text_of(refused)
     assert "Approve and send" in text_of(other.get(url))
-    other.post(reverse("trading:proposal_approve", args=[proposal.pk]), {"send": "1", "fill_parts": "2"})
+    form = {"send": "1", "fill_parts": "2", "revision": "1"}
+    other.post(reverse("trading:proposal_approve", args=[proposal.pk]), form)
 
     proposal.refresh_from_db()
     assert proposal.state == Proposal.State.SENT
     assert set(Order.objects.values_list("state", "block__fill_parts")) == {("sent", 2)}
+
+
+def changed_by_hand(proposal: Proposal, cast: Cast, units: int) -> Proposal:
+    """Buy so many Apple instead, and submit that."""
+    edited = edit(proposal=proposal, quantities={models.security("Apple").pk: D(units)}, by=cast.manager)
+    return submit(proposal=edited, by=cast.manager)
+
+
+def test_a_page_opened_before_a_change_decides_nothing(in_aurora: Cast, aurora, browse):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    proposal = make.submitted(portfolio, in_aurora.manager)
+    url = reverse("trading:proposal_detail", args=[proposal.pk])
+    page = browse(aurora, in_aurora.second_manager)
+    shown = page.get(url)
+    opened, here = fields(shown, "revision"), {"referer": shown.wsgi_request.build_absolute_uri()}
+    listed = fields(page.get(reverse("trading:proposal_list")), "choose")
+    changed = changed_by_hand(proposal, in_aurora, 7)
+
+    for to, form in [
+        (reverse("trading:proposal_approve", args=[proposal.pk]), {"revision": opened[0], "send": "1"}),
+        (reverse("trading:proposal_approve", args=[proposal.pk]), {}),
+        (reverse("trading:proposal_reject", args=[proposal.pk]), {"revision": opened[0], "reason": "No"}),
+        (reverse("trading:proposals_decide"), {"action": "approve", "choose": listed}),
+        (reverse("trading:proposals_decide"), {"action": "approve", "choose": str(proposal.pk)}),
+    ]:
+        answer = page.post(to, form, headers=here, follow=True)
+        assert "has changed since you opened it. Look at it again." in text_of(answer), (to, form)
+    assert not Order.objects.exists()
+
+    form = {"revision": fields(page.get(url), "revision")[0]}
+    page.post(reverse("trading:proposal_approve", args=[proposal.pk]), form)
+    approved = fields(page.get(url), "choose")
+    assert Order.objects.get(security__name="Apple").quantity == 7
+    changed.refresh_from_db()
+    approve(proposal=changed_by_hand(changed, in_aurora, 8), by=in_aurora.second_manager)
+
+    # The page showed the orders of the first approval.
+    sent = {"proposal": str(proposal.pk), "choose": approved, "fill_parts": "1"}
+    answer = page.post(reverse("trading:orders_send"), sent, headers=here, follow=True)
+    assert "is cancelled by now. Reload the page." in text_of(answer)
+    sent["choose"] = fields(answer, "choose")
+    assert "3 orders sent in 3 blocks." in text_of(
+        page.post(reverse("trading:orders_send"), sent, follow=True)
+    )
+
+
+def fields(response, name: str) -> list[str]:
+    return re.findall(rf'name="{name}" value="([^"]+)"', response.content.decode())
+
+
+def test_a_restriction_that_came_since_is_shown_before_approval(in_aurora: Cast, aurora, browse):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    proposal = make.submitted(portfolio, in_aurora.manager)
+    MandateRestriction.objects.create(
+        mandate=portfolio.mandate, kind="exclude_security", value=models.security("Apple").isin
+    )
+    page = browse(aurora, in_aurora.second_manager)
+
+    shown = text_of(page.get(reverse("trading:proposal_detail", args=[proposal.pk])))
+
+    assert "Apple may not be bought any more (the client&#x27;s wish). Propose again" in shown
 
 
 def test_many_portfolios_are_proposed_for_at_once_and_failures_are_listed(in_aurora: Cast, aurora, browse):
@@ -88,7 +152,7 @@ def test_many_proposals_are_approved_together_but_never_ones_own(in_aurora: Cast
 
     response = page.post(
         reverse("trading:proposals_decide"),
-        {"action": "approve", "choose": [str(first.pk), str(second.pk)]},
+        {"action": "approve", "choose": [f"{first.pk}.1", f"{second.pk}.1"]},
         follow=True,
     )
 
@@ -108,9 +172,9 @@ def test_an_edit_that_cannot_be_traded_says_so_and_changes_nothing(in_aurora: Ca
     page = browse(aurora, in_aurora.manager)
     url = reverse("trading:proposal_edit", args=[proposal.pk])
 
-    refused = page.post(url, {f"quantity-{apple.pk}": "99999"}, follow=True)
+    refused = page.post(url, {f"quantity-{apple.pk}": "99999", "revision": "1"}, follow=True)
     assert "more than there is" in text_of(refused)
-    done = page.post(url, {f"quantity-{apple.pk}": "10"}, follow=True)
+    done = page.post(url, {f"quantity-{apple.pk}": "10", "revision": "1"}, follow=True)
 
     assert "Worked out again" in text_of(done)
     assert "Changed by hand" in text_of(done)
@@ -124,8 +188,8 @@ def test_a_price_that_moved_is_shown_and_has_to_be_ticked(in_aurora: Cast, auror
     shown = text_of(page.get(reverse("trading:proposal_detail", args=[proposal.pk])))
     assert "Apple has moved by 11.11% since" in shown
     url = reverse("trading:proposal_approve", args=[proposal.pk])
-    assert page.post(url).status_code == 409
-    assert page.post(url, {"accept_moved": "on"}).status_code == 302
+    assert "Prices have moved" in text_of(page.post(url, {"revision": "1"}))
+    assert page.post(url, {"revision": "1", "accept_moved": "on"}).status_code == 302
 
 
 def test_orders_are_chosen_in_the_list_and_sent_as_blocks(in_aurora: Cast, aurora, browse):
@@ -306,7 +370,7 @@ def test_a_quantity_that_is_no_number_of_units_is_refused(typed: str, in_aurora:
 
     answer = browse(aurora, in_aurora.manager).post(
         reverse("trading:proposal_edit", args=[proposal.pk]),
-        {f"quantity-{line.security_id}": typed},
+        {f"quantity-{line.security_id}": typed, "revision": "1"},
         follow=True,
     )
 

@@ -1,4 +1,6 @@
 import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 
 import pytest
@@ -8,13 +10,14 @@ from accounts.errors import DomainError
 from clients.models import KycStatus, MandateRestriction
 from models_portfolio.effective import today
 from models_portfolio.services import publish_view
+from portfolios.attention import reasons_of
 from portfolios.models import Portfolio
 from tests.factories import Cast
 from tests.models_portfolio import make as models
 from tests.models_portfolio.make import as_mirror
 from tests.trading import make
 from trading.models import Order, Proposal, RestrictedSecurity
-from trading.services import approve, discard, edit, propose, propose_each, reject, submit
+from trading.services import approve, discard, edit, propose, propose_each, reject, send, submit
 from trading.services.proposing import reproduce
 
 D = Decimal
@@ -65,13 +68,19 @@ def test_a_restriction_that_has_ended_restricts_nothing(in_aurora: Cast):
     assert lines_of(propose(portfolio=portfolio, by=in_aurora.manager))["Nestlé"].side == "buy"
 
 
+def attention(portfolio: Portfolio) -> list[str]:
+    return [reason.code for reason in reasons_of([portfolio.pk])[portfolio.pk]]
+
+
 def test_a_client_who_excludes_a_security_never_gets_it(in_aurora: Cast):
     portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
     apple = models.security("Apple")
     make.buy(portfolio, apple, 10, 100)
+    assert "excluded" not in attention(portfolio)
     MandateRestriction.objects.create(
         mandate=portfolio.mandate, kind=MandateRestriction.Kind.EXCLUDE_SECURITY, value=apple.isin
     )
+    assert "excluded" in attention(portfolio)
 
     line = lines_of(propose(portfolio=portfolio, by=in_aurora.manager))["Apple"]
 
@@ -165,11 +174,67 @@ def test_who_edited_the_trades_cannot_approve_what_another_submitted(in_aurora: 
     proposal = propose(
         portfolio=make.portfolio(in_aurora, make.balanced(in_aurora.manager)), by=in_aurora.manager
     )
-    edit(proposal=proposal, quantities={models.security("Apple").pk: D(10)}, by=in_aurora.second_manager)
+    proposal = edit(
+        proposal=proposal, quantities={models.security("Apple").pk: D(10)}, by=in_aurora.second_manager
+    )
     submit(proposal=proposal, by=in_aurora.manager)
 
     with pytest.raises(DomainError, match="Somebody else"):
         approve(proposal=proposal, by=in_aurora.second_manager)
+
+
+def test_nobody_decides_on_trades_that_changed_since_they_were_looked_at(in_aurora: Cast):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    seen = make.submitted(portfolio, in_aurora.manager)
+    sale = {models.security("Apple").pk: D(1)}
+    changed = edit(proposal=seen, quantities=sale, by=in_aurora.manager)
+    changed_since = "has changed since you opened it. Look at it again."
+
+    with pytest.raises(DomainError, match=changed_since):
+        submit(proposal=seen, by=in_aurora.manager)
+    submitted = submit(proposal=changed, by=in_aurora.manager)
+    with pytest.raises(DomainError, match=changed_since):
+        approve(proposal=seen, by=in_aurora.second_manager)
+    with pytest.raises(DomainError, match=changed_since):
+        reject(proposal=seen, reason="Too much", by=in_aurora.second_manager)
+    with pytest.raises(DomainError, match=changed_since):
+        edit(proposal=seen, quantities=sale, by=in_aurora.manager)
+    assert not Order.objects.exists()
+
+    orders = approve(proposal=submitted, by=in_aurora.second_manager)
+    assert {order.quantity for order in orders if order.security.name == "Apple"} == {D(1)}
+
+
+def test_what_is_restricted_after_the_proposal_is_neither_approved_nor_sent(in_aurora: Cast):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    apple = models.security("Apple")
+    draft = propose(portfolio=portfolio, by=in_aurora.manager)
+    exclude = {"mandate": portfolio.mandate, "kind": "exclude_security", "value": apple.isin}
+
+    with excluded(exclude), pytest.raises(DomainError, match="Apple may not be bought any more"):
+        submit(proposal=draft, by=in_aurora.manager)
+    proposal = submit(proposal=draft, by=in_aurora.manager)
+    with excluded(exclude), pytest.raises(DomainError, match=r"the client's wish.* Propose again"):
+        approve(proposal=proposal, by=in_aurora.second_manager)
+    listed = RestrictedSecurity.objects.create(
+        security=apple, rule="do_not_buy", reason="Insider list", valid_from=today()
+    )
+    with pytest.raises(DomainError, match=r"the restricted list.* Propose again"):
+        approve(proposal=proposal, by=in_aurora.second_manager)
+    listed.delete()
+    orders = approve(proposal=proposal, by=in_aurora.second_manager)
+    with excluded(exclude), pytest.raises(DomainError, match=r"Apple may not be bought .* Cancel order O-"):
+        send(order_ids=[order.pk for order in orders], by=in_aurora.second_manager)
+
+    assert set(portfolio.orders.values_list("state", flat=True)) == {"approved"}
+
+
+@contextmanager
+def excluded(wish: dict[str, object]) -> Iterator[None]:
+    """Let a client's wish hold for a while."""
+    restriction = MandateRestriction.objects.create(**wish)
+    yield
+    restriction.delete()
 
 
 def test_an_edit_voids_the_approval_and_cancels_its_orders(in_aurora: Cast):

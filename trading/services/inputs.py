@@ -7,15 +7,15 @@ import datetime
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
-from clients.models import ClientInstruction, MandateRestriction
+from clients.models import ClientInstruction
 from models_portfolio.calculations.weights import CASH, ZERO, Key
 from models_portfolio.effective import ModelBook, today
 from models_portfolio.models import ModelAssignment
@@ -32,18 +32,10 @@ from trading.calculations.proposal import (
     Restriction,
     Side,
 )
-from trading.models import Order, RestrictedSecurity
+from trading.models import Order
 from trading.services.gates import profile_problem
 from trading.services.policy import FEE_RATE, MINIMUM_TRADE_AMOUNT, MINIMUM_TRADE_WEIGHT, ROUNDING_RESERVE
-
-
-class Barrier(TypedDict):
-    """Why a security may not be bought or sold: the rule, whose it is, and its words."""
-
-    rule: str
-    because: str
-    note: str
-
+from trading.services.restrictions import Restrictions
 
 Stored = dict[str, Any]
 
@@ -56,7 +48,6 @@ class Market:
     securities: Mapping[uuid.UUID, Security]
     prices: Mapping[uuid.UUID, ClosingPrice]
     rates: Mapping[str, RateQuote]
-    restricted: Mapping[uuid.UUID, list[Barrier]] = field(default_factory=dict)
 
     def rate(self, source: str, target: str) -> Decimal | None:
         """Return units of ``target`` for one of ``source``."""
@@ -76,25 +67,11 @@ class Market:
 def load_market(
     security_ids: Collection[uuid.UUID], currencies: Collection[str], day: datetime.date
 ) -> Market:
-    """Read the last prices and rates up to a day in four queries."""
+    """Read the last prices and rates up to a day in three queries."""
     securities = {s.pk: s for s in Security.objects.filter(pk__in=security_ids)}
     prices = prices_as_of(list(securities), day)
     codes = {*currencies, *(s.currency for s in securities.values()), *(p.currency for p in prices.values())}
-    restricted: dict[uuid.UUID, list[Barrier]] = defaultdict(list)
-    rules = RestrictedSecurity.objects.current().filter(
-        Q(valid_to__isnull=True) | Q(valid_to__gt=day), security__in=list(securities), valid_from__lte=day
-    )
-    for rule in rules:
-        wanted = {
-            RestrictedSecurity.Rule.DO_NOT_BUY: (Restriction.DO_NOT_BUY,),
-            RestrictedSecurity.Rule.DO_NOT_SELL: (Restriction.DO_NOT_SELL,),
-            RestrictedSecurity.Rule.DO_NOT_TRADE: (Restriction.DO_NOT_BUY, Restriction.DO_NOT_SELL),
-        }[RestrictedSecurity.Rule(rule.rule)]
-        for restriction in wanted:
-            restricted[rule.security_id].append(
-                {"rule": restriction.value, "because": "restricted_list", "note": rule.reason}
-            )
-    return Market(day, securities, prices, rates_as_of(codes, day), restricted)
+    return Market(day, securities, prices, rates_as_of(codes, day))
 
 
 def gather(
@@ -132,7 +109,6 @@ def gather(
             holdings[portfolio_id][security_id] = quantity
     orders = _open_orders(portfolios)
     withdrawals = _withdrawals(portfolios)
-    restrictions = _mandate_restrictions(portfolios)
     security_ids = {key for held in holdings.values() for key in held}
     security_ids |= {uuid.UUID(order["security"]) for listed in orders.values() for order in listed}
     for model_id in set(models.values()):
@@ -140,6 +116,7 @@ def gather(
     currencies = {p.currency for p in portfolios.values()} | {c for held in cash.values() for c in held}
     currencies |= {code for amounts in withdrawals.values() for code in amounts}
     market = load_market(security_ids, currencies, day)
+    restrictions = Restrictions({p.mandate_id for p in portfolios.values()}, security_ids, day)
     return {
         pk: _stored(
             portfolio,
@@ -151,7 +128,7 @@ def gather(
             cash=cash[pk],
             orders=orders[pk],
             withdrawals=withdrawals[pk],
-            restrictions=restrictions[portfolio.mandate_id],
+            restrictions=restrictions,
             market=market,
         )
         for pk, portfolio in portfolios.items()
@@ -183,16 +160,6 @@ def _withdrawals(portfolios: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str,
     return found
 
 
-def _mandate_restrictions(
-    portfolios: Mapping[uuid.UUID, Portfolio],
-) -> dict[uuid.UUID | None, list[MandateRestriction]]:
-    found: dict[uuid.UUID | None, list[MandateRestriction]] = defaultdict(list)
-    mandates = [portfolio.mandate_id for portfolio in portfolios.values() if portfolio.mandate_id]
-    for restriction in MandateRestriction.objects.current().filter(mandate__in=mandates):
-        found[restriction.mandate_id].append(restriction)
-    return found
-
-
 def _stored(
     portfolio: Portfolio,
     *,
@@ -204,7 +171,7 @@ def _stored(
     cash: Mapping[str, Decimal],
     orders: list[dict[str, str]],
     withdrawals: Mapping[str, Decimal],
-    restrictions: list[MandateRestriction],
+    restrictions: Restrictions,
     market: Market,
 ) -> Stored:
     targets = book.weights(model_id) if model_id else None
@@ -248,19 +215,14 @@ def _stored(
 def _instrument(
     security: Security,
     portfolio: Portfolio,
-    restrictions: list[MandateRestriction],
+    restrictions: Restrictions,
     stale_profile: str,
     market: Market,
 ) -> dict[str, Any]:
     quote = market.prices.get(security.pk)
-    barriers = [*market.restricted.get(security.pk, ())]
-    barriers += [b for r in restrictions if (b := _barrier(r, security)) is not None]
+    barriers = restrictions.barriers(portfolio.mandate_id, security)
     if stale_profile:
         barriers.append({"rule": Restriction.DO_NOT_BUY.value, "because": "profile", "note": stale_profile})
-    if not security.is_active:
-        barriers.append(
-            {"rule": Restriction.DO_NOT_BUY.value, "because": "inactive", "note": _("No longer traded")}
-        )
     return {
         "name": security.name,
         "price": _text(market.price(security.pk)),
@@ -274,22 +236,6 @@ def _instrument(
         "quantity_decimals": security.quantity_decimals,
         "barriers": barriers,
     }
-
-
-def _barrier(restriction: MandateRestriction, security: Security) -> Barrier | None:
-    value = restriction.value.strip().casefold()
-    kinds = MandateRestriction.Kind
-    names = {(security.isin or "").casefold(), security.ticker.casefold()} - {""}
-    is_named = value in names
-    is_in_sector = bool(security.sector) and value == security.sector.casefold()
-    rule = {
-        kinds.EXCLUDE_SECURITY: Restriction.EXCLUDED if is_named else None,
-        kinds.EXCLUDE_SECTOR: Restriction.EXCLUDED if is_in_sector else None,
-        kinds.DO_NOT_SELL: Restriction.DO_NOT_SELL if is_named else None,
-    }[kinds(restriction.kind)]
-    if rule is None:
-        return None
-    return {"rule": rule.value, "because": "mandate", "note": restriction.note or str(restriction)}
 
 
 def read(stored: Stored) -> RebalanceInputs:

@@ -19,6 +19,7 @@ from trading.calculations.orders import is_cancellable
 from trading.models import Block, Order, Proposal, ProposalLine, Side
 from trading.services.gates import ending_problem, kyc_problem
 from trading.services.policy import gross_of, rounded
+from trading.services.restrictions import Restrictions
 
 MAXIMUM_PARTS = 10
 
@@ -83,7 +84,8 @@ def send(*, order_ids: Collection[uuid.UUID], by: User | None, fill_parts: int =
     """Send approved orders to the market, those in one security, side and currency as one block.
 
     Sells go first. ``fill_parts`` asks the paper broker to fill in so many parts. Raises
-    DomainError where an order is not the institution's to send or was sent already.
+    DomainError where an order is not the institution's to send, was sent already, or is barred by
+    a restriction that has come since its approval.
     """
     if not 1 <= fill_parts <= MAXIMUM_PARTS:
         raise DomainError(
@@ -100,21 +102,9 @@ def send(*, order_ids: Collection[uuid.UUID], by: User | None, fill_parts: int =
     )
     if not orders:
         raise DomainError("no_orders", _("Choose at least one approved order."))
+    restrictions = _restrictions_of(orders)
     for order in orders:
-        _require_ours(order)
-        if order.state != Order.State.APPROVED:
-            raise DomainError(
-                "order_state",
-                _("Order %(number)s is %(state)s by now. Reload the page.")
-                % {"number": order.number, "state": order.get_state_display().lower()},
-            )
-        ending = ending_problem(order.portfolio) if order.side == Side.BUY else ""
-        if ending:
-            raise DomainError(
-                "mandate_ending",
-                _("%(why)s Cancel order %(number)s: nothing is bought any more.")
-                % {"why": ending, "number": order.number},
-            )
+        _require_sendable(order, restrictions)
     now = timezone.now()
     groups: dict[tuple[str, uuid.UUID, str], list[Order]] = defaultdict(list)
     for order in orders:
@@ -140,6 +130,36 @@ def send(*, order_ids: Collection[uuid.UUID], by: User | None, fill_parts: int =
     for block in blocks:
         _submit_on_commit(block.pk)
     return blocks
+
+
+def _restrictions_of(orders: Collection[Order]) -> Restrictions:
+    return Restrictions(
+        {order.portfolio.mandate_id for order in orders}, {order.security_id for order in orders}, today()
+    )
+
+
+def _require_sendable(order: Order, restrictions: Restrictions) -> None:
+    _require_ours(order)
+    if order.state != Order.State.APPROVED:
+        raise DomainError(
+            "order_state",
+            _("Order %(number)s is %(state)s by now. Reload the page.")
+            % {"number": order.number, "state": order.get_state_display().lower()},
+        )
+    ending = ending_problem(order.portfolio) if order.side == Side.BUY else ""
+    if ending:
+        raise DomainError(
+            "mandate_ending",
+            _("%(why)s Cancel order %(number)s: nothing is bought any more.")
+            % {"why": ending, "number": order.number},
+        )
+    barred = restrictions.problem(order.portfolio.mandate_id, order.security, order.side)
+    if barred:
+        raise DomainError(
+            "restricted",
+            _("%(why)s Cancel order %(number)s, and propose again.")
+            % {"why": barred, "number": order.number},
+        )
 
 
 def _submit_on_commit(block_id: uuid.UUID) -> None:
@@ -207,14 +227,22 @@ def release_waiting() -> int:
         Order.objects.own()
         .filter(state=Order.State.WAITING)
         .select_for_update(of=("self",), skip_locked=True)
-        .select_related("portfolio__mandate__client__kyc", "proposal")
+        .select_related("portfolio__mandate__client__kyc", "proposal", "security")
         .prefetch_related("portfolio__mandate__decisions")
     )
-    ready = [
-        order
-        for order in waiting
-        if not kyc_problem(order.portfolio, today()) and not ending_problem(order.portfolio)
-    ]
+    restrictions = _restrictions_of(waiting)
+    ready = []
+    for order in waiting:
+        if kyc_problem(order.portfolio, today()):
+            continue
+        why = ending_problem(order.portfolio)
+        if restrictions.problem(order.portfolio.mandate_id, order.security, order.side):
+            # A partner reads the note, but not whose restriction it is.
+            why = why or _("It may not be bought any more. Cancel the order.")
+        if not why:
+            ready.append(order)
+        elif order.state_note != why[:200]:
+            Order.objects.filter(pk=order.pk).update(state_note=why[:200])
     Order.objects.filter(pk__in=[order.pk for order in ready]).update(
         state=Order.State.APPROVED, state_note=""
     )

@@ -1,4 +1,8 @@
-"""Let people change, submit, approve or refuse a proposal."""
+"""Let people change, submit, approve or refuse a proposal.
+
+The proposal that a service is given is the one that the person looked at: a revision other than the
+stored one is refused, so nobody decides on trades that another has changed meanwhile.
+"""
 
 import datetime
 import uuid
@@ -24,6 +28,7 @@ from trading.services.inputs import load_market, read
 from trading.services.orders import create_orders
 from trading.services.policy import PRICE_TOLERANCE
 from trading.services.proposing import OPEN_STATES, require_managed, write_lines
+from trading.services.restrictions import Restrictions
 
 State = Proposal.State
 
@@ -43,7 +48,7 @@ class Moved:
 
 
 def _locked(proposal: Proposal, *states: str) -> Proposal:
-    """Return the proposal locked for change, or raise DomainError where it is past that."""
+    """Return the proposal locked for change, or raise DomainError where it changed or is past that."""
     locked = (
         Proposal.objects.select_for_update(of=("self",))
         .select_related("portfolio__mandate__client")
@@ -54,6 +59,10 @@ def _locked(proposal: Proposal, *states: str) -> Proposal:
             "proposal_state",
             _("This proposal is %(state)s by now. Reload the page.")
             % {"state": locked.get_state_display().lower()},
+        )
+    if locked.revision != proposal.revision:
+        raise DomainError(
+            "proposal_changed", _("This proposal has changed since you opened it. Look at it again.")
         )
     return locked
 
@@ -90,6 +99,7 @@ def edit(*, proposal: Proposal, quantities: Mapping[uuid.UUID, Decimal], by: Use
         )
     write_lines(proposal, result, is_computed=False)
     proposal.state = State.DRAFT
+    proposal.revision += 1
     proposal.made_by = by
     proposal.proposed_by = proposal.proposed_at = proposal.decided_by = proposal.decided_at = None
     proposal.decision_note = ""
@@ -148,6 +158,7 @@ def submit(*, proposal: Proposal, by: User, note: str = "") -> Proposal:
     require_managed(proposal.portfolio)
     if not proposal.lines.exclude(side="").exists():
         raise DomainError("no_trades", _("There is nothing to trade in this proposal. Discard it."))
+    _require_unrestricted(proposal)
     proposal.state = State.PROPOSED
     proposal.proposed_by, proposal.proposed_at = by, timezone.now()
     proposal.note = note.strip() or proposal.note
@@ -168,6 +179,25 @@ def moved_prices(proposal: Proposal, day: datetime.date | None = None) -> list[M
     return moved
 
 
+def barred_trades(proposal: Proposal, day: datetime.date | None = None) -> list[str]:
+    """Return why trades of the proposal are not allowed now, in words, whatever held when it was made."""
+    lines = proposal.lines.exclude(side="").select_related("security")
+    traded = [(line.security, line.side) for line in lines if line.security]
+    mandate_id = proposal.portfolio.mandate_id
+    restrictions = Restrictions([mandate_id], [security.pk for security, _side in traded], day or today())
+    problems = [restrictions.problem(mandate_id, security, side) for security, side in traded]
+    return [problem for problem in problems if problem]
+
+
+def _require_unrestricted(proposal: Proposal) -> None:
+    barred = barred_trades(proposal)
+    if barred:
+        raise DomainError(
+            "restricted",
+            _("%(why)s Propose again, or take the trade out by hand.") % {"why": " ".join(barred)},
+        )
+
+
 @transaction.atomic
 def approve(
     *, proposal: Proposal, by: User, note: str = "", accepts_moved_prices: bool = False
@@ -175,7 +205,8 @@ def approve(
     """Approve a submitted proposal and create its orders; return them.
 
     The approver is neither who made nor who submitted it. Raises DomainError where prices moved by
-    more than 2 % and that was not accepted, or purchases are blocked by a stale risk profile.
+    more than 2 % and that was not accepted, purchases are blocked by a stale risk profile, or a
+    restriction has come since that bars a trade.
     """
     proposal = _locked(proposal, State.PROPOSED)
     portfolio = proposal.portfolio
@@ -192,6 +223,7 @@ def approve(
     stale = profile_problem(portfolio, today()) if buys else ""
     if stale:
         raise DomainError("stale_profile", _("%(why)s It blocks purchases: propose again.") % {"why": stale})
+    _require_unrestricted(proposal)
     moved = moved_prices(proposal)
     if moved and not accepts_moved_prices:
         raise DomainError(

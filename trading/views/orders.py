@@ -75,14 +75,14 @@ def orders_send(request: PersonRequest) -> HttpResponseBase:
     if not form.is_valid():
         messages.error(request, _("Choose between 1 and 10 parts."))
         return redirect("trading:order_list")
-    visible = Order.objects.visible_to(request.user).own()
+    visible = (
+        Order.objects.visible_to(request.user).own().filter(pk__in=ids_in(request.POST.getlist("choose")))
+    )
     if request.POST.get("proposal"):
         asked = ids_in([request.POST["proposal"]])
         if not asked:
             raise Http404
-        visible = visible.filter(proposal__in=asked, state=Order.State.APPROVED)
-    else:
-        visible = visible.filter(pk__in=ids_in(request.POST.getlist("choose")))
+        visible = visible.filter(proposal__in=asked)
     orders = list(visible)
     blocks = send(
         order_ids=[order.pk for order in orders], fill_parts=form.cleaned_data["fill_parts"], by=request.user

@@ -29,7 +29,7 @@ from trading.filters import ProposalFilter
 from trading.forms import ProposeForm, SendForm
 from trading.models import Order, Proposal, Side
 from trading.services import approve, discard, edit, reject, send, submit
-from trading.services.proposals import moved_prices
+from trading.services.proposals import barred_trades, moved_prices
 from trading.showing import line_rows
 from trading.tables import ProposalTable
 
@@ -85,14 +85,27 @@ def _visible(request: PersonRequest, pk: uuid.UUID) -> Proposal:
     return get_object_or_404(proposals, pk=pk)
 
 
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def _as_shown(request: PersonRequest, pk: uuid.UUID) -> Proposal:
+    """Return the proposal at the revision that the page showed; one that names none is refused later."""
+    proposal = _visible(request, pk)
+    proposal.revision = _number(request.POST.get("revision", ""))
+    return proposal
+
+
 @signed_in(roles=MODEL_ROLES)
 def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show current, target and proposed side by side, with reasons and checks."""
     proposal = _visible(request, pk)
     user = request.user
+    # Lines are read after the revision: a change in between makes the revision old, never the lines.
     lines = line_rows(proposal)
     is_open = proposal.state in (State.DRAFT, State.PROPOSED)
     moved = moved_prices(proposal) if is_open else []
+    barred = barred_trades(proposal) if is_open else []
     is_own_work = user.pk in (proposal.proposed_by_id, proposal.made_by_id)
     can_make, can_approve = can(user, "proposal.make"), can(user, "proposal.approve")
     orders = list(proposal.orders.select_related("security").order_by("number"))
@@ -103,7 +116,7 @@ def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "buys": sum(1 for row in lines if row.line.side == Side.BUY),
         "sells": sum(1 for row in lines if row.line.side == Side.SELL),
         "costs": sum((row.fees for row in lines), Decimal(0)),
-        "checks": check_proposal(proposal, [row.line for row in lines], moved, today()),
+        "checks": check_proposal(proposal, [row.line for row in lines], moved, barred, today()),
         "moved": moved,
         "orders": orders,
         "currency": proposal.inputs.get("currency", proposal.portfolio.currency),
@@ -165,7 +178,7 @@ def _name(user: User | None) -> str:
 @signed_in("proposal.make")
 def proposal_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Set quantities by hand; everything is worked out again."""
-    proposal = _visible(request, pk)
+    proposal = _as_shown(request, pk)
     quantities: dict[uuid.UUID, Decimal] = {}
     for line in proposal.lines.filter(security__isnull=False).select_related("security"):
         typed = request.POST.get(f"quantity-{line.security_id}")
@@ -194,7 +207,7 @@ def proposal_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
 @signed_in("proposal.make")
 def proposal_submit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Submit a draft for approval."""
-    proposal = _visible(request, pk)
+    proposal = _as_shown(request, pk)
     submit(proposal=proposal, by=request.user, note=request.POST.get("note", ""))
     messages.success(request, _("Submitted. Somebody else can approve it now."))
     return redirect("trading:proposal_detail", proposal.pk)
@@ -204,7 +217,7 @@ def proposal_submit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
 @signed_in("proposal.approve")
 def proposal_approve(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Approve a proposal, and send its orders where asked to."""
-    proposal = _visible(request, pk)
+    proposal = _as_shown(request, pk)
     form = SendForm(request.POST)
     parts = form.cleaned_data["fill_parts"] if form.is_valid() else 1
     with transaction.atomic():
@@ -246,7 +259,7 @@ def _approval_words(orders: list[Order], sends: bool) -> str:
 @signed_in("proposal.approve")
 def proposal_reject(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Reject a proposal with a reason."""
-    proposal = _visible(request, pk)
+    proposal = _as_shown(request, pk)
     reject(proposal=proposal, reason=request.POST.get("reason", ""), by=request.user)
     messages.success(request, _("Rejected."))
     return redirect("trading:proposal_detail", proposal.pk)
@@ -256,10 +269,19 @@ def proposal_reject(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
 @signed_in("proposal.make")
 def proposal_discard(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Put a proposal aside."""
-    proposal = _visible(request, pk)
+    proposal = _as_shown(request, pk)
     discard(proposal=proposal, by=request.user)
     messages.success(request, _("Discarded."))
     return redirect("trading:proposal_list")
+
+
+def _chosen(request: PersonRequest) -> dict[uuid.UUID, int]:
+    """Return the proposals chosen in the list, each with the revision that the list showed."""
+    chosen = {}
+    for text in request.POST.getlist("choose"):
+        key, _dot, revision = text.partition(".")
+        chosen.update(dict.fromkeys(ids_in([key]), _number(revision)))
+    return chosen
 
 
 @require_POST
@@ -276,13 +298,14 @@ def proposals_decide(request: PersonRequest) -> HttpResponseBase:
         messages.error(request, _("Choose what to do."))
         return redirect("trading:proposal_list")
     _right, service, wanted = actions[action]
-    chosen = ids_in(request.POST.getlist("choose"))
+    chosen = _chosen(request)
     proposals = Proposal.objects.visible_to(request.user).filter(pk__in=chosen).select_related("portfolio")
     done, refused = 0, []
     for proposal in proposals:
         if wanted and proposal.state != wanted:
             refused.append(f"{proposal.portfolio.number}: {proposal.get_state_display().lower()}")
             continue
+        proposal.revision = chosen[proposal.pk]
         try:
             service(proposal=proposal, by=request.user)
         except DomainError as error:
