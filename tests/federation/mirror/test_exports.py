@@ -218,7 +218,9 @@ def test_no_list_exports_markup_and_figures_days_and_instants_are_bare(world: Wo
     end(world, world.agree())
     offer(world, world.agree(preset="advice"))
     everything(world, agreement)
-    world.mandate(agreement)
+    valueless = world.mandate(agreement)
+    world.drain()
+    world.portfolio(valueless)
     world.drain()
     people = {schema: person(world, schema) for schema in ("aurora", "harbour")}
     for schema, user in people.items():
