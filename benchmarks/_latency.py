@@ -83,14 +83,18 @@ def _edit_and_watch(
 
 
 @contextmanager
-def bulk_load(statement: str) -> Iterator[list[int]]:
-    """Run a statement over and over on a connection of its own; the list counts the rows of each run."""
+def bulk_load(statement: str, *, pause: float = 0) -> Iterator[list[int]]:
+    """Run a statement over and over on a connection of its own; the list counts the rows of each run.
+
+    ``pause`` seconds between two runs let whoever reads the same log keep up.
+    """
     stop, rows = threading.Event(), list[int]()
 
     def load() -> None:
         with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
             while not stop.is_set():
                 rows.append(connection.execute(statement).rowcount)
+                stop.wait(pause)
 
     thread = threading.Thread(target=load)
     thread.start()

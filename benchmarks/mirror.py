@@ -35,6 +35,8 @@ REPEATS = 5
 EDITS = 400
 # Under one agreement while so many rows at once are loaded under another of the same two.
 SIBLING_EDITS, SIBLING_LOAD = 120, 100_000
+# Both streams read all of it: without a pause more is written than can be read, and no edit ever catches up.
+SIBLING_PAUSE = 6.0
 KIND = by_label()["portfolios.Transaction"]
 
 
@@ -340,7 +342,7 @@ class Bench:
         ids = [each for each in self._portfolios("alpha") if each not in known]
         # 100,000 rows at once, all of them under the first agreement.
         with bulk_load(self._load(SIBLING_LOAD // COVERED + 1, where="p.number NOT LIKE 'S-%'"
-                                  " AND p.mandate_id IS NOT NULL")) as rows:  # fmt: skip
+                                  " AND p.mandate_id IS NOT NULL"), pause=SIBLING_PAUSE) as rows:  # fmt: skip
             found = latencies("alpha", "beta", ids, pause=0.05)
         return found, sum(rows)
 

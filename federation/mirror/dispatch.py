@@ -38,7 +38,7 @@ HINT_SECONDS, LOAD_HINT_SECONDS = 5, 30
 HELD_SECONDS = 1
 # Whoever holds another stream of the same two is not asked: the question comes again after this time.
 SIBLING_SECONDS = 0.2
-# A batch that took longer than this may have kept another stream of the same two waiting.
+# Batches that took longer than this, one or several, may have kept another stream of the same two waiting.
 LONG_SECONDS = 0.1
 # Then that one may work for so long.
 TURN_SECONDS = 1
@@ -126,11 +126,14 @@ def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> O
     until = time.monotonic() + seconds
     # Before looking: what is asked from now on, another look has to answer.
     has_taken = is_asked_again(stream_id)
+    served_at = time.monotonic()
     while True:
-        started = time.monotonic()
         outcome = _run_batch(stream_id, most=most)
-        if outcome == Outcome.MORE or (outcome == Outcome.DONE and time.monotonic() - started > LONG_SECONDS):
+        if outcome == Outcome.MORE or (
+            outcome == Outcome.DONE and time.monotonic() - served_at > LONG_SECONDS
+        ):
             _serve_siblings(stream_id, most=most, until=until)
+            served_at = time.monotonic()
         is_over = time.monotonic() >= until
         if outcome == Outcome.LARGE or (outcome == Outcome.MORE and is_over):
             is_asked_again(stream_id)
