@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from collections.abc import Collection
 from typing import Any
 
 from django import forms
@@ -64,9 +65,13 @@ class OrderForm(forms.Form):
         label=gettext_lazy("To"), required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
 
-    def __init__(self, *args: Any, portfolios: PortfolioQuerySet, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, portfolios: PortfolioQuerySet, chosen: Collection[Portfolio] = (), **kwargs: Any
+    ) -> None:
+        """Offer ``portfolios``; of several with one number those ``chosen`` before are meant."""
         super().__init__(*args, **kwargs)
         self.portfolios = portfolios
+        self.chosen = {portfolio.pk for portfolio in chosen}
         today = timezone.localdate()
         count = portfolios.count()
         scope, period = self.fields["scope"], self.fields["period"]
@@ -99,15 +104,31 @@ class OrderForm(forms.Form):
         numbers = list(dict.fromkeys(number for number in re.split(r"[\s,;]+", text) if number))
         if not numbers:
             self.add_error("numbers", _("Enter at least one portfolio number."))
-        found = {portfolio.number: portfolio for portfolio in self.portfolios.filter(number__in=numbers)}
-        unknown = [number for number in numbers if number not in found]
-        if unknown:
-            self.add_error(
-                "numbers",
-                _("You report on no portfolio with this number: %(numbers)s. Correct or remove it.")
-                % {"numbers": ", ".join(unknown)},
-            )
-        return [found[number] for number in numbers if number in found]
+        found: dict[str, list[Portfolio]] = {number: [] for number in numbers}
+        for portfolio in self.portfolios.filter(number__in=numbers):
+            found[portfolio.number].append(portfolio)
+        # Each partner numbers its portfolios by itself.
+        several = {number: same for number, same in found.items() if len(same) > 1}
+        meant = {
+            number: [each for each in same if each.pk in self.chosen] for number, same in several.items()
+        }
+        found |= meant
+        self._say_of(
+            [number for number in numbers if not found[number] and number not in several],
+            _("You report on no portfolio with this number: %(numbers)s. Correct or remove it."),
+        )
+        self._say_of(
+            [number for number in several if not meant[number]],
+            _(
+                "Several of your portfolios have this number: %(numbers)s. Open the one that you mean, and order"
+                " its report from there."
+            ),
+        )
+        return [portfolio for number in numbers for portfolio in found[number]]
+
+    def _say_of(self, numbers: list[str], problem: str) -> None:
+        if numbers:
+            self.add_error("numbers", problem % {"numbers": ", ".join(numbers)})
 
 
 def _span(first: datetime.date, last: datetime.date) -> str:

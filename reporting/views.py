@@ -138,7 +138,7 @@ def report_order(request: PersonRequest) -> HttpResponse:
     if newest is not None and newest.opened_on > period_of(LAST_QUARTER, today)[1]:
         # There is no last quarter of what was opened after it.
         initial |= {"period": CUSTOM, "period_from": newest.opened_on, "period_to": today}
-    form = OrderForm(request.POST or None, initial=initial, portfolios=portfolios)
+    form = OrderForm(request.POST or None, initial=initial, portfolios=portfolios, chosen=chosen)
     if request.method == "POST" and form.is_valid():
         try:
             return redirect(_order(request, form.cleaned_data))

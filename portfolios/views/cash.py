@@ -1,6 +1,7 @@
 """Cash that is expected, that arrived, and that is to be paid out."""
 
 import uuid
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -106,6 +107,7 @@ def _entry_page(request: HttpRequest, entry: BankEntry, error: DomainError | Non
             "deposits": deposits,
             "needs_rate": any(each.currency != entry.currency for each in deposits),
             "others": [instruction for instruction in deposits if instruction.pk not in suggested],
+            "namesakes": _namesakes(request, error),
             "may_match": is_open and can(request.user, _RIGHT),
             "error": error,
             "chosen": request.POST.get("instruction", ""),
@@ -113,6 +115,13 @@ def _entry_page(request: HttpRequest, entry: BankEntry, error: DomainError | Non
         },
         status=200 if error is None else 409,
     )
+
+
+def _namesakes(request: HttpRequest, error: DomainError | None) -> Iterable[Portfolio]:
+    if error is None or error.code != "several_portfolios":
+        return ()
+    assert isinstance(request.user, User)
+    return _numbered(request.user, request.POST.get("number", "").strip())
 
 
 @require_POST
@@ -170,21 +179,36 @@ def _portfolio(request: HttpRequest) -> Portfolio | None:
     if not number:
         return None
     assert isinstance(request.user, User)
-    found: Portfolio | None = (
-        Portfolio.objects.visible_to(request.user)
-        .performed_here(Duty.SETTLEMENT)
-        # A closed one may owe what is paid in now.
-        .filter(Q(closed_on=None) | Q(pk__in=Portfolio.objects.closed_but_holding().values("pk")))
-        .filter(number__iexact=number)
-        .first()
-    )
-    if found is None:
+    found = list(_numbered(request.user, number))
+    if not found:
         raise DomainError(
             "unknown_portfolio",
             _("There is no open portfolio %(number)s here.") % {"number": number},
             field="number",
         )
-    return found
+    if len(found) == 1:
+        return found[0]
+    for portfolio in found:
+        if str(portfolio.pk) == request.POST.get("portfolio"):
+            return portfolio
+    raise DomainError(
+        "several_portfolios",
+        _("Several portfolios have the number %(number)s. Choose the one that the cash belongs to.")
+        % {"number": number},
+        field="number",
+    )
+
+
+def _numbered(user: User, number: str) -> QuerySet[Portfolio]:
+    """Return the portfolios of a number that cash may go to: each partner numbers its own."""
+    return (
+        Portfolio.objects.visible_to(user)
+        .performed_here(Duty.SETTLEMENT)
+        # A closed one may owe what is paid in now.
+        .filter(Q(closed_on=None) | Q(pk__in=Portfolio.objects.closed_but_holding().values("pk")))
+        .filter(number__iexact=number)
+        .select_related("mandate__client")
+    )
 
 
 @require_POST
