@@ -142,8 +142,12 @@ class _Ending:
                     self._blank(cursor, kind, left_out, held_by(kind, self.others))
                     continue
                 gone = [name for name in kind.shared_fields if name not in share.fields]
-                here = sql.SQL("t.origin = {} AND (t.retired_at IS NULL OR {})").format(
-                    sql.Literal(self.flow.owner.pk), self.former.received(kind, "t")
+                # Answers stay when their agreement ends, with what it shared.
+                alive = (
+                    held_by(kind, self.others) if kind.label in ANSWERS else sql.SQL("t.retired_at IS NULL")
+                )
+                here = sql.SQL("t.origin = {} AND ({} OR {})").format(
+                    sql.Literal(self.flow.owner.pk), alive, self.former.received(kind, "t")
                 )
                 self._blank(cursor, kind, gone, here)
             seal_again(cursor, self.flow, plan)
