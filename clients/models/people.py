@@ -87,12 +87,12 @@ class Client(Record):
 
     def valid_profile(self) -> "RiskProfile | None":
         """Return the newest risk profile if it may still be relied upon."""
-        newest = self.risk_profiles.order_by("-number").first()
+        newest = self.risk_profiles.current().order_by("-number").first()
         return newest if newest is not None and newest.is_valid else None
 
     def first_contact(self, kind: str) -> "ContactDetail | None":
         """Return the one way of a kind to reach the client that a form shows: the primary, else the oldest."""
-        return self.contact_details.filter(kind=kind).order_by("-is_primary", "pk").first()
+        return self.contact_details.current().filter(kind=kind).order_by("-is_primary", "pk").first()
 
 
 class ClientRecord(Record):

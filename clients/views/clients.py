@@ -41,7 +41,7 @@ class ClientList(ListView):
     empty_text = gettext_lazy("Enter the first one: it takes four steps, and you can stop after each.")
 
     def get_queryset(self) -> QuerySet[Client]:
-        newest = RiskProfile.objects.filter(client=OuterRef("pk")).order_by("-number")
+        newest = RiskProfile.objects.current().filter(client=OuterRef("pk")).order_by("-number")
         rows = Client.objects.visible_to(self.request.user).select_related("kyc")
         rows = rows.annotate(risk_level=Subquery(newest.values("level")[:1]))
         return wealth.with_total(rows, wealth.rates())
@@ -70,7 +70,7 @@ def client_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     slices = wealth.allocation(mandates, client.currency, known)
     # A return begins with the second day of a value.
     lines = [line for line in wealth.return_lines(mandates, period.from_date) if len(line[1]) > 1]
-    profile = client.risk_profiles.order_by("-number").first()
+    profile = client.risk_profiles.current().order_by("-number").first()
     is_own = not client.is_received
     positions = {each.mandate.pk: each for each in owned.positions}
     return render(

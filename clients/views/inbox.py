@@ -173,7 +173,7 @@ def _in_inbox(user: User) -> "QuerySet[Mandate]":
 
 def _gone(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Tell who decides on a mandate that has left the inbox since that it came too late; else it is a 404."""
-    asked = Mandate.objects.managed_here().filter(pk=pk, submission__gte=1)
+    asked = Mandate.objects.current().managed_here().filter(pk=pk, submission__gte=1)
     mandate = asked.prefetch_related("decisions").first() if reach(request.user, PORTFOLIO_ROLES) else None
     decision = request.POST.get("decision", "")
     if mandate is None or decision not in _NOT_RECORDED:

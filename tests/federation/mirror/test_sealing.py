@@ -2,9 +2,10 @@
 
 import pytest
 from django.test import Client as Browser
+from django.urls import reverse
 from django.utils import timezone
 
-from clients.models import Client, ContactDetail, Mandate
+from clients.models import Client, ContactDetail, Mandate, MandateDecision, RiskProfile
 from federation.models import (
     AgreementEvent,
     SealedKeys,
@@ -64,6 +65,11 @@ def test_sealed_records_are_in_no_list_no_search_no_api_and_no_total(world: Worl
                 assert b"777123" not in shown, path
             assert Portfolio.objects.visible_to(person).received().count() == 0
             assert Client.objects.visible_to(person).received().count() == 0
+    with world.within("aurora"):
+        browser = Browser(headers={"host": "aurora.localhost"})
+        browser.force_login(factories.cast().manager)
+        decide = reverse("clients:mandate_decide", args=[mandate.pk])
+        assert browser.post(decide, {"decision": "accept"}).status_code == 404
 
 
 def test_f13_a_sealed_client_lives_again_under_a_new_agreement_and_goes_back_after_it(world: World) -> None:
@@ -180,3 +186,33 @@ def test_f13_what_another_agreement_held_at_the_end_is_sealed_when_it_lets_go(wo
     with world.within("aurora"):
         sealed = Client.objects.get()
         assert (sealed.name, sealed.retired_at is not None) == (client.name, True)
+
+
+def test_answers_keep_what_their_ended_agreement_shared_where_a_later_one_withholds_it(world: World) -> None:
+    first = world.agree()
+    ended(world, world.mandate(first), agreement=first)
+    second = world.agree()
+    later = world.mandate(second)
+    world.drain()
+    world.decide(later, "accepted")
+    world.drain()
+    withhold(world, second, "clients.MandateDecision.reason")
+    with world.within("harbour"):
+        reasons = {each.mandate.agreement: each.reason for each in MandateDecision.objects.all()}
+    assert reasons == {first.pk: "As it is.", second.pk: ""}
+
+
+def test_p2_a_sealed_profile_does_not_show_with_a_client_whom_another_agreement_shares(world: World) -> None:
+    first, second = world.agree(), withhold(world, world.agree(), "clients.RiskProfile")
+    client = world.client("harbour")
+    world.mandate(second, client=client)
+    ended(world, world.mandate(first, client=client), agreement=first)
+    with world.within("aurora"):
+        assert RiskProfile.objects.get().retired_at is not None
+        browser = Browser(headers={"host": "aurora.localhost"})
+        browser.force_login(factories.cast().compliance)
+        for path in (f"/clients/{client.pk}/", "/clients/"):
+            page = browser.get(path).content.decode()
+            assert client.name in page
+            assert "3/7" not in page
+        assert "No profile yet" in browser.get(f"/clients/{client.pk}/").content.decode()
