@@ -12,11 +12,20 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth.management import _get_all_permissions  # type: ignore[attr-defined]
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
-from django.db import connection, transaction
+from django.db import connection, router, transaction
 from django.db.migrations import Migration
 from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.executor import MigrationExecutor
-from django.db.migrations.operations import AddConstraint, AddIndex, CreateModel, RunPython, RunSQL
+from django.db.migrations.operations import (
+    AddConstraint,
+    AddField,
+    AddIndex,
+    CreateModel,
+    RemoveConstraint,
+    RemoveIndex,
+    RunPython,
+    RunSQL,
+)
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.operations.models import IndexOperation
@@ -29,8 +38,10 @@ _KEPT_OPERATIONS = 150
 # So many schemas are asked about in one query: each takes locks on its tables.
 _AT_ONCE = 100
 
-# A run of these asks for its own model alone: the models between them need not be rebuilt.
-_TOGETHER = (CreateModel, AddConstraint, AddIndex)
+# These ask for their own model and what it refers to: a run of one kind takes one state, in which what refers
+# to these models is not built anew. Whatever asks for more begins with all of them anew.
+_TOGETHER = (CreateModel, AddField, AddConstraint, AddIndex)
+_ONE_MODEL = (RemoveConstraint, RemoveIndex, RunSQL)
 _WITHIN_MODELS = (FieldOperation, IndexOperation, RunSQL, RunPython)
 
 # django-tenants' connection, which knows of schemas.
@@ -55,10 +66,13 @@ class Step:
 
     migration: Migration
     backwards: bool
-    states: list[ProjectState]
+    # None where the schema has none of the app's tables.
+    states: list[ProjectState] | None
 
     def run(self, editor: Any) -> None:
         """Do in the database what the operations say."""
+        if self.states is None:
+            return
         label = self.migration.app_label
         states = pairwise(self.states)
         moves = [(operation, *next(states)) for operation in self.migration.operations]
@@ -121,8 +135,9 @@ class Plan:
                 break
             if migration in wanted:
                 state.apps  # noqa: B018 (rendered once, carried on by each copy)
-                steps[migration] = Step(migration, wanted[migration], self._chain(migration, state))
-                state = steps[migration].states[-1].clone()
+                states = self._chain(migration, state)
+                steps[migration] = Step(migration, wanted[migration], states)
+                state = states[-1].clone()
             elif self.is_backwards and (migration.app_label, migration.name) in applied:
                 migration.mutate_state(state, preserve=False)
         # Forwards in the order of the whole graph, backwards in that of the plan.
@@ -130,14 +145,20 @@ class Plan:
         self.steps = [steps[migration] for migration in ordered]
 
     def from_nothing(self) -> Iterator[Step]:
-        """Yield what a new schema has to do, step by step: the states of all of it would not fit."""
+        """Yield what the current schema, a new one, has to do, step by step: the states of all of it would not fit.
+
+        They hold only the apps that have tables in it, and those refer to no others.
+        """
         emit_pre_migrate_signal(0, False, connection.alias, apps=apps, plan=self.moves)
         state = ProjectState(real_apps=self.executor.loader.unmigrated_apps)
         for migration, _ in self.moves:
+            if not router.allow_migrate(connection.alias, migration.app_label):
+                yield Step(migration, False, None)
+                continue
             state.apps  # noqa: B018 (rendered once, carried on by each copy)
-            step = Step(migration, False, self._chain(migration, state))
-            yield step
-            state = step.states[-1].clone()
+            states = self._chain(migration, state)
+            yield Step(migration, False, states)
+            state = states[-1].clone()
 
     def _chain(self, migration: Migration, state: ProjectState) -> list[ProjectState]:
         states = [state.clone()]
@@ -146,6 +167,8 @@ class Plan:
                 operations = list(run)
                 states += [_after(states[-1], migration.app_label, operations)] * len(operations)
                 continue
+            if kind not in _ONE_MODEL:
+                _build_anew(states[-1])
             for operation in run:
                 if self.is_backwards and not operation.reversible:
                     raise IrreversibleError(f"Operation {operation} in {migration} is not reversible")
@@ -155,13 +178,22 @@ class Plan:
         return states
 
 
-def _after(state: ProjectState, label: str, operations: Iterable[Operation]) -> ProjectState:
-    """Return the state after several operations, whose models are rebuilt once."""
+def _build_anew(state: ProjectState) -> None:
+    """Build all models, where only some are as the state says."""
+    state.clear_delayed_apps_cache()
+    state.apps  # noqa: B018 (rendered once, carried on by each copy)
+    state.is_delayed = False
+
+
+def _after(state: ProjectState, label: str, operations: Sequence[Any]) -> ProjectState:
+    """Return the state after several operations, whose models are built anew once."""
     following = state.clone()
-    following.__dict__.pop("apps", None)
+    rendered = following.__dict__.pop("apps")
     for operation in operations:
         operation.state_forwards(label, following)
-    following.apps  # noqa: B018 (rendered once, carried on by each copy)
+    following.__dict__["apps"] = rendered
+    names = {getattr(each, "model_name_lower", None) or each.name_lower for each in operations}
+    following.reload_models([(label, name) for name in names])
     return following
 
 

@@ -4,7 +4,6 @@ import math
 import multiprocessing
 import os
 import sys
-import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -17,6 +16,7 @@ from django_tenants.management.commands.migrate_schemas import MigrateSchemasCom
 from django_tenants.migration_executors.base import run_migrations
 from django_tenants.utils import get_public_schema_name, schema_exists
 
+from federation.forked import end_with
 from federation.migrating import Found, Migrator, find
 from federation.mirror import capture
 from federation.models import Institution
@@ -64,11 +64,19 @@ class Command(MigrateSchemasCommand):
         schema, loud = options["schema_name"], options["verbosity"] >= 1
         wants_public = options["shared"] or not options["tenant"]
         if schema == public or (not schema and wants_public):
-            run_migrations(args, options, "standard", public)
+            self._migrate_public(public, args, options)
         if schema == public or (not schema and options["shared"] and not options["tenant"]):
             return
         schemas = [schema] if schema else _everywhere()
         self._migrate(schemas, options, loud=loud)
+
+    def _migrate_public(self, public: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        found = find([public])[0]
+        is_whole = not (options["app_label"] or options["fake"] or options["check_unapplied"])
+        if found.applied or not is_whole:
+            run_migrations(args, options, "standard", public)
+        else:
+            Migrator().migrate(found)
 
     def _migrate(self, schemas: list[str], options: dict[str, Any], *, loud: bool) -> None:
         started = time.monotonic()
@@ -168,7 +176,7 @@ def _in_processes(migrator: Migrator, waiting: list[Found], jobs: int) -> Genera
     _shared = migrator
     connections.close_all()
     lost = []
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), _end_with, (os.getpid(),)) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), end_with, (os.getpid(),)) as pool:
         futures = {pool.submit(_migrate_shared, each): each.schema for each in waiting}
         for future in as_completed(futures):
             try:
@@ -180,17 +188,6 @@ def _in_processes(migrator: Migrator, waiting: list[Found], jobs: int) -> Genera
 
 _shared: Migrator | None = None
 _touched = 0
-
-
-def _end_with(parent: int) -> None:
-    """Have this process end soon after its parent, even one that was killed: nobody would take its results."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _migrate_shared(found: Found) -> Result:
