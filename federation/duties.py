@@ -9,7 +9,9 @@ from federation.models import Agreement
 
 def performed_here(function: str, agreement_id: uuid.UUID) -> bool:
     """Say whether the current tenant performs ``function`` under the agreement; False if it is no party."""
-    agreement = Agreement.objects.select_related("version").filter(pk=agreement_id).first()
+    agreement = (
+        Agreement.objects.select_related("version", "manager", "channel").filter(pk=agreement_id).first()
+    )
     if agreement is None or agreement.version is None:
         return False
     performer = agreement.version.division.get(function)

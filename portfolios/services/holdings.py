@@ -12,6 +12,7 @@ from django.db.models import F, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import bulk
 from accounts.errors import DomainError
 from clients.duties import Duty
 from clients.models import ClientInstruction, InstructionBooking
@@ -84,9 +85,8 @@ def refresh_holdings(*, portfolio_ids: Collection[uuid.UUID]) -> int:
         gone += [holding.pk for holding in existing.values()]
     if gone:
         Holding.objects.filter(pk__in=gone).delete()
-    if updated:
-        Holding.objects.bulk_update(updated, _OWN_FIELDS, batch_size=500)
-    Holding.objects.bulk_create(created, batch_size=2_000)
+    bulk.update(updated, _OWN_FIELDS)
+    bulk.insert(created)
     return len(created) + len(updated) + len(gone)
 
 

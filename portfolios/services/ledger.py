@@ -9,7 +9,9 @@ from typing import cast
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from accounts import bulk
 from accounts.errors import DomainError
 from accounts.models import AuditEntry, User
 from clients.duties import Duty
@@ -97,9 +99,9 @@ def _add(entries: list[Transaction], by: User | None, refreshing: bool) -> list[
     for i, entry in enumerate(entries):
         # Bookings of one moment keep their order: the ledger is read in the order of booking.
         entry.created_at = now + datetime.timedelta(microseconds=i)
-    Transaction.objects.bulk_create(entries, batch_size=2_000)
+    bulk.insert(entries)
     _check_ledgers(portfolios, entries)
-    AuditEntry.objects.bulk_create(
+    bulk.insert(
         [
             AuditEntry(
                 actor=by,
@@ -110,8 +112,7 @@ def _add(entries: list[Transaction], by: User | None, refreshing: bool) -> list[
                 data={"type": str(entry.type), "portfolio": str(entry.portfolio_id)},
             )
             for entry in entries
-        ],
-        batch_size=2_000,
+        ]
     )
     if refreshing:
         refresh(portfolio_ids=list(portfolios), from_date=min(entry.trade_date for entry in entries))
@@ -154,34 +155,42 @@ def _check(entry: Transaction, portfolio: Portfolio) -> None:
     if entry.origin is not None:
         raise DomainError("received_entry", _("Your partner owns this entry; it cannot be booked again."))
     _require(
-        entry, entry.trade_date <= today, "trade_date", _("Choose a trade date that is not in the future.")
+        entry,
+        entry.trade_date <= today,
+        "trade_date",
+        gettext_noop("Choose a trade date that is not in the future."),
     )
     _require(
         entry,
         entry.settlement_date >= entry.trade_date,
         "settlement_date",
-        _("Choose a settlement date on or after the trade date."),
+        gettext_noop("Choose a settlement date on or after the trade date."),
     )
     _require(
         entry,
         entry.trade_date >= portfolio.opened_on,
         "trade_date",
-        _("Portfolio %(number)s was opened on %(day)s. Choose a trade date from then on.")
-        % {"number": portfolio.number, "day": portfolio.opened_on},
+        gettext_noop("Portfolio %(number)s was opened on %(day)s. Choose a trade date from then on."),
+        number=portfolio.number,
+        day=portfolio.opened_on,
     )
-    _require(entry, bool(entry.currency), "currency", _("Choose a currency."))
+    _require(entry, bool(entry.currency), "currency", gettext_noop("Choose a currency."))
     for field in ("fees", "taxes"):
         _require(
-            entry, getattr(entry, field) >= 0, field, _("Enter fees and taxes as amounts of zero or more.")
+            entry,
+            getattr(entry, field) >= 0,
+            field,
+            gettext_noop("Enter fees and taxes as amounts of zero or more."),
         )
     if entry.type != Type.REVERSAL:
         _CHECKS.get(Type(entry.type), _check_cash)(entry)
         _fill_rate(entry, portfolio)
 
 
-def _require(entry: Transaction, holds: bool, field: str, sentence: str) -> None:
+def _require(entry: Transaction, holds: bool, field: str, sentence: str, **words: object) -> None:
+    # Translated here: of many thousand entries hardly any is refused.
     if not holds:
-        raise DomainError("entry_refused", sentence, field=field, data={"type": str(entry.type)})
+        raise DomainError("entry_refused", _(sentence) % words, field=field, data={"type": str(entry.type)})
 
 
 def _check_net(entry: Transaction) -> None:
@@ -192,41 +201,45 @@ def _check_net(entry: Transaction) -> None:
         entry,
         abs(expected - entry.net_amount) < _CENT,
         "net_amount",
-        _("The net amount should be %(expected)s: the gross amount with fees and taxes.")
-        % {"expected": expected},
+        gettext_noop("The net amount should be %(expected)s: the gross amount with fees and taxes."),
+        expected=expected,
     )
 
 
 def _check_trade(entry: Transaction) -> None:
     is_buy = entry.type == Type.BUY
-    _require(entry, entry.security_id is not None, "security", _("Choose the security."))
+    _require(entry, entry.security_id is not None, "security", gettext_noop("Choose the security."))
     _require(
         entry,
         entry.quantity > 0 if is_buy else entry.quantity < 0,
         "quantity",
-        _("A purchase has a quantity above zero, a sale one below zero."),
+        gettext_noop("A purchase has a quantity above zero, a sale one below zero."),
     )
-    _require(entry, entry.price is not None and entry.price > 0, "price", _("Enter a price above zero."))
-    _require(entry, entry.gross_amount > 0, "gross_amount", _("Enter a gross amount above zero."))
+    _require(
+        entry, entry.price is not None and entry.price > 0, "price", gettext_noop("Enter a price above zero.")
+    )
+    _require(entry, entry.gross_amount > 0, "gross_amount", gettext_noop("Enter a gross amount above zero."))
     _check_net(entry)
 
 
 def _check_transfer(entry: Transaction) -> None:
     is_in = entry.type == Type.TRANSFER_IN
-    _require(entry, entry.gross_amount >= 0, "gross_amount", _("Enter the market value, zero or more."))
+    _require(
+        entry, entry.gross_amount >= 0, "gross_amount", gettext_noop("Enter the market value, zero or more.")
+    )
     if entry.security_id is None:
         _require(
             entry,
             entry.net_amount > 0 if is_in else entry.net_amount < 0,
             "net_amount",
-            _("Cash transferred in is above zero, transferred out below zero."),
+            gettext_noop("Cash transferred in is above zero, transferred out below zero."),
         )
         return
     _require(
         entry,
         entry.quantity > 0 if is_in else entry.quantity < 0,
         "quantity",
-        _("Securities transferred in have a quantity above zero, transferred out below zero."),
+        gettext_noop("Securities transferred in have a quantity above zero, transferred out below zero."),
     )
     _check_net(entry)
 
@@ -237,14 +250,14 @@ def _check_cash(entry: Transaction) -> None:
         entry,
         entry.gross_amount != 0 if allows_any_sign else entry.gross_amount > 0,
         "gross_amount",
-        _("Enter an amount above zero."),
+        gettext_noop("Enter an amount above zero."),
     )
-    _require(entry, not entry.quantity, "quantity", _("Cash has no quantity. Leave it empty."))
+    _require(entry, not entry.quantity, "quantity", gettext_noop("Cash has no quantity. Leave it empty."))
     _check_net(entry)
 
 
 def _check_dividend(entry: Transaction) -> None:
-    _require(entry, entry.security_id is not None, "security", _("Choose the security."))
+    _require(entry, entry.security_id is not None, "security", gettext_noop("Choose the security."))
     _check_cash(entry)
 
 
@@ -253,21 +266,21 @@ def _check_exchange(entry: Transaction) -> None:
         entry,
         bool(entry.counter_currency) and entry.counter_currency != entry.currency,
         "counter_currency",
-        _("Choose the other currency."),
+        gettext_noop("Choose the other currency."),
     )
     opposite = entry.counter_amount is not None and entry.counter_amount * entry.net_amount < 0
-    _require(entry, opposite, "counter_amount", _("One amount goes out and the other comes in."))
+    _require(entry, opposite, "counter_amount", gettext_noop("One amount goes out and the other comes in."))
 
 
 def _check_split(entry: Transaction) -> None:
-    _require(entry, entry.security_id is not None, "security", _("Choose the security."))
+    _require(entry, entry.security_id is not None, "security", gettext_noop("Choose the security."))
     _require(
         entry,
         entry.ratio is not None and entry.ratio > 0 and entry.ratio != 1,
         "ratio",
-        _("Enter the new units for one old unit, for example 2."),
+        gettext_noop("Enter the new units for one old unit, for example 2."),
     )
-    _require(entry, not entry.net_amount, "net_amount", _("A split moves no cash."))
+    _require(entry, not entry.net_amount, "net_amount", gettext_noop("A split moves no cash."))
 
 
 _CHECKS: dict[Type, Callable[[Transaction], None]] = {
@@ -285,7 +298,7 @@ def _fill_rate(entry: Transaction, portfolio: Portfolio) -> None:
         entry.exchange_rate = Decimal(1)
         return
     if entry.exchange_rate != 1:
-        _require(entry, entry.exchange_rate > 0, "exchange_rate", _("Enter a rate above zero."))
+        _require(entry, entry.exchange_rate > 0, "exchange_rate", gettext_noop("Enter a rate above zero."))
         return
     rate = rate_between(entry.currency, portfolio.currency, entry.trade_date)
     if rate is None:
@@ -317,11 +330,12 @@ def _check_ledgers(portfolios: dict[uuid.UUID, Portfolio], added: list[Transacti
             entry,
             _empties(derive_positions(entries, as_of=datetime.date.max), held[portfolio_id]),
             "trade_date",
-            _(
+            gettext_noop(
                 "Portfolio %(number)s is closed. After %(day)s only what it still holds can be paid or transferred"
                 " out."
-            )
-            % {"number": portfolios[portfolio_id].number, "day": portfolios[portfolio_id].closed_on},
+            ),
+            number=portfolios[portfolio_id].number,
+            day=portfolios[portfolio_id].closed_on,
         )
 
 

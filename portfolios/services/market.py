@@ -159,10 +159,23 @@ def load_rates(
 
 def rates_as_of(currencies: Iterable[str], day: datetime.date) -> dict[str, RateQuote]:
     """Return the last rate of each currency up to ``day``."""
-    return {
-        currency: RateQuote(per_euro=known[-1][1], as_of=known[-1][0])
-        for currency, known in load_rates(currencies, since=day, until=day).items()
-    }
+    wanted = sorted(set(currencies) - {EURO})
+    if not wanted:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT last.* FROM unnest(%s::varchar[]) AS wanted(currency)
+            CROSS JOIN LATERAL (
+                SELECT r.currency, r.rate, r.date FROM portfolios_exchangerate r
+                JOIN portfolios_pricesource src ON src.id = r.source_id
+                WHERE r.currency = wanted.currency AND r.date <= %s AND r.retired_at IS NULL
+                ORDER BY r.date DESC, (src.origin IS NOT NULL), src.preference, src.code LIMIT 1
+            ) last
+            """,
+            [wanted, day],
+        )
+        return {currency: RateQuote(per_euro=rate, as_of=date) for currency, rate, date in cursor.fetchall()}
 
 
 def rate_between(from_currency: str, to_currency: str, day: datetime.date) -> Decimal | None:

@@ -242,7 +242,7 @@ def _write(
         cursor.execute(
             """
             CREATE TEMPORARY TABLE valuation_computed (
-                portfolio_id uuid, date date, currency varchar(3), market_value numeric, cash_value numeric,
+                id uuid, portfolio_id uuid, date date, currency varchar(3), market_value numeric, cash_value numeric,
                 inflow numeric, outflow numeric, fees numeric, return_index numeric,
                 gross_return_index numeric, problem text, has_simulated_prices boolean, is_latest boolean
             ) ON COMMIT DROP
@@ -280,7 +280,7 @@ def _write(
                     c.outflow * 0.0001 AS outflow, c.fees * 0.0001 AS fees,
                     c.return_index * 0.000000000001 AS return_index,
                     c.gross_return_index * 0.000000000001 AS gross_return_index,
-                    c.problem, c.has_simulated_prices, c.is_latest, v.id
+                    c.problem, c.has_simulated_prices, c.is_latest, v.id, c.id AS new_id
                 FROM pg_temp.valuation_computed c
                 LEFT JOIN portfolios_valuation v ON v.portfolio_id = c.portfolio_id AND v.date = c.date
             ), updated AS (
@@ -289,33 +289,16 @@ def _write(
                 WHERE v.id = c.id AND ROW({", ".join(f"v.{name.strip()}" for name in _COLUMNS.split(","))})
                     IS DISTINCT FROM ROW({", ".join(f"c.{name.strip()}" for name in _COLUMNS.split(","))})
                 RETURNING v.id
+            ), inserted AS (
+                INSERT INTO portfolios_valuation (id, created_at, portfolio_id, date, {_COLUMNS})
+                SELECT new_id, now(), portfolio_id, date, {_COLUMNS} FROM changed WHERE id IS NULL
+                RETURNING id
             )
-            SELECT (SELECT count(*) FROM updated), array_agg(portfolio_id), array_agg(date)
-            FROM changed WHERE id IS NULL
+            SELECT (SELECT count(*) FROM updated) + (SELECT count(*) FROM inserted)
             """  # noqa: S608  (constants of this module)
         )
-        updated, new_portfolios, new_dates = cursor.fetchone()
-        written += updated
-        if new_dates:
-            written += _insert(cursor, new_portfolios, new_dates)
+        written += cursor.fetchone()[0]
     return int(written)
-
-
-def _insert(cursor: object, portfolio_ids: list[uuid.UUID], dates: list[datetime.date]) -> int:
-    ids = [new_id() for _ in dates]
-    cursor.execute(  # type: ignore[attr-defined]
-        f"""
-        INSERT INTO portfolios_valuation (id, created_at, portfolio_id, date, {_COLUMNS})
-        SELECT wanted.id, now(), c.portfolio_id, c.date, c.currency, c.market_value * 0.0001,
-            c.cash_value * 0.0001, c.inflow * 0.0001, c.outflow * 0.0001, c.fees * 0.0001,
-            c.return_index * 0.000000000001, c.gross_return_index * 0.000000000001,
-            c.problem, c.has_simulated_prices, c.is_latest
-        FROM unnest(%s::uuid[], %s::uuid[], %s::date[]) AS wanted(id, portfolio_id, date)
-        JOIN pg_temp.valuation_computed c ON c.portfolio_id = wanted.portfolio_id AND c.date = wanted.date
-        """,  # noqa: S608  (constants of this module)
-        [ids, portfolio_ids, dates],
-    )
-    return len(ids)
 
 
 def _lines(portfolio_id: uuid.UUID, currency: str, daily: DailyValues) -> str:
@@ -337,7 +320,7 @@ def _lines(portfolio_id: uuid.UUID, currency: str, daily: DailyValues) -> str:
     lines = []
     for i, (day, value, cash, inflow, outflow, fee, net, gross, problem, simulated) in enumerate(rows):
         lines.append(
-            f"{portfolio_id}\t{day}\t{currency}\t{_null(value)}\t{_null(cash)}\t{inflow}\t{outflow}\t{fee}\t"
+            f"{new_id()}\t{portfolio_id}\t{day}\t{currency}\t{_null(value)}\t{_null(cash)}\t{inflow}\t{outflow}\t{fee}\t"
             f"{net}\t{gross}\t{_escaped(problem)}\t{'t' if simulated else 'f'}\t{'t' if i == last else 'f'}\n"
         )
     return "".join(lines)

@@ -5,6 +5,7 @@ import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from accounts import bulk
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
@@ -28,7 +29,7 @@ def settle_due(*, day: datetime.date | None = None) -> int:
     )
     for settlement in due:
         settlement.state, settlement.settled_on = State.SETTLED, day
-    Settlement.objects.bulk_update(due, ["state", "settled_on"], batch_size=1_000)
+    bulk.update(due, ["state", "settled_on"])
     for order in {settlement.allocation.order_id: settlement.allocation.order for settlement in due}.values():
         _follow(order)
     refresh_holdings(portfolio_ids={settlement.portfolio_id for settlement in due})
