@@ -31,7 +31,7 @@ _database_url, _redis_url = embedded.urls()
 DATABASES = {
     "default": {
         **environ.Env.db_url_config(_database_url or "postgresql://roboblock@127.0.0.1:1/not-running"),
-        "ENGINE": "django_tenants.postgresql_backend",
+        "ENGINE": "config.database",
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
     }

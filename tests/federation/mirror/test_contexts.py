@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.db import DataError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import tenant_context
 
 from clients.models import Client, Mandate
@@ -77,9 +78,48 @@ def test_f23_a_failure_that_is_swallowed_leaves_no_other_schema(world: World) ->
     with world.within("aurora"):
         with transaction.atomic(), contextlib.suppress(DataError), connection.cursor() as cursor:
             cursor.execute("SELECT 1 / 0")
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT current_schema()")
-            assert cursor.fetchone() == ("aurora",)
+        assert _schema() == "aurora"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET search_path = harbour",
+        "SET LOCAL search_path = harbour",
+        "SELECT set_config('search_path', '', true)",
+    ],
+)
+def test_f23_a_schema_is_set_again_where_a_statement_has_set_another_one(
+    world: World, statement: str
+) -> None:
+    with world.within("aurora"), transaction.atomic(), connection.cursor() as cursor:
+        assert _schema() == "aurora"
+        cursor.execute(statement)
+        assert _schema() == "aurora"
+        with contextlib.suppress(DataError), transaction.atomic():
+            with world.within("lakeside"):
+                assert _schema() == "lakeside"
+            cursor.execute("SELECT 1 / 0")
+        assert _schema() == "aurora"
+    with world.within("aurora"):
+        assert _schema() == "aurora"
+
+
+def test_f23_a_schema_that_is_set_is_not_set_again(world: World) -> None:
+    if connection.pg_version < 180000:
+        pytest.skip("older servers do not report the search path")
+    with world.within("aurora"):
+        _schema()
+        with CaptureQueriesContext(connection) as captured:
+            assert not Client.objects.exists()
+            assert _schema() == "aurora"
+    assert [each["sql"] for each in captured if each["sql"].startswith("SET")] == []
+
+
+def _schema() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_schema()")
+        return str(cursor.fetchone()[0])
 
 
 def test_f23_a_new_thread_applies_in_the_right_schemas(world: World) -> None:
