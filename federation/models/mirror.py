@@ -131,6 +131,9 @@ class Arrival(models.Model):
     key = models.UUIDField()
     at = models.DateTimeField(default=timezone.now)
     handled_at = models.DateTimeField(null=True)
+    # How often a listener has failed, and when it is told again.
+    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    retry_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [

@@ -7,6 +7,7 @@ from unittest import mock
 import pytest
 from celery import current_app
 from django.db import connection
+from django.utils import timezone
 
 from accounts.records import record_arrived
 from clients.models import Mandate
@@ -107,4 +108,39 @@ def test_many_arrivals_are_left_to_the_workers_for_loads(
     assert Arrival.objects.filter(handled_at=None).exists()
     sent.assert_called_once_with(str(agreement.manager_id))
     tasks.deliver_many(str(agreement.manager_id))
+    assert not Arrival.objects.filter(handled_at=None).exists()
+
+
+def test_p7_a_row_that_a_listener_fails_for_is_announced_later_and_keeps_no_other_from_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    mandates = [world.mandate(agreement) for _ in range(3)]
+    world.drain()
+    told: list[uuid.UUID] = []
+    fails = True
+
+    def listen(key: uuid.UUID, **_: object) -> None:
+        if fails and key == mandates[0].pk:
+            raise ValueError("not yet")
+        told.append(key)
+
+    sent: list[str] = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, **_: sent.append(name))
+    stream = world.stream(agreement, "harbour").pk
+    record_arrived.connect(listen, sender=Mandate)
+    try:
+        arrivals.deliver(agreement.manager)
+        assert set(told) == {mandates[1].pk, mandates[2].pk}
+        # Each batch asks for a delivery where there is something to tell.
+        arrivals.hint(stream)
+        assert sent == []
+        fails = False
+        Arrival.objects.update(retry_at=timezone.now())
+        arrivals.hint(stream)
+        assert sent == ["federation.tasks.deliver_arrivals"]
+        arrivals.deliver(agreement.manager)
+        assert told[2:] == [mandates[0].pk]
+    finally:
+        record_arrived.disconnect(listen, sender=Mandate)
     assert not Arrival.objects.filter(handled_at=None).exists()
