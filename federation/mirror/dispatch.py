@@ -189,26 +189,25 @@ def _serve_siblings(stream_id: uuid.UUID, *, most: int | None, until: float) -> 
             hint(pk, is_load=outcome in {Outcome.MORE, Outcome.LARGE})
 
 
+def _running() -> QuerySet[Stream]:
+    return Stream.objects.filter(
+        agreement__suspended_at=None,
+        agreement__state__in=[Agreement.State.ACTIVE, Agreement.State.WINDING_DOWN],
+    ).exclude(state=Stream.State.ENDED)
+
+
 def live_streams() -> QuerySet[Stream]:
     """Return the streams that may run now."""
-    return (
-        Stream.objects.select_related("owner")
-        .filter(
-            agreement__suspended_at=None,
-            agreement__state__in=[Agreement.State.ACTIVE, Agreement.State.WINDING_DOWN],
-        )
-        .exclude(state=Stream.State.ENDED)
-        .order_by("pk")
-    )
+    return _running().select_related("owner").order_by("pk")
 
 
 def due() -> QuerySet[Stream]:
-    """Return the streams that have something to do whatever their log says: a fill, left work, a retry."""
+    """Return the streams that have something to do now whatever their log says: a fill, left work, a retry."""
     waiting = Q(state__in=[Stream.State.WAITING, Stream.State.FILLING]) | Q(cursor=None)
     retries = Q(state=Stream.State.BROKEN, retry_at__lte=Now())
     left = Q(pk__in=StreamWork.objects.values("stream"))
     parked = Q(pk__in=ParkedRow.objects.filter(retry_at__lte=Now()).values("stream"))
-    return Stream.objects.exclude(state=Stream.State.ENDED).filter(
+    return _running().filter(
         (waiting & ~Q(state=Stream.State.BROKEN))
         | retries
         | ((left | parked) & ~Q(state=Stream.State.BROKEN))

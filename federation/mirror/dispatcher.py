@@ -159,8 +159,7 @@ class Dispatcher:
         if pks or stirred:
             suspects = dispatch.live_streams().filter(Q(pk__in=pks) | Q(owner__schema_name__in=stirred))
             streams = {stream.pk: stream for stream in dispatch.behind(suspects, known=due)}
-        # What is suspended has nothing to do before it is resumed, which wakes.
-        self._has_due = not due.isdisjoint(streams)
+        self._has_due = bool(due)
         for schema in stirred:
             self.stirred.pop(schema, None)
         for pk in [pk for pk in list(self.asked) if pk not in streams and pk not in self._fresh]:

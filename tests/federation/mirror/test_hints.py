@@ -137,9 +137,11 @@ def test_a_sweep_asks_only_for_streams_that_are_behind(world: World, asked: list
 
 def test_a_suspended_agreement_is_not_asked_for(world: World, asked: list[object]) -> None:
     agreement = world.agree()
+    control.refill(world.stream(agreement, "aurora"))
     world.suspend(agreement)
     world.mandate(agreement)
     asked.clear()
+    assert dispatch.due_ids() == set()
     Dispatcher().sweep()
     assert asked == []
 
