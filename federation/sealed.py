@@ -120,8 +120,9 @@ def sealed_rows(sealed: SealedRecords, mandate: uuid.UUID, *, limit: int | None 
 
 
 def _newest(share: Share, limit: int | None) -> sql.Composed:
-    """Order by the first day that a row has, and by when it was made."""
-    days = [name for name in share.fields if isinstance(share.kind.field(name), DateField)]
+    """Order by the first day that a row has, and by when it was made; by no person's day of birth."""
+    dated = [name for name in share.fields if name not in share.kind.personal_fields]
+    days = [name for name in dated if isinstance(share.kind.field(name), DateField)]
     by = [sql.Identifier("t", share.kind.column(name)) for name in days[:1]] + [sql.Identifier("t", "id")]
     order = sql.SQL(", ").join(sql.SQL("{} DESC NULLS LAST").format(each) for each in by)
     return sql.SQL(" ORDER BY {} LIMIT {}").format(order, sql.Literal(limit))

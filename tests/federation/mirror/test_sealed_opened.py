@@ -9,7 +9,7 @@ from django.utils import timezone
 from openpyxl import load_workbook
 
 from accounts.models import AuditEntry
-from clients.models import Client, Mandate
+from clients.models import Client, Mandate, Party
 from federation.models import (
     Agreement,
     AgreementEvent,
@@ -85,9 +85,9 @@ def opened(world: World, schema: str, agreement: Agreement, mandate: Mandate) ->
     return browser, answer["Location"]
 
 
-def signed(world: World, agreement: Agreement) -> Mandate:
+def signed(world: World, agreement: Agreement, client: Client | None = None) -> Mandate:
     """Return a mandate with terms longer than a line, whose client entered a formula for a name."""
-    mandate = world.mandate(agreement)
+    mandate = world.mandate(agreement, client=client)
     terms = {"management_fee": "0.008", "minimum_amount": "40000", "summary": "Calm. " * 40 + "The end."}
     with world.within("harbour"):
         Mandate.objects.filter(pk=mandate.pk).update(terms=terms)
@@ -98,7 +98,12 @@ def signed(world: World, agreement: Agreement) -> Mandate:
 
 def test_sealed_terms_are_read_in_full_and_linked_records_by_their_names(world: World) -> None:
     agreement = world.agree()
-    mandate = signed(world, agreement)
+    client = world.client("harbour")
+    with world.within("harbour"):
+        for name, year in (("Made First", 1990), ("Made Last", 1950)):
+            born = datetime.date(year, 1, 1)
+            Party.objects.create(client=client, role="joint_owner", name=name, birth_date=born)
+    mandate = signed(world, agreement, client)
     browser, url = opened(world, "aurora", agreement, mandate)
     with world.within("aurora"):
         page = browser.get(url).content.decode()
@@ -106,6 +111,7 @@ def test_sealed_terms_are_read_in_full_and_linked_records_by_their_names(world: 
     assert "Management fee a year: 0.80%" in page
     assert "Minimum: 40,000" in page
     assert "The end." in page
+    assert page.index("Made Last") < page.index("Made First"), "the newest first, not the youngest"
     assert f"<td>{client.number} {client.name}</td>" in page, "the contact detail names its client"
     assert f"→ {client.pk.hex[-6:]}" not in page
     assert f"<td>{agreement.name}</td>" in page
