@@ -30,6 +30,7 @@ from federation.models import (
     Function,
     Institution,
     RecordsHold,
+    SealedErasure,
     SealedRecords,
     Side,
     Suspension,
@@ -41,10 +42,11 @@ def log_of(institution: Institution, mandates: QuerySet[Mandate] | None = None) 
 
     Runs in the institution's schema.
     """
-    partnerships = _partnerships(institution)
-    rows = (Mandate.objects.all() if mandates is None else mandates).filter(
-        agreement__in=list(partnerships), submitted_at__isnull=False, client__isnull=False
+    logged = (Mandate.objects.all() if mandates is None else mandates).filter(
+        submitted_at__isnull=False, client__isnull=False
     )
+    partnerships = _partnerships(institution, logged)
+    rows = logged.filter(agreement__in=list(partnerships))
     decided = Prefetch("decisions", MandateDecision.objects.order_by("decided_at"))
     return disclosures(
         [_submission(mandate) for mandate in rows.select_related("client").prefetch_related(decided)],
@@ -91,7 +93,7 @@ def _left_at(mandate: Mandate) -> datetime.datetime | None:
     return min(ends, default=None)
 
 
-def _partnerships(institution: Institution) -> dict[uuid.UUID, Partnership]:
+def _partnerships(institution: Institution, mandates: QuerySet[Mandate]) -> dict[uuid.UUID, Partnership]:
     answers = Prefetch("acceptances", Acceptance.objects.select_related("institution").order_by("at"))
     versions = (
         AgreementVersion.objects.filter(in_force_from__isnull=False)
@@ -99,7 +101,10 @@ def _partnerships(institution: Institution) -> dict[uuid.UUID, Partnership]:
         .prefetch_related(answers)
     )
     holds = Prefetch("holds", RecordsHold.objects.in_force(timezone.localdate()), to_attr="in_force")
-    sealed = SealedRecords.objects.filter(owner=institution).prefetch_related(holds, "erasures")
+    erasures = Prefetch(
+        "erasures", SealedErasure.objects.filter(mandate__in=mandates.order_by().values("pk"))
+    )
+    sealed = SealedRecords.objects.filter(owner=institution).prefetch_related(holds, erasures)
     agreements: Iterable[Agreement] = (
         Agreement.objects.visible_to(institution)
         .filter(started_at__isnull=False)

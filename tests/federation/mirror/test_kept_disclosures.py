@@ -3,6 +3,7 @@
 import csv
 import datetime
 
+from django.db.models.signals import post_init
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -10,6 +11,7 @@ from clients.models import Mandate
 from clients.services import withdraw_mandate
 from federation.agreements import sealing
 from federation.disclosure_log import log_of
+from federation.models import SealedErasure
 from federation.sealed import sealed_mandates
 from federation.wording import kept_words
 from tests import factories
@@ -73,6 +75,12 @@ def test_the_disclosure_log_says_what_is_kept_of_each_mandate(world: World) -> N
     assert kept_of(world, mandates) == nothing | both | {"held": ["", "yes", ""]}
     erase()
     erased = ["", "", timezone.localdate().isoformat()]
+    loaded: list[SealedErasure] = []
+    post_init.connect(note := lambda instance, **_: loaded.append(instance), sender=SealedErasure)
+    with world.within("harbour"):
+        log_of(world.institution("harbour"), Mandate.objects.filter(pk=mandates["held"].pk))
+        assert loaded == [], "what was erased of others is not read"
+    post_init.disconnect(note, sender=SealedErasure)
     assert kept_of(world, mandates) == nothing | {"kept": erased, "held": ["", "yes", ""]}
     with world.within("aurora"):
         assert [each.pk for each in sealed_mandates(aurora)] == [held.pk]
