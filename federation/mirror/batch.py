@@ -202,7 +202,7 @@ def _position(cursor: Any, batch: Lease, most: int | None) -> Outcome | None:
     if stream.cursor is not None:
         moved = stream.identity != batch.identity or snapshot.xmax < Snapshot(stream.cursor).xmax
         if moved:
-            refill(stream, "the database is not the one that was followed")
+            refill(stream, Stream.FillReason.RESTORED)
             # Nothing here can have been written by a transaction that has not begun: ids of another
             # cluster would be read again and again until this one comes to count as far.
             cursor.execute(
@@ -245,7 +245,7 @@ def _narrow(cursor: Any, batch: Lease) -> None:
 def refill(stream: Stream, reason: str) -> None:
     """Have the stream start over with a fill; what is there already stays and is compared."""
     stream.cursor, stream.wait_for = None, None
-    stream.fill_kind, stream.fill_after, stream.fill_reason = "", None, reason[:60]
+    stream.fill_kind, stream.fill_after, stream.fill_reason = "", None, reason
     stream.state = Stream.State.WAITING
 
 

@@ -55,7 +55,7 @@ def _follow(agreement: Agreement) -> None:
                 "receiver": flow.receiver,
                 "wording": wording,
                 "wait_for": _no_need_to_wait(flow.owner),
-                "fill_reason": "first fill",
+                "fill_reason": Stream.FillReason.FIRST,
             },
         )
         if not is_new and stream.wording != wording:
@@ -126,7 +126,7 @@ def retry_parked(parked: ParkedRow) -> None:
     transaction.on_commit(lambda: dispatch.hint(parked.stream_id))
 
 
-def refill(stream: Stream, reason: str = "asked for") -> None:
+def refill(stream: Stream, reason: str = Stream.FillReason.ASKED) -> None:
     """Compare all that a stream shares again, and repair what differs."""
     with transaction.atomic():
         stream = Stream.objects.select_for_update().get(pk=stream.pk)

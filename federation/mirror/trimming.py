@@ -85,5 +85,5 @@ def _let_go(institution: Institution, log: sql.Composed) -> None:
                 )
             )
             if counting.fetchone()[0] > LOG_CAP:
-                refill(stream, "the log was trimmed during a long pause")
+                refill(stream, Stream.FillReason.PAUSED)
                 stream.save()

@@ -92,7 +92,7 @@ def refill(streams: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, str]:
     These run on as before. Others are left alone that somebody has had filled again since they were found.
     """
     under_way = dispatch.live_streams().filter(
-        fill_reason=Stream.UPDATED, state__in=[Stream.State.WAITING, Stream.State.FILLING]
+        fill_reason=Stream.FillReason.UPDATED, state__in=[Stream.State.WAITING, Stream.State.FILLING]
     )
     room = max(0, REFILLED_AT_ONCE - under_way.count())
     some = list(streams)[:room]
@@ -109,7 +109,7 @@ def refill(streams: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, str]:
         free = dict(cursor.fetchall())
     as_found = [pk for pk, scope in free.items() if scope == streams[pk]]
     for stream in dispatch.live_streams().filter(pk__in=as_found, cursor__isnull=False):
-        control.refill(stream, Stream.UPDATED)
+        control.refill(stream, Stream.FillReason.UPDATED)
         record_of_mirror(EventKind.UPGRADED, stream)
     # Those that somebody has in hand come last.
     left = [*list(streams)[room:], *(pk for pk in some if pk not in free)]

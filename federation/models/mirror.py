@@ -25,8 +25,16 @@ class Stream(models.Model):
         BROKEN = "broken", _("Stopped by a problem")
         ENDED = "ended", _("Ended")
 
-    # Why it is filled again where an update of the platform has changed its scope.
-    UPDATED = "the platform was updated"
+    class FillReason(models.TextChoices):
+        FIRST = "first fill", _("first fill")
+        SCOPE = "the scope has changed", _("what is shared has changed")
+        ASKED = "asked for", _("asked for")
+        UPDATED = "the platform was updated", _("the platform was updated")
+        PAUSED = "the log was trimmed during a long pause", _("it had been paused for long")
+        RESTORED = (
+            "the database is not the one that was followed",
+            _("the database was restored or replaced"),
+        )
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     agreement = models.ForeignKey(Agreement, on_delete=models.CASCADE, related_name="streams")
@@ -41,7 +49,7 @@ class Stream(models.Model):
     identity = models.CharField(max_length=100, blank=True)
     # The first transaction id that no unlogged change can have.
     wait_for = models.DecimalField(max_digits=20, decimal_places=0, null=True)
-    fill_reason = models.CharField(max_length=60, blank=True)
+    fill_reason = models.CharField(max_length=60, choices=FillReason, blank=True)
     fill_kind = models.CharField(max_length=60, blank=True)
     fill_after = models.UUIDField(null=True)
     fill_total = models.PositiveIntegerField(default=0)

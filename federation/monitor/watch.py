@@ -197,7 +197,7 @@ def _waits(stream: Stream) -> bool:
 
     One that an update of the platform fills again waits for its turn, and for nobody.
     """
-    is_waiting = stream.state == Stream.State.WAITING and stream.fill_reason != Stream.UPDATED
+    is_waiting = stream.state == Stream.State.WAITING and stream.fill_reason != Stream.FillReason.UPDATED
     return is_waiting and stream.agreement.is_live
 
 

@@ -148,7 +148,9 @@ def test_streams_from_before_fingerprints_are_filled_once_and_their_triggers_fir
     dispatcher = Dispatcher()
     dispatcher.sweep()
     assert capture.differences("harbour") == []
-    assert set(Stream.objects.values_list("state", "fill_reason")) == {(Stream.State.WAITING, Stream.UPDATED)}
+    assert set(Stream.objects.values_list("state", "fill_reason")) == {
+        (Stream.State.WAITING, Stream.FillReason.UPDATED)
+    }
     # A dispatcher that starts again before they are filled says it no second time.
     Dispatcher().sweep()
     world.drain()
@@ -203,7 +205,9 @@ def test_few_streams_are_filled_again_at_a_time_and_none_that_was_repaired_meanw
     dispatcher = Dispatcher()
     for _ in range(2):
         dispatcher.sweep()
-        assert list(Stream.objects.filter(fill_reason=Stream.UPDATED).values_list("pk", flat=True)) == [first]
+        assert list(
+            Stream.objects.filter(fill_reason=Stream.FillReason.UPDATED).values_list("pk", flat=True)
+        ) == [first]
     assert Stream.objects.get(pk=second).state == Stream.State.RUNNING
     control.refill(Stream.objects.get(pk=second))
     world.drain()

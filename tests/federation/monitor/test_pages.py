@@ -358,6 +358,14 @@ def test_the_owner_of_a_parked_row_reads_whose_it_is_and_who_may_see_clients_goe
         assert f"Contact detail …{str(contact.pk)[-8:]}" in html.unescape(partner)
 
 
+def test_why_a_mirror_is_filled_again_reads_in_words(aurora, harbour, browse) -> None:
+    stream = stream_of(make.active(aurora, harbour), harbour)
+    client = browse(aurora, person(aurora))
+    for reason in Stream.FillReason:
+        Stream.objects.filter(pk=stream.pk).update(state=Stream.State.FILLING, fill_reason=reason)
+        assert f"· {reason.label}<" in client.get(url("mirror_live", stream.pk)).content.decode()
+
+
 def test_a_partner_reads_no_number_of_waiting_changes(aurora, harbour, browse) -> None:
     agreement = make.active(aurora, harbour)
     stream = stream_of(agreement, harbour)

@@ -271,7 +271,7 @@ def test_a_mirror_that_an_update_of_the_platform_fills_again_is_not_behind(
 ) -> None:
     agreement = world.agree()
     stream = world.stream(agreement, "harbour")
-    control.refill(stream, Stream.UPDATED)
+    control.refill(stream, Stream.FillReason.UPDATED)
     look(world)
     later(monkeypatch, minutes=30)
     look(world)
