@@ -7,7 +7,7 @@ from psycopg import sql
 from federation.mirror import capture, dispatch, ending
 from federation.mirror.waking import STREAMS_CHANGED, wake
 from federation.models import Agreement, AgreementVersion, Institution, ParkedRow, Side, Stream
-from federation.scope import Flow
+from federation.scope import Flow, fingerprint
 
 
 def agreement_changed(agreement: Agreement) -> None:
@@ -64,9 +64,14 @@ def _follow(agreement: Agreement) -> None:
             former = AgreementVersion.objects.filter(pk=stream.wording.partition(" ")[0]).first()
             stream.wording, stream.state = wording, Stream.State.WAITING
             stream.cursor, stream.wait_for = None, _no_need_to_wait(flow.owner)
-            stream.fill_kind, stream.fill_after, stream.fill_reason = "", None, "the scope has changed"
+            stream.fill_kind, stream.fill_after = "", None
+            stream.fill_reason = Stream.FillReason.SCOPE
+            before = Flow.of(agreement, side, former)
+            if stream.scope == fingerprint(before.version, side):
+                # What is shared no longer leaves now. After an update of the platform there may be more of it.
+                stream.scope = fingerprint(flow.version, side)
             stream.save()
-            ending.narrow(flow, Flow.of(agreement, side, former))
+            ending.narrow(flow, before)
         if agreement.is_live:
             # The hint may be lost, the wake is not: a resumed stream may have much to read.
             _wake(str(flow.owner.schema_name))

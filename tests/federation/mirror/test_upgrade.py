@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from clients.models import ContactDetail, Mandate, MandateRestriction
 from federation.agreements.timeline import EventKind
-from federation.mirror import capture, control, dispatch, lease, upgrade
+from federation.mirror import capture, control, dispatch, ending, lease, upgrade
 from federation.mirror.batch import run_batch
 from federation.mirror.dispatcher import PREPARED_AGAIN_SECONDS, Dispatcher
 from federation.mirror.outcome import Outcome
@@ -19,6 +19,7 @@ from federation.models import Agreement, AgreementEvent, Proof, Stream
 from federation.monitor import proof
 from federation.scope import by_label, division, fingerprint
 from federation.scope.fingerprint import _fingerprint
+from tests.federation.mirror.test_overlap import withhold
 from tests.federation.mirror.world import World
 
 
@@ -296,3 +297,17 @@ def test_a_fingerprint_is_that_of_the_division_and_not_of_its_parties(world: Wor
     ]
     assert prints[:2] == prints[2:4]
     assert len(set(prints)) == 4
+
+
+def test_after_a_change_of_the_agreement_alone_nothing_has_to_be_looked_for_that_an_update_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = world.agree()
+    world.mandate(agreement)
+    world.drain()
+    looked: list[object] = []
+    monkeypatch.setattr(ending, "narrow_to_scope", looked.append)
+    withhold(world, agreement, "clients.ContactDetail")
+    assert world.count("aurora", ContactDetail) == 0
+    assert looked == []
+    assert upgrade.outdated() == {}
