@@ -151,7 +151,15 @@ def _attempt(
         if keys.count:
             if plain:
                 cursor.execute("SET LOCAL enable_nestloop = off")
-            plan = Plan(cursor, leased.flow, keys, excluded=refused, is_exact=careful, by_keys=by_keys)
+            plan = Plan(
+                cursor,
+                leased.flow,
+                keys,
+                excluded=refused,
+                is_exact=careful,
+                by_keys=by_keys,
+                others=leased.others,
+            )
             rows = _apply(cursor, leased, plan, refused, careful=careful, announces=not roots)
             fill.adapt_chunk(stream, roots, keys.count)
             more = more or keys.has_left

@@ -27,7 +27,8 @@ _BEGIN = (
     f" SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';"
     " SET LOCAL default_statistics_target = 10;"
 )
-
+# What has to be known of the agreements in force between the same two.
+_IN_FORCE = ("id", "version_id", "new_mandates_suspended_at", "manager_id")
 
 # A statement and its parameters.
 Statement = tuple[str, Sequence[Any]]
@@ -40,6 +41,8 @@ class Lease:
     stream: Stream
     flow: Flow
     reverse: Flow
+    # What the same two share this way under their other agreements in force.
+    others: list[Flow]
     snapshot: Snapshot
     identity: str
     has_work: bool
@@ -67,11 +70,11 @@ def take(cursor: Any, stream_id: uuid.UUID) -> "Lease | Outcome":
     cursor.execute(_lease_statement(), [stream_id, stream_id])
     while cursor.statusmessage == "SET":
         cursor.nextset()
-    agreements = cursor.rowcount
+    agreements = [Agreement(**dict(zip(_IN_FORCE, values, strict=True))) for values in cursor.fetchall()]
     cursor.nextset()
     row = cursor.fetchone()
     if row is None:
-        if agreements > 1:
+        if len(agreements) > 1:
             raise SiblingAtWork
         return Outcome.BUSY if agreements else Outcome.STOPPED
     snapshot, identity, has_work, has_parked, lead, *values = row
@@ -85,8 +88,21 @@ def take(cursor: Any, stream_id: uuid.UUID) -> "Lease | Outcome":
     flow = _flow(agreement, side)
     if (flow.owner.pk, flow.receiver.pk) != (stream.owner_id, stream.receiver_id):
         raise ValueError("the stream does not belong to the parties of its agreement")
+    others = [
+        _flow(each, Side.MANAGER if each.manager_id == stream.owner_id else Side.CHANNEL)
+        for each in agreements
+        if each.pk != agreement.pk and each.version_id
+    ]
     return Lease(
-        stream, flow, _flow(agreement, other), Snapshot(snapshot), identity, has_work, has_parked, lead
+        stream,
+        flow,
+        _flow(agreement, other),
+        others,
+        Snapshot(snapshot),
+        identity,
+        has_work,
+        has_parked,
+        lead,
     )
 
 
@@ -107,7 +123,7 @@ def _lease_statement() -> sql.Composed:
     return sql.SQL(
         """
         {begin}
-        SELECT a.id FROM public.federation_stream s JOIN public.federation_agreement a
+        SELECT {in_force} FROM public.federation_stream s JOIN public.federation_agreement a
             ON a.manager_id = ANY(ARRAY[s.owner_id, s.receiver_id])
             AND a.channel_id = ANY(ARRAY[s.owner_id, s.receiver_id])
             AND (a.id = s.agreement_id OR a.state IN ('active', 'winding_down'))
@@ -134,6 +150,7 @@ def _lease_statement() -> sql.Composed:
         """
     ).format(
         begin=sql.SQL(_BEGIN),
+        in_force=sql.SQL(", ").join(sql.Identifier("a", name) for name in _IN_FORCE),
         columns=sql.SQL(", ").join(
             sql.Identifier(alias, str(field.column))
             for alias, model in (("s", Stream), ("a", Agreement))

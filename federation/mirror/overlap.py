@@ -128,7 +128,7 @@ def settle(cursor: Any, flow: Flow, plan: Plan) -> None:
     leaving = [label for label in plan.counts if plan.actions(label, DELETE)]
     if not leaving and not plan.moved:
         return
-    others = other_flows(flow)
+    others = plan.others
     for label in leaving if others else ():
         _keep(cursor, flow, plan, by_label()[label], [other for other in others if label in other.shares])
     if others and leaving:

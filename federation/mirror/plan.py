@@ -8,6 +8,7 @@ from psycopg import sql
 
 from federation.mirror.capture import ANYTHING
 from federation.mirror.columns import alternate_key, named_columns, path_fields
+from federation.mirror.elsewhere import is_anothers
 from federation.mirror.keys import ANALYSE_FROM, WITH_BRANCHES, Keys
 from federation.scope import Flow, Kind, Share, branches, by_label, in_scope_order, kind_of
 
@@ -33,6 +34,7 @@ class Plan:
     nobody needs to know one by one; ``is_exact`` plans them all. ``beneath`` has for kinds with many
     rows below rows that came or moved the condition under which a row ``s`` of the owner's is one of
     these: those that are not at the receiver are not even among the keys, but with ``by_keys``.
+    ``others`` is what the same two share under their other agreements in force.
     """
 
     def __init__(
@@ -44,9 +46,11 @@ class Plan:
         excluded: Iterable[tuple[str, Any]] = (),
         is_exact: bool = False,
         by_keys: bool = False,
+        others: Sequence[Flow] = (),
     ) -> None:
         self._cursor = cursor
         self.flow = flow
+        self.others = others
         self.keys = keys
         self.counts: dict[str, Counter[str]] = {}
         # The kinds with rows that something depends on and that came, went or moved.
@@ -147,10 +151,11 @@ class Plan:
             self.direct.add(kind.label)
         come_once = self.keys.come_once(kind.label)
         # Composing it takes longer than planning it: once for each flow will do.
-        known = self.flow.statements.get((kind.label, is_direct, come_once))
+        key = (kind.label, is_direct, come_once, *(other.version.pk for other in self.others))
+        known = self.flow.statements.get(key)
         if known is None:
             composed = self._classification(share, is_direct=is_direct, come_once=come_once)
-            known = self.flow.statements[kind.label, is_direct, come_once] = composed.as_string(self._cursor)
+            known = self.flow.statements[key] = composed.as_string(self._cursor)
         self._cursor.execute(known)
         counts: Counter[str] = Counter()
         expands = False
@@ -261,11 +266,12 @@ class Plan:
 
         That one's stream takes it away: it alone knows all that hangs off it.
         """
-        if not kind.root:
-            return sql.SQL("d.id IS NULL")
-        return sql.SQL("(d.id IS NULL OR d.{} IS DISTINCT FROM {})").format(
-            sql.Identifier(kind.column(kind.root)), sql.Literal(self.flow.agreement.pk)
-        )
+        there: sql.Composable | None = is_anothers(self.flow, self.others, kind)
+        if kind.root:
+            there = sql.SQL("d.{} IS DISTINCT FROM {}").format(
+                sql.Identifier(kind.column(kind.root)), sql.Literal(self.flow.agreement.pk)
+            )
+        return sql.SQL("(d.id IS NULL OR {})").format(there) if there else sql.SQL("d.id IS NULL")
 
     def _expand(self, kind: Kind) -> None:
         """Add the keys of what is in scope because of the rows of this kind."""

@@ -95,8 +95,8 @@ class Flow:
         return known
 
     @cached_property
-    def statements(self) -> dict[tuple[str | bool, ...], str]:
-        """Return what the mirror has composed for this flow, by kind; it keeps it here."""
+    def statements(self) -> dict[tuple[object, ...], str]:
+        """Return what the mirror has composed for this flow, by kind and circumstances; it keeps it here."""
         return {}
 
     @cached_property

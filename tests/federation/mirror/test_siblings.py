@@ -8,10 +8,15 @@ from typing import Any
 import pytest
 
 from clients.models import Mandate
-from federation.mirror import dispatch
+from federation.mirror import batch, dispatch
 from federation.mirror.batch import run_batch
 from federation.mirror.outcome import Outcome
+from federation.mirror.overlap import settle
+from federation.mirror.plan import Plan
+from federation.scope import Flow
 from portfolios.models import Portfolio, Transaction
+from tests.federation.mirror.test_overlap import withhold
+from tests.federation.mirror.test_two_agreements import all_is_well
 from tests.federation.mirror.world import World
 
 
@@ -46,9 +51,9 @@ def test_p7_a_question_about_a_stream_that_waits_for_another_of_the_same_two_com
     assert dispatch.apply(stream.pk, seconds=5) == Outcome.DONE
 
 
-@pytest.mark.parametrize("batch", [10, 100])
+@pytest.mark.parametrize("at_once", [10, 100])
 def test_f15_a_load_lets_an_edit_under_another_agreement_of_the_same_two_pass(
-    world: World, monkeypatch: pytest.MonkeyPatch, batch: int
+    world: World, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     loaded, edited = world.agree(), world.agree()
     large, beside = (world.mandate(each) for each in (loaded, edited))
@@ -56,7 +61,7 @@ def test_f15_a_load_lets_an_edit_under_another_agreement_of_the_same_two_pass(
     portfolio = world.portfolio(large)
     world.portfolio(beside)
     world.drain()
-    monkeypatch.setattr("federation.mirror.keys.BATCH_KEYS", batch)
+    monkeypatch.setattr("federation.mirror.keys.BATCH_KEYS", at_once)
     monkeypatch.setattr(dispatch, "LONG_SECONDS", 0)
     # The edit comes behind what is a load in the log that both read.
     monkeypatch.setattr(dispatch, "QUICK_KEYS", 5)
@@ -78,7 +83,7 @@ def test_f15_a_load_lets_an_edit_under_another_agreement_of_the_same_two_pass(
 
     monkeypatch.setattr(dispatch, "run_batch", seen)
     assert dispatch.apply(stream, seconds=30) == Outcome.DONE
-    assert arrived[0] == min(batch, 50), "after the first batch of the load"
+    assert arrived[0] == min(at_once, 50), "after the first batch of the load"
     assert world.count("harbour", Transaction) == 50
 
 
@@ -134,3 +139,45 @@ def test_p7_edits_that_keep_coming_let_those_under_another_agreement_of_the_same
     monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=lambda: clock))
     assert dispatch.apply(stream, seconds=dispatch.LONG_SECONDS * 2.5) == Outcome.DONE
     assert looked == [stream, stream, beside, stream, stream]
+
+
+def test_a_stream_passes_over_what_stands_under_another_agreement_of_the_same_two(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = world.agree(), world.agree()
+    mandate = world.mandate(first)
+    world.drain()
+    portfolio = world.portfolio(mandate, transactions=3)
+    world.drain()
+    planned: list[int] = []
+
+    def seen(cursor: Any, flow: Flow, plan: Plan) -> None:
+        planned.append(sum(counts.total() for counts in plan.counts.values()))
+        settle(cursor, flow, plan)
+
+    monkeypatch.setattr(batch, "settle", seen)
+    with world.within("aurora"):
+        Portfolio.objects.filter(pk=portfolio.pk).update(name="Edited")
+    world.transactions(portfolio, 2)
+    for agreement, count in ((first, 3), (second, 0)):
+        assert run_batch(world.stream(agreement, "aurora").pk) == Outcome.DONE
+        assert planned.pop() == count
+
+
+def test_p2_a_field_that_the_new_agreement_does_not_share_is_blank_whichever_stream_is_quicker(
+    world: World,
+) -> None:
+    here, there = world.agree(), withhold(world, world.agree(), "portfolios.Transaction.text")
+    mandates = [world.mandate(each) for each in (here, there)]
+    world.drain()
+    for order in ((there, here), (here, there)):
+        portfolio = world.portfolio(mandates[0], transactions=3)
+        world.drain()
+        with world.within("aurora"):
+            Portfolio.objects.filter(pk=portfolio.pk).update(mandate=mandates[1].pk)
+        for agreement in order:
+            run_batch(world.stream(agreement, "aurora").pk)
+        all_is_well(world, here, there)
+        assert world.count("harbour", Transaction, portfolio=portfolio.pk, text__gt="") == 0
+        with world.within("aurora"):
+            Portfolio.objects.filter(pk=portfolio.pk).update(mandate=None)
