@@ -117,8 +117,9 @@ def answer_followers(
     return [
         Follower(
             name=agreement.partner_of(institution).name,
-            state=agreement.state,
-            label=agreement.get_state_display(),
+            state="suspended" if agreement.is_suspended else agreement.state,
+            label=_("Suspended") if agreement.is_suspended else agreement.get_state_display(),
+            is_live=agreement.is_live,
             url=reverse("federation:agreement_detail", args=[agreement.pk]),
         )
         for agreement in agreements

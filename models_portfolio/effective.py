@@ -59,6 +59,8 @@ class ModelBook:
     trial: Mapping[uuid.UUID, ModelVersion] = field(default_factory=dict)
     # Weights that stand for a version's stored targets, while a draft is being edited.
     trial_targets: Mapping[uuid.UUID, list[Target]] = field(default_factory=dict)
+    # Views that are not saved yet, beside a version's stored ones.
+    trial_views: Mapping[uuid.UUID, list[View]] = field(default_factory=dict)
     # True shows received versions and views as their owner published them, adopted or not.
     as_published: bool = False
 
@@ -72,6 +74,8 @@ class ModelBook:
         self.views: dict[uuid.UUID, list[View]] = {}
         for view in self._counted_views(version_ids):
             self.views.setdefault(view.version_id, []).append(view)
+        for version_id, views in self.trial_views.items():
+            self.views.setdefault(version_id, []).extend(views)
         securities = {t.security_id for lines in self.targets.values() for t in lines if t.security_id}
         self.asset_classes: dict[uuid.UUID, str] = dict(
             Security.objects.filter(pk__in=securities).values_list("pk", "asset_class")

@@ -140,12 +140,13 @@ class ViewForm(forms.Form):
         assert isinstance(about, forms.ChoiceField)
         about.choices = [(_("Securities"), choices), (_("Asset classes"), classes)]
 
-    def subject(self) -> dict[str, Any]:
-        """Return what the view is on, as the service wants it."""
-        about: str = self.cleaned_data["about"]
+    def what(self) -> dict[str, Any]:
+        """Return what the view says, and on what, as the services want it."""
+        says = {**self.cleaned_data}
+        about: str = says.pop("about")
         if about.startswith("class:"):
-            return {"asset_class": about.removeprefix("class:")}
-        return {"security": self.securities[about]}
+            return {**says, "asset_class": about.removeprefix("class:")}
+        return {**says, "security": self.securities[about]}
 
 
 class OfferForm(forms.Form):

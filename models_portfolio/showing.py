@@ -19,6 +19,7 @@ from models_portfolio.calculations.weights import CASH, ZERO, Key, ModelError, V
 from models_portfolio.effective import ModelBook, ModelWeights
 from models_portfolio.models import ModelAssignment, ModelPortfolio, ModelVersion, Offer, Target, View
 from models_portfolio.services.following import held_weights
+from models_portfolio.services.publication import Publication
 from portfolios.models import Portfolio, Security, Valuation
 
 EXPIRES_SOON = datetime.timedelta(days=7)
@@ -134,6 +135,78 @@ def weight_rows(weights: ModelWeights) -> list[WeightRow]:
     return sorted(rows, key=lambda row: (-row.weight, row.name))
 
 
+@dataclass(frozen=True)
+class TargetRow:
+    """A line of a draft beside what it was in the version before: ``was`` None is new, ``target`` None goes."""
+
+    was: Target | None
+    target: Target | None
+
+    @property
+    def name(self) -> str:
+        """Return what people call the line."""
+        return str(self.target or self.was)
+
+    @property
+    def change(self) -> Decimal:
+        """Return how many points the weight changes."""
+        return (self.target.weight if self.target else ZERO) - (self.was.weight if self.was else ZERO)
+
+    @property
+    def has_other_bounds(self) -> bool:
+        """Say whether the line was there with other bounds."""
+        if self.was is None or self.target is None:
+            return False
+        return (self.was.minimum_weight, self.was.maximum_weight) != (
+            self.target.minimum_weight,
+            self.target.maximum_weight,
+        )
+
+    @property
+    def is_same(self) -> bool:
+        """Say whether nothing changes."""
+        if self.was is None or self.target is None:
+            return False
+        return not self.change and not self.has_other_bounds and self.was.is_locked == self.target.is_locked
+
+
+def target_rows(before: ModelVersion | None, targets: Iterable[Target]) -> list[TargetRow]:
+    """Return the lines of a draft, and those of the version before that go: the largest change first."""
+    lines = before.targets.select_related("security", "sub_model") if before else []
+    old = {(line.security_id, line.sub_model_id): line for line in lines}
+    rows = [TargetRow(old.pop((each.security_id, each.sub_model_id), None), each) for each in targets]
+    rows += [TargetRow(line, None) for line in old.values()]
+    return sorted(rows, key=lambda row: (-abs(row.change), row.name))
+
+
+def rows_to_publish(publication: Publication) -> list[ViewRow]:
+    """Return the views that are published with a draft, each as it counts on its first day."""
+    rows = []
+    begins = min(publication.weights, default=publication.version.effective_from)
+    for view in publication.views:
+        day = max(view.valid_from, begins)
+        weights = publication.weights.get(day)
+        missed = weights.tilted.not_applied if weights else ()
+        reason = next((item.reason for item in missed if item.id == view.pk), None)
+        if view.valid_to is not None and view.valid_to <= day:
+            reason = NotAppliedReason.EXPIRED
+        state = "active" if reason is None else "warning"
+        rows.append(_view_row(view, state, str(NOT_APPLIED[reason]) if reason else _("counts"), day))
+    return rows
+
+
+def _view_row(view: View, state: str, label: str, day: datetime.date) -> ViewRow:
+    left = (view.valid_to - day).days if view.valid_to else None
+    return ViewRow(
+        view=view,
+        about=str(view.security or view.get_asset_class_display()),
+        state=state,
+        label=label,
+        expires_soon=left is not None and 0 < left <= EXPIRES_SOON.days,
+        days_left=left,
+    )
+
+
 def view_rows(version: ModelVersion, weights: ModelWeights | None, day: datetime.date) -> list[ViewRow]:
     """Return a version's views, those that count first."""
     reasons = {item.id: item.reason for item in weights.tilted.not_applied} if weights else {}
@@ -153,17 +226,7 @@ def view_rows(version: ModelVersion, weights: ModelWeights | None, day: datetime
             state, label = "closed", str(NOT_APPLIED[reason])
         else:
             state, label = "warning", str(NOT_APPLIED[reason])
-        left = (view.valid_to - day).days if view.valid_to else None
-        rows.append(
-            ViewRow(
-                view=view,
-                about=str(view.security or view.get_asset_class_display()),
-                state=state,
-                label=label,
-                expires_soon=left is not None and 0 < left <= EXPIRES_SOON.days,
-                days_left=left,
-            )
-        )
+        rows.append(_view_row(view, state, label, day))
     order = {"active": 0, "waiting": 1, "warning": 2, "pending": 3, "draft": 4, "closed": 5}
     return sorted(rows, key=lambda row: (order[row.state], row.about))
 

@@ -11,12 +11,16 @@ from django.dispatch import Signal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follower:
-    """An institution that a model is offered to, and where its agreement is shown."""
+    """An institution that a model is offered to, and where its agreement is shown.
+
+    ``is_live`` says whether what is published arrives there at once.
+    """
 
     name: str
     state: str
     label: str
     url: str
+    is_live: bool
 
 
 followers_wanted = Signal()

@@ -9,10 +9,11 @@ from models_portfolio.services.versions import (
     discard_draft,
     edit_model,
     new_draft,
+    prepare_draft,
     publish,
     save_draft,
 )
-from models_portfolio.services.views import end_view, publish_view
+from models_portfolio.services.views import end_view, planned_view, publish_view
 
 __all__ = [
     "TargetLine",
@@ -27,6 +28,8 @@ __all__ = [
     "end_view",
     "new_draft",
     "offer_model",
+    "planned_view",
+    "prepare_draft",
     "publish",
     "publish_view",
     "refresh_drift",

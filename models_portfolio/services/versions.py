@@ -24,6 +24,7 @@ from models_portfolio.calculations.weights import (
 )
 from models_portfolio.effective import ModelBook, as_model_target, today
 from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, Target, View
+from models_portfolio.services.publication import require_seen
 from portfolios.models import Benchmark, Security
 
 
@@ -199,6 +200,28 @@ def save_draft(
 
 
 @transaction.atomic
+def prepare_draft(
+    *, version: ModelVersion, effective_from: datetime.date, comment: str, by: User
+) -> ModelVersion:
+    """Set from which day a draft is to count, and why it changed, before it is published."""
+    version = _require_draft(version)
+    version.effective_from, version.comment = effective_from, comment
+    _require_day(version)
+    version.save(update_fields=["effective_from", "comment"])
+    audit("edited", version, by=by, effective_from=str(effective_from))
+    return version
+
+
+def _require_day(version: ModelVersion) -> None:
+    if version.effective_from < today():
+        raise DomainError(
+            "effective_in_past",
+            _("A version takes effect today or later. Choose another day."),
+            field="effective_from",
+        )
+
+
+@transaction.atomic
 def discard_draft(*, version: ModelVersion, by: User) -> None:
     """Delete a draft; the versions before it stay as they are."""
     version = _require_draft(version)
@@ -284,10 +307,11 @@ def publish(
     by: User,
     effective_from: datetime.date | None = None,
     comment: str | None = None,
+    seen: str | None = None,
 ) -> ModelVersion:
     """Publish a draft with its views, from today or a later day on; afterwards it never changes.
 
-    Raises DomainError where the weights do not sum to 1 exactly, a sub-model is not published or
+    ``seen`` is the ``Publication`` that a page showed, and refuses any other. Raises DomainError where the weights do not sum to 1 exactly, a sub-model is not published or
     not offered to whom this model is, the views find no room, or the day has passed.
     """
     from models_portfolio.services.following import model_changed
@@ -297,12 +321,8 @@ def publish(
         version.effective_from = effective_from
     if comment is not None:
         version.comment = comment
-    if version.effective_from < today():
-        raise DomainError(
-            "effective_in_past",
-            _("A version takes effect today or later. Choose another day."),
-            field="effective_from",
-        )
+    require_seen(version, seen)
+    _require_day(version)
     reasons = findings(version)
     if reasons:
         raise DomainError("not_publishable", " ".join(reasons))

@@ -2,6 +2,7 @@
 
 import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -12,29 +13,26 @@ from accounts.models import User, audit
 from models_portfolio.calculations.views import NotAppliedReason
 from models_portfolio.effective import ModelBook, today
 from models_portfolio.models import ModelVersion, View
+from models_portfolio.services.publication import require_seen
 from models_portfolio.services.versions import require_own
 from portfolios.models import Security
 
 
-@transaction.atomic
-def publish_view(
+def planned_view(
     *,
     version: ModelVersion,
     tilt: Decimal,
     rationale: str,
-    by: User,
     security: Security | None = None,
     asset_class: str = "",
     valid_from: datetime.date | None = None,
     valid_to: datetime.date | None = None,
 ) -> View:
-    """Add a view to the newest version: at once where it is published, with it where it is a draft.
+    """Return a view as it would be published, not saved.
 
     ``tilt`` is a fraction: 0.05 is five percentage points over. Raises DomainError where the view
     names nothing in the version, or the neutral lines have no room for it.
     """
-    # Locked and read anew: the version may have been published meanwhile.
-    version = ModelVersion.objects.select_for_update(of=("self",)).select_related("model").get(pk=version.pk)
     model = version.model
     require_own(model)
     newest = model.versions.order_by("-number").first()
@@ -50,8 +48,7 @@ def publish_view(
         raise DomainError("view_in_past", _("A view begins today or later."), field="valid_from")
     if valid_to is not None and valid_to <= valid_from:
         raise DomainError("view_ends_first", _("A view ends after it begins."), field="valid_to")
-    is_live = not version.is_draft
-    view = View.objects.create(
+    view = View(
         version=version,
         security=security,
         asset_class=asset_class,
@@ -59,23 +56,41 @@ def publish_view(
         rationale=rationale,
         valid_from=valid_from,
         valid_to=valid_to,
-        published_at=timezone.now() if is_live else None,
-        published_by_name=by.full_name if is_live else "",
     )
     if version.targets.exists():
         _require_room(view)
-    audit("published" if is_live else "added", view, by=by, version=str(version.pk), tilt=str(tilt))
+    return view
+
+
+@transaction.atomic
+def publish_view(*, version: ModelVersion, by: User, seen: str | None = None, **what: Any) -> View:
+    """Add a view to the newest version: at once where it is published, with it where it is a draft.
+
+    ``what`` is what ``planned_view`` takes, and raises DomainError for. ``seen`` is the ``Publication``
+    that a page showed, and refuses any other that goes out at once.
+    """
+    # Locked and read anew: the version may have been published meanwhile.
+    version = ModelVersion.objects.select_for_update(of=("self",)).select_related("model").get(pk=version.pk)
+    view = planned_view(version=version, **what)
+    is_live = not version.is_draft
+    if is_live:
+        require_seen(version, seen, view)
+        view.published_at, view.published_by_name = timezone.now(), by.full_name
+    view.save(force_insert=True)
+    audit("published" if is_live else "added", view, by=by, version=str(version.pk), tilt=str(view.tilt))
     if is_live:
         from models_portfolio.services.following import model_changed
 
-        model_changed(model.pk)
+        model_changed(version.model_id)
     return view
 
 
 def _require_room(view: View) -> None:
-    """Raise DomainError where the view, on its first day, would not be applied."""
-    day = max(view.valid_from, view.version.effective_from)
-    weights = ModelBook(day, trial={view.version.model_id: view.version}).of(view.version.model_id)
+    """Raise DomainError where the view, not saved yet, would not be applied on its first day."""
+    version = view.version
+    day = max(view.valid_from, version.effective_from)
+    book = ModelBook(day, trial={version.model_id: version}, trial_views={version.pk: [view]})
+    weights = book.of(version.model_id)
     if weights is None:
         return
     reasons = {item.id: item.reason for item in weights.tilted.not_applied}
@@ -101,6 +116,8 @@ def end_view(*, view: View, by: User, on: datetime.date | None = None) -> View:
     """End a published view from today or a later day on; delete one that is still on a draft."""
     from models_portfolio.services.following import model_changed
 
+    # Its version first, as who publishes does: what is published with it is what was shown.
+    ModelVersion.objects.select_for_update().get(pk=view.version_id)
     view = View.objects.select_for_update(of=("self",)).select_related("version__model").get(pk=view.pk)
     require_own(view.version.model)
     if not view.is_published:

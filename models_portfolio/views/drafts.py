@@ -1,4 +1,4 @@
-"""Edit the targets of a draft, add views to versions, publish."""
+"""Edit the targets of a draft, or discard it."""
 
 import uuid
 from decimal import Decimal, InvalidOperation
@@ -14,16 +14,9 @@ from django.views.decorators.http import require_POST
 from accounts.errors import DomainError
 from accounts.views_base import PersonRequest, ids_in, signed_in
 from models_portfolio.effective import ModelBook, today
-from models_portfolio.forms import PublishForm, ViewForm, shown_percent
-from models_portfolio.models import ModelPortfolio, ModelVersion, Target, View
-from models_portfolio.services import (
-    TargetLine,
-    discard_draft,
-    end_view,
-    publish,
-    publish_view,
-    save_draft,
-)
+from models_portfolio.forms import PublishForm, shown_percent
+from models_portfolio.models import ModelPortfolio, ModelVersion, Target
+from models_portfolio.services import TargetLine, discard_draft, save_draft
 from models_portfolio.services.versions import findings
 from models_portfolio.showing import view_rows, weights_or_problem
 from portfolios.models import Security
@@ -31,7 +24,8 @@ from portfolios.models import Security
 RESULTS_SHOWN = 8
 
 
-def _draft(request: PersonRequest, pk: uuid.UUID) -> ModelVersion:
+def draft_of(request: PersonRequest, pk: uuid.UUID) -> ModelVersion:
+    """Return an own draft that the user may edit, or answer 404."""
     versions = (
         ModelVersion.objects.visible_to(request.user).own().filter(state="draft").select_related("model")
     )
@@ -41,7 +35,7 @@ def _draft(request: PersonRequest, pk: uuid.UUID) -> ModelVersion:
 @signed_in("model.edit")
 def draft_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Edit a draft's targets; the sum of the weights is shown while typing."""
-    draft = _draft(request, pk)
+    draft = draft_of(request, pk)
     problem = ""
     rows = [
         _row(target) for target in draft.targets.select_related("security", "sub_model").order_by("-weight")
@@ -157,7 +151,7 @@ def _typed(text: str) -> str:
 @signed_in("model.edit")
 def target_search(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Find securities and models to add to a draft."""
-    draft = _draft(request, pk)
+    draft = draft_of(request, pk)
     words = request.GET.get("q", "").replace("\x00", "").strip()
     securities: Any = []
     models: Any = []
@@ -190,7 +184,7 @@ def target_search(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("model.edit")
 def target_row(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Return one more row of the editor."""
-    draft = _draft(request, pk)
+    draft = draft_of(request, pk)
     query = QueryDict(mutable=True)
     query["key"] = request.GET.get("key", "")
     rows, _lines, _problem = _read_rows(query)
@@ -201,27 +195,9 @@ def target_row(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in("model.edit")
-def draft_publish(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
-    """Publish a draft."""
-    draft = _draft(request, pk)
-    form = PublishForm(request.POST, version=draft)
-    if not form.is_valid():
-        messages.error(request, _("Choose the day from which the version counts."))
-        return redirect("models_portfolio:draft_edit", draft.pk)
-    try:
-        publish(version=draft, by=request.user, **form.cleaned_data)
-    except DomainError as error:
-        messages.error(request, error.message)
-        return redirect("models_portfolio:draft_edit", draft.pk)
-    messages.success(request, _("Version %(number)s is published.") % {"number": draft.number})
-    return redirect("models_portfolio:model_detail", draft.model_id)
-
-
-@require_POST
-@signed_in("model.edit")
 def draft_discard(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Discard a draft."""
-    draft = _draft(request, pk)
+    draft = draft_of(request, pk)
     has_others = draft.model.versions.exclude(pk=draft.pk).exists()
     if not has_others:
         messages.error(request, _("This is the model's only version. Edit it instead."))
@@ -229,49 +205,3 @@ def draft_discard(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     discard_draft(version=draft, by=request.user)
     messages.success(request, _("The draft is discarded."))
     return redirect("models_portfolio:model_detail", draft.model_id)
-
-
-@signed_in("model.edit")
-def view_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
-    """Add a view to a version."""
-    versions = ModelVersion.objects.visible_to(request.user).own().select_related("model")
-    version = get_object_or_404(versions, pk=pk)
-    book = ModelBook(max(version.effective_from, today()), trial={version.model_id: version})
-    weights, problem = weights_or_problem(book, version.model_id)
-    keys = [key for key in weights.baseline if isinstance(key, uuid.UUID)] if weights else []
-    form = ViewForm(request.POST or None, securities=list(Security.objects.filter(pk__in=keys)))
-    if request.method == "POST" and form.is_valid():
-        data = form.cleaned_data
-        try:
-            publish_view(
-                version=version,
-                tilt=data["tilt"],
-                rationale=data["rationale"],
-                valid_from=data["valid_from"],
-                valid_to=data["valid_to"],
-                by=request.user,
-                **form.subject(),
-            )
-        except DomainError as error:
-            form.add_error(error.field if error.field in form.fields else None, str(error))
-        else:
-            if version.is_draft:
-                messages.success(request, _("The view is on the draft and is published with it."))
-                return redirect("models_portfolio:draft_edit", version.pk)
-            messages.success(request, _("The view is published."))
-            return redirect("models_portfolio:model_detail", version.model_id)
-    context = {"form": form, "version": version, "model": version.model, "problem": problem}
-    return render(request, "models_portfolio/view_form.html", context)
-
-
-@require_POST
-@signed_in("model.edit")
-def view_end(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
-    """End a view today, or take it off a draft."""
-    view = get_object_or_404(View.objects.visible_to(request.user).own().select_related("version"), pk=pk)
-    is_draft = not view.is_published
-    end_view(view=view, by=request.user)
-    messages.success(request, _("The view is removed.") if is_draft else _("The view has ended."))
-    if is_draft:
-        return redirect("models_portfolio:draft_edit", view.version_id)
-    return redirect("models_portfolio:model_detail", view.version.model_id)

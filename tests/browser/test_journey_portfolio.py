@@ -263,7 +263,9 @@ def test_a_new_version_with_a_view_reaches_meadow_which_rebalances_by_it(
     page.get_by_label("Rationale").fill("Services grow faster than devices.")
     button(page, "Add to the draft").click()
     page.get_by_label("Why it changed").fill("More of what earns.")
-    button(page, "Publish version").click()
+    button(page, "Preview and publish").click()
+    expect(section(page, "Who receives it")).to_contain_text("Meadow")
+    button(page, "Publish version 2").click()
     expect(page.get_by_text("Version 2 is published.")).to_be_visible()
 
     until("version 2 at Meadow", lambda: one("meadow", ModelVersion, model=model.pk, number=2))
