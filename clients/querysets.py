@@ -210,9 +210,9 @@ def in_transit() -> "QuerySet[Any]":
     entries = apps.get_model("portfolios", "Transaction").objects.filter(retired_at=None)
     standing = entries.filter(reversed_by=None).exclude(type="reversal")
     positions = apps.get_model("portfolios", "HandoverPosition").objects.filter(handover=OuterRef("pk"))
-    # Before positions were told apart, all transfers in named their handover.
+    # Before positions were told apart, all transfers in named their handover: of those that it had by then.
     is_booked = Q(Exists(standing.filter(reference=OuterRef("pk")))) | Q(
-        Exists(standing.filter(reference=OuterRef("handover")))
+        Exists(standing.filter(reference=OuterRef("handover"), pk__gt=OuterRef("pk")))
     )
     waiting = positions.filter(~is_booked)
     is_shared = Exists(entries.filter(portfolio__mandate=OuterRef("mandate")))

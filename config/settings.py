@@ -264,6 +264,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": crontab(hour=0, minute=20),
         "args": ["portfolios.tasks.value_portfolios"],
     },
+    "hand-over-late-everywhere": {
+        "task": "federation.tasks.in_every_institution",
+        "schedule": crontab(hour=0, minute=35),
+        "args": ["portfolios.tasks.hand_over_late"],
+    },
     # Where something was written within a week, often; everywhere else once a day.
     "settle-due-everywhere": {
         "task": "federation.tasks.in_every_institution",
@@ -294,6 +299,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "federation.tasks.in_active_institutions",
         "schedule": 600.0,
         "args": ["trading.tasks.settle_due_settlements"],
+    },
+    "hand-over-late": {
+        "task": "federation.tasks.in_active_institutions",
+        "schedule": 1800.0,
+        "args": ["portfolios.tasks.hand_over_late"],
     },
     "release-waiting-orders": {
         "task": "federation.tasks.in_active_institutions",

@@ -7,6 +7,7 @@ from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import jobs
@@ -14,9 +15,12 @@ from accounts.errors import DomainError
 from accounts.models import Job, User
 from portfolios.models import ImportBatch, Portfolio
 from portfolios.services import valuations
+from portfolios.services.handover import complete_late
 from portfolios.services.imports import PRICES
 from portfolios.services.imports import run_import as write_import
 
+# How far back transfers out are looked at again.
+LATE_TRANSFERS = datetime.timedelta(days=7)
 # Many years of a large book take minutes; every step is repeatable.
 _LONG = {"soft_time_limit": 3500, "time_limit": 3600}
 
@@ -43,6 +47,12 @@ def value_portfolios(from_date: str | None = None, job_id: str | None = None) ->
         jobs.finish(job_id, failures=[failure], is_failed=True)
         return
     jobs.finish(job_id)
+
+
+@shared_task(**_LONG)
+def hand_over_late() -> None:
+    """Hand over what former managers have booked out, where that arrived after they said so."""
+    complete_late(timezone.now().date() - LATE_TRANSFERS)
 
 
 @shared_task(**_LONG)

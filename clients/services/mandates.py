@@ -305,7 +305,7 @@ def withdraw_mandate(*, mandate: Mandate, by: User, reason: str = "") -> Mandate
 def add_restriction(
     *, mandate: Mandate, kind: str, value: str, by: User, note: str = ""
 ) -> MandateRestriction:
-    """Add something the client does not want, or wants kept; it holds from the next proposal on.
+    """Add something the client does not want, or wants kept; from now on no trade against it is sent.
 
     That of a returned mandate waits until it is submitted again.
     """

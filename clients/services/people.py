@@ -275,10 +275,10 @@ def write_note(*, client: Client, text: str, by: User) -> Note:
 
 
 @transaction.atomic
-def promise_task(*, client: Client, title: str, due_date: datetime.date, by: User) -> Task:
-    """Note something that ``by`` has promised to do for a client by a day."""
+def promise_task(*, client: Client, title: str, due_date: datetime.date, by: User | None) -> Task:
+    """Note something to do for a client by a day: what ``by`` has promised, or what the client's advisor has to do."""
     refuse_received(client)
-    task = Task.objects.create(client=client, title=title, due_date=due_date, assignee=by)
+    task = Task.objects.create(client=client, title=title, due_date=due_date, assignee=by or client.advisor)
     audit("task.promised", task, by=by)
     return task
 

@@ -112,6 +112,7 @@ def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "handover": given,
             "positions": positions,
             "waits": waits if is_begun else (),
+            "is_closed": mandate.state == MandateState.CLOSED,
             "portfolio": mandate.shown_portfolio,
             "is_done": is_begun and not waits,
             "is_empty": given.booked_out_on is not None and not positions,

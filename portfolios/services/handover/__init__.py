@@ -6,7 +6,12 @@ over (``completion``): nobody takes over anything before (``takeover``), so no t
 or counted twice.
 """
 
-from portfolios.services.handover.completion import complete_as_submitted, complete_handover, record_handover
+from portfolios.services.handover.completion import (
+    complete_as_submitted,
+    complete_handover,
+    complete_late,
+    record_handover,
+)
 from portfolios.services.handover.snapshots import Snapshot, is_out_of_reach, knows_ledger, snapshot
 from portfolios.services.handover.takeover import (
     TAKES_OVER_IN,
@@ -25,6 +30,7 @@ __all__ = [
     "book_out_rest",
     "complete_as_submitted",
     "complete_handover",
+    "complete_late",
     "has_taken_over",
     "is_out_of_reach",
     "knows_ledger",

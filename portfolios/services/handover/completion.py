@@ -16,7 +16,9 @@ from accounts.models import User, audit
 from accounts.records import new_id
 from clients.calculations.states import MandateState
 from clients.models import Mandate
-from portfolios.models import Handover, HandoverPosition, Portfolio
+from clients.services import promise_task
+from clients.wealth import convert, rates
+from portfolios.models import Handover, HandoverPosition, Portfolio, Transaction
 from portfolios.services.handover.snapshots import (
     Snapshot,
     is_out_of_reach,
@@ -26,6 +28,7 @@ from portfolios.services.handover.snapshots import (
 )
 from portfolios.services.handover.takeover import is_begun
 
+_CENT = Decimal("0.0001")
 _TAKEN = ("as_of", "currency", "performance_from", "time_weighted_return", "booked_out_on", "value")
 
 
@@ -36,7 +39,8 @@ def record_handover(*, mandate: Mandate, by: User) -> Handover | None:
         return None
     if mandate.predecessor.client_id != mandate.client_id:
         raise DomainError("handover_of_another", _("The former mandate belongs to another client."))
-    given = _write_down(mandate, snapshot(mandate.predecessor))
+    taken = snapshot(mandate.predecessor)
+    given = _write_down(mandate, taken if taken.handover.booked_out_on is None else _due(mandate.predecessor))
     audit("handover.recorded", given, by=by, mandate=str(mandate.pk))
     return given
 
@@ -57,30 +61,94 @@ def _write_down(mandate: Mandate, taken: Snapshot) -> Handover:
 def complete_handover(*, former: Mandate, by: User | None) -> Handover | None:
     """Write down what the former manager has booked out, for the successor to take over; once.
 
-    What it books out later, because an entry came late, is added. None where nothing is new, where the
-    former portfolio is not closed, and where what is known here of it does not add up: something has not
-    arrived yet, or waits to be booked out.
+    What it books out later, because an entry came late, is added: for whoever has the client by now, or where
+    the last mandate is closed too, to that one, with a task for the client's advisor. None where nothing is new,
+    where the former portfolio is not closed, and where what is known here of it does not add up: something has
+    not arrived yet, or waits to be booked out.
     """
-    given = _given(former)
-    portfolio = Portfolio.objects.current().filter(mandate=former).first()
-    if given is None or portfolio is None or portfolio.closed_on is None:
+    given = _held_now(former)
+    if given is None or given.mandate.predecessor is None:
         return None
-    if not knows_ledger(former) or positions_of(portfolio, datetime.date.max).quantities():
+    former, is_closed = given.mandate.predecessor, given.mandate.state == MandateState.CLOSED
+    portfolio = _booked_out(former)
+    if portfolio is None:
         return None
     if _is_incomplete(given):
-        given = _write_down(given.mandate, snapshot(former))
+        if is_closed:
+            return None
+        given = _write_down(given.mandate, _due(former))
         audit("handover.completed", given, by=by, mandate=str(given.mandate_id))
         return given
     # One that was handed over as it was submitted is what it is.
-    if given.booked_out_on != portfolio.closed_on or not _add_rest(given, snapshot(former)):
+    if given.booked_out_on != portfolio.closed_on:
         return None
+    due = _due(former)
+    added = _rest(given, due.positions)
+    if not added:
+        return None
+    given.value, given.time_weighted_return = due.handover.value, due.handover.time_weighted_return
+    given.save(update_fields=["value", "time_weighted_return"])
+    HandoverPosition.objects.bulk_create(added)
+    if is_closed:
+        _tell_advisor(given.mandate)
     audit("handover.rest_added", given, by=by, mandate=str(given.mandate_id))
     return given
 
 
-def _add_rest(given: Handover, taken: Snapshot) -> bool:
-    """Add what has been booked out since a handover was written down; say whether there was anything."""
-    known, now = _by_lot(given.positions.all()), _by_lot(taken.positions)
+def complete_late(since: datetime.date) -> int:
+    """Hand over what was booked out since a day and has not been yet; return of how many former mandates.
+
+    An end or an outcome may arrive before the transfers that it speaks of.
+    """
+    booked = Transaction.objects.current().filter(
+        portfolio__closed_on__isnull=False, portfolio__retired_at=None, trade_date__gte=since
+    )
+    given = Handover.objects.own().filter(mandate__predecessor__in=booked.values("portfolio__mandate"))
+    formers = Mandate.objects.filter(pk__in=given.values("mandate__predecessor"))
+    return sum(1 for former in formers if complete_handover(former=former, by=None) is not None)
+
+
+def _booked_out(former: Mandate) -> Portfolio | None:
+    """Return the closed portfolio of a mandate, all of which is known here to be booked out; else None."""
+    portfolio = Portfolio.objects.current().filter(mandate=former, closed_on__isnull=False).first()
+    if portfolio is None or not knows_ledger(former):
+        return None
+    return None if positions_of(portfolio, datetime.date.max).quantities() else portfolio
+
+
+def _due(former: Mandate) -> Snapshot:
+    """Return what is handed over of a portfolio that is booked out, with what came late to those before it.
+
+    Once a mandate is closed, what comes late for it goes past it to its successor.
+    """
+    taken, before = snapshot(former), former.predecessor
+    given = Handover.objects.own().filter(mandate=former).first()
+    if given is None or before is None:
+        return taken
+    portfolio = _booked_out(before)
+    if portfolio is None or given.booked_out_on != portfolio.closed_on:
+        return taken
+    late = [
+        _in_currency(each, given.currency, taken.handover.currency)
+        for each in _rest(given, _due(before).positions)
+    ]
+    values = [taken.handover.value, *(each.value for each in late)]
+    known = [value for value in values if value is not None]
+    taken.handover.value = sum(known, Decimal(0)) if len(known) == len(values) else None
+    return Snapshot(taken.handover, [*taken.positions, *late])
+
+
+def _in_currency(position: HandoverPosition, given: str, wanted: str) -> HandoverPosition:
+    if given != wanted and position.value is not None:
+        value = convert(position.value, given, wanted, rates())
+        position.value = None if value is None else value.quantize(_CENT)
+        position.book_cost_portfolio = None
+    return position
+
+
+def _rest(given: Handover, due: Iterable[HandoverPosition]) -> list[HandoverPosition]:
+    """Return, not saved, what is due beyond what a handover gives already."""
+    known, now = _by_lot(given.positions.all()), _by_lot(due)
     added = []
     for key in {**now, **known}:
         # What was given and is no longer so, as after a correction of its day, is taken back.
@@ -90,14 +158,20 @@ def _add_rest(given: Handover, taken: Snapshot) -> bool:
             setattr(rest, name, _difference(name, now.get(key, []), known.get(key, [])))
         if rest.quantity:
             added.append(rest)
-    if added:
-        given.value, given.time_weighted_return = (
-            taken.handover.value,
-            taken.handover.time_weighted_return,
-        )
-        given.save(update_fields=["value", "time_weighted_return"])
-        HandoverPosition.objects.bulk_create(added)
-    return bool(added)
+    return added
+
+
+def _tell_advisor(mandate: Mandate) -> None:
+    """Note for the client's advisor that something came for a mandate that nobody manages any more."""
+    if mandate.client is None:
+        return
+    promise_task(
+        client=mandate.client,
+        title=_("Something came late for mandate %(number)s, which is closed: agree where it goes.")
+        % {"number": mandate.number},
+        due_date=timezone.now().date(),
+        by=None,
+    )
 
 
 def _by_lot(positions: Iterable[HandoverPosition]) -> dict[tuple[Any, ...], list[HandoverPosition]]:
@@ -126,7 +200,12 @@ def complete_as_submitted(*, former: Mandate, by: User) -> Handover:
     and no longer shares its ledger: as long as it manages, what it has counts as its own.
     """
     given = _given(former)
-    if given is None or not _is_incomplete(given) or not is_out_of_reach(former):
+    if (
+        given is None
+        or given.mandate.state == MandateState.CLOSED
+        or not _is_incomplete(given)
+        or not is_out_of_reach(former)
+    ):
         raise DomainError(
             "handover_open",
             _("The former manager books the positions out first. Instruct it to transfer out and close."),
@@ -138,17 +217,30 @@ def complete_as_submitted(*, former: Mandate, by: User) -> Handover:
 
 
 def _given(former: Mandate) -> Handover | None:
-    """Lock and return what is handed over of a mandate to one that is neither withdrawn, rejected nor closed."""
-    ended = Mandate.objects.in_state(MandateState.REJECTED, MandateState.CLOSED)
+    """Lock and return what is handed over of a mandate to one that is neither withdrawn nor rejected."""
     found: Handover | None = (
         Handover.objects.own()
         .select_for_update(of=("self",))
-        .select_related("mandate")
+        .select_related("mandate__predecessor", "mandate__client")
         .filter(mandate__predecessor=former)
         .exclude(mandate__status=Mandate.Status.WITHDRAWN)
-        .exclude(mandate__in=ended.values("pk"))
+        .exclude(mandate__in=Mandate.objects.in_state(MandateState.REJECTED).values("pk"))
         .first()
     )
+    return found
+
+
+def _held_now(former: Mandate) -> Handover | None:
+    """Lock and return what is handed over to whoever has the client now: past mandates closed meanwhile.
+
+    Where all are closed, to the last of them.
+    """
+    found = None
+    following = _given(former)
+    while following is not None:
+        found = following
+        is_closed = found.mandate.state == MandateState.CLOSED
+        following = _given(found.mandate) if is_closed else None
     return found
 
 

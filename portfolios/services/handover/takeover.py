@@ -40,11 +40,12 @@ def is_begun(handover: Handover) -> bool:
 def _is_booked() -> Q:
     """Return the condition that a position's transfer in stands.
 
-    It names its position; before positions were told apart, all of them named their handover.
+    It names its position; before positions were told apart, all of them named their handover: those that it had
+    by then, which ids tell, as they follow time.
     """
     entries = Transaction.objects.filter(reversed_by=None).exclude(type=Transaction.Type.REVERSAL)
     return Q(Exists(entries.filter(reference=OuterRef("pk")))) | Q(
-        Exists(entries.filter(reference=OuterRef("handover")))
+        Exists(entries.filter(reference=OuterRef("handover"), pk__gt=OuterRef("pk")))
     )
 
 

@@ -19,6 +19,7 @@ from portfolios.calculations.ledger import CostMethod
 from portfolios.models import (
     ExchangeRate,
     Handover,
+    HandoverPosition,
     Portfolio,
     PriceSource,
     Transaction,
@@ -130,6 +131,16 @@ def test_a_transfer_in_that_is_reversed_waits_again_and_no_other(world: World) -
     owned = owned_in_all(world, journey)
     assert (owned.total, owned.paid_in, owned.gain) == (D(12_185), D(10_000), D(2185))
     assert {each.on_its_way for each in owned.positions} == {D(0), D(1985)}
+    with world.within("harbour"):
+        # What was handed over before values were kept has none: it is not counted as nothing.
+        cash = HandoverPosition.objects.filter(isin="", quantity=1985)
+        cash.update(value=None)
+        client, mandates = Client.objects.get(), Mandate.objects.all()
+        unknown = wealth.wealth_of(client, mandates, TODAY, wealth.rates())
+        assert (unknown.total, unknown.gain) == (None, None)
+        assert "The value of what is on its way is not known" in unknown.problem
+        assert wealth.with_total(Client.objects.all(), wealth.rates()).get().total is None
+        cash.update(value=1985)
     with world.within("borealis"):
         take = reverse("portfolios:handover_take", args=[journey.new.pk])
         assert browser.post(take).status_code == 302

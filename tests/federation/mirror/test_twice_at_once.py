@@ -21,12 +21,13 @@ from federation.mirror.batch import run_batch
 from federation.models import AgreementEvent, ParkedRow, Proof, RecordsHold
 from federation.monitor import parked, proof
 from portfolios.models import Handover, Portfolio, Transaction
-from portfolios.services.handover import take_over
+from portfolios.services import book
+from portfolios.services.handover import book_out_rest, take_over
 from tests import factories
 from tests.federation.mirror.sealing import LATER, cut, ended, sealed_at
 from tests.federation.mirror.shop import Shop
 from tests.federation.mirror.successor import accept_at, begin, book_out
-from tests.federation.mirror.world import World
+from tests.federation.mirror.world import TODAY, World
 from trading.models import Affirmation
 from trading.services import affirm_one, reject_allocation
 
@@ -81,6 +82,24 @@ def test_a_portfolio_is_taken_over_once(world: World) -> None:
     assert at_once(world, "borealis", take, take) == ["taken_over"]
     with world.within("borealis"):
         assert Transaction.objects.filter(portfolio__in=Portfolio.objects.own()).count() == 3
+
+
+def test_what_came_late_is_booked_out_once(world: World) -> None:
+    portfolio, security = world.portfolio(None), world.security()
+    with world.within("aurora"):
+        late = Transaction(
+            portfolio=portfolio, security=security, type="transfer_in", quantity=10, trade_date=TODAY,
+            settlement_date=TODAY, currency="EUR", gross_amount=660, original_cost=500,
+        )  # fmt: skip
+        Portfolio.objects.update(closed_on=TODAY)
+        book(entries=[late], by=None)
+        by = factories.cast().operations
+
+    def book_out() -> None:
+        book_out_rest(portfolio=Portfolio.objects.get(pk=portfolio.pk), by=by)
+
+    assert at_once(world, "aurora", book_out, book_out) == []
+    assert world.count("aurora", Transaction, type="transfer_out") == 1
 
 
 def test_an_allocation_is_answered_once(world: World) -> None:
