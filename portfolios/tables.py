@@ -224,7 +224,11 @@ class TransactionTable(tables.Table):
     taxes = MoneyColumn(currency_field="currency", verbose_name=_("Taxes"))
     net_amount = MoneyColumn(currency_field="currency", verbose_name=_("Net"), signed=True)
     settlement_date = DateColumn(verbose_name=_("Settlement"))
-    # Shown beside the type; a column of its own in exports.
+    # Shown below the net amount and beside the type; columns of their own in exports.
+    counter_amount = MoneyColumn(
+        currency_field="counter_currency", verbose_name=_("Other amount"), visible=False
+    )
+    counter_currency = tables.Column(verbose_name=_("Currency of the other amount"), visible=False)
     reversed = tables.Column(accessor="is_reversed", verbose_name=_("Reversed"), visible=False)
 
     class Meta:
@@ -244,6 +248,15 @@ class TransactionTable(tables.Table):
 
     def value_type(self, value: str) -> str:
         return value
+
+    def render_net_amount(self, value: Any, record: Transaction, bound_column: Any, table: Any) -> Any:
+        text = bound_column.column.render(value, record, bound_column, table)
+        if not record.counter_currency:
+            return text
+        # An exchange: what went out in one currency and came in in the other.
+        other = formatting.signed_money(record.counter_amount, record.counter_currency)
+        css = "" if formatting.hides_amounts() else formatting.signed_class(record.counter_amount)
+        return formatting.fill_in('{}<div class="{}">{}</div>', text, css, other)
 
     def value_reversed(self, value: bool) -> str:
         return str(_("yes") if value else _("no"))

@@ -339,7 +339,10 @@ class _Composer:
                 line.security or line.text,
                 formatting.quantity(line.quantity) if line.quantity else "",
                 "" if line.price is None else f"{formatting.price(line.price)} {line.currency}",
-                f"{formatting.number(line.net_amount, formatting.MINOR_UNITS.get(line.currency, 2))} {line.currency}",
+                "\n".join(
+                    f"{formatting.number(amount, formatting.MINOR_UNITS.get(code, 2))} {code}"
+                    for amount, code in line.amounts
+                ),
             ]
             for line in self.figures.transactions
         ]

@@ -55,6 +55,17 @@ class TransactionLine:
     currency: str
     net_amount: Decimal
     text: str
+    # The other side of a currency exchange.
+    counter_currency: str = ""
+    counter_amount: Decimal | None = None
+
+    @property
+    def amounts(self) -> list[tuple[Decimal, str]]:
+        """Return what it moved, in each of its currencies."""
+        moved = [(self.net_amount, self.currency)]
+        if self.counter_currency and self.counter_amount is not None:
+            moved.append((self.counter_amount, self.counter_currency))
+        return moved
 
 
 def holdings_of(portfolio: Portfolio, day: datetime.date) -> tuple[HoldingLine, ...]:
@@ -125,6 +136,8 @@ def transactions_of(
             currency=row.currency,
             net_amount=row.net_amount,
             text=row.text,
+            counter_currency=row.counter_currency,
+            counter_amount=row.counter_amount,
         )
         for row in rows
     )

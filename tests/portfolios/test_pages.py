@@ -63,6 +63,19 @@ def test_each_tab_of_an_empty_portfolio_opens(as_manager, in_aurora: Cast, tab):
     assert get(as_manager, f"portfolio_{tab}", make.portfolio(in_aurora.unit).pk).status_code == 200
 
 
+def test_an_exchange_shows_what_was_sold_and_what_was_bought(as_manager, in_aurora: Cast, filled):
+    exchange = Transaction(
+        portfolio=filled, type="currency_exchange", trade_date=make.day(4), settlement_date=make.day(4),
+        currency="EUR", gross_amount=100, net_amount=-100, counter_currency="USD", counter_amount=108,
+    )  # fmt: skip
+    book(entries=[exchange], by=in_aurora.manager)
+    page = get(as_manager, "portfolio_transactions", filled.pk).content.decode()
+    assert "−100.00" in page
+    assert "+108.00 USD" in page
+    exported = get(as_manager, "portfolio_transactions", filled.pk, _export="csv").content.decode()
+    assert "108.0000,USD" in exported
+
+
 @pytest.mark.parametrize("period", ["1m", "3m", "ytd", "1y", "3y", "all"])
 def test_one_period_drives_the_page(as_manager, filled, period):
     assert get(as_manager, "portfolio_detail", filled.pk, period=period).status_code == 200

@@ -13,7 +13,8 @@ from pypdf import PdfReader
 from accounts.errors import DomainError
 from accounts.models import Job
 from federation.models import Institution
-from portfolios.models import Portfolio
+from portfolios.models import Portfolio, Transaction
+from portfolios.services import book
 from reporting import services, tasks
 from reporting.document import title
 from reporting.letterhead import Letterhead
@@ -49,6 +50,11 @@ def test_page_and_pdf_say_the_same(
     portfolio: Portfolio, in_aurora: Cast, letterhead: Callable[..., None]
 ) -> None:
     letterhead()
+    exchange = Transaction(
+        portfolio=portfolio, type="currency_exchange", trade_date=make.FIRST, settlement_date=make.FIRST,
+        currency="EUR", gross_amount=100, net_amount=-100, counter_currency="CHF", counter_amount=90,
+    )  # fmt: skip
+    book(entries=[exchange], by=in_aurora.manager)
     report = make.report(portfolio, by=in_aurora.manager)
     assert report.state == Report.State.READY
     assert report.made_at is not None
@@ -61,6 +67,8 @@ def test_page_and_pdf_say_the_same(
     said += [
         cell for name in ("development", "returns", "costs") for row in document[name]["rows"] for cell in row
     ]
+    said.append("−100.00 EUR\n90.00 CHF")
+    assert said[-1] in [row[-1] for row in document["transactions"]["rows"]]
     for cell in said:
         assert " ".join(cell.split()) in text
     assert "simulated" in document["notice"]
