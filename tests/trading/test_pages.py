@@ -185,11 +185,22 @@ def test_a_price_that_moved_is_shown_and_has_to_be_ticked(in_aurora: Cast, auror
     models.price_of(models.security("Apple"), 200, days_ago=0)
     page = browse(aurora, in_aurora.second_manager)
 
-    shown = text_of(page.get(reverse("trading:proposal_detail", args=[proposal.pk])))
-    assert "Apple has moved by 11.11% since" in shown
+    def ticked() -> dict[str, str]:
+        shown = page.get(reverse("trading:proposal_detail", args=[proposal.pk])).content.decode()
+        assert "Apple has moved by" in shown
+        return {
+            "revision": "1",
+            "accept_moved": re.search('name="accept_moved" value="([^"]+)"', shown).group(1),
+        }
+
     url = reverse("trading:proposal_approve", args=[proposal.pk])
     assert "Prices have moved" in text_of(page.post(url, {"revision": "1"}))
-    assert page.post(url, {"revision": "1", "accept_moved": "on"}).status_code == 302
+    assert "Prices have moved" in text_of(page.post(url, {"revision": "1", "accept_moved": "on"}))
+    # It goes on moving while somebody looks: what was ticked is not what would be approved.
+    before = ticked()
+    models.price_of(models.security("Apple"), 300, days_ago=0)
+    assert "Prices have moved" in text_of(page.post(url, before))
+    assert page.post(url, ticked()).status_code == 302
 
 
 def test_orders_are_chosen_in_the_list_and_sent_as_blocks(in_aurora: Cast, aurora, browse):

@@ -18,6 +18,7 @@ from tests.models_portfolio.make import as_mirror
 from tests.trading import make
 from trading.models import Order, Proposal, RestrictedSecurity
 from trading.services import approve, discard, edit, propose, propose_each, reject, send, submit
+from trading.services.proposals import moved_prices
 from trading.services.proposing import reproduce
 
 D = Decimal
@@ -273,7 +274,8 @@ def test_a_price_that_moved_has_to_be_confirmed_at_approval(in_aurora: Cast):
 
     with pytest.raises(DomainError, match="Apple"):
         approve(proposal=proposal, by=in_aurora.second_manager)
-    assert approve(proposal=proposal, by=in_aurora.second_manager, accepts_moved_prices=True)
+    seen = [each.seen for each in moved_prices(proposal)]
+    assert approve(proposal=proposal, by=in_aurora.second_manager, accepted_moves=seen)
 
 
 def test_purchases_wait_while_kyc_is_not_in_order_and_sales_do_not(in_aurora: Cast):

@@ -6,7 +6,7 @@ stored one is refused, so nobody decides on trades that another has changed mean
 
 import datetime
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -45,6 +45,11 @@ class Moved:
     def change(self) -> Decimal | None:
         """Return the change as a fraction, None where the price is gone."""
         return None if self.now is None else self.now / self.before - 1
+
+    @property
+    def seen(self) -> str:
+        """Return what stands for this move in a form: another value once the price is another."""
+        return f"{self.security.pk}:{'' if self.now is None else format(self.now.normalize(), 'f')}"
 
 
 def _locked(proposal: Proposal, *states: str) -> Proposal:
@@ -200,12 +205,12 @@ def _require_unrestricted(proposal: Proposal) -> None:
 
 @transaction.atomic
 def approve(
-    *, proposal: Proposal, by: User, note: str = "", accepts_moved_prices: bool = False
+    *, proposal: Proposal, by: User, note: str = "", accepted_moves: Collection[str] = ()
 ) -> list[Order]:
     """Approve a submitted proposal and create its orders; return them.
 
-    The approver is neither who made nor who submitted it. Raises DomainError where prices moved by
-    more than 2 % and that was not accepted, purchases are blocked by a stale risk profile, or a
+    The approver is neither who made nor who submitted it. ``accepted_moves`` are those that a page showed, as
+    ``Moved.seen`` says them. Raises DomainError where others have moved by more than 2 %, purchases are blocked by a stale risk profile, or a
     restriction has come since that bars a trade.
     """
     proposal = _locked(proposal, State.PROPOSED)
@@ -225,7 +230,7 @@ def approve(
         raise DomainError("stale_profile", _("%(why)s It blocks purchases: propose again.") % {"why": stale})
     _require_unrestricted(proposal)
     moved = moved_prices(proposal)
-    if moved and not accepts_moved_prices:
+    if any(each.seen not in accepted_moves for each in moved):
         raise DomainError(
             "price_moved",
             _("Prices have moved by more than 2 %% since the proposal: %(names)s. Confirm, or propose again.")

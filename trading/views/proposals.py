@@ -117,7 +117,7 @@ def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "sells": sum(1 for row in lines if row.line.side == Side.SELL),
         "costs": sum((row.fees for row in lines), Decimal(0)),
         "checks": check_proposal(proposal, [row.line for row in lines], moved, barred, today()),
-        "moved": moved,
+        "moved": " ".join(each.seen for each in moved),
         "orders": orders,
         "currency": proposal.inputs.get("currency", proposal.portfolio.currency),
         "day": datetime.date.fromisoformat(day) if (day := proposal.inputs.get("as_of")) else None,
@@ -225,7 +225,7 @@ def proposal_approve(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
             proposal=proposal,
             by=request.user,
             note=request.POST.get("note", ""),
-            accepts_moved_prices="accept_moved" in request.POST,
+            accepted_moves=request.POST.get("accept_moved", "").split(),
         )
         ready = [order.pk for order in orders if order.state == Order.State.APPROVED]
         sends = "send" in request.POST and bool(ready) and can(request.user, "order.send")
