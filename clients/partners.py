@@ -25,7 +25,8 @@ class Partner:
     """The other side of an agreement.
 
     ``manages`` says whether it takes clients' mandates at all, ``takes_mandates`` whether it does
-    so now, else ``why_not`` is a sentence. ``is_suspended`` says that nothing reaches it now.
+    so now, else ``why_not`` is a sentence. ``is_suspended`` says that nothing reaches it now, ``is_ending``
+    that the agreement is being wound down, ``has_ended`` that it is over.
     ``shared`` is what it sees once a mandate is submitted.
     """
 
@@ -34,6 +35,8 @@ class Partner:
     takes_mandates: bool
     why_not: str = ""
     is_suspended: bool = False
+    is_ending: bool = False
+    has_ended: bool = False
     shared: tuple[SharedKind, ...] = ()
 
 

@@ -58,6 +58,8 @@ def _partner(agreement: Agreement, institution: Institution) -> Partner:
         takes_mandates=manages and not reason,
         why_not=reason,
         is_suspended=agreement.is_suspended,
+        is_ending=agreement.state == Agreement.State.WINDING_DOWN,
+        has_ended=agreement.state == Agreement.State.TERMINATED,
         shared=tuple(
             SharedKind(
                 name=kind_name(share.kind.label),

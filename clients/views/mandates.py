@@ -24,7 +24,7 @@ from clients.filters import MandateFilter
 from clients.forms import AnswerForm, RestrictionForm, WithdrawForm
 from clients.models import ClientInstruction, Mandate
 from clients.onboarding import draft_of, next_url, no_draft
-from clients.partners import partners
+from clients.partners import Partner, partners
 from clients.services.mandates import WITHDRAWABLE
 from clients.tables import MandateTable
 from clients.timeline import events_of
@@ -75,11 +75,11 @@ def mandate_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     state = mandate.state
     positions = wealth.positions_of([mandate], timezone.localdate(), known=wealth.rates())
     position = next(iter(positions), None)
-    is_held_up = _is_held_up(mandate)
+    partner = _partner_of(mandate)
     mark = mark_of(
         [
             state,
-            is_held_up,
+            partner and (partner.is_suspended, partner.is_ending, partner.has_ended),
             mandate.history,
             [each.pk for each in mandate.decisions.all()],
             [each.pk for each in mandate.wishes],
@@ -93,16 +93,15 @@ def mandate_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "clients/mandate_detail.html",
         "clients/_mandate_live.html",
         mark,
-        {**_context(request, mandate, instructions, position), "is_held_up": is_held_up},
+        {**_context(request, mandate, instructions, position), "partner": partner},
     )
 
 
-def _is_held_up(mandate: Mandate) -> bool:
-    """Say whether an own mandate does not reach its manager now, and no answer comes back."""
+def _partner_of(mandate: Mandate) -> Partner | None:
+    """Return who manages an own mandate that has been submitted and has not ended, as its agreement stands."""
     if mandate.is_received or mandate.is_draft or not mandate.agreement or mandate.state in _ENDED:
-        return False
-    partner = partners([mandate.agreement]).get(mandate.agreement)
-    return partner is not None and partner.is_suspended
+        return None
+    return partners([mandate.agreement]).get(mandate.agreement)
 
 
 def _context(request: PersonRequest, mandate: Mandate, instructions: Any, position: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
-from clients.models import Client, ClientInstruction
+from clients.models import Client, ClientInstruction, MandateDecision
 from federation.agreements import life, sealing
 from federation.models import Agreement, AgreementToken, SealedRecords
 from tests import factories
@@ -181,6 +181,30 @@ def test_pages_of_records_say_that_a_suspension_holds_them_up(aurora, harbour, b
     make.act(life.suspend, second, aurora, what="everything")
     shown = [page(browse, party, path, "compliance").content.decode() for party, path, _words in pages]
     assert [words in text for text, (_, _, words) in zip(shown, pages, strict=True)] == [True, True]
+
+
+def test_an_advisor_reads_on_a_mandate_that_its_agreement_is_wound_down_or_over(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    with tenant_context(harbour):
+        advisor = factories.cast().advisor
+        mandate = clients_make.submitted(
+            advisor, clients_make.offer(agreement=agreement.pk, origin=aurora.pk)
+        )
+
+    def shown() -> str:
+        path = reverse("clients:mandate_detail", args=[mandate.pk])
+        return page(browse, harbour, path, "compliance").content.decode()
+
+    assert "wound down" not in shown()
+    make.act(life.wind_down, agreement, aurora)
+    assert "takes no new mandates: withdraw this one" in shown()
+    with tenant_context(harbour), as_mirror():
+        MandateDecision.objects.create(
+            mandate=mandate, submission=1, outcome="accepted", decided_at=timezone.now(), origin=aurora.pk
+        )
+    assert "This mandate goes on until you have it closed" in shown()
+    make.act(life.cut, agreement, harbour, reason="x")
+    assert "has ended: nothing that you change here reaches them" in shown()
 
 
 def _ask_and_order(mandates):
