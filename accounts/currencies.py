@@ -1,5 +1,9 @@
 """The currencies in which money is held and paid: ISO 4217, without metals, funds, accounting units and test codes."""
 
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
+
 _CODES = """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF
     CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL
@@ -10,3 +14,16 @@ _CODES = """
 """
 
 CURRENCIES = frozenset(_CODES.split())
+
+
+def check_currency(text: str, field: str = "currency") -> str:
+    """Return a currency's code in capitals; raise DomainError at ``field`` where there is no such currency."""
+    code = text.strip().upper()
+    if code not in CURRENCIES:
+        raise DomainError(
+            "currency_unknown",
+            _("“%(currency)s” is not a currency. Use the three letters of ISO 4217, such as USD.")
+            % {"currency": text.strip()[:20]},
+            field=field,
+        )
+    return code

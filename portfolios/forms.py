@@ -7,19 +7,27 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.amounts import AmountField
+from accounts.currencies import check_currency
+from accounts.errors import DomainError
 from portfolios.models import PriceSource, Security
 
 _DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 
 
-def _currency(**kwargs: Any) -> forms.CharField:
-    return forms.RegexField(
-        r"^[A-Za-z]{3}$",
-        max_length=3,
-        error_messages={"invalid": _("Use the three letters of ISO 4217, such as USD.")},
-        widget=forms.TextInput(attrs={"size": 4, "autocapitalize": "characters"}),
-        **kwargs,
-    )
+class CurrencyField(forms.CharField):
+    """The three letters of a currency, small ones too."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("widget", forms.TextInput(attrs={"size": 4, "autocapitalize": "characters"}))
+        kwargs.setdefault("max_length", 3)
+        super().__init__(**kwargs)
+
+    def clean(self, value: Any) -> str:
+        text = str(super().clean(value))
+        try:
+            return check_currency(text) if text else ""
+        except DomainError as error:
+            raise forms.ValidationError(str(error)) from error
 
 
 class SecurityForm(forms.ModelForm):
@@ -38,6 +46,7 @@ class SecurityForm(forms.ModelForm):
             "isin", "name", "ticker", "kind", "asset_class", "sector", "country", "currency", "price_unit",
             "lot_size", "quantity_decimals", "coupon_rate", "maturity_date", "is_active",
         )  # fmt: skip
+        field_classes = {"currency": CurrencyField}
         widgets = {"maturity_date": _DAY}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,9 +56,6 @@ class SecurityForm(forms.ModelForm):
             self.fields["isin"].help_text = _(
                 "An ISIN is not edited. A correction is a new security that replaces this one."
             )
-
-    def clean_currency(self) -> str:
-        return str(self.cleaned_data["currency"]).upper()
 
     def clean_isin(self) -> str:
         return (self.cleaned_data["isin"] or "").strip().upper()
@@ -104,7 +110,7 @@ class ImportForm(forms.Form):
         label=_("The new source may be passed on to partners"), required=False
     )
     is_simulated = forms.BooleanField(label=_("The prices of the new source are simulated"), required=False)
-    currency = _currency(
+    currency = CurrencyField(
         label=_("Currency of new securities"),
         required=False,
         help_text=_("For tickers that are not known yet and whose rows name no currency."),
@@ -126,7 +132,7 @@ class BankEntryForm(forms.Form):
 
     value_date = forms.DateField(label=_("Value date"), widget=_DAY)
     amount = AmountField(label=_("Amount"), places=4)
-    currency = _currency(label=_("Currency"))
+    currency = CurrencyField(label=_("Currency"))
     payer = forms.CharField(label=_("Payer"), max_length=200, required=False)
     reference = forms.CharField(label=_("Payment reference"), max_length=140, required=False)
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import formatting
-from accounts.currencies import CURRENCIES
+from accounts.currencies import check_currency
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
@@ -65,17 +65,10 @@ def enter_cash(
         raise DomainError(
             "date_in_future", _("Choose a value date that is not in the future."), field="value_date"
         )
-    if currency.upper() not in CURRENCIES:
-        raise DomainError(
-            "currency_unknown",
-            _("“%(currency)s” is not a currency. Use the three letters of ISO 4217, such as USD.")
-            % {"currency": currency[:20]},
-            field="currency",
-        )
     fields = {
         "value_date": value_date,
         "amount": amount,
-        "currency": currency.upper(),
+        "currency": check_currency(currency),
         "payer": payer.strip(),
         "reference": reference.strip(),
     }

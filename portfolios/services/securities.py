@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from stdnum import isin as isin_number
 from stdnum.exceptions import ValidationError as NumberError
 
+from accounts.currencies import check_currency
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from accounts.records import new_id
@@ -48,7 +49,7 @@ def create_security(
         id=security_id(isin) if isin else new_id(),
         isin=isin or None,
         name=name,
-        currency=currency.upper(),
+        currency=check_currency(currency),
         asset_class=asset_class,
         **fields,
     )
@@ -79,6 +80,8 @@ def change_security(*, security: Security, by: User | None, **fields: Any) -> Se
             _("Entries or prices rest on this. Create a new security and name it as the replacement."),
             field=fixed,
         )
+    if "currency" in changed:
+        changed["currency"] = check_currency(changed["currency"])
     for name, value in changed.items():
         setattr(security, name, value)
     security.full_clean(exclude=["replaced_by"])

@@ -95,6 +95,15 @@ def test_pence_are_kept_in_pounds(source):
     assert Price.objects.get(security=shell).close == D("26.5")
 
 
+def test_prices_in_a_currency_that_does_not_exist_are_left_out(source, apple):
+    batch = _preview(
+        b"date,isin,close,currency\n2026-03-02,US0378331005,181.5,USX\n2026-03-03,US0378331005,182,USD\n",
+        source,
+    )
+    assert batch.summary["new"] == 1
+    assert [error["problem"] for error in batch.summary["errors"]] == ["“USX” is not a currency."]
+
+
 def test_a_second_time_nothing_is_new(source, apple):
     content = b"Date,AAPL\n2026-03-02,181.5\n2026-03-03,182\n"
     _import(content, source)

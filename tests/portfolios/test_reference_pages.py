@@ -64,6 +64,8 @@ def test_a_security_is_created_and_its_isin_stays(as_manager, in_aurora: Cast):
         as_manager.post(reverse("portfolios:security_create"), {**form, "isin": "CH0038863351"}).status_code
         == 200
     )
+    unknown = as_manager.post(reverse("portfolios:security_create"), {**form, "currency": "xyz"})
+    assert "“xyz” is not a currency." in str(unknown.context["form"].errors["currency"])
     made = as_manager.post(reverse("portfolios:security_create"), form)
     assert made.status_code == 302
     assert (
@@ -105,7 +107,7 @@ def test_a_file_is_previewed_confirmed_and_undone_in_the_browser(
     upload = SimpleUploadedFile("closes.csv", b"Date,US0378331005,NEW\n2026-03-09,20,7\n2026-03-10,x,7\n")
     page = as_manager.post(
         reverse("portfolios:import_create"),
-        {"kind": "prices", "file": upload, "new_source": "vendor", "currency": "EUR"},
+        {"kind": "prices", "file": upload, "new_source": "vendor", "currency": "eur"},
     )
     batch = ImportBatch.objects.get()
     assert page.headers["Location"] == reverse("portfolios:import_detail", args=[batch.pk])
@@ -113,6 +115,12 @@ def test_a_file_is_previewed_confirmed_and_undone_in_the_browser(
     assert "“x” is not a number." in preview
     assert 'name="name-NEW"' in preview
     before = Price.objects.count()
+    unknown = as_manager.post(
+        reverse("portfolios:import_confirm", args=[batch.pk]),
+        {"create": "NEW", "name-NEW": "Newcomer", "currency-NEW": "EUX"},
+        follow=True,
+    )
+    assert "“EUX” is not a currency." in unknown.content.decode()
     as_manager.post(
         reverse("portfolios:import_confirm", args=[batch.pk]),
         {"create": "NEW", "name-NEW": "Newcomer", "currency-NEW": "EUR"},

@@ -13,6 +13,7 @@ from django.db.models import Min, ProtectedError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.currencies import check_currency
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from accounts.records import new_id
@@ -45,7 +46,7 @@ def preview_import(
         file_name=file_name[:200],
         content=content,
         source=source,
-        options={"currency": currency.upper(), "create": []},
+        options={"currency": check_currency(currency) if currency else "", "create": []},
         created_by_name=by.full_name if by else "",
     )
     _summarise(batch, parsed)
@@ -67,12 +68,13 @@ def confirm_import(
             "import_empty", _("No row of this file can be used. Correct the file and upload it again.")
         )
     for wanted in create or []:
-        if not wanted.get("name", "").strip() or len(wanted.get("currency", "").strip()) != 3:
+        if not wanted.get("name", "").strip() or not wanted.get("currency", "").strip():
             raise DomainError(
                 "security_incomplete",
                 _("Enter a name and a currency for %(key)s, or leave it out.")
                 % {"key": wanted.get("key", "")},
             )
+        check_currency(wanted["currency"])
     batch.state = State.QUEUED
     batch.options = {
         **batch.options,

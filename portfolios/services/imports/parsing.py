@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from django.utils.translation import gettext as _
 
+from accounts.currencies import CURRENCIES
 from portfolios.services.imports.files import TextTable, UnreadableFile, read_table, read_text
 from portfolios.services.imports.values import RowError, Unreadable, read_date, read_number
 
@@ -247,7 +248,7 @@ class _Reader:
         if currency in _PENCE or currency.upper() == "GBX":
             currency, value = "GBP", value / 100
         currency = currency.upper()
-        if currency and not (len(currency) == 3 and currency.isalpha()):
+        if currency and currency not in CURRENCIES:
             self.parsed.refuse(
                 number,
                 _("“%(currency)s” is not a currency.") % {"currency": currency[:20]},
