@@ -1,7 +1,7 @@
 """Amounts of money as people write them."""
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django import forms
@@ -11,10 +11,30 @@ from django.utils.translation import gettext_lazy as _
 
 _SPACES = re.compile(r"[\s'’]")
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
+_DIGITS = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
+_WITH_EXPONENT = re.compile(r"[+-]?[\d.,]+[eE][+-]?\d+")
 _SWAP_POINT_AND_COMMA = str.maketrans(",.", ".,")
 
 
-class AmountField(forms.DecimalField):
+def read_digits(text: str) -> Decimal | None:
+    """Return a number that is written out in digits; None for anything else, such as "1e9" or "NaN"."""
+    try:
+        return Decimal(text) if _DIGITS.fullmatch(text) else None
+    except InvalidOperation:
+        return None
+
+
+class NumberField(forms.DecimalField):
+    """A number written out in digits: "1e9" is refused, since it may be a slip."""
+
+    def to_python(self, value: Any) -> Any:
+        """Read the number."""
+        if isinstance(value, str) and _WITH_EXPONENT.fullmatch(value.strip()):
+            raise ValidationError(_("Write the number out in digits, such as 1000000."), code="exponent")
+        return super().to_python(value)
+
+
+class AmountField(NumberField):
     """An amount above zero; with ``takes_zero``, zero as well."""
 
     def __init__(self, *, takes_zero: bool = False, places: int = 2, **kwargs: Any) -> None:

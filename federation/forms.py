@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from stdnum import lei
 
-from accounts.amounts import AmountField
+from accounts.amounts import AmountField, NumberField
 from federation.agreements.presets import PRESETS, WORDS
 from federation.models import Agreement, AgreementVersion, Function, Institution, Side, Watch
 from federation.monitor.settings import OUT_OF_BOUNDS
@@ -230,13 +230,13 @@ class OfferForm(forms.Form):
         label=_("In plain words"), required=False, widget=forms.Textarea(attrs={"rows": 2})
     )
     minimum_amount = AmountField(label=_("Minimum"), takes_zero=True, initial=0)
-    management_fee = forms.DecimalField(
+    management_fee = NumberField(
         label=_("Management fee, % a year"), min_value=0, max_value=10, decimal_places=4, initial="0.80"
     )
-    custody_fee = forms.DecimalField(
+    custody_fee = NumberField(
         label=_("Custody fee, % a year"), min_value=0, max_value=10, decimal_places=4, initial="0.15"
     )
-    product_cost = forms.DecimalField(
+    product_cost = NumberField(
         label=_("Cost of the funds, % a year"), min_value=0, max_value=10, decimal_places=4, initial="0.20"
     )
     horizon_years = forms.IntegerField(

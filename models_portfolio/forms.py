@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.amounts import AmountField
+from accounts.amounts import AmountField, NumberField
 from models_portfolio.effective import today
 from models_portfolio.models import ModelPortfolio, ModelVersion
 from portfolios.models import Benchmark, Security
@@ -25,7 +25,7 @@ class DateInput(forms.DateInput):
         super().__init__(attrs=attrs, format="%Y-%m-%d")
 
 
-class PercentField(forms.DecimalField):
+class PercentField(NumberField):
     """A fraction that people enter in percent, or in percentage points."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.amounts import AmountField
+from accounts.amounts import AmountField, NumberField
 from trading.models import Proposal
 from trading.services.orders import MAXIMUM_PARTS
 
@@ -38,7 +38,7 @@ class ProposeForm(forms.Form):
 class CorrectForm(forms.Form):
     """The terms of an allocation that was rejected; its quantity stays."""
 
-    price = forms.DecimalField(label=_("Price"), min_value=0, max_digits=24, decimal_places=10)
+    price = NumberField(label=_("Price"), min_value=0, max_digits=24, decimal_places=10)
     fees = AmountField(label=_("Fees"), takes_zero=True, places=4)
     settlement_date = forms.DateField(
         label=_("Settlement date"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")

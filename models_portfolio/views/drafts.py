@@ -1,7 +1,7 @@
 """Edit the targets of a draft, or discard it."""
 
 import uuid
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from accounts.amounts import read_digits
 from accounts.errors import DomainError
 from accounts.views_base import PersonRequest, ids_in, signed_in
 from models_portfolio.effective import ModelBook, today
@@ -63,7 +64,9 @@ def draft_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "model": draft.model,
         "rows": rows,
         "problem": problem,
-        "total": sum((Decimal(row["weight"]) for row in rows if _is_number(row["weight"])), Decimal(0)),
+        "total": sum(
+            (Decimal(row["weight"]) for row in rows if read_digits(row["weight"]) is not None), Decimal(0)
+        ),
         "findings": findings(draft),
         "views": view_rows(draft, weights, today()),
         "publish_form": PublishForm(version=draft),
@@ -100,13 +103,6 @@ def _detail(security: Security | None, sub_model: ModelPortfolio | None) -> str:
     )
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return Decimal(text).is_finite()
-    except InvalidOperation:
-        return False
-
-
 def _read_rows(posted: QueryDict) -> tuple[list[dict[str, Any]], list[TargetLine], str]:
     """Return the rows as typed, the lines they mean, and a sentence about the first that means none."""
     keys = posted.getlist("key")
@@ -128,7 +124,7 @@ def _read_rows(posted: QueryDict) -> tuple[list[dict[str, Any]], list[TargetLine
             "is_locked": f"locked-{key}" in posted,
         }
         rows.append(row)
-        if not all(_is_number(row[name]) for name in ("weight", "minimum", "maximum")):
+        if any(read_digits(row[name]) is None for name in ("weight", "minimum", "maximum")):
             problem = problem or _("%(name)s: enter weights as numbers in percent.") % {"name": row["name"]}
             continue
         lines.append(

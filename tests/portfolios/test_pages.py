@@ -215,6 +215,8 @@ def test_arrived_cash_is_typed_as_an_advisor_types_an_amount():
         form = BankEntryForm({"value_date": "2026-03-02", "amount": typed, "currency": "EUR"}, currency="EUR")
         assert form.is_valid(), form.errors
         assert form.cleaned_data["amount"] == D("250000.50")
+    slip = BankEntryForm({"value_date": "2026-03-02", "amount": "1e9", "currency": "EUR"}, currency="EUR")
+    assert slip.errors["amount"] == ["Write the number out in digits, such as 1000000."]
     assert not BankEntryForm(
         {"value_date": "2026-03-02", "amount": "0", "currency": "EUR"}, currency="EUR"
     ).is_valid()

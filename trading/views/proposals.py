@@ -3,7 +3,7 @@
 import datetime
 import uuid
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
+from accounts.amounts import read_digits
 from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import User
@@ -185,11 +186,8 @@ def proposal_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
         if typed is None or line.security_id is None:
             continue
         text = typed.strip().replace("−", "-").replace("'", "").replace("’", "").replace(" ", "")
-        try:
-            typed_quantity = Decimal(text or 0)
-        except InvalidOperation:
-            typed_quantity = Decimal("NaN")
-        if typed_quantity.is_finite() and abs(typed_quantity) < LARGEST_QUANTITY:
+        typed_quantity = read_digits(text or "0")
+        if typed_quantity is not None and abs(typed_quantity) < LARGEST_QUANTITY:
             quantities[line.security_id] = typed_quantity
         else:
             messages.error(request, _("%(name)s: enter a number of units.") % {"name": line.security})
