@@ -1,13 +1,28 @@
 """Questions about agreements: which of them exist for an institution."""
 
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, Q, TextField, Value
+from django.db.models.functions import Length
 
 if TYPE_CHECKING:
     from federation.models import Institution
+
+
+def by_name(path: str = "name") -> tuple[Any, ...]:
+    """Return the order of agreements' names as people read it: "A – B 3" before "A – B 10"."""
+    unnumbered = Func(
+        F(path), Value(r"\s*\d+$"), Value(""), function="regexp_replace", output_field=TextField()
+    )
+    return (unnumbered, Length(path), F(path))
+
+
+def name_key(name: str) -> tuple[str, int, str]:
+    """Return what sorts names as ``by_name`` does."""
+    return re.sub(r"\s*\d+$", "", name), len(name), name
 
 
 class AgreementQuerySet(models.QuerySet[Any]):

@@ -4,9 +4,10 @@ import datetime
 import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import django_tables2 as tables
+from django.db.models import OrderBy, QuerySet
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -23,6 +24,7 @@ from federation.models import Agreement, AgreementEvent, ParkedRow
 from federation.monitor.charts import milliseconds
 from federation.monitor.reasons import sentence
 from federation.monitor.records import NamedRecord
+from federation.querysets import by_name
 from federation.sealed import SealedMandate
 from federation.wording import UNTIL, kept_words
 
@@ -48,6 +50,12 @@ class AgreementTable(tables.Table):
     class Meta:
         model = Agreement
         fields = ("name", "partner", "side", "preset", "state", "started_at")
+
+    def order_name(
+        self, queryset: QuerySet[Agreement], is_descending: bool
+    ) -> tuple[QuerySet[Agreement], bool]:
+        parts = [OrderBy(part, descending=is_descending) for part in by_name()]
+        return queryset.order_by(*parts), True
 
     def render_side(self, value: bool) -> str:
         return _("Manager") if value else _("Sales channel")
@@ -244,7 +252,10 @@ class MirrorTable(tables.Table):
     """The mirrors of an institution."""
 
     agreement = LinkColumn(
-        to="federation:mirror_detail", accessor="agreement__name", verbose_name=gettext_lazy("Agreement")
+        to="federation:mirror_detail",
+        accessor="agreement__name",
+        order_by="name_key",
+        verbose_name=gettext_lazy("Agreement"),
     )
     stream = tables.Column(
         verbose_name=gettext_lazy("Direction"),
@@ -341,13 +352,21 @@ class ParkedTable(tables.Table):
     last_at = MomentColumn(verbose_name=gettext_lazy("Last tried"))
     skipped_by_name = tables.Column(verbose_name=gettext_lazy("Skipped by"), empty_values=())
     skip_reason = tables.Column(verbose_name=gettext_lazy("Why skipped"), default=formatting.UNKNOWN)
+    actions = tables.TemplateColumn(
+        template_name="federation/_parked_row.html",
+        verbose_name="",
+        orderable=False,
+        exclude_from_export=True,
+    )
 
     class Meta:
         model = ParkedRow
         fields = (
             "kind", "key", "reason", "constraint", "attempts", "first_at", "last_at", "skipped_by_name", "skip_reason",
+            "actions",
         )  # fmt: skip
         order_by = ("-last_at",)
+        attrs: ClassVar[dict[str, str]] = {"class": "table-stack"}
 
     def render_kind(self, value: str) -> str:
         return kind_name(value)

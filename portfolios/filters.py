@@ -48,6 +48,7 @@ class BookFilter(filters.FilterSet):
     closed = filters.BooleanFilter(
         label=_("With closed ones"), method="with_closed", widget=forms.CheckboxInput, initial=False
     )
+    agreement = filters.UUIDFilter(field_name="mandate__agreement", widget=forms.HiddenInput)
 
     class Meta:
         model = Portfolio

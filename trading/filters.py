@@ -1,5 +1,7 @@
 """Filters of the lists of proposals, orders and settlements."""
 
+from typing import Any
+
 import django_filters
 from django.db.models import Q, QuerySet
 from django.forms import DateInput, HiddenInput, SearchInput
@@ -72,9 +74,12 @@ class SettlementFilter(django_filters.FilterSet):
     q = django_filters.CharFilter(
         label=_("Portfolio, order or security"), method="by_words", widget=SearchInput
     )
-    state = django_filters.ChoiceFilter(label=_("State"), choices=Settlement.State.choices)
+    state = django_filters.ChoiceFilter(
+        label=_("State"), choices=[("open", _("Not settled")), *Settlement.State.choices], method="by_state"
+    )
     since = _day(label=_("Expected from"), field_name="expected_date", lookup_expr="gte")
     until = _day(label=_("Expected to"), field_name="expected_date", lookup_expr="lte")
+    agreement = django_filters.UUIDFilter(field_name="portfolio__mandate__agreement", widget=HiddenInput)
 
     class Meta:
         model = Settlement
@@ -87,6 +92,12 @@ class SettlementFilter(django_filters.FilterSet):
             | Q(allocation__order__number__istartswith=value)
             | Q(allocation__order__security__name__icontains=value)
         )
+
+    def by_state(self, queryset: QuerySet[Settlement], name: str, value: str) -> QuerySet[Settlement]:
+        """Return the settlements in a state, or all that have not settled."""
+        if value == "open":
+            return queryset.exclude(state=Settlement.State.SETTLED)
+        return queryset.filter(state=value)
 
 
 class AffirmationFilter(django_filters.FilterSet):
@@ -102,9 +113,12 @@ class AffirmationFilter(django_filters.FilterSet):
     q = django_filters.CharFilter(
         label=_("Portfolio, order or security"), method="by_words", widget=SearchInput
     )
-    state = django_filters.ChoiceFilter(label=_("Answer"), choices=ANSWERS, field_name="answer")
+    state = django_filters.ChoiceFilter(
+        label=_("Answer"), choices=[("open", _("Not booked")), *ANSWERS], method="by_answer"
+    )
     since = _day(label=_("Traded from"), field_name="trade_date", lookup_expr="gte")
     until = _day(label=_("Traded to"), field_name="trade_date", lookup_expr="lte")
+    agreement = django_filters.UUIDFilter(field_name="portfolio__mandate__agreement", widget=HiddenInput)
 
     class Meta:
         model = Allocation
@@ -119,3 +133,12 @@ class AffirmationFilter(django_filters.FilterSet):
             | Q(order__security__name__icontains=value)
             | Q(order__security__isin__istartswith=value)
         )
+
+    def by_answer(self, queryset: Any, name: str, value: str) -> QuerySet[Allocation]:
+        """Return the allocations with an answer, or all that count and are booked nowhere."""
+        if value == "open":
+            queryset = queryset.filter(withdrawn_at=None, settlement__isnull=True)
+        else:
+            queryset = queryset.filter(answer=value)
+        found: QuerySet[Allocation] = queryset
+        return found

@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from clients.models import ClientInstruction, Mandate, MandateDecision
 from federation.models import Agreement, Function
+from portfolios.attention import LATE
+from portfolios.models import Portfolio
 from trading.models import Allocation, Order, Settlement
 
 LABELS: dict[str, str | Promise] = {
@@ -18,13 +20,17 @@ LABELS: dict[str, str | Promise] = {
     "affirmations": _("Trades that nobody has affirmed or put right"),
     "settlements": _("Trades that have not settled"),
     "instructions": _("Instructions that are not done"),
+    "late": _("Closed portfolios that hold something"),
 }
-# Which list shows what is counted, narrowed down to which state.
+# Which list shows what is counted, narrowed down by what.
 LISTS: dict[str, tuple[str, str]] = {
-    "mandates_undecided": ("clients:mandate_list", "undecided"),
-    "mandates_running": ("clients:mandate_list", "running"),
-    "orders": ("trading:order_list", "open"),
-    "instructions": ("clients:instruction_list", "open"),
+    "mandates_undecided": ("clients:mandate_list", "state=undecided"),
+    "mandates_running": ("clients:mandate_list", "state=running"),
+    "orders": ("trading:order_list", "state=open"),
+    "affirmations": ("trading:affirmation_list", "state=open"),
+    "settlements": ("trading:settlement_list", "state=open"),
+    "instructions": ("clients:instruction_list", "state=open"),
+    "late": ("portfolios:book", f"attention={LATE}"),
 }
 
 
@@ -38,13 +44,14 @@ class OpenWork:
     affirmations: int
     settlements: int
     instructions: int
+    late: int
 
     def __bool__(self) -> bool:
         return any(asdict(self).values())
 
     @property
     def lines(self) -> list[tuple[str | Promise, int, tuple[str, str] | None]]:
-        """Return each count with its label, and the list and state that show what it counts, where one does."""
+        """Return each count with its label, and the list that shows what it counts and by which query."""
         return [(LABELS[name], count, LISTS.get(name)) for name, count in asdict(self).items()]
 
     @property
@@ -54,7 +61,7 @@ class OpenWork:
 
 
 def open_work(agreement: Agreement) -> OpenWork:
-    """Count open mandates, orders, trades and instructions under ``agreement``, in at most six queries."""
+    """Count open mandates, orders, trades, instructions and late entries under ``agreement``, in at most seven queries."""
     mandates = Mandate.objects.filter(agreement=agreement.pk)
     waiting = mandates.current().filter(status="submitted")
     final = MandateDecision.objects.filter(outcome__in=[*MandateDecision.FINAL]).values("mandate")
@@ -73,6 +80,7 @@ def open_work(agreement: Agreement) -> OpenWork:
         .open()
         .filter(mandate__agreement=agreement.pk)
         .count(),
+        late=Portfolio.objects.current().closed_but_holding().filter(mandate__agreement=agreement.pk).count(),
     )
 
 

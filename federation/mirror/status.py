@@ -16,6 +16,7 @@ from federation.mirror import figures
 from federation.mirror.keys import Snapshot
 from federation.mirror.waiting import waits_since
 from federation.models import Agreement, Institution, Proof, Stream
+from federation.querysets import name_key
 from federation.scope import Flow, schema_identifier
 
 # A stream whose oldest unread change is younger than this is in step.
@@ -62,6 +63,11 @@ class StreamStatus:
     def pk(self) -> uuid.UUID:
         """Return the stream's id."""
         return self.stream.pk
+
+    @property
+    def name_key(self) -> tuple[str, int, str]:
+        """Return what sorts mirrors by their agreements' names."""
+        return name_key(self.agreement.name)
 
     @property
     def p95(self) -> float | None:

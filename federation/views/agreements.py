@@ -35,6 +35,7 @@ from federation.models import (
     VersionState,
 )
 from federation.monitor.watch import open_alerts
+from federation.querysets import by_name
 from federation.tables import AgreementTable, TimelineTable
 from federation.views.base import (
     EDIT,
@@ -100,7 +101,7 @@ class AgreementList(ListView):
                 needs_answer=Exists(waiting.exclude(proposed_by=institution.pk)),
                 awaits_partner=Exists(waiting.filter(proposed_by=institution.pk)),
             )
-            .order_by("-needs_answer", "name")
+            .order_by("-needs_answer", *by_name())
         )
         return agreements
 

@@ -3,8 +3,10 @@
 import uuid
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -50,6 +52,14 @@ def _parked_or_404(stream: Stream, number: str | None) -> ParkedRow:
     return get_object_or_404(ParkedRow.objects.filter(stream=stream), pk=int(number))
 
 
+def _back(request: HttpRequest, stream: Stream) -> HttpResponse:
+    """Return to where the form stood: the mirror's page, or the page of the list of its parked rows."""
+    if "list" not in request.POST:
+        return redirect("federation:mirror_detail", stream.pk)
+    query = QueryDict(request.POST["list"]).urlencode()
+    return redirect(f"{reverse('federation:mirror_parked', args=[stream.pk])}{'?' if query else ''}{query}")
+
+
 @require_POST
 @signed_in(CONTROL)
 def retry(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
@@ -65,7 +75,7 @@ def retry(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             ngettext("%(count)s row is tried again now.", "%(count)s rows are tried again now.", count)
             % {"count": count},
         )
-    return redirect("federation:mirror_detail", pk)
+    return _back(request, stream)
 
 
 @require_POST
@@ -80,7 +90,10 @@ def skip(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             row, by=user_of(request), institution=institution_of(request), reason=form.cleaned_data["reason"]
         )
         say(request, _("Skipped until its owner changes it. Your partner reads the reason."))
-        return redirect("federation:mirror_detail", pk)
+        return _back(request, stream)
+    if "list" in request.POST:
+        messages.error(request, str(form.errors["reason"][0]))
+        return _back(request, stream)
     return show(request, stream, skip_form=form, skipping=row.pk)
 
 

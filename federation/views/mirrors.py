@@ -23,6 +23,7 @@ from federation.monitor import charts, watch
 from federation.monitor.reasons import sentence
 from federation.monitor.records import named
 from federation.monitor.settings import watch_of
+from federation.querysets import by_name
 from federation.tables import MirrorTable, ParkedTable
 from federation.views.agreements import shown_events
 from federation.views.base import institution_of, may_edit, user_of
@@ -87,7 +88,7 @@ class MirrorList(ListView):
 
     def get_queryset(self) -> list[StreamStatus]:
         institution = institution_of(self.request)
-        return statuses(visible_to(institution).order_by("agreement__name", "pk"), institution)
+        return statuses(visible_to(institution).order_by(*by_name("agreement__name"), "pk"), institution)
 
     def get_filterset(self, queryset: Any) -> MirrorFilter:
         return MirrorFilter(self.request.GET, queryset)
@@ -116,6 +117,9 @@ class ParkedList(ListView):
         self.subtitle = f"{self.stream.agreement.name}: {self.stream}"
         named = ("skipped_by", "stream__owner", "stream__receiver")
         return ParkedRow.objects.filter(stream=self.stream).select_related(*named).order_by("-last_at")
+
+    def get_table_kwargs(self) -> dict[str, Any]:
+        return {"exclude": () if can(user_of(self.request), CONTROL) else ("actions",)}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = {**super().get_context_data(**kwargs), "stream": self.stream}

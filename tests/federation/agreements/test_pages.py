@@ -12,6 +12,7 @@ from django_tenants.utils import tenant_context
 from clients.models import Client, ClientInstruction, MandateDecision
 from federation.agreements import life, sealing
 from federation.models import Agreement, AgreementToken, SealedRecords
+from portfolios.models import Holding
 from tests import factories
 from tests.clients import make as clients_make
 from tests.federation.agreements import make
@@ -19,7 +20,7 @@ from tests.federation.agreements.browsing import page, people, url
 from tests.federation.received import as_mirror
 from tests.models_portfolio import make as models_make
 from tests.portfolios import make as portfolios_make
-from trading.models import Order
+from trading.models import Allocation, Order, Settlement
 
 
 def pages_of(agreement) -> list[str]:
@@ -220,6 +221,21 @@ def _ask_and_order(mandates):
                                              sent_at=timezone.now(), currency="EUR")  # fmt: skip
 
 
+def _trade_and_hold_late(mandate):
+    """Have a trade that has not settled, one that has, and a closed portfolio that holds something."""
+    order, day = Order.objects.get(number="O-0-settled"), timezone.localdate()
+    for state in ("pending", "settled"):
+        allocation = Allocation.objects.create(
+            order=order, portfolio=order.portfolio, quantity=1, price=10, currency="EUR", gross_amount=10,
+            net_amount=10, trade_date=day, settlement_date=day,
+        )  # fmt: skip
+        Settlement.objects.create(
+            allocation=allocation, portfolio=order.portfolio, state=state, expected_date=day
+        )
+    closed = portfolios_make.portfolio(number="P-9", mandate=mandate, closed_on=day)
+    Holding.objects.create(portfolio=closed, currency="EUR", quantity=5, settled_quantity=5, as_of=day)
+
+
 def test_a_count_of_what_is_open_leads_compliance_to_exactly_that(aurora, harbour, browse):
     agreement = make.active(aurora, harbour)
     advisor = people(harbour).advisor
@@ -227,20 +243,23 @@ def test_a_count_of_what_is_open_leads_compliance_to_exactly_that(aurora, harbou
         plan = clients_make.offer(agreement=agreement.pk, origin=aurora.pk)
         under = [clients_make.submitted(advisor, plan) for _each in range(2)]
         _ask_and_order([under[0], clients_make.submitted(advisor, clients_make.offer())])
+        _trade_and_hold_late(under[1])
     client = browse(harbour, people(harbour).compliance)
     detail = url("agreement_detail", agreement.pk)
     text, not_theirs = client.get(detail).content.decode(), page(browse, harbour, detail).content.decode()
-    for name, state, expected in (
-        ("clients:mandate_list", "undecided", {mandate.pk for mandate in under}),
-        ("clients:mandate_list", "running", set()),
-        ("trading:order_list", "open", {"O-0-approved"}),
-        ("clients:instruction_list", "open", {under[0].pk}),
+    for name, query, what, expected in (
+        ("clients:mandate_list", "state=undecided", "pk", {mandate.pk for mandate in under}),
+        ("clients:mandate_list", "state=running", "pk", set()),
+        ("trading:order_list", "state=open", "number", {"O-0-approved"}),
+        ("trading:affirmation_list", "state=open", "pk", set()),
+        ("trading:settlement_list", "state=open", "state", {"pending"}),
+        ("clients:instruction_list", "state=open", "mandate_id", {under[0].pk}),
+        ("portfolios:book", "attention=late", "number", {"P-9"}),
     ):
-        link = f"{reverse(name)}?agreement={agreement.pk}&amp;state={state}"
-        assert (link in text) == bool(expected)
+        link = f"{reverse(name)}?agreement={agreement.pk}&amp;{query}"
+        assert (link in text) == bool(expected), link
         assert link not in not_theirs
         shown = client.get(link.replace("&amp;", "&")).context["table"].data
-        what = {"trading:order_list": "number", "clients:instruction_list": "mandate_id"}.get(name, "pk")
         assert sorted(getattr(row, what) for row in shown) == sorted(expected)
 
 

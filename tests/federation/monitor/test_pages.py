@@ -135,6 +135,48 @@ def test_a_parked_row_is_skipped_with_a_reason_that_both_read_and_tried_again(
     assert row.retry_at <= timezone.now()
 
 
+def test_rows_beyond_those_of_the_page_are_skipped_and_tried_again_in_the_list(
+    aurora, harbour, browse
+) -> None:
+    stream = stream_of(make.active(aurora, harbour), harbour)
+    row = park(stream)
+    client = browse(harbour, person(harbour))
+    listed = url("mirror_parked", stream.pk) + "?kind=clients.Client&page=2"
+    shown = client.get(url("mirror_parked", stream.pk)).content.decode()
+    assert f'id="retry-{row.pk}"' in shown
+    typed = {"row": row.pk, "list": "kind=clients.Client&page=2"}
+    refused = client.post(url("mirror_skip", stream.pk), {**typed, "reason": " "})
+    assert refused.headers["Location"] == listed
+    skipped = client.post(url("mirror_skip", stream.pk), {**typed, "reason": "A double entry."})
+    assert skipped.headers["Location"] == listed
+    row.refresh_from_db()
+    assert row.skip_reason == "A double entry."
+    again = client.post(url("mirror_retry", stream.pk), typed)
+    assert again.headers["Location"] == listed
+    row.refresh_from_db()
+    assert row.skipped_at is None
+    reader = browse(harbour, person(harbour, "compliance")).get(url("mirror_parked", stream.pk))
+    assert "retry-" not in reader.content.decode()
+    assert (
+        "A double entry"
+        not in client.get(url("mirror_parked", stream.pk), {"_export": "csv"}).content.decode()
+    )
+
+
+def test_mirrors_and_agreements_are_in_the_order_of_their_numbers(aurora, harbour, browse) -> None:
+    for number in ("", " 10", " 3"):
+        agreement = make.active(aurora, harbour)
+        type(agreement).objects.filter(pk=agreement.pk).update(name=f"A – B{number}")
+    client = browse(harbour, person(harbour))
+    wanted = ["A – B", "A – B 3", "A – B 10"]
+    for name, sort in (("agreements", ""), ("agreements", "name"), ("mirrors", ""), ("mirrors", "agreement")):
+        rows = client.get(url(name), {"sort": sort}).context["table"].rows
+        found = [getattr(row.record, "agreement", row.record).name for row in rows]
+        assert list(dict.fromkeys(found)) == wanted, (name, sort)
+    rows = client.get(url("agreements"), {"sort": "-name"}).context["table"].rows
+    assert [row.record.name for row in rows] == wanted[::-1]
+
+
 def test_a_mirror_with_a_parked_row_has_one_name_at_the_list_the_page_and_the_comparison(
     aurora, harbour, browse
 ) -> None:
