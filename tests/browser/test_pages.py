@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 from django_tenants.utils import tenant_context
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from accounts.models import Job
 from tests.browser.people import People, Person
@@ -107,3 +107,14 @@ def test_the_failures_of_a_long_job_fit_a_phone(people: People) -> None:
             title="Statements", state="failed", total=9, done=8, created_by=person.user, failures=[failure]
         )
     assert _looked_at(person, f"/jobs/{job.pk}/", thoroughly=False) == []
+
+
+def test_back_to_a_form_that_was_refused_asks_for_it_anew(people: People) -> None:
+    person = people("aurora", "manager")
+    page = person.go("/models/new/")
+    page.locator("main form button[type=submit]").click()
+    expect(page.locator(".invalid-feedback").first).to_be_visible()
+    person.go("/models/")
+    # The browser's own page would ask whether to send the form again.
+    page.go_back()
+    expect(page.get_by_role("heading", name="New model")).to_be_visible()

@@ -76,6 +76,11 @@
     (field || error).scrollIntoView({ block: "center" });
   });
 
+  // Back to a page that answered a form asks for it anew: browsers keep no copy, and would send the form again.
+  document.addEventListener("DOMContentLoaded", () => {
+    if ("posted" in document.body.dataset) history.replaceState(history.state, "", window.location.href);
+  });
+
   // A form is sent once.
   document.addEventListener("submit", (event) => {
     const form = event.target;
