@@ -51,6 +51,10 @@ def test_the_inbox_sorts_filters_and_exports(manager: Browser, meadow: Instituti
     # On a phone each row is a block of values with their names.
     assert "table-stack" in shown.content.decode()
     assert re.search(r'<td [^>]*data-label="State">', shown.content.decode())
+    sort_by = re.search(r'<details class="stack-sort">.*?</details>', shown.content.decode(), re.DOTALL)
+    assert sort_by
+    assert '?sort=client"' in sort_by.group()
+    assert "Decide" not in sort_by.group()
     for column in ("client", "-number", "origin", "amount", "level", "kyc_state", "-submitted_at"):
         assert manager.get(url, {"sort": column}).status_code == 200, column
     with tenant_context(meadow):
