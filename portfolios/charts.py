@@ -12,6 +12,8 @@ from portfolios.models import Holding
 from portfolios.services.benchmarks import Comparison
 from portfolios.services.figures import Day
 
+# Of fewer days a line says nothing: they are named.
+FEWEST_DAYS = 3
 # A table of a year's days by week end is long enough to read.
 _TABLE_ROWS = 60
 
@@ -58,6 +60,12 @@ def value_chart(days: Sequence[Day], currency: str) -> dict[str, Any]:
         "option": _plain(option),
         "table": {"headers": [_("Date"), _("Value"), _("Inflow"), _("Outflow")], "rows": rows},
     }
+
+
+def too_few(days: Sequence[Day]) -> list[Day]:
+    """Return the days that have a value, where they are too few for a line; else nothing."""
+    valued = [day for day in days if day.value is not None]
+    return valued if len(valued) < FEWEST_DAYS else []
 
 
 def return_chart(

@@ -68,8 +68,8 @@ def client_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     known = wealth.rates()
     owned = wealth.wealth_of(client, mandates, period.from_date, known)
     slices = wealth.allocation(mandates, client.currency, known)
-    # A return begins with the second day of a value.
-    lines = [line for line in wealth.return_lines(mandates, period.from_date) if len(line[1]) > 1]
+    # Of two days a line says nothing.
+    lines = [line for line in wealth.return_lines(mandates, period.from_date) if len(line[1]) > 2]
     profile = client.risk_profiles.current().order_by("-number").first()
     is_own = not client.is_received
     positions = {each.mandate.pk: each for each in owned.positions}

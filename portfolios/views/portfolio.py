@@ -22,7 +22,7 @@ from accounts.views_base import signed_in
 from clients.duties import Duty
 from portfolios.attention import LATE, reasons_of
 from portfolios.calculations.returns import annualise
-from portfolios.charts import allocation_chart, return_chart, value_chart
+from portfolios.charts import allocation_chart, return_chart, too_few, value_chart
 from portfolios.duties import performs_for
 from portfolios.filters import TransactionFilter
 from portfolios.models import Handover, Holding, Portfolio, Transaction
@@ -123,6 +123,7 @@ def overview(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "tiles": _tiles(frame, period, days, benchmark),
             "value_chart": value_chart(days, portfolio.currency),
             "return_chart": return_chart(days, benchmark, period.from_date, chain.changes),
+            "too_few": too_few(days),
             "changes": chain.changes,
             "handover": handover,
             "takes_over": handover is not None

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django_tenants.utils import tenant_context
 
 from portfolios.forms import BankEntryForm
-from portfolios.models import Portfolio, Transaction
+from portfolios.models import Portfolio, Transaction, Valuation
 from portfolios.services import book, refresh_holdings
 from reporting.models import Report
 from tests.factories import Cast
@@ -71,7 +71,7 @@ def test_an_exchange_shows_what_was_sold_and_what_was_bought(as_manager, in_auro
     book(entries=[exchange], by=in_aurora.manager)
     page = get(as_manager, "portfolio_transactions", filled.pk).content.decode()
     assert "−100.00" in page
-    assert "+108.00 USD" in page
+    assert "USD\u00a0+108.00" in page
     exported = get(as_manager, "portfolio_transactions", filled.pk, _export="csv").content.decode()
     assert "108.0000,USD" in exported
 
@@ -220,6 +220,17 @@ def test_arrived_cash_is_typed_as_an_advisor_types_an_amount():
     assert not BankEntryForm(
         {"value_date": "2026-03-02", "amount": "0", "currency": "EUR"}, currency="EUR"
     ).is_valid()
+
+
+def test_one_or_two_days_are_named_and_three_are_drawn(as_manager, in_aurora: Cast):
+    portfolio = make.portfolio(in_aurora.unit, "P-2")
+    for offset, is_drawn in ((0, False), (1, False), (2, True)):
+        Valuation.objects.filter(portfolio=portfolio).update(is_latest=False)
+        Valuation.objects.create(portfolio=portfolio, date=make.day(offset), currency="EUR", market_value=1000 + offset,
+                                 return_index=1, gross_return_index=1, is_latest=True)  # fmt: skip
+        page = get(as_manager, "portfolio_detail", portfolio.pk, period="all").content.decode()
+        assert ('data-chart="value-option"' in page, "they show as lines" in page) == (is_drawn, not is_drawn)
+        assert is_drawn or f"EUR\u00a01,00{offset}.00" in page
 
 
 def test_charts_write_their_days_as_the_page_does(as_manager, filled):

@@ -64,7 +64,11 @@
     // A line of days names its first and last, which stay within the chart.
     const ends = { showMinLabel: true, showMaxLabel: true, alignMinLabel: "left", alignMaxLabel: "right" };
     const both = (axis, change) => (Array.isArray(axis) ? axis.map(change) : axis && change(axis));
+    // Lines of an axis lie no closer than their labels can tell.
+    const isPercent = rule && rule.format === "percent";
+    const apart = isPercent ? { minInterval: 10 ** -((rule.places ?? 1) + 2) } : {};
     const dress = (axis) => ({
+      ...(axis.type === "value" ? apart : {}),
       ...axis,
       axisLabel: {
         color: text,
