@@ -42,6 +42,20 @@ def cut(world: World, agreement: Agreement, schema: str = "harbour") -> Agreemen
     return Agreement.objects.get(pk=agreement.pk)
 
 
+def ended_and_begun_anew(world: World) -> tuple[Agreement, Mandate, Mandate]:
+    """Cut an agreement off, and submit another mandate of its client under a second one.
+
+    Returns the second agreement, the sealed mandate and the new one.
+    """
+    first = world.agree()
+    old = world.mandate(first)
+    ended(world, old, agreement=first)
+    second = world.agree()
+    new = world.mandate(second, client=old.client)
+    world.drain()
+    return second, old, new
+
+
 def sealed_at(agreement: Agreement, schema: str) -> SealedRecords:
     return SealedRecords.objects.get(agreement=agreement, receiver__schema_name=schema)
 

@@ -173,6 +173,14 @@ def book_out(world: World, journey: Journey) -> None:
     settle_down(world)
 
 
+def begin_on_its_way(world: World) -> Journey:
+    """Have the successor accept and the former manager book out what nobody has taken over yet."""
+    journey = begin(world)
+    accept_at(world, journey)
+    book_out(world, journey)
+    return journey
+
+
 def take_over_at(world: World, journey: Journey) -> Portfolio:
     """Have the successor accept, the former manager book out, and whoever settles book what was booked out."""
     portfolio = accept_at(world, journey)

@@ -36,6 +36,7 @@ from tests.federation.mirror.successor import (
     accept_at,
     advisor_of_all,
     begin,
+    begin_on_its_way,
     book_out,
     buy,
     everything_in,
@@ -155,9 +156,7 @@ def test_a_transfer_in_that_is_reversed_waits_again_and_no_other(world: World) -
 
 
 def test_what_is_on_its_way_counts_when_the_agreement_with_the_former_manager_has_ended(world: World) -> None:
-    journey = begin(world)
-    accept_at(world, journey)
-    book_out(world, journey)
+    journey = begin_on_its_way(world)
     with world.within("harbour"):
         life.terminate(
             Agreement.objects.get(pk=Mandate.objects.get(pk=journey.old.pk).agreement),
@@ -168,9 +167,7 @@ def test_what_is_on_its_way_counts_when_the_agreement_with_the_former_manager_ha
 
 
 def test_what_is_on_its_way_in_a_currency_without_a_rate_is_not_counted_as_nothing(world: World) -> None:
-    journey = begin(world)
-    accept_at(world, journey)
-    book_out(world, journey)
+    journey = begin_on_its_way(world)
     with world.within("harbour"):
         Handover.objects.update(currency="USD")
         rows = wealth.with_total(Client.objects.filter(mandates=journey.new.pk), wealth.rates())

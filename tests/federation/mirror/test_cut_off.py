@@ -18,7 +18,7 @@ from portfolios.services.handover import has_taken_over, take_over
 from tests import factories
 from tests.federation.mirror.processes import eventually
 from tests.federation.mirror.sealing import LATER, ended, erase, sealed_at
-from tests.federation.mirror.successor import accept_at, begin, book_out
+from tests.federation.mirror.successor import begin_on_its_way
 from tests.federation.mirror.world import World
 
 
@@ -108,9 +108,7 @@ def test_an_erasure_that_is_killed_before_it_says_so_says_so_in_the_end(world: W
 def test_a_portfolio_whose_taking_over_is_killed_halfway_is_taken_over_whole_the_next_time(
     world: World, table: str
 ) -> None:
-    journey = begin(world)
-    accept_at(world, journey)
-    book_out(world, journey)
+    begin_on_its_way(world)
     with world.within("borealis"):
         cast = factories.cast()
         given = Handover.objects.get()

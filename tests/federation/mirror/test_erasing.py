@@ -18,7 +18,7 @@ from federation.models import (
 )
 from portfolios.models import BankEntry, Portfolio, Transaction
 from tests import factories
-from tests.federation.mirror.sealing import LATER, cut, ended, erase, sealed_at
+from tests.federation.mirror.sealing import LATER, cut, ended, ended_and_begun_anew, erase, sealed_at
 from tests.federation.mirror.world import TODAY, World
 
 
@@ -147,12 +147,7 @@ def test_a_hold_keeps_one_mandate_or_everything_until_it_is_lifted_or_runs_out(w
 
 
 def test_f13_erasing_one_agreements_records_leaves_what_another_brought(world: World) -> None:
-    first = world.agree()
-    old = world.mandate(first)
-    ended(world, old, agreement=first)
-    second = world.agree()
-    new = world.mandate(second, client=old.client)
-    world.drain()
+    second, _old, new = ended_and_begun_anew(world)
     world.decide(new, "accepted")
     world.portfolio(new, transactions=2)
     world.drain()

@@ -31,6 +31,7 @@ from tests.federation.mirror.successor import (
     accept_at,
     advisor_of_all,
     begin,
+    begin_on_its_way,
     book_out,
     buy,
     instruct_out,
@@ -107,9 +108,7 @@ def test_what_a_former_manager_still_manages_is_not_handed_over_as_it_stands(wor
 
 
 def test_positions_are_booked_after_the_client_has_asked_to_close_the_new_mandate_too(world: World) -> None:
-    journey = begin(world)
-    accept_at(world, journey)
-    book_out(world, journey)
+    journey = begin_on_its_way(world)
     with world.within("harbour"):
         by = factories.cast().advisor
         instruction = services.draft_instruction(

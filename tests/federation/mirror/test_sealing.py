@@ -13,7 +13,7 @@ from federation.models import (
 )
 from portfolios.models import Portfolio
 from tests import factories
-from tests.federation.mirror.sealing import cut, ended, erase, sealed_at
+from tests.federation.mirror.sealing import cut, ended, ended_and_begun_anew, erase, sealed_at
 from tests.federation.mirror.test_overlap import personal, received, withhold
 from tests.federation.mirror.world import World
 
@@ -73,12 +73,7 @@ def test_sealed_records_are_in_no_list_no_search_no_api_and_no_total(world: Worl
 
 
 def test_f13_a_sealed_client_lives_again_under_a_new_agreement_and_goes_back_after_it(world: World) -> None:
-    first = world.agree()
-    old = world.mandate(first)
-    ended(world, old, agreement=first)
-    second = world.agree()
-    new = world.mandate(second, client=old.client)
-    world.drain()
+    second, old, new = ended_and_begun_anew(world)
     with world.within("aurora"):
         assert Client.objects.get().retired_at is None
         assert ContactDetail.objects.get().retired_at is None

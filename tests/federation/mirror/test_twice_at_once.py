@@ -26,7 +26,7 @@ from portfolios.services.handover import book_out_rest, take_over
 from tests import factories
 from tests.federation.mirror.sealing import LATER, cut, ended, sealed_at
 from tests.federation.mirror.shop import Shop
-from tests.federation.mirror.successor import accept_at, begin, book_out
+from tests.federation.mirror.successor import begin, begin_on_its_way
 from tests.federation.mirror.world import TODAY, World
 from trading.models import Affirmation
 from trading.services import affirm_one, reject_allocation
@@ -69,9 +69,7 @@ def test_two_successors_of_a_mandate_do_not_begin(world: World) -> None:
 
 
 def test_a_portfolio_is_taken_over_once(world: World) -> None:
-    journey = begin(world)
-    accept_at(world, journey)
-    book_out(world, journey)
+    begin_on_its_way(world)
     with world.within("borealis"):
         cast = factories.cast()
         given = Handover.objects.get()

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from clients.models import Client, Mandate, Note
 from federation.mirror.batch import run_batch
+from federation.models import Agreement
 from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, Target
 from portfolios.models import Benchmark, BenchmarkValue
 from tests.federation.mirror import everything
@@ -79,18 +80,22 @@ def test_p2_a_stub_is_blank_of_what_another_agreement_alone_shared(world: World)
         assert (stub.name, stub.national_id, stub.retired_at is not None) == ("", "", True)
 
 
+def offered_under_both(world: World, first: Agreement, second: Agreement) -> Offer:
+    """Offer a model with a benchmark under two agreements of the same two."""
+    offer = everything.offer(world, first)
+    with world.within("aurora"):
+        Offer.objects.create(model=offer.model, agreement=second.pk, name="Too", risk_level=3, currency="EUR")
+    world.drain()
+    assert world.count("harbour", BenchmarkValue) == 1
+    return offer
+
+
 @pytest.mark.parametrize("quicker", [0, 1])
 def test_p2_a_model_that_both_agreements_withdraw_takes_along_what_only_one_shared(
     world: World, quicker: int
 ) -> None:
     agreements = withhold(world, world.agree(), "portfolios.Benchmark"), world.agree()
-    offer = everything.offer(world, agreements[0])
-    with world.within("aurora"):
-        Offer.objects.create(
-            model=offer.model, agreement=agreements[1].pk, name="Too", risk_level=3, currency="EUR"
-        )
-    world.drain()
-    assert world.count("harbour", BenchmarkValue) == 1
+    offered_under_both(world, *agreements)
     with world.within("aurora"):
         Offer.objects.own().delete()
     run_batch(world.stream(agreements[quicker], "aurora").pk)
@@ -104,13 +109,7 @@ def test_p2_a_benchmark_that_a_model_under_two_agreements_no_longer_names_goes(
     world: World, quicker: int
 ) -> None:
     agreements = world.agree(), world.agree()
-    offer = everything.offer(world, agreements[0])
-    with world.within("aurora"):
-        Offer.objects.create(
-            model=offer.model, agreement=agreements[1].pk, name="Too", risk_level=3, currency="EUR"
-        )
-    world.drain()
-    assert world.count("harbour", BenchmarkValue) == 1
+    offer = offered_under_both(world, *agreements)
     with world.within("aurora"):
         ModelPortfolio.objects.filter(pk=offer.model_id).update(benchmark=None)
     run_batch(world.stream(agreements[quicker], "aurora").pk)
