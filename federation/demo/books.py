@@ -53,14 +53,16 @@ def create_books(
     unit: Unit,
     author: str,
     today: datetime.date,
+    *,
+    first_number: int,
     seed: int,
-) -> list[Portfolio]:
+) -> None:
     """Accept the mandates and run their portfolios from their opening to yesterday."""
     rng = random.Random(seed)
     is_own = all(not model.is_received for model in models.values())
     decisions, portfolios, accounts, assignments = [], [], [], []
     ledgers: list[tuple[Portfolio, list[dict[str, Any]]]] = []
-    for number, item in enumerate(mandates, start=1001 + Portfolio.objects.count()):
+    for number, item in enumerate(mandates, start=first_number):
         mandate, demo = item.mandate, demos[item.model_code]
         accepted_at = at_nine(item.opened - datetime.timedelta(3))
         for outcome, at in (("accepted", accepted_at), ("active", at_nine(item.opened))):
@@ -109,7 +111,6 @@ def create_books(
         refreshing=False,
     )
     value_portfolios(portfolio_ids=[portfolio.pk for portfolio in portfolios], from_date=datetime.date.min)
-    return portfolios
 
 
 def _ledger(

@@ -1,13 +1,16 @@
 """Put the demonstration together: institutions, agreements, clients, portfolios, today's work."""
 
 import datetime
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
-from django.db import transaction
+from django.db import connection, transaction
 from django_tenants.utils import tenant_context
 
 from accounts.models import Role, Unit, User
@@ -86,18 +89,26 @@ def manager_of(units: Sequence[Unit]) -> User:
 
 def create_managers(stage: Stage) -> None:
     """Create reference data of those who manage, and the models and views of those who publish."""
-    for schema, demos in DEMOS.items():
+    # Mostly the server's work, which it does for several at once.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(partial(_create_manager, stage), (*DEMOS, "meadow")))
+
+
+def _create_manager(stage: Stage, schema: str) -> None:
+    try:
         with stage.inside(schema):
             securities = stage.securities[schema] = create_reference_data(stage.market)
-            units = list(Unit.objects.order_by("pk"))
-            author = manager_of(units).full_name
-            stage.models[schema] = plans.create_models(
-                demos, units[0], author, securities, stage.market, stage.today
-            )
+            demos = DEMOS.get(schema, ())
+            if demos:
+                units = list(Unit.objects.order_by("pk"))
+                author = manager_of(units).full_name
+                stage.models[schema] = plans.create_models(
+                    demos, units[0], author, securities, stage.market, stage.today
+                )
             if schema == "aurora":
                 plans.create_views(stage.models[schema]["AUR-BAL"], author, stage.today)
-    with stage.inside("meadow"):
-        stage.securities["meadow"] = create_reference_data(stage.market)
+    finally:
+        connection.close()
 
 
 def create_agreements(stage: Stage) -> None:
@@ -168,26 +179,26 @@ def advisors() -> list[User]:
     )
 
 
-def create_managed_books(stage: Stage) -> None:
+def create_managed_book(stage: Stage, manager: str, channel: str) -> None:
     """Accept the mandates that came through the mirror, and run their portfolios for three years."""
-    for number, (parties, mandates) in enumerate(stage.mandates.items()):
-        manager, _channel = parties
-        if manager not in DEMOS:
-            continue
-        quiet = datetime.timedelta(QUIET_DAYS if parties == ENDED else 0)
-        with stage.inside(manager):
-            units = list(Unit.objects.order_by("pk"))
-            create_books(
-                mandates,
-                BY_CODE,
-                stage.models[manager],
-                stage.securities[manager],
-                stage.market,
-                units[0],
-                manager_of(units).full_name,
-                stage.today - quiet,
-                seed=number,
-            )
+    parties = (manager, channel)
+    quiet = datetime.timedelta(QUIET_DAYS if parties == ENDED else 0)
+    every = list(stage.mandates)
+    before = [len(stage.mandates[each]) for each in every[: every.index(parties)] if each[0] == manager]
+    with stage.inside(manager):
+        units = list(Unit.objects.order_by("pk"))
+        create_books(
+            stage.mandates[parties],
+            BY_CODE,
+            stage.models[manager],
+            stage.securities[manager],
+            stage.market,
+            units[0],
+            manager_of(units).full_name,
+            stage.today - quiet,
+            first_number=1001 + sum(before),
+            seed=every.index(parties),
+        )
 
 
 def create_meadow(stage: Stage) -> None:
@@ -228,5 +239,6 @@ def create_meadow(stage: Stage) -> None:
             units[0],
             manager_of(units).full_name,
             stage.today,
+            first_number=1001,
             seed=77,
         )

@@ -1,6 +1,7 @@
 """The demonstration's institutions, with their schemas, addresses, people and units."""
 
 import functools
+from collections.abc import Iterable
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -21,7 +22,7 @@ def _password() -> str:
 
 
 def create_institution(cast: DemoInstitution) -> Institution:
-    """Create one institution with its schema, its domain and its people."""
+    """Create one institution with its schema and its people."""
     institution = Institution(
         schema_name=cast.schema,
         name=cast.name,
@@ -37,9 +38,6 @@ def create_institution(cast: DemoInstitution) -> Institution:
     )
     institution.save(verbosity=0)
     with transaction.atomic(), tenant_context(institution):
-        Domain.objects.create(
-            domain=f"{cast.schema}.{settings.PLATFORM_HOST}", tenant=institution, is_primary=True
-        )
         units = {
             name: Unit.objects.create(name=name, kind=Unit.Kind.DESK if "desk" in name else Unit.Kind.BRANCH)
             for name in cast.units
@@ -64,7 +62,17 @@ def create_person(cast: DemoInstitution, person: DemoPerson, units: dict[str, Un
     return user
 
 
+def open_doors(institutions: Iterable[Institution]) -> None:
+    """Give institutions the addresses under which they are found: what was interrupted before has none."""
+    Domain.objects.bulk_create(
+        Domain(
+            domain=f"{institution.schema_name}.{settings.PLATFORM_HOST}", tenant=institution, is_primary=True
+        )
+        for institution in institutions
+    )
+
+
 def missing() -> list[DemoInstitution]:
-    """Return the demonstration's institutions that do not exist yet."""
-    there = set(Institution.objects.values_list("schema_name", flat=True))
+    """Return the demonstration's institutions that do not exist yet, or not as a whole."""
+    there = set(Domain.objects.filter(is_primary=True).values_list("tenant__schema_name", flat=True))
     return [cast for cast in INSTITUTIONS if cast.schema not in there]

@@ -1,8 +1,13 @@
-"""The numbers of demonstration clients pass the checks of the forms that edit them."""
+"""The demonstration is whole or refused, and its clients' numbers pass the checks of the forms that edit them."""
 
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
 from stdnum import iban, lei
 
 from federation.demo.relationships import demo_iban, demo_lei
+from federation.models import Domain
 
 
 def test_fictitious_ibans_and_leis_have_right_check_digits() -> None:
@@ -10,3 +15,12 @@ def test_fictitious_ibans_and_leis_have_right_check_digits() -> None:
     assert all(lei.is_valid(each) and len(each) == 20 for each in found)
     assert len(set(found)) == 4
     assert iban.is_valid(demo_iban(800_022), check_country=False)
+
+
+def test_a_demonstration_that_was_interrupted_is_not_taken_for_a_whole_one(meadow):
+    out = io.StringIO()
+    call_command("demo", stdout=out)
+    assert "is there" in out.getvalue()
+    Domain.objects.filter(tenant=meadow).delete()
+    with pytest.raises(CommandError, match="make reset"):
+        call_command("demo")

@@ -3,16 +3,18 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
 from django.utils import timezone
 
+from clients.models import ClientInstruction, Mandate
 from federation.demo import build, endings, work
 from federation.demo.cast import INSTITUTIONS
-from federation.demo.institutions import create_institution, missing
-from federation.demo.mirrors import drain, forget_times
+from federation.demo.institutions import create_institution, missing, open_doors
+from federation.demo.mirrors import count_rows, drain, forget_times
+from federation.forked import at_once
 from federation.models import Institution
 
 
@@ -22,6 +24,8 @@ class Command(BaseCommand):
     help = (
         "Create the demonstration's institutions with clients and history; does nothing where they are there."
     )
+    # They load every page, which takes a second.
+    requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         absent = missing()
@@ -30,8 +34,8 @@ class Command(BaseCommand):
             return
         if Institution.objects.exists():
             raise CommandError(
-                "There are institutions here already. The demonstration needs a platform of its own: "
-                "make reset forgets this one."
+                "There are institutions here already, or a demonstration that was interrupted. It needs a platform "
+                "of its own: make reset forgets this one."
             )
         stage = build.Stage(timezone.now().date(), build.market_until(timezone.now().date()))
         for cast in INSTITUTIONS:
@@ -40,17 +44,16 @@ class Command(BaseCommand):
         with self._step("Securities, prices and models"):
             build.create_managers(stage)
             build.create_agreements(stage)
+            _count_rows(stage)
         with self._step("Clients and mandates"):
             build.create_clients(stage)
+            _count_rows(stage)
             drain()
         with self._step("Three years of portfolios"):
-            build.create_managed_books(stage)
-            build.create_meadow(stage)
-        with self._step("Mirrors"):
+            # About as many at each side.
+            at_once(partial(_run_largest_book, stage), partial(_run_other_books, stage))
             drain()
-            # What follows asks about few of many new rows, before the server has counted them by itself.
-            with connection.cursor() as cursor:
-                cursor.execute("ANALYZE")
+            _count_rows(stage)
         with self._step("Today's work"):
             fates = work.submit_new_mandates(stage)
             work.fill_channel_lists(stage)
@@ -58,15 +61,12 @@ class Command(BaseCommand):
             endings.change_manager(stage)
             endings.close_what_ended(stage)
             drain()
-            work.decide(stage, fates)
-            work.follow_received_models(stage)
-            work.fill_manager_lists(stage, instructions)
-            work.make_reports(stage)
-            endings.end_agreement(stage)
+            at_once(partial(_trade, stage, fates, instructions), partial(_report, stage))
             drain()
             work.release_reports(stage)
             drain()
             forget_times()
+            open_doors(stage.institutions.values())
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
@@ -75,3 +75,37 @@ class Command(BaseCommand):
         started = time.monotonic()
         yield
         self.stdout.write(f"{time.monotonic() - started:.1f} s")
+
+
+_LARGEST = ("aurora", "harbour")
+
+
+def _run_largest_book(stage: build.Stage) -> None:
+    build.create_managed_book(stage, *_LARGEST)
+    count_rows(stage.institutions["aurora"])
+    drain(stage.agreements[_LARGEST])
+
+
+def _run_other_books(stage: build.Stage) -> None:
+    others = [parties for parties in stage.mandates if parties != _LARGEST]
+    for parties in others:
+        build.create_managed_book(stage, *parties)
+    build.create_meadow(stage)
+    _count_rows(stage)
+    drain(*(stage.agreements[parties] for parties in others))
+
+
+def _count_rows(stage: build.Stage) -> None:
+    for institution in stage.institutions.values():
+        count_rows(institution)
+
+
+def _trade(stage: build.Stage, fates: dict[Mandate, str], instructions: list[ClientInstruction]) -> None:
+    work.decide(stage, fates)
+    work.fill_manager_lists(stage, instructions)
+
+
+def _report(stage: build.Stage) -> None:
+    work.make_reports(stage)
+    work.follow_received_models(stage)
+    endings.end_agreement(stage)
