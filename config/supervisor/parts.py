@@ -65,7 +65,7 @@ def parts(address: str, port: int) -> list[Part]:
             [
                 python, "-m", "gunicorn", "config.wsgi", "--bind", f"{address}:{port}", "--worker-class", "gthread",
                 "--workers", "2", "--threads", "8", "--timeout", "120", "--graceful-timeout", "5",
-                "--no-control-socket",
+                "--no-control-socket", "--preload",
             ],
         ),
         Part("worker", [*worker, "--queues", "work", "--hostname", "work@%h", "--concurrency", "2"], b" ready."),
