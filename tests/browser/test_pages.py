@@ -1,7 +1,8 @@
 """Every page that each persona comes to: without errors, accessible, and fitting its window, light and dark."""
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from django_tenants.utils import tenant_context
@@ -44,26 +45,39 @@ def test_each_page_of_a_persona_works_for_everybody_on_every_screen(
     # Open pages ask for news every second or two.
     people.leave()
     person = people(schema, role)
-    page = person.go("/")
-    todo = _links(page, "nav[aria-label='Main navigation'] a")
-    menu = len(todo)
-    assert menu >= LEAST_MENU
-    found, visited = [], 0
-    while todo:
-        path = todo.pop(0)
-        # A person's first page is looked at whole, whoever has seen its kind.
-        thoroughly = not visited or f"checked {_kind(path)}" not in seen
-        found += _looked_at(person, path, thoroughly=thoroughly, but=_FRAME if visited else ())
-        seen.add(f"checked {_kind(path)}")
-        visited += 1
-        for linked in _links(page, "main a, .page-actions a"):
-            kind = _kind(linked)
-            if kind not in seen:
-                seen.add(kind)
-                todo.append(linked)
+    with _screens(person) as screens:
+        page = person.go("/")
+        todo = _links(page, "nav[aria-label='Main navigation'] a")
+        menu = len(todo)
+        assert menu >= LEAST_MENU
+        found, visited = [], 0
+        while todo:
+            path = todo.pop(0)
+            # A person's first page is looked at whole, whoever has seen its kind.
+            thoroughly = not visited or f"checked {_kind(path)}" not in seen
+            found += _looked_at(person, screens, path, thoroughly=thoroughly, but=_FRAME if visited else ())
+            seen.add(f"checked {_kind(path)}")
+            visited += 1
+            for linked in _links(screens[-1], "main a, .page-actions a"):
+                kind = _kind(linked)
+                if kind not in seen:
+                    seen.add(kind)
+                    todo.append(linked)
     assert visited >= menu
     found += people.problems()
     assert not found, "\n".join(found)
+
+
+@contextlib.contextmanager
+def _screens(person: Person) -> Iterator[tuple[Page, Page]]:
+    """Give a person a desk's screen in light and a phone in the dark: to turn one into the other takes longer."""
+    desk, phone = person.another_page(), person.another_page()
+    for page, size, scheme in ((desk, WIDE, "light"), (phone, NARROW, "dark")):
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    yield desk, phone
+    for page in (desk, phone):
+        page.close()
 
 
 def _links(page: Page, selector: str) -> list[str]:
@@ -79,19 +93,18 @@ def _kind(path: str) -> str:
     return _ID.sub("*", path)
 
 
-def _looked_at(person: Person, path: str, *, thoroughly: bool, but: Sequence[str] = ()) -> list[str]:
-    """Return what is wrong with a page in light at a desk, and in the dark on a phone."""
-    page = person.page
-    page.set_viewport_size(WIDE)
-    page.emulate_media(color_scheme="light", reduced_motion="reduce")
-    response = page.goto(person.url(path))
-    assert response is not None
-    if response.status != 200:
-        return [f"{person.host}{path}: {response.status}"]
-    found = problems(page, thoroughly=thoroughly, but=but)
-    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    page.set_viewport_size(NARROW)
-    found += [f"dark, narrow: {each}" for each in problems(page, thoroughly=thoroughly, but=but)]
+def _looked_at(
+    person: Person, screens: Sequence[Page], path: str, *, thoroughly: bool, but: Sequence[str] = ()
+) -> list[str]:
+    """Return what is wrong with a page on each screen; of a kind that has been looked at, on the phone's alone."""
+    found = []
+    for page in screens if thoroughly else screens[-1:]:
+        response = page.goto(person.url(path))
+        assert response is not None
+        if response.status != 200:
+            return [f"{person.host}{path}: {response.status}"]
+        width = page.viewport_size["width"] if page.viewport_size else 0
+        found += [f"{width} px: {each}" for each in problems(page, thoroughly=thoroughly, but=but)]
     return [f"{person.host}{path}: {each}" for each in found]
 
 
@@ -106,7 +119,8 @@ def test_the_failures_of_a_long_job_fit_a_phone(people: People) -> None:
         job = Job.objects.create(
             title="Statements", state="failed", total=9, done=8, created_by=person.user, failures=[failure]
         )
-    assert _looked_at(person, f"/jobs/{job.pk}/", thoroughly=False) == []
+    with _screens(person) as screens:
+        assert _looked_at(person, screens, f"/jobs/{job.pk}/", thoroughly=False) == []
 
 
 def test_back_to_a_form_that_was_refused_asks_for_it_anew(people: People) -> None:
