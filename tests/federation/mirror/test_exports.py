@@ -98,6 +98,10 @@ def fill(world: World, schema: str, user: User) -> None:
                 portfolio=portfolio, type="sell", trade_date=day, settlement_date=day, security=security,
                 quantity=-1, price=10, gross_amount=10, fees=1, taxes=1, net_amount=8, currency="EUR",
             )  # fmt: skip
+            Transaction.objects.create(
+                portfolio=portfolio, type="currency_exchange", trade_date=day, settlement_date=day, quantity=0,
+                gross_amount=-10, net_amount=-10, currency="EUR", counter_amount=11, counter_currency="USD",
+            )  # fmt: skip
             Proposal.objects.create(
                 portfolio=portfolio, reason="drift", made_by=user, turnover=Decimal("0.1"),
                 drift_before=Decimal("0.2"), drift_after=0,

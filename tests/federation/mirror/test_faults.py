@@ -265,6 +265,7 @@ def test_f18_a_log_that_is_not_the_one_that_was_followed_asks_for_a_refill(world
     world.execute("UPDATE harbour.clients_mandate SET answer = 'Restored'")
     world.execute("ALTER TABLE harbour.clients_mandate ENABLE TRIGGER USER")
     world.execute("DROP TABLE harbour.former_log")
+    world.look()
     world.drain()
     world.assert_in_step(agreement)
     with world.within("aurora"):
@@ -275,6 +276,7 @@ def test_f18_a_cursor_from_the_future_asks_for_a_refill(world: World) -> None:
     agreement = world.agree()
     world.mandate(agreement)
     Stream.objects.update(cursor="9000000000:9000000000:")
+    world.look()
     world.drain()
     world.assert_in_step(agreement)
     assert world.count("aurora", Mandate) == 1

@@ -80,6 +80,7 @@ def test_f17_a_column_that_is_missing_on_one_side_stops_the_stream_with_a_reason
         assert "manager_name" in Stream.objects.get(pk=stream.pk).problem
     finally:
         world.execute("ALTER TABLE harbour.portfolios_portfolio RENAME COLUMN other_name TO manager_name")
+    world.look()
     world.drain()
     world.assert_in_step(agreement)
     assert world.count("harbour", Portfolio) == 1
