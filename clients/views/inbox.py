@@ -25,7 +25,7 @@ from clients.calculations.states import MandateState
 from clients.checks import BAD, WARNING, checks_of
 from clients.filters import InboxFilter
 from clients.forms import DecisionForm
-from clients.models import Mandate
+from clients.models import Mandate, MandateDecision
 from clients.querysets import MandateQuerySet
 from clients.tables import InboxTable
 from clients.timeline import events_of
@@ -173,7 +173,10 @@ def _in_inbox(user: User) -> "QuerySet[Mandate]":
 
 def _gone(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Tell who decides on a mandate that has left the inbox since that it came too late; else it is a 404."""
-    asked = Mandate.objects.current().managed_here().filter(pk=pk, submission__gte=1)
+    # Of one that is sealed nothing is told; one that was rejected here has left at once.
+    rejected = MandateDecision.objects.own().filter(outcome=MandateDecision.Outcome.REJECTED)
+    is_told = Q(retired_at=None) | Q(pk__in=rejected.values("mandate"))
+    asked = Mandate.objects.managed_here().filter(is_told, pk=pk, submission__gte=1)
     mandate = asked.prefetch_related("decisions").first() if reach(request.user, PORTFOLIO_ROLES) else None
     decision = request.POST.get("decision", "")
     if mandate is None or decision not in _NOT_RECORDED:
