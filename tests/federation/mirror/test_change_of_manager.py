@@ -136,11 +136,15 @@ def test_a_transfer_in_that_is_reversed_waits_again_and_no_other(world: World) -
         # What was handed over before values were kept has none: it is not counted as nothing.
         cash = HandoverPosition.objects.filter(isin="", quantity=1985)
         cash.update(value=None)
+        beside = HandoverPosition.objects.create(
+            handover=Handover.objects.get(), currency="EUR", quantity=10, value=10
+        )
         client, mandates = Client.objects.get(), Mandate.objects.all()
         unknown = wealth.wealth_of(client, mandates, TODAY, wealth.rates())
         assert (unknown.total, unknown.gain) == (None, None)
         assert "The value of what is on its way is not known" in unknown.problem
         assert wealth.with_total(Client.objects.all(), wealth.rates()).get().total is None
+        beside.delete()
         cash.update(value=1985)
     with world.within("borealis"):
         take = reverse("portfolios:handover_take", args=[journey.new.pk])
