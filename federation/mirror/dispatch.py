@@ -40,7 +40,7 @@ HELD_SECONDS = 1
 SIBLING_SECONDS = 0.2
 # Batches that took longer than this, one or several, may have kept another stream of the same two waiting.
 LONG_SECONDS = 0.1
-# Then that one may work for so long.
+# Then that one may work for so long, or for as long as it may have waited.
 TURN_SECONDS = 1
 # A stream with more keys than this goes to the workers for loads, so that edits do not wait behind it.
 QUICK_KEYS = 2_000
@@ -132,7 +132,7 @@ def apply(stream_id: uuid.UUID, *, seconds: float, most: int | None = None) -> O
         if outcome == Outcome.MORE or (
             outcome == Outcome.DONE and time.monotonic() - served_at > LONG_SECONDS
         ):
-            _serve_siblings(stream_id, most=most, until=until)
+            _serve_siblings(stream_id, most=most, until=until, waited=time.monotonic() - served_at)
             served_at = time.monotonic()
         is_over = time.monotonic() >= until
         if outcome == Outcome.LARGE or (outcome == Outcome.MORE and is_over):
@@ -170,22 +170,27 @@ def _run_batch(stream_id: uuid.UUID, *, most: int | None) -> Outcome:
     return outcome
 
 
-def _serve_siblings(stream_id: uuid.UUID, *, most: int | None, until: float) -> None:
-    """After a long batch, give each other stream of the same two that was asked for a turn.
+def _serve_siblings(stream_id: uuid.UUID, *, most: int | None, until: float, waited: float = 0) -> None:
+    """After a long batch, give each other stream of the same two a turn.
 
     They would find the stream held again and again: the next batch may begin before they look. An edit of theirs
-    may come behind the load in their log too, of which they take nothing.
+    may come behind the load in their log too, of which they take nothing. Whether one was asked for does not say
+    all: a worker that finds this one at work has the question in hand for a moment.
     """
     this = Stream.objects.filter(pk=stream_id)
     siblings = Stream.objects.filter(owner__in=this.values("owner"), receiver__in=this.values("receiver"))
-    for pk in siblings.exclude(pk=stream_id).exclude(state=Stream.State.ENDED).values_list("pk", flat=True):
-        # What is left waits for the next task: a question that was taken has to be answered.
-        if time.monotonic() >= until or not is_asked_again(pk):
-            continue
-        turn_ends = time.monotonic() + TURN_SECONDS
+    resting = {Stream.State.BROKEN, Stream.State.ENDED}
+    for pk in siblings.exclude(pk=stream_id).exclude(state__in=resting).values_list("pk", flat=True):
+        if time.monotonic() >= until:
+            # What is left waits for the next task: a question that was taken has to be answered.
+            return
+        is_asked = is_asked_again(pk)
+        turn_ends = time.monotonic() + max(TURN_SECONDS, waited)
         while (outcome := _run_batch(pk, most=most)) == Outcome.MORE and time.monotonic() < turn_ends:
             pass
-        if outcome in {Outcome.MORE, Outcome.LARGE, Outcome.BUSY, Outcome.SIBLING}:
+        if outcome in {Outcome.MORE, Outcome.LARGE} or (
+            is_asked and outcome in {Outcome.BUSY, Outcome.SIBLING}
+        ):
             hint(pk, is_load=outcome in {Outcome.MORE, Outcome.LARGE})
 
 

@@ -69,7 +69,8 @@ def test_f15_a_load_lets_an_edit_under_another_agreement_of_the_same_two_pass(
         world.transactions(portfolio, 10)
     with world.within("aurora"):
         Portfolio.objects.filter(mandate=beside.pk).update(name="Edited")
-    dispatch.hint(world.stream(edited, "aurora").pk)
+    # A worker has the question about it in hand, and finds the load at work.
+    dispatch.is_asked_again(world.stream(edited, "aurora").pk)
     stream = world.stream(loaded, "aurora").pk
     arrived: list[int] = []
     real = run_batch
@@ -181,3 +182,31 @@ def test_p2_a_field_that_the_new_agreement_does_not_share_is_blank_whichever_str
         assert world.count("harbour", Transaction, portfolio=portfolio.pk, text__gt="") == 0
         with world.within("aurora"):
             Portfolio.objects.filter(pk=portfolio.pk).update(mandate=None)
+
+
+def test_p7_a_turn_lasts_as_long_as_the_batch_that_it_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, other = world.agree(), world.agree()
+    mandate = world.mandate(loaded)
+    world.drain()
+    portfolio = world.portfolio(mandate)
+    world.drain()
+    monkeypatch.setattr("federation.mirror.keys.BATCH_KEYS", 10)
+    monkeypatch.setattr("federation.mirror.keys._SLICE", 5)
+    world.transactions(portfolio, 60)
+    stream, beside = (world.stream(each, "aurora").pk for each in (loaded, other))
+    clock = 0.0
+    looked: list[uuid.UUID] = []
+
+    def seen(pk: uuid.UUID, **kwargs: Any) -> Outcome:
+        nonlocal clock
+        looked.append(pk)
+        clock += dispatch.TURN_SECONDS * (3 if pk == stream else 1)
+        return run_batch(pk, **kwargs)
+
+    dispatch.hint(beside)
+    monkeypatch.setattr(dispatch, "run_batch", seen)
+    monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=lambda: clock))
+    assert dispatch.apply(stream, seconds=1_000) == Outcome.DONE
+    assert looked[:5] == [stream, beside, beside, beside, stream]
