@@ -27,7 +27,7 @@ from federation.mirror.refusals import OwnRowsAppeared, RowsRefused, reason_of
 from federation.mirror.waking import wake
 from federation.mirror.write import Writer
 from federation.models import Stream
-from federation.scope import by_label
+from federation.scope import by_label, kind_of
 
 logger = logging.getLogger(__name__)
 
@@ -270,6 +270,7 @@ def _apply(
     stream, flow, keys = batch.stream, batch.flow, plan.keys
     plan.build()
     settle(cursor, flow, plan)
+    _tell_of_what_leaves(cursor, batch, plan)
     writer = Writer(cursor, plan, careful=careful)
     writer.write()
     reference.follow(cursor, stream, plan, writer, keys)
@@ -297,6 +298,34 @@ def _lacked_privileges(stream_id: uuid.UUID) -> bool:
     except Error:
         # Somebody else is granting the same.
         return True
+
+
+def _tell_of_what_leaves(cursor: Any, batch: Lease, plan: Plan) -> None:
+    """Note in the receiver's log the own rows whose conditions ask for what leaves; before it has left."""
+    flow = batch.flow
+    for label in plan.counts:
+        kind = by_label()[label]
+        if not kind.wakes or not plan.actions(label, DELETE):
+            continue
+        woken = kind_of(kind.named_by(kind.wakes))
+        if woken is None or woken.label not in batch.reverse.listens:
+            continue
+        cursor.execute(
+            sql.SQL(
+                "INSERT INTO {target}.mirror_log (kind, operation, keys)"
+                " SELECT {woken}, 7, array_agg(d.{column}) FROM {target}.{table} d"
+                " JOIN pg_temp.mirror_plan p ON p.id = d.id WHERE p.kind = {kind} AND p.action = 'delete'"
+                " AND d.{column} IS NOT NULL HAVING count(*) > 0"
+            ).format(
+                target=flow.target,
+                woken=sql.Literal(woken.label),
+                column=sql.Identifier(kind.column(kind.wakes)),
+                table=sql.Identifier(kind.table),
+                kind=sql.Literal(label),
+            )
+        )
+        if cursor.rowcount:
+            wake(cursor, str(flow.receiver.schema_name))
 
 
 def _tell_the_way_back(cursor: Any, batch: Lease, plan: Plan) -> None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.errors import DomainError
 from clients import services
-from clients.models import Client, ClientInstruction, Mandate
+from clients.models import Client, ClientInstruction, Mandate, MandateDecision
 from federation.agreements import life
 from federation.agreements.open_work import open_work
 from federation.mirror.batch import Outcome, run_batch
@@ -208,4 +208,22 @@ def test_one_that_was_withdrawn_in_time_is_seen_no_more(world: World) -> None:
     with world.within("aurora"):
         assert not Mandate.objects.current().exists()
         assert not open_work(agreement)
+    world.assert_in_step(agreement)
+
+
+@pytest.mark.parametrize("is_accepted", [False, True])
+def test_p1_a_mandate_comes_back_whose_rejection_is_taken_back(world: World, is_accepted: bool) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    rejection = world.decide(mandate, "rejected")
+    world.drain()
+    assert world.count("aurora", Mandate, retired_at=None) == 0
+    if is_accepted:
+        world.decide(mandate, "accepted")
+        world.drain()
+    with world.within("aurora"):
+        MandateDecision.objects.filter(pk=rejection.pk).delete()
+    world.drain()
+    assert world.count("aurora", Mandate, retired_at=None) == 1
     world.assert_in_step(agreement)
