@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Q
-from django.http import HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -25,18 +25,34 @@ from portfolios.models import Security
 RESULTS_SHOWN = 8
 
 
+def version_of(request: PersonRequest, pk: uuid.UUID) -> ModelVersion:
+    """Return an own version that the user may see, or answer 404."""
+    versions = ModelVersion.objects.visible_to(request.user).own().select_related("model")
+    return get_object_or_404(versions, pk=pk)
+
+
 def draft_of(request: PersonRequest, pk: uuid.UUID) -> ModelVersion:
     """Return an own draft that the user may edit, or answer 404."""
-    versions = (
-        ModelVersion.objects.visible_to(request.user).own().filter(state="draft").select_related("model")
+    version = version_of(request, pk)
+    if not version.is_draft:
+        raise Http404
+    return version
+
+
+def draft_no_more(request: PersonRequest, version: ModelVersion) -> HttpResponse:
+    """Lead who comes back to a draft that is published by now to its model."""
+    messages.info(
+        request, _("Version %(number)s is published and changes no more.") % {"number": version.number}
     )
-    return get_object_or_404(versions, pk=pk)
+    return redirect("models_portfolio:model_detail", version.model_id)
 
 
 @signed_in("model.edit")
 def draft_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Edit a draft's targets; the sum of the weights is shown while typing."""
-    draft = draft_of(request, pk)
+    draft = version_of(request, pk)
+    if not draft.is_draft:
+        return draft_no_more(request, draft)
     problem = ""
     rows = [
         _row(target) for target in draft.targets.select_related("security", "sub_model").order_by("-weight")

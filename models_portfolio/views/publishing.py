@@ -19,7 +19,7 @@ from models_portfolio.services import end_view, planned_view, prepare_draft, pub
 from models_portfolio.services.publication import Publication, publication_of
 from models_portfolio.services.versions import findings
 from models_portfolio.showing import difference, rows_to_publish, target_rows, weight_rows, weights_or_problem
-from models_portfolio.views.drafts import draft_of
+from models_portfolio.views.drafts import draft_no_more, draft_of, version_of
 from models_portfolio.views.models import institutions_following
 from portfolios.models import Security
 
@@ -40,7 +40,9 @@ def draft_prepare(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("model.edit")
 def draft_publish(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show what followers receive with a draft, and publish just that."""
-    draft = draft_of(request, pk)
+    draft = version_of(request, pk)
+    if not draft.is_draft:
+        return draft_no_more(request, draft)
     if request.method == "POST":
         publish(version=draft, by=request.user, seen=request.POST.get("seen", ""))
         messages.success(request, _("Version %(number)s is published.") % {"number": draft.number})
@@ -84,8 +86,7 @@ def _shown(publication: Publication) -> dict[str, Any]:
 @signed_in("model.edit")
 def view_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Add a view to a draft; where followers have the version already, show first what they receive."""
-    versions = ModelVersion.objects.visible_to(request.user).own().select_related("model")
-    version = get_object_or_404(versions, pk=pk)
+    version = version_of(request, pk)
     weights, problem = _weights_now(version)
     keys = [key for key in weights.baseline if isinstance(key, uuid.UUID)] if weights else []
     form = ViewForm(request.POST or None, securities=list(Security.objects.filter(pk__in=keys)))

@@ -161,6 +161,11 @@ def test_what_is_published_is_what_the_page_before_showed(in_aurora: Cast, auror
 
     assert "Version 2 is published." in confirm(seen_on(page.get(url)))
     assert current_targets(model)[make.security("Apple").pk] == D("0.55")
+    # The browser's Back leads there again, and so does a second press of the button.
+    edit = reverse("models_portfolio:draft_edit", args=[draft.pk])
+    for back in (page.get(edit, follow=True), page.get(url, follow=True), page.post(url, {}, follow=True)):
+        assert back.redirect_chain[-1][0] == reverse("models_portfolio:model_detail", args=[model.pk])
+        assert "Version 2 is published and changes no more." in text_of(back)
 
 
 def test_a_view_for_followers_is_shown_before_it_goes_out(in_aurora: Cast, aurora, browse):
