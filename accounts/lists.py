@@ -2,6 +2,7 @@
 
 import html
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import django_tables2 as tables
@@ -61,13 +62,17 @@ class Export(TableExport):
     def table_to_dataset(self, table: tables.Table, exclude_columns: Any, dataset_kwargs: Any = None) -> Any:
         export_bare_values(table)
         dataset = super().table_to_dataset(table, exclude_columns, dataset_kwargs)
-        rows = [[harmless(plain(cell)) for cell in row] for row in dataset]
+        rows = [[self._written(harmless(plain(cell))) for cell in row] for row in dataset]
         headers = [harmless(plain(header)) for header in self._headers(table, exclude_columns)]
         dataset.wipe()
         dataset.headers = headers
         for row in rows:
             dataset.append(row)
         return dataset
+
+    def _written(self, value: Any) -> Any:
+        # Text has all digits: of eight places zero would else be 0E-8.
+        return f"{value:f}" if self.format == self.CSV and isinstance(value, Decimal) else value
 
     def export(self) -> Any:
         # Excel takes a CSV without a byte order mark for Latin-1.

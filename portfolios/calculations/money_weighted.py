@@ -85,8 +85,10 @@ def money_weighted_return(flows: Sequence[CashFlow]) -> MoneyWeightedReturn:
         return MoneyWeightedReturn(annual=-ONE, period=-ONE, days=days, reason=Reason.TOTAL_LOSS)
     if not (has_in and has_out):
         return MoneyWeightedReturn(annual=None, period=None, days=days, reason=Reason.NO_SIGN_CHANGE)
+    if not days:
+        return MoneyWeightedReturn(annual=None, period=None, days=days, reason=Reason.TOO_FEW_RETURNS)
     roots = _solutions(ordered, amounts)
-    if not roots or not days:
+    if not roots:
         return MoneyWeightedReturn(annual=None, period=None, days=days, reason=Reason.NO_SOLUTION)
     solutions = tuple(Decimal(repr(root)) for root in sorted(roots))
     annual = min(solutions, key=abs)

@@ -230,9 +230,9 @@ def test_several_rates_are_said_to_be_several() -> None:
     assert round(result.annual, 6) == D("0.1")
 
 
-def test_flows_of_one_day_have_no_rate() -> None:
+def test_flows_of_one_day_are_too_few_days_for_a_rate() -> None:
     flows = [CashFlow(date=on(0), amount=D(-5)), CashFlow(date=on(0), amount=D(6))]
-    assert money_weighted_return(flows).reason is Reason.NO_SOLUTION
+    assert money_weighted_return(flows).reason is Reason.TOO_FEW_RETURNS
 
 
 def test_volatility_states_how_it_was_annualised() -> None:
