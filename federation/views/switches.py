@@ -68,7 +68,8 @@ def wind_down(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         say(request, _("The agreement winds down. It takes no new mandates."))
         return redirect("federation:agreement_detail", agreement.pk)
     if agreement.state != Agreement.State.ACTIVE:
-        raise Http404
+        # The browser's Back leads here once it has been done.
+        return redirect("federation:agreement_detail", agreement.pk)
     about = sides(agreement, institution_of(request))
     return render(
         request,
@@ -94,7 +95,7 @@ def terminate(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             say(request, _("The agreement has ended."))
             return redirect("federation:agreement_detail", agreement.pk)
     if agreement.state not in {Agreement.State.ACTIVE, Agreement.State.WINDING_DOWN}:
-        raise Http404
+        return redirect("federation:agreement_detail", agreement.pk)
     here, elsewhere = life.open_anywhere(agreement, institution)
     return render(
         request,

@@ -286,6 +286,10 @@ def test_an_agreement_that_winds_down_says_so_and_takes_neither_models_nor_a_sto
     assert url("switch", agreement.pk, "new_mandates", "suspend") not in text
     assert url("switch", agreement.pk, "everything", "suspend") in text
     assert page(browse, aurora, url("offer_add", agreement.pk)).status_code == 404
+    detail = url("agreement_detail", agreement.pk)
+    assert page(browse, harbour, url("wind_down", agreement.pk)).headers["Location"] == detail, (
+        "the browser's Back"
+    )
 
 
 def test_after_a_cut_the_partner_reads_who_cut_and_why_and_finds_what_it_keeps(aurora, harbour, browse):
