@@ -123,8 +123,9 @@ def settle(cursor: Any, flow: Flow, plan: Plan) -> None:
     its fields those that are shared by whoever holds it. What this agreement does not hold is left to those
     that do. What leaves takes along all that hangs off it, and whoever held it looks at it again, as do those
     that share what has come or moved. What only an ended agreement covers goes back among its sealed
-    records. Call it as the mirror.
+    records, and what answered under one stays. Call it as the mirror.
     """
+    _leave_answers(cursor, flow, plan)
     leaving = [label for label in plan.counts if plan.actions(label, DELETE)]
     if not leaving and not plan.moved:
         return
@@ -138,6 +139,38 @@ def settle(cursor: Any, flow: Flow, plan: Plan) -> None:
             if label in other.shares:
                 _tell(cursor, flow, plan, by_label()[label], other, stream)
     seal_again(cursor, flow, plan)
+
+
+def _leave_answers(cursor: Any, flow: Flow, plan: Plan) -> None:
+    """Take out of the plan what answers the receiver's records under agreements that have ended: it is theirs to keep."""
+    leaving = [label for label in sorted(ANSWERS) if plan.actions(label, DELETE)]
+    ended = _ended_flows(flow) if leaving else []
+    for label in leaving if ended else ():
+        kind = by_label()[label]
+        cursor.execute(
+            sql.SQL(
+                "DELETE FROM pg_temp.mirror_plan p USING {target}.{table} t"
+                " WHERE p.kind = {kind} AND p.action = 'delete' AND t.id = p.id AND ({answered})"
+            ).format(
+                target=flow.target,
+                table=sql.Identifier(kind.table),
+                kind=sql.Literal(label),
+                answered=sql.SQL(" OR ").join(each.received(kind, "t") for each in ended),
+            )
+        )
+        plan.counts[label][DELETE] -= cursor.rowcount
+
+
+def _ended_flows(flow: Flow) -> list[Flow]:
+    pair = {flow.owner.pk, flow.receiver.pk}
+    ended = (
+        Agreement.objects.select_related("manager", "channel", "version")
+        .filter(
+            Q(manager__in=pair, channel__in=pair), state=Agreement.State.TERMINATED, version__isnull=False
+        )
+        .exclude(pk=flow.agreement.pk)
+    )
+    return [Flow.of(each, each.side_of(flow.owner)) for each in ended]
 
 
 def _keep(cursor: Any, flow: Flow, plan: Plan, kind: Kind, others: list[Flow]) -> None:

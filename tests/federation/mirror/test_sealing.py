@@ -10,6 +10,7 @@ from federation.models import (
     AgreementEvent,
     SealedKeys,
     SealedRecords,
+    Stream,
 )
 from portfolios.models import Portfolio
 from tests import factories
@@ -195,6 +196,25 @@ def test_answers_keep_what_their_ended_agreement_shared_where_a_later_one_withho
     with world.within("harbour"):
         reasons = {each.mandate.agreement: each.reason for each in MandateDecision.objects.all()}
     assert reasons == {first.pk: "As it is.", second.pk: ""}
+
+
+@pytest.mark.parametrize("touch", ["changed", "deleted", "read again"])
+def test_answers_of_an_ended_agreement_stay_whatever_becomes_of_them_at_their_author_under_a_later_one(
+    world: World, touch: str
+) -> None:
+    second, old, _new = ended_and_begun_anew(world)
+    with world.within("aurora"):
+        theirs = MandateDecision.objects.filter(mandate=old.pk)
+        if touch == "changed":
+            theirs.update(reason="Otherwise.")
+        elif touch == "deleted":
+            theirs.delete()
+    if touch == "read again":
+        Stream.objects.filter(agreement=second).update(cursor="3:3:")
+        world.look()
+    world.drain()
+    with world.within("harbour"):
+        assert MandateDecision.objects.get(mandate=old.pk).reason == "As it is."
 
 
 def test_p2_a_sealed_profile_does_not_show_with_a_client_whom_another_agreement_shares(world: World) -> None:
