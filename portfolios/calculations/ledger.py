@@ -7,7 +7,7 @@ earlier derivation: the same entries always give the same answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -247,7 +247,7 @@ def _apply(
             entry=entry,
             held=book.quantity,
         )
-    used = _take(book, quantity, method)
+    used = _take_back(book, entry, method) or _take(book, quantity, method)
     if is_settled:
         book.settled -= quantity
     if entry.type is EntryType.TRANSFER_OUT:
@@ -322,6 +322,43 @@ def _take(book: _Book, quantity: Decimal, method: CostMethod) -> tuple[Lot, ...]
         )
     book.quantity -= quantity
     return tuple(used)
+
+
+def _take_back(book: _Book, entry: Entry, method: CostMethod) -> tuple[Lot, ...]:
+    """Take out what a transfer out names by the day and the cost that it came in with; nothing where it is not there.
+
+    Such a transfer corrects what was transferred in: what stays is as if that had not come.
+    """
+    if entry.original_cost is None:
+        return ()
+    quantity, cost = -entry.quantity, -entry.original_cost
+    those = [
+        lot
+        for lot in book.lots
+        if lot.quantity >= quantity
+        and lot.book_cost >= cost
+        and (method is CostMethod.AVERAGE or lot.acquired_on == entry.original_date)
+    ]
+    if not those:
+        return ()
+    lot = min(those, key=lambda each: abs(each.book_cost / each.quantity - cost / quantity))
+    position = next(i for i, kept in enumerate(book.lots) if kept is lot)
+    book.quantity -= quantity
+    if quantity == lot.quantity:
+        del book.lots[position]
+        return (lot,)
+    if entry.original_cost_portfolio is not None:
+        cost_portfolio = -entry.original_cost_portfolio
+    else:
+        cost_portfolio = lot.book_cost_portfolio * cost / lot.book_cost if lot.book_cost else ZERO
+    part = replace(_part(lot, quantity), book_cost=cost, book_cost_portfolio=cost_portfolio)
+    book.lots[position] = replace(
+        lot,
+        quantity=lot.quantity - quantity,
+        book_cost=lot.book_cost - part.book_cost,
+        book_cost_portfolio=lot.book_cost_portfolio - part.book_cost_portfolio,
+    )
+    return (part,)
 
 
 def _part(lot: Lot, quantity: Decimal) -> Lot:

@@ -96,12 +96,13 @@ def complete_handover(*, former: Mandate, by: User | None) -> Handover | None:
 
 
 def complete_late(since: datetime.date) -> int:
-    """Hand over what was booked out since a day and has not been yet; return of how many former mandates.
+    """Hand over what was booked into closed portfolios since a day and has not been yet; return of how many mandates.
 
-    An end or an outcome may arrive before the transfers that it speaks of.
+    An end or an outcome may arrive before the transfers that it speaks of, and a correction may leave nothing to
+    be booked out.
     """
     booked = Transaction.objects.current().filter(
-        portfolio__closed_on__isnull=False, portfolio__retired_at=None, trade_date__gte=since
+        portfolio__closed_on__isnull=False, portfolio__retired_at=None, created_at__date__gte=since
     )
     given = Handover.objects.own().filter(mandate__predecessor__in=booked.values("portfolio__mandate"))
     formers = Mandate.objects.filter(pk__in=given.values("mandate__predecessor"))
@@ -152,13 +153,24 @@ def _rest(given: Handover, due: Iterable[HandoverPosition]) -> list[HandoverPosi
     added = []
     for key in {**now, **known}:
         # What was given and is no longer so, as after a correction of its day, is taken back.
-        rest = copy((now.get(key) or known[key])[0])
-        rest.pk, rest.handover = new_id(), given
-        for name in ("quantity", "book_cost", "book_cost_portfolio", "value"):
-            setattr(rest, name, _difference(name, now.get(key, []), known.get(key, [])))
+        rest = _position(given, now.get(key, []), known.get(key, []))
         if rest.quantity:
             added.append(rest)
+        elif rest.book_cost:
+            # A correction of the price: what was given is taken back whole, and given anew.
+            added += [_position(given, [], known[key]), _position(given, now[key], [])]
     return added
+
+
+def _position(
+    given: Handover, now: list[HandoverPosition], known: list[HandoverPosition]
+) -> HandoverPosition:
+    """Return by how much what is due of a lot differs from what is given."""
+    position = copy((now or known)[0])
+    position.pk, position.handover = new_id(), given
+    for name in ("quantity", "book_cost", "book_cost_portfolio", "value"):
+        setattr(position, name, _difference(name, now, known))
+    return position
 
 
 def _tell_advisor(mandate: Mandate) -> None:

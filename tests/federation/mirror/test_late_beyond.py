@@ -3,6 +3,7 @@
 import datetime
 from decimal import Decimal
 
+import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -10,8 +11,9 @@ from django.utils import timezone
 from clients import services
 from clients.models import ClientInstruction, InstructionOutcome, Mandate, Task
 from federation.models import Agreement
-from portfolios.models import Handover, Portfolio, Transaction
+from portfolios.models import Handover, Holding, Portfolio, Transaction
 from portfolios.services import book
+from portfolios.services import reverse as reverse_entry
 from portfolios.services.handover import book_out_rest, take_over, transfer_out, waiting
 from portfolios.tasks import hand_over_late
 from tests import factories
@@ -22,6 +24,7 @@ from tests.federation.mirror.successor import (
     advisor_of_all,
     begin,
     book_out,
+    buy,
     instruct_out,
     last_weekday,
     owned_in_all,
@@ -190,3 +193,27 @@ def test_transfers_that_arrive_after_the_word_that_they_are_booked_are_handed_ov
     settle_down(world)
 
     assert waits_at(world, "borealis") == [D(40)]
+
+
+@pytest.mark.parametrize(("price", "days", "cost"), [("60", 1, 8015), ("58", 0, 7915)], ids=["day", "price"])
+def test_a_purchase_that_is_corrected_after_all_was_handed_over_has_its_cost_corrected(
+    world: World, price: str, days: int, cost: int
+) -> None:
+    journey = begin(world)
+    take_over_at(world, journey)
+    with world.within("aurora"):
+        by, portfolio = factories.cast().operations, Portfolio.objects.own().get()
+        bought = Transaction.objects.get(type="buy", quantity=50)
+        day = bought.trade_date + datetime.timedelta(days=days)
+        book(entries=[buy(portfolio, "50", price, "5", day)], by=by)
+        reverse_entry(entry=bought, by=by)
+        if Holding.objects.something().filter(portfolio=portfolio).exists():
+            book_out_rest(portfolio=portfolio, by=by)
+    settle_down(world)
+    with world.within("harbour"):
+        hand_over_late()
+    settle_down(world)
+    with world.within("borealis"):
+        take_over(handover=Handover.objects.get(), by=factories.cast().operations)
+        held = Holding.objects.get(security__isnull=False)
+        assert (held.quantity, held.book_cost) == (150, cost)

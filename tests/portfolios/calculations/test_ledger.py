@@ -199,6 +199,25 @@ def test_a_transfer_out_gains_nothing_and_takes_its_cost_along() -> None:
     assert result.holdings["A"].book_cost == 60
 
 
+@pytest.mark.parametrize("method", list(CostMethod))
+def test_what_is_transferred_back_takes_along_what_it_came_with(method: CostMethod) -> None:
+    came = [
+        entry("transfer_in", 5, security="A", quantity=quantity, gross_amount=900, original_cost=cost,
+              original_date=day(at))
+        for quantity, cost, at in ((100, 5010, -9), (50, 3005, -8), (50, 2905, -7))
+    ]  # fmt: skip
+    back = entry("transfer_out", 5, security="A", quantity=50, original_cost=-3005, original_date=day(-8))
+    held = positions([*came, back], method=method).holdings["A"]
+    assert (held.quantity, held.book_cost, held.book_cost_portfolio) == (150, 7915, 7915)
+
+
+def test_what_is_transferred_back_after_most_was_sold_takes_its_share_along() -> None:
+    came = entry("transfer_in", 1, security="A", quantity=100, original_cost=5000, original_date=day(-9))
+    back = entry("transfer_out", 3, security="A", quantity=5, original_cost=-900, original_date=day(-9))
+    held = positions([came, sell(90, 60, 2), back]).holdings["A"]
+    assert (held.quantity, held.book_cost) == (5, 250)
+
+
 def test_a_cash_transfer_moves_cash_alone() -> None:
     result = positions([entry("transfer_in", gross_amount=5, net_amount=5)])
     assert result.holdings == {}
