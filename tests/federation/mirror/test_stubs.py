@@ -150,6 +150,7 @@ def test_clearing_away_goes_on_where_it_stopped(world: World) -> None:
         world.drain()
         world.decide(mandate, "rejected", manager)
         world.drain()
+    for manager in ("aurora", "borealis"):
         with world.within(manager):
             MandateDecision.objects.all().delete()
     after, turns = stubs.clear_away(seconds=-1), 1
