@@ -31,10 +31,9 @@ django.setup()
 # Workers start like this process: first the servers' URLs, then the settings.
 del os.environ["DJANGO_SETTINGS_MODULE"]
 
-# What is loaded by now stays: looking for garbage in it again and again takes a tenth of the tests' time.
+# What is loaded by now stays: there is no need to look for garbage in it again and again.
 gc.collect()
 gc.freeze()
-gc.set_threshold(50_000, 20, 50)
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher  # noqa: E402
 

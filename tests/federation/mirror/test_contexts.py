@@ -67,6 +67,9 @@ def test_f23_what_a_connection_was_used_for_before_does_not_matter(world: World,
         leave(world)  # type: ignore[operator]
         assert run_batch(stream.pk) == Outcome.DONE
     finally:
+        # Else it would leave its context whenever it is collected, in the middle of another test.
+        if hasattr(world, "left"):
+            world.left.close()
         connection.set_schema_to_public()
     _assert_it_went_where_it_belongs(world, agreement, mandate)
 
