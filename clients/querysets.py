@@ -85,15 +85,17 @@ class MandateQuerySet(RecordQuerySet):
 
     def managed_by(self, user: User) -> "MandateQuerySet":
         """Return the mandates that ``user`` manages or may take on: the desk's, and those in the inbox."""
-        within = reach(user, PORTFOLIO_ROLES)
-        if not within:
-            return self.none()
         mandates = self.current().exclude(
             Q(status__in=["draft", "signed"]) | Q(status="withdrawn", portfolio=None)
         )
-        if within.everything:
-            return mandates
-        return mandates.filter(within.q("portfolio__unit") | Q(portfolio__isnull=True))
+        return mandates.on_desks_of(user)
+
+    def on_desks_of(self, user: User) -> "MandateQuerySet":
+        """Return the mandates of the desks that ``user`` manages on, and those that no desk has taken on."""
+        within = reach(user, PORTFOLIO_ROLES)
+        if within.everything or not within:
+            return self if within else self.none()
+        return self.filter(within.q("portfolio__unit") | Q(portfolio__isnull=True))
 
     def visible_to(self, user: User) -> "MandateQuerySet":
         """Return the mandates of visible clients, and those that ``user`` manages."""

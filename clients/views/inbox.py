@@ -182,20 +182,22 @@ def _gone(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     if mandate is None or decision not in _NOT_RECORDED:
         raise Http404
     nothing = _("The mandate no longer waits for a decision.")
-    text = _too_late(decision, mandate) or f"{nothing} {_NOT_RECORDED[decision]}"
+    # Who decided on another desk's mandate is that desk's to know.
+    is_seen = asked.on_desks_of(request.user).exists()
+    text = _too_late(decision, mandate, is_named=is_seen) or f"{nothing} {_NOT_RECORDED[decision]}"
     wrote = request.POST.get("reason", "").strip()
     messages.error(request, f"{text} {_('You wrote: “%(text)s”') % {'text': wrote}}" if wrote else text)
     return redirect("clients:mandate_inbox")
 
 
-def _too_late(decision: str, mandate: Mandate) -> str:
-    """Say whose decision counts in place of this one; "" where none was made."""
+def _too_late(decision: str, mandate: Mandate, *, is_named: bool = True) -> str:
+    """Say which decision counts in place of this one, and whose; "" where none was made."""
     made = [each for each in mandate.decisions.all() if each.submission == mandate.submission]
     first = next((each for each in made if each.outcome in _DECIDED), None)
     if first is None or decision not in _NOT_RECORDED:
         return ""
     said = {
-        "name": first.decided_by_name or _("somebody else"),
+        "name": (is_named and first.decided_by_name) or _("somebody else"),
         "at": formatting.moment(first.decided_at),
     }
     return f"{_DECIDED[first.outcome] % said} {_NOT_RECORDED[decision]}"

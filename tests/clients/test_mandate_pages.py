@@ -7,6 +7,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
+from accounts.models import Role, RoleAssignment
 from clients import services
 from clients.calculations.states import MandateState
 from clients.models import KycStatus, Mandate
@@ -138,6 +139,20 @@ def test_a_decision_that_comes_too_late_says_whose_counts_and_keeps_what_was_wri
     page = manager.post(url_of("clients:mandate_decide", rejected.pk), accept, follow=True).content.decode()
     assert f"Already rejected by {people.second_manager.full_name}, " in page
     assert "Cleo" not in page
+
+
+def test_who_decided_is_told_to_no_other_desk(browse: Browse, meadow: Institution, people: Cast) -> None:
+    with tenant_context(meadow):
+        role = {"role": Role.PORTFOLIO_MANAGER, "unit": people.other_unit}
+        RoleAssignment.objects.create(user=people.stranger, **role)
+        mandate = make.submitted(people.advisor)
+        services.accept_mandate(mandate=mandate, unit=people.unit, by=people.manager)
+    reject = {"decision": "reject", "submission": 1, "reason": "Too small for us."}
+    page = browse(meadow, people.stranger).post(
+        url_of("clients:mandate_decide", mandate.pk), reject, follow=True
+    )
+    assert "Already accepted by somebody else, " in page.content.decode()
+    assert people.manager.full_name not in page.content.decode()
 
 
 def test_a_mandate_submitted_again_is_decided_on_in_a_second_attempt(
