@@ -18,7 +18,7 @@ from tests.models_portfolio import make as models
 from tests.models_portfolio.make import as_mirror
 from tests.trading import make
 from trading.models import Block, Order, Proposal
-from trading.services import approve, edit, propose, record_execution, submit
+from trading.services import approve, cancel, edit, propose, record_execution, submit
 from trading.tasks import submit_block
 
 D = Decimal
@@ -222,6 +222,31 @@ def test_orders_are_chosen_in_the_list_and_sent_as_blocks(in_aurora: Cast, auror
     )
 
     assert "6 orders sent in 3 blocks." in text_of(response)
+
+
+def test_orders_that_cannot_be_sent_say_why_and_stop_no_other(in_aurora: Cast, aurora, browse):
+    model = make.balanced(in_aurora.manager)
+    orders = [
+        order
+        for number in ("P-1", "P-2")
+        for order in make.approved(make.portfolio(in_aurora, model, number), in_aurora)
+    ]
+    barred, late = [order for order in orders if order.portfolio.number == "P-2"][:2]
+    MandateRestriction.objects.create(
+        mandate=barred.portfolio.mandate, kind="exclude_security", value=barred.security.isin
+    )
+    cancel(order=late, by=in_aurora.manager)
+    form = {"choose": [str(order.pk) for order in orders], "fill_parts": "1"}
+    page = browse(aurora, in_aurora.manager)
+
+    shown = text_of(page.post(reverse("trading:orders_send"), form, follow=True))
+
+    assert "4 orders sent in 3 blocks." in shown
+    assert f"Cancel order {barred.number}, and propose again." in shown
+    assert f"Order {late.number} is cancelled by now." in shown
+    states = dict(Order.objects.values_list("pk", "state"))
+    assert (states.pop(barred.pk), states.pop(late.pk)) == ("approved", "cancelled")
+    assert set(states.values()) == {"sent"}
 
 
 def test_an_order_page_follows_its_fills_and_settlement(in_aurora: Cast, aurora, browse):

@@ -2,7 +2,7 @@
 
 from trading.services.affirmations import affirm, affirm_one, correct, reject_allocation, withdraw
 from trading.services.fills import record_execution
-from trading.services.orders import cancel, release_waiting, send
+from trading.services.orders import cancel, release_waiting, send, send_each
 from trading.services.proposals import approve, discard, edit, reject, submit
 from trading.services.proposing import propose, propose_each
 from trading.services.settlements import record_failure, retry, settle, settle_due
@@ -24,6 +24,7 @@ __all__ = [
     "release_waiting",
     "retry",
     "send",
+    "send_each",
     "settle",
     "settle_due",
     "submit",

@@ -3,6 +3,7 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import connection, transaction
@@ -79,14 +80,46 @@ def _estimate(line: ProposalLine) -> Decimal:
     return rounded(gross_of(line.security, line.quantity, line.price), line.currency)
 
 
+@dataclass(frozen=True)
+class Sent:
+    """The blocks that went to the market, and the orders that did not, each with the reason."""
+
+    blocks: tuple[Block, ...]
+    refused: tuple[tuple[Order, str], ...]
+
+
 @transaction.atomic
 def send(*, order_ids: Collection[uuid.UUID], by: User | None, fill_parts: int = 1) -> list[Block]:
-    """Send approved orders to the market, those in one security, side and currency as one block.
+    """Send approved orders to the market, those in one security, side and currency as one block; all or none.
 
     Sells go first. ``fill_parts`` asks the paper broker to fill in so many parts. Raises
     DomainError where an order is not the institution's to send, was sent already, or is barred by
     a restriction that has come since its approval.
     """
+    orders = _locked(order_ids, fill_parts)
+    restrictions = _restrictions_of(orders)
+    for order in orders:
+        _require_sendable(order, restrictions)
+    return _send(orders, by, fill_parts)
+
+
+@transaction.atomic
+def send_each(*, order_ids: Collection[uuid.UUID], by: User, fill_parts: int = 1) -> Sent:
+    """Send those of the orders that ``send`` would send one by one; the others stay as they are."""
+    orders = _locked(order_ids, fill_parts)
+    restrictions = _restrictions_of(orders)
+    ready, refused = [], []
+    for order in orders:
+        try:
+            _require_sendable(order, restrictions)
+        except DomainError as error:
+            refused.append((order, str(error)))
+        else:
+            ready.append(order)
+    return Sent(tuple(_send(ready, by, fill_parts)), tuple(refused))
+
+
+def _locked(order_ids: Collection[uuid.UUID], fill_parts: int) -> list[Order]:
     if not 1 <= fill_parts <= MAXIMUM_PARTS:
         raise DomainError(
             "fill_parts",
@@ -102,9 +135,10 @@ def send(*, order_ids: Collection[uuid.UUID], by: User | None, fill_parts: int =
     )
     if not orders:
         raise DomainError("no_orders", _("Choose at least one approved order."))
-    restrictions = _restrictions_of(orders)
-    for order in orders:
-        _require_sendable(order, restrictions)
+    return orders
+
+
+def _send(orders: Collection[Order], by: User | None, fill_parts: int) -> list[Block]:
     now = timezone.now()
     groups: dict[tuple[str, uuid.UUID, str], list[Order]] = defaultdict(list)
     for order in orders:

@@ -24,7 +24,7 @@ from trading.calculations.orders import is_cancellable
 from trading.filters import OrderFilter
 from trading.forms import SendForm
 from trading.models import Allocation, Order
-from trading.services import cancel, send
+from trading.services import cancel, send_each
 from trading.services.orders import orders_to_send
 from trading.tables import OrderTable
 from trading.views.affirmations import ROLES
@@ -32,6 +32,8 @@ from trading.views.desk import SETTLE
 
 # Advisors follow the orders of their clients' portfolios.
 ORDER_ROLES = (*MODEL_ROLES, Role.ADVISOR)
+# Of so many orders that could not be sent the reasons are told one by one.
+SHOWN = 10
 
 
 class OrderList(ListView):
@@ -70,7 +72,7 @@ class OrderList(ListView):
 @require_POST
 @signed_in("order.send")
 def orders_send(request: PersonRequest) -> HttpResponseBase:
-    """Send the orders chosen, those in one security and side as one block."""
+    """Send the orders chosen, those in one security and side as one block; those that cannot go say why."""
     form = SendForm(request.POST)
     if not form.is_valid():
         messages.error(request, _("Choose between 1 and 10 parts."))
@@ -84,12 +86,21 @@ def orders_send(request: PersonRequest) -> HttpResponseBase:
             raise Http404
         visible = visible.filter(proposal__in=asked)
     orders = list(visible)
-    blocks = send(
+    sent = send_each(
         order_ids=[order.pk for order in orders], fill_parts=form.cleaned_data["fill_parts"], by=request.user
     )
-    words = ngettext("%(n)d order sent", "%(n)d orders sent", len(orders)) % {"n": len(orders)}
-    blocks_words = ngettext("in %(n)d block.", "in %(n)d blocks.", len(blocks)) % {"n": len(blocks)}
-    messages.success(request, f"{words} {blocks_words}")
+    count = len(orders) - len(sent.refused)
+    if count:
+        words = ngettext("%(n)d order sent", "%(n)d orders sent", count) % {"n": count}
+        blocks = len(sent.blocks)
+        blocks_words = ngettext("in %(n)d block.", "in %(n)d blocks.", blocks) % {"n": blocks}
+        messages.success(request, f"{words} {blocks_words}")
+    for order, why in sent.refused[:SHOWN]:
+        messages.warning(request, why if order.number in why else f"{order.number}: {why}")
+    more = len(sent.refused) - SHOWN
+    if more > 0:
+        words = ngettext("%(n)d more order was not sent.", "%(n)d more orders were not sent.", more)
+        messages.warning(request, words % {"n": more})
     if request.POST.get("proposal"):
         return redirect("trading:proposal_detail", orders[0].proposal_id)
     return redirect("trading:order_list")
