@@ -73,18 +73,26 @@ def load_chain(portfolio: Portfolio, since: datetime.date, until: datetime.date)
 
 @dataclass(frozen=True)
 class _Taken:
-    """The days on which a portfolio took over what was another's, at what values in its own currency."""
+    """What came in on the days on which a portfolio took over what was another's, and what it gave back on them.
 
-    values: Mapping[datetime.date, Decimal]
+    Both in its own currency.
+    """
+
+    came: Mapping[datetime.date, Decimal]
+    went: Mapping[datetime.date, Decimal]
 
     @property
     def day(self) -> datetime.date:
         """Return the first of them."""
-        return min(self.values)
+        return min(self.came.keys() | self.went.keys())
 
 
 def _without_what_moved(day: Day, taken: _Taken) -> Day:
-    return replace(day, inflow=max(day.inflow - taken.values.get(day.date, _ZERO), _ZERO))
+    return replace(
+        day,
+        inflow=max(day.inflow - taken.came.get(day.date, _ZERO), _ZERO),
+        outflow=max(day.outflow - taken.went.get(day.date, _ZERO), _ZERO),
+    )
 
 
 def _taken_over(portfolio: Portfolio) -> _Taken | None:
@@ -97,15 +105,16 @@ def _taken_over(portfolio: Portfolio) -> _Taken | None:
     entries = Transaction.objects.current().filter(portfolio=portfolio)
     booked = entries.filter(Q(reference__in=moved) | Q(reference__in=handover), reversed_by=None)
     found = booked.exclude(type=Transaction.Type.REVERSAL)
-    values: dict[datetime.date, Decimal] = defaultdict(Decimal)
+    came: dict[datetime.date, Decimal] = defaultdict(Decimal)
+    went: dict[datetime.date, Decimal] = defaultdict(Decimal)
     for day, kind, gross, rate in found.values_list("trade_date", "type", "gross_amount", "exchange_rate"):
-        values[day] += (gross if kind == Transaction.Type.TRANSFER_IN else -gross) * rate
-    if values:
-        return _Taken(values)
+        (came if kind == Transaction.Type.TRANSFER_IN else went)[day] += gross * rate
+    if came or went:
+        return _Taken(came, went)
     if entries.exists():
         return None
     paid_in = Valuation.objects.current().filter(portfolio=portfolio, inflow__gt=0).order_by("date").first()
-    return _Taken({paid_in.date: paid_in.inflow}) if paid_in is not None else None
+    return _Taken({paid_in.date: paid_in.inflow}, {}) if paid_in is not None else None
 
 
 def _until_it_moved(days: Sequence[Day], start: datetime.date) -> list[Day]:
