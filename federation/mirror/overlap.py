@@ -316,7 +316,7 @@ def seal_again(cursor: Any, flow: Flow, plan: Plan) -> None:
     """Put rows that leave, but are kept under an ended agreement, back among the sealed ones. Call it as the mirror.
 
     A sealed set does not grow: rows that were not there when it was sealed leave, and fields that the ended
-    agreement did not share are blanked.
+    agreement did not share are blanked. What has been sealed all along keeps its date.
     """
     leaving = [label for label in plan.counts if plan.actions(label, DELETE)]
     sealed = sealed_flows(flow) if leaving else []
@@ -338,7 +338,9 @@ def seal_again(cursor: Any, flow: Flow, plan: Plan) -> None:
         ]
         if not held:
             continue
-        changes: list[sql.Composable] = [sql.SQL("retired_at = statement_timestamp()")]
+        changes: list[sql.Composable] = [
+            sql.SQL("retired_at = coalesce(t.retired_at, statement_timestamp())")
+        ]
         for name in kind.shared_fields:
             sharers = [condition for fields, condition in held if name in fields]
             if len(sharers) < len(held):

@@ -6,12 +6,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from clients.models import Client, ContactDetail, Mandate, MandateDecision, RiskProfile
-from federation.models import (
-    AgreementEvent,
-    SealedKeys,
-    SealedRecords,
-    Stream,
-)
+from federation.mirror import control
+from federation.models import AgreementEvent, SealedKeys, SealedRecords, Stream
 from portfolios.models import Portfolio
 from tests import factories
 from tests.federation.mirror.sealing import cut, ended, ended_and_begun_anew, erase, sealed_at
@@ -215,6 +211,19 @@ def test_answers_of_an_ended_agreement_stay_whatever_becomes_of_them_at_their_au
     world.drain()
     with world.within("harbour"):
         assert MandateDecision.objects.get(mandate=old.pk).reason == "As it is."
+
+
+def test_what_is_sealed_keeps_its_date_when_an_update_of_the_platform_looks_at_it_again(world: World) -> None:
+    second, _old, _new = ended_and_begun_anew(world)
+    withhold(world, second, "clients.ContactDetail")
+    with world.within("aurora"):
+        since = ContactDetail.objects.get().retired_at
+    assert since is not None
+    Stream.objects.filter(agreement=second).update(scope="of before")
+    control.refill(world.stream(second, "harbour"))
+    world.drain()
+    with world.within("aurora"):
+        assert ContactDetail.objects.get().retired_at == since
 
 
 def test_p2_a_sealed_profile_does_not_show_with_a_client_whom_another_agreement_shares(world: World) -> None:
