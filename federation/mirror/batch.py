@@ -21,7 +21,7 @@ from federation.mirror.keys import Keys, Snapshot, prepare_again, prepare_connec
 from federation.mirror.lease import Lease, SiblingAtWork
 from federation.mirror.outcome import Outcome
 from federation.mirror.overlap import settle
-from federation.mirror.plan import DELETE, FOREIGN, INSERT, RETIRE, Plan
+from federation.mirror.plan import DELETE, FOREIGN, INSERT, RELINK, REPLACE, RETIRE, UPDATE, Plan
 from federation.mirror.proving import check_parents, look_again
 from federation.mirror.refusals import OwnRowsAppeared, RowsRefused, reason_of
 from federation.mirror.waking import wake
@@ -38,6 +38,10 @@ _PATIENCE = 5
 # Up to this many keys are visible before they have reached the disk. Rows and cursor are lost together in
 # a crash, and applied again; whatever is committed because of them, or ends them, takes them to the disk.
 PROMPT_KEYS = 2_000
+# After these a row says less, or something else, of the one that it named before.
+_CHANGING = [DELETE, UPDATE, RELINK, REPLACE]
+# After these it is there or not, or may name another one.
+_MOVING = [INSERT, DELETE, RETIRE, RELINK, REPLACE]
 # An idle stream's cursor moves this often, so that the log can be trimmed.
 TICK = datetime.timedelta(seconds=30)
 
@@ -270,7 +274,7 @@ def _apply(
     stream, flow, keys = batch.stream, batch.flow, plan.keys
     plan.build()
     settle(cursor, flow, plan)
-    _tell_of_what_leaves(cursor, batch, plan)
+    _tell_whom_it_answered(cursor, batch, plan)
     writer = Writer(cursor, plan, careful=careful)
     writer.write()
     reference.follow(cursor, stream, plan, writer, keys)
@@ -300,12 +304,12 @@ def _lacked_privileges(stream_id: uuid.UUID) -> bool:
         return True
 
 
-def _tell_of_what_leaves(cursor: Any, batch: Lease, plan: Plan) -> None:
-    """Note in the receiver's log the own rows whose conditions ask for what leaves; before it has left."""
+def _tell_whom_it_answered(cursor: Any, batch: Lease, plan: Plan) -> None:
+    """Note in the receiver's log the own rows whose conditions ask for what leaves or changes; before it has."""
     flow = batch.flow
     for label in plan.counts:
         kind = by_label()[label]
-        if not kind.wakes or not plan.actions(label, DELETE):
+        if not kind.wakes or not plan.actions(label, *_CHANGING):
             continue
         woken = kind_of(kind.named_by(kind.wakes))
         if woken is None or woken.label not in batch.reverse.listens:
@@ -314,7 +318,7 @@ def _tell_of_what_leaves(cursor: Any, batch: Lease, plan: Plan) -> None:
             sql.SQL(
                 "INSERT INTO {target}.mirror_log (kind, operation, keys)"
                 " SELECT {woken}, 7, array_agg(d.{column}) FROM {target}.{table} d"
-                " JOIN pg_temp.mirror_plan p ON p.id = d.id WHERE p.kind = {kind} AND p.action = 'delete'"
+                " JOIN pg_temp.mirror_plan p ON p.id = d.id WHERE p.kind = {kind} AND p.action = ANY({changing})"
                 " AND d.{column} IS NOT NULL HAVING count(*) > 0"
             ).format(
                 target=flow.target,
@@ -322,6 +326,7 @@ def _tell_of_what_leaves(cursor: Any, batch: Lease, plan: Plan) -> None:
                 column=sql.Identifier(kind.column(kind.wakes)),
                 table=sql.Identifier(kind.table),
                 kind=sql.Literal(label),
+                changing=sql.Literal(_CHANGING),
             )
         )
         if cursor.rowcount:
@@ -336,7 +341,7 @@ def _tell_the_way_back(cursor: Any, batch: Lease, plan: Plan) -> None:
         for label in plan.counts
         if label in back.listens
         and label not in back.shares
-        and (label in plan.moved or plan.actions(label, INSERT, DELETE, RETIRE))
+        and (label in plan.moved or plan.actions(label, *_MOVING))
     ]
     if not labels:
         return
@@ -344,8 +349,8 @@ def _tell_the_way_back(cursor: Any, batch: Lease, plan: Plan) -> None:
         sql.SQL(
             "INSERT INTO {target}.mirror_log (kind, operation, keys)"
             " SELECT kind, 7, array_agg(id) FROM pg_temp.mirror_plan WHERE kind = ANY({labels})"
-            " AND (moved OR action IN ('insert', 'delete', 'retire')) GROUP BY kind"
-        ).format(target=flow.target, labels=sql.Literal(labels))
+            " AND (moved OR action = ANY({moving})) GROUP BY kind"
+        ).format(target=flow.target, labels=sql.Literal(labels), moving=sql.Literal(_MOVING))
     )
     if cursor.rowcount:
         wake(cursor, str(flow.receiver.schema_name))

@@ -1,6 +1,7 @@
 """An acceptance and a withdrawal that cross: both read the same, and the portfolio can be wound up."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client as Browser
@@ -211,19 +212,43 @@ def test_one_that_was_withdrawn_in_time_is_seen_no_more(world: World) -> None:
     world.assert_in_step(agreement)
 
 
-@pytest.mark.parametrize("is_accepted", [False, True])
-def test_p1_a_mandate_comes_back_whose_rejection_is_taken_back(world: World, is_accepted: bool) -> None:
+@pytest.mark.parametrize("touch", ["deleted", "deleted, accepted before", "changed", "of another mandate"])
+def test_p1_a_mandate_comes_back_whose_rejection_is_taken_back(world: World, touch: str) -> None:
     agreement = world.agree()
-    mandate = world.mandate(agreement)
+    mandate, other = world.mandate(agreement), world.mandate(agreement)
     world.drain()
     rejection = world.decide(mandate, "rejected")
     world.drain()
-    assert world.count("aurora", Mandate, retired_at=None) == 0
-    if is_accepted:
+    assert mandates_received(world) == {other.pk}
+    if touch == "deleted, accepted before":
         world.decide(mandate, "accepted")
         world.drain()
     with world.within("aurora"):
-        MandateDecision.objects.filter(pk=rejection.pk).delete()
+        theirs = MandateDecision.objects.filter(pk=rejection.pk)
+        if touch == "changed":
+            theirs.update(outcome="accepted")
+        elif touch == "of another mandate":
+            theirs.update(mandate=other.pk)
+        else:
+            theirs.delete()
     world.drain()
-    assert world.count("aurora", Mandate, retired_at=None) == 1
+    assert mandates_received(world) == {mandate.pk, *({other.pk} if touch != "of another mandate" else ())}
     world.assert_in_step(agreement)
+
+
+def test_p2_a_mandate_leaves_whose_acceptance_turns_into_a_rejection(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    acceptance = world.decide(mandate, "accepted")
+    world.drain()
+    with world.within("aurora"):
+        MandateDecision.objects.filter(pk=acceptance.pk).update(outcome="rejected")
+    world.drain()
+    assert mandates_received(world) == set()
+    world.assert_in_step(agreement)
+
+
+def mandates_received(world: World) -> set[Any]:
+    with world.within("aurora"):
+        return set(Mandate.objects.current().values_list("pk", flat=True))
