@@ -64,8 +64,11 @@ def _apply_switches(agreement: Agreement) -> None:
     since: dict[str, datetime.datetime] = {}
     for suspension in agreement.suspensions.filter(resumed_at=None):
         since.setdefault(suspension.what, suspension.suspended_at)
+    if agreement.is_suspended and What.EVERYTHING not in since:
+        agreement.resumed_at = timezone.now()
     save(
         agreement,
+        resumed_at=agreement.resumed_at,
         suspended_at=since.get(What.EVERYTHING),
         new_mandates_suspended_at=since.get(What.NEW_MANDATES),
     )

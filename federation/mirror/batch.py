@@ -193,7 +193,7 @@ def _close(
         stream.batches += 1
         stream.last_applied_at = timezone.now()
         waited = keys.waited_that_led_to_rows(stream, batch.flow, rows)
-        closing.append(figures.recording(stream, waited, rows))
+        closing.append(figures.recording(stream, waited, rows, batch.resumed_at))
     lease.move_cursor(cursor, stream, batch.snapshot, started, *closing)
 
 

@@ -1,17 +1,20 @@
 """Figures of a stream: how long changes took and how many rows were written, by minute and hour.
 
 A change is one statement of the owner's; its time runs from the statement to the commit that made it
-visible at the receiver. Minutes become hours after a day, hours go after three months.
+visible at the receiver. What waited until its agreement was resumed is counted apart: that time is nobody's speed.
+Minutes become hours after a day, hours go after three months.
 """
 
 import datetime
 import uuid
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from federation.models import Stream
 
@@ -22,22 +25,29 @@ MINUTES_KEPT: Any = datetime.timedelta(hours=25)
 HOURS_KEPT: Any = datetime.timedelta(days=92)
 
 
-def recording(stream: Stream, seconds: Sequence[float], rows: int) -> tuple[str, list[Any]]:
-    """Return the statement that adds a batch to its stream's figures; the batch's transaction saves the stream."""
+def recording(
+    stream: Stream, seconds: Sequence[float], rows: int, resumed_at: datetime.datetime | None
+) -> tuple[str, list[Any]]:
+    """Return the statement that adds a batch to its stream's figures; the batch's transaction saves the stream.
+
+    ``seconds`` are how long its changes took until now, ``resumed_at`` is when the agreement was last resumed.
+    """
     counts = [0] * (len(BOUNDS) + 1)
-    for each in seconds:
+    longest = (timezone.now() - resumed_at).total_seconds() if resumed_at else inf
+    moved = [each for each in seconds if each <= longest]
+    for each in moved:
         counts[bisect_left(BOUNDS, each * 1000)] += 1
-    if seconds:
+    if moved:
         stream.latencies = add(stream.latencies, counts)
-        stream.latency_seconds += sum(seconds)
+        stream.latency_seconds += sum(moved)
     statement = (
-        "INSERT INTO public.federation_streamfigures AS f (stream_id, at, is_hour, batches, rows, latencies)"
-        " VALUES (%s, date_trunc('minute', clock_timestamp()), false, 1, %s, %s::bigint[])"
+        "INSERT INTO public.federation_streamfigures AS f (stream_id, at, is_hour, batches, rows, held, latencies)"
+        " VALUES (%s, date_trunc('minute', clock_timestamp()), false, 1, %s, %s, %s::bigint[])"
         " ON CONFLICT (stream_id, is_hour, at) DO UPDATE SET batches = f.batches + 1,"
-        " rows = f.rows + excluded.rows, latencies = ARRAY(SELECT a + b"
+        " rows = f.rows + excluded.rows, held = f.held + excluded.held, latencies = ARRAY(SELECT a + b"
         " FROM unnest(f.latencies, excluded.latencies) WITH ORDINALITY u (a, b, i) ORDER BY i)"
     )
-    return statement, [stream.pk, rows, counts]
+    return statement, [stream.pk, rows, len(seconds) - len(moved), counts]
 
 
 def add(one: Sequence[int], other: Sequence[int]) -> list[int]:
@@ -85,9 +95,10 @@ class Span:
     """What a stream did in one span of time, from ``at`` on."""
 
     at: datetime.datetime
-    batches: int
-    rows: int
-    latencies: list[int]
+    batches: int = 0
+    rows: int = 0
+    held: int = 0
+    latencies: list[int] = field(default_factory=list)
 
 
 def spans(stream: Stream, since: datetime.datetime, width: datetime.timedelta) -> list[Span]:
@@ -97,15 +108,19 @@ def spans(stream: Stream, since: datetime.datetime, width: datetime.timedelta) -
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT date_bin(%s, at, 'epoch') AS span, batches, rows, latencies
+            SELECT date_bin(%s, at, 'epoch') AS span, batches, rows, held, latencies
             FROM public.federation_streamfigures WHERE stream_id = %s AND at >= %s ORDER BY span
             """,
             parameters,
         )
-        for at, batches, rows, latencies in cursor.fetchall():
-            before = found.get(at, Span(at, 0, 0, []))
+        for at, batches, rows, held, latencies in cursor.fetchall():
+            before = found.get(at, Span(at))
             found[at] = Span(
-                at, before.batches + batches, before.rows + rows, add(before.latencies, latencies)
+                at,
+                before.batches + batches,
+                before.rows + rows,
+                before.held + held,
+                add(before.latencies, latencies),
             )
     return list(found.values())
 
@@ -118,19 +133,20 @@ def roll_up() -> None:
             WITH old AS (
                 DELETE FROM public.federation_streamfigures
                 WHERE NOT is_hour AND at < date_trunc('hour', clock_timestamp() - %s::interval)
-                RETURNING stream_id, date_trunc('hour', at) AS at, batches, rows, latencies
+                RETURNING stream_id, date_trunc('hour', at) AS at, batches, rows, held, latencies
             ), sums AS (
-                SELECT stream_id, at, sum(batches) AS batches, sum(rows) AS rows FROM old GROUP BY 1, 2
+                SELECT stream_id, at, sum(batches) AS batches, sum(rows) AS rows, sum(held) AS held
+                FROM old GROUP BY 1, 2
             ), counted AS (
                 SELECT stream_id, at, i, sum(n) AS n FROM old, unnest(latencies) WITH ORDINALITY u (n, i)
                 GROUP BY 1, 2, 3
             ), histograms AS (
                 SELECT stream_id, at, array_agg(n::bigint ORDER BY i) AS latencies FROM counted GROUP BY 1, 2
             )
-            INSERT INTO public.federation_streamfigures AS f (stream_id, at, is_hour, batches, rows, latencies)
-            SELECT stream_id, at, true, batches, rows, latencies FROM sums JOIN histograms USING (stream_id, at)
+            INSERT INTO public.federation_streamfigures AS f (stream_id, at, is_hour, batches, rows, held, latencies)
+            SELECT stream_id, at, true, batches, rows, held, latencies FROM sums JOIN histograms USING (stream_id, at)
             ON CONFLICT (stream_id, is_hour, at) DO UPDATE SET batches = f.batches + excluded.batches,
-                rows = f.rows + excluded.rows, latencies = ARRAY(SELECT a + b
+                rows = f.rows + excluded.rows, held = f.held + excluded.held, latencies = ARRAY(SELECT a + b
                 FROM unnest(f.latencies, excluded.latencies) WITH ORDINALITY u (a, b, i) ORDER BY i)
             """,
             [MINUTES_KEPT],

@@ -1,5 +1,6 @@
 """The lease of a stream: its transaction, who may have it, and how its cursor moves on."""
 
+import datetime
 import time
 import uuid
 from collections.abc import Sequence
@@ -47,6 +48,7 @@ class Lease:
     identity: str
     has_work: bool
     has_parked: bool
+    resumed_at: datetime.datetime | None
     # The stream that all of the same owner to the same receiver lock: one of them is at work at a time.
     lead: uuid.UUID
 
@@ -102,11 +104,11 @@ def take(cursor: Any, stream_id: uuid.UUID) -> "Lease | Outcome":
         identity,
         has_work,
         has_parked,
+        agreement.resumed_at,
         lead,
     )
 
 
-@cache
 def _attnames(model: type[models.Model]) -> tuple[str, ...]:
     return tuple(field.attname for field in model._meta.concrete_fields)
 

@@ -69,6 +69,8 @@ class Agreement(models.Model):
     drafted_by = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="+")
     new_mandates_suspended_at = models.DateTimeField(null=True, blank=True)
     suspended_at = models.DateTimeField(null=True, blank=True)
+    # When everything was last resumed: what waited for that says nothing of a mirror's speed.
+    resumed_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     # Who works with whom is confidential unless each party has agreed to be named in public.

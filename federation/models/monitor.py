@@ -17,7 +17,7 @@ class StreamFigures(models.Model):
     """What a stream did in one minute or, later, one hour.
 
     ``latencies`` counts changes by the time from their statement to their appearance, in the buckets of
-    ``federation.mirror.figures``.
+    ``federation.mirror.figures``; ``held`` those that waited until the agreement was resumed.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -27,6 +27,7 @@ class StreamFigures(models.Model):
     batches = models.PositiveIntegerField(default=0)
     rows = models.BigIntegerField(default=0)
     latencies = ArrayField(models.BigIntegerField(), default=list)
+    held = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [

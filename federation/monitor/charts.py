@@ -64,7 +64,7 @@ def charts(stream: Stream, window: Window, now: datetime.datetime) -> dict[str, 
     seconds = int(window.width.total_seconds())
     at = datetime.datetime.fromtimestamp(int(since.timestamp()) // seconds * seconds, tz=datetime.UTC)
     while at <= now:
-        spans.append(found.get(at) or figures.Span(at, 0, 0, []))
+        spans.append(found.get(at) or figures.Span(at))
         at += window.width
     total: list[int] = []
     for span in spans:
@@ -79,6 +79,7 @@ def charts(stream: Stream, window: Window, now: datetime.datetime) -> dict[str, 
             for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
         ],
         "window_changes": sum(total),
+        "window_held": sum(span.held for span in spans),
         **_throughput(spans, window),
         **_delays(spans, window),
         **_histogram(total),

@@ -134,8 +134,10 @@ def test_either_party_suspends_alone_and_only_that_party_resumes(aurora, harbour
     make.act(life.suspend, agreement, aurora, what=what)
     make.act(life.resume, agreement, harbour, what=what)
     assert getattr(fresh(agreement), column) is not None, "the other party's suspension goes on"
+    assert fresh(agreement).resumed_at is None
     make.act(life.resume, agreement, aurora, what=what)
     assert getattr(fresh(agreement), column) is None
+    assert (fresh(agreement).resumed_at is not None) == (what == "everything")
 
 
 def test_suspending_everything_stops_the_flow_and_new_mandates_alone_do_not(aurora, harbour):

@@ -94,7 +94,7 @@ class World:
         self.change(agreement, suspended_at=timezone.now())
 
     def resume(self, agreement: Agreement) -> None:
-        self.change(agreement, suspended_at=None)
+        self.change(agreement, suspended_at=None, resumed_at=timezone.now())
 
     # Streams
 

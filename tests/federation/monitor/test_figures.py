@@ -72,6 +72,31 @@ def test_a_load_that_is_cut_over_batches_keeps_the_time_it_was_written_at(world:
     world.assert_in_step(agreement)
 
 
+def test_what_waited_for_a_resume_is_counted_apart_from_the_times_to_appear(world: World) -> None:
+    agreement = world.agree()
+    mandate = world.mandate(agreement)
+    world.drain()
+    StreamFigures.objects.all().delete()
+
+    def change(value: str) -> None:
+        with world.within("harbour"):
+            ContactDetail.objects.filter(client=mandate.client_id).update(value=value)
+
+    world.suspend(agreement)
+    change("meanwhile@example.test")
+    world.resume(agreement)
+    world.drain()
+    change("after@example.test")
+    world.drain()
+
+    minutes = StreamFigures.objects.filter(stream=world.stream(agreement, "harbour"))
+    assert sum(minute.held for minute in minutes) == 1
+    assert sum(sum(minute.latencies) for minute in minutes) == 1
+    since = timezone.now() - datetime.timedelta(hours=1)
+    spans = figures.spans(minutes[0].stream, since, datetime.timedelta(days=1))
+    assert [sum(span.held for span in spans), sum(sum(span.latencies) for span in spans)] == [1, 1]
+
+
 def test_nothing_is_noted_while_nothing_happens(world: World) -> None:
     agreement = world.agree()
     count = StreamFigures.objects.count()
@@ -90,7 +115,7 @@ def test_minutes_become_hours_and_hours_go_with_nothing_lost_before(world: World
     hour = timezone.now().replace(minute=0, second=0, microsecond=0) - datetime.timedelta(hours=30)
     for minute in range(3):
         StreamFigures.objects.create(
-            stream=stream, at=hour + datetime.timedelta(minutes=minute), batches=2, rows=5, latencies=counts(b1=minute)
+            stream=stream, at=hour + datetime.timedelta(minutes=minute), batches=2, rows=5, held=1, latencies=counts(b1=minute)
         )  # fmt: skip
     StreamFigures.objects.create(stream=stream, at=timezone.now(), batches=1, rows=1, latencies=counts(b2=1))
     StreamFigures.objects.create(
@@ -100,7 +125,7 @@ def test_minutes_become_hours_and_hours_go_with_nothing_lost_before(world: World
     figures.roll_up()
 
     (old,) = StreamFigures.objects.filter(is_hour=True)
-    assert (old.at, old.batches, old.rows, old.latencies) == (hour, 6, 15, counts(b1=3))
+    assert (old.at, old.batches, old.rows, old.held, old.latencies) == (hour, 6, 15, 3, counts(b1=3))
     assert StreamFigures.objects.filter(is_hour=False).count() == 1
 
 

@@ -338,12 +338,13 @@ def test_the_charts_have_every_window_and_their_data_as_tables(aurora, harbour, 
     assert "Nothing crossed in this time" in client.get(url("mirror_charts", stream.pk)).content.decode()
     histogram = [0] * 24
     histogram[4] = 7
-    stream.figures.create(at=timezone.now(), batches=2, rows=9, latencies=histogram)
+    stream.figures.create(at=timezone.now(), batches=2, rows=9, held=3, latencies=histogram)
     for window in ("1h", "6h", "24h", "7d", "30d", "x"):
         text = client.get(url("mirror_charts", stream.pk) + f"?window={window}").content.decode()
         assert text.count("Show as a table") == 3, window
         assert "≤ 8.0 ms" in text or "≤ 8.0" in text, window
         assert '<dt title="p95">95 % within</dt>' in text
+        assert '<dt>Waited for a resume</dt><dd class="figure">3</dd>' in text
     assert "Rows per 12 hours" in client.get(url("mirror_charts", stream.pk) + "?window=30d").content.decode()
     drawn = charts.charts(stream, charts.window_of("30d"), timezone.now())["throughput"]
     assert max(drawn["series"][0]["data"]) == 9
