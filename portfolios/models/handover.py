@@ -80,3 +80,8 @@ class HandoverPosition(Record):
     def is_cash(self) -> bool:
         """Say whether this is cash."""
         return not self.isin and not self.security_name
+
+    @property
+    def lacks_price(self) -> bool:
+        """Say whether this is a security of which no price could be handed over."""
+        return self.price is None and not self.is_cash

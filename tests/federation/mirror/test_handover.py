@@ -40,6 +40,7 @@ from tests.federation.mirror.successor import (
 from tests.federation.mirror.world import TODAY, World
 
 D = Decimal
+NO_PRICE = b"no source that may be passed on has one"
 
 
 def test_the_former_managers_own_plans_are_not_offered(world: World) -> None:
@@ -160,6 +161,11 @@ def test_no_price_of_the_former_managers_and_none_that_stays_here_is_handed_over
     price_at(world, "harbour", timezone.now().date(), "67")
     submit(world, journey.new)
     assert prices_handed_over(world) == {(None, "", False)}
+    with world.within("harbour"):
+        browser = Browser(headers={"host": "harbour.localhost"})
+        browser.force_login(advisor_of_all())
+        page = browser.get(reverse("portfolios:handover", args=[journey.new.pk]))
+        assert page.content.count(NO_PRICE) == 1
 
 
 def test_a_price_that_may_be_passed_on_is_handed_over_with_its_source_named(world: World) -> None:
@@ -178,6 +184,7 @@ def test_a_price_that_may_be_passed_on_is_handed_over_with_its_source_named(worl
         browser.force_login(factories.cast().manager)
         page = browser.get(reverse("portfolios:handover", args=[journey.new.pk]))
         assert b"Free closes" in page.content
+        assert NO_PRICE not in page.content
 
 
 def test_a_price_in_another_currency_than_the_positions_is_left_out(world: World) -> None:
