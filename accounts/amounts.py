@@ -13,6 +13,7 @@ _SPACES = re.compile(r"[\s'’]")
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
 _DIGITS = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
 _WITH_EXPONENT = re.compile(r"[+-]?[\d.,]+[eE][+-]?\d+")
+IN_DIGITS = _("Write the number out in digits, such as 1000000.")
 _SWAP_POINT_AND_COMMA = str.maketrans(",.", ".,")
 
 
@@ -24,14 +25,27 @@ def read_digits(text: str) -> Decimal | None:
         return None
 
 
-class NumberField(forms.DecimalField):
-    """A number written out in digits: "1e9" is refused, since it may be a slip."""
+def has_exponent(text: str) -> bool:
+    """Say whether a number is written like "1e9", which may be a slip."""
+    return bool(_WITH_EXPONENT.fullmatch(text.strip()))
+
+
+class _InDigits(forms.Field):
+    """A number written out in digits."""
 
     def to_python(self, value: Any) -> Any:
         """Read the number."""
-        if isinstance(value, str) and _WITH_EXPONENT.fullmatch(value.strip()):
-            raise ValidationError(_("Write the number out in digits, such as 1000000."), code="exponent")
+        if isinstance(value, str) and has_exponent(value):
+            raise ValidationError(IN_DIGITS, code="exponent")
         return super().to_python(value)
+
+
+class NumberField(_InDigits, forms.DecimalField):
+    """A number written out in digits: "1e9" is refused, since it may be a slip."""
+
+
+class WholeNumberField(_InDigits, forms.IntegerField):
+    """A whole number written out in digits."""
 
 
 class AmountField(NumberField):

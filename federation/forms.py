@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from stdnum import lei
 
-from accounts.amounts import AmountField, NumberField
+from accounts.amounts import AmountField, NumberField, WholeNumberField
 from federation.agreements.presets import PRESETS, WORDS
 from federation.models import Agreement, AgreementVersion, Function, Institution, Side, Watch
 from federation.monitor.settings import OUT_OF_BOUNDS
@@ -239,7 +239,7 @@ class OfferForm(forms.Form):
     product_cost = NumberField(
         label=_("Cost of the funds, % a year"), min_value=0, max_value=10, decimal_places=4, initial="0.20"
     )
-    horizon_years = forms.IntegerField(
+    horizon_years = WholeNumberField(
         label=_("Suggested horizon in years"), min_value=1, max_value=50, initial=5
     )
 
@@ -312,7 +312,7 @@ class SkipForm(forms.Form):
 class ThresholdForm(forms.Form):
     """From when on a mirror that is behind is worth an alert."""
 
-    seconds = forms.IntegerField(
+    seconds = WholeNumberField(
         label=_("Alert when behind by more than (seconds)"),
         min_value=Watch.SHORTEST_SECONDS,
         max_value=Watch.LONGEST_SECONDS,

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.amounts import AmountField, NumberField
+from accounts.amounts import AmountField, NumberField, WholeNumberField
 from models_portfolio.effective import today
 from models_portfolio.models import ModelPortfolio, ModelVersion
 from portfolios.models import Benchmark, Security
@@ -160,7 +160,7 @@ class OfferForm(forms.Form):
     management_fee = PercentField(label=_("Management fee a year, %"), min_value=0, max_value=10)
     custody_fee = PercentField(label=_("Custody fee a year, %"), min_value=0, max_value=10)
     product_cost = PercentField(label=_("Cost of the funds a year, %"), min_value=0, max_value=10)
-    horizon_years = forms.IntegerField(label=_("Suggested horizon in years"), min_value=1, max_value=50)
+    horizon_years = WholeNumberField(label=_("Suggested horizon in years"), min_value=1, max_value=50)
 
 
 class AssignForm(forms.Form):

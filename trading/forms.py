@@ -5,7 +5,7 @@ from decimal import Decimal
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.amounts import AmountField, NumberField
+from accounts.amounts import AmountField, NumberField, WholeNumberField
 from trading.models import Proposal
 from trading.services.orders import MAXIMUM_PARTS
 
@@ -48,7 +48,7 @@ class CorrectForm(forms.Form):
 class SendForm(forms.Form):
     """In how many parts the paper broker fills."""
 
-    fill_parts = forms.IntegerField(
+    fill_parts = WholeNumberField(
         label=_("Fill in parts"), min_value=1, max_value=MAXIMUM_PARTS, initial=1, required=False
     )
 

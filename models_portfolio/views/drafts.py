@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from accounts.amounts import read_digits
+from accounts.amounts import IN_DIGITS, has_exponent, read_digits
 from accounts.errors import DomainError
 from accounts.views_base import PersonRequest, ids_in, signed_in
 from models_portfolio.effective import ModelBook, today
@@ -140,8 +140,8 @@ def _read_rows(posted: QueryDict) -> tuple[list[dict[str, Any]], list[TargetLine
             "is_locked": f"locked-{key}" in posted,
         }
         rows.append(row)
-        if any(read_digits(row[name]) is None for name in ("weight", "minimum", "maximum")):
-            problem = problem or _("%(name)s: enter weights as numbers in percent.") % {"name": row["name"]}
+        if wrong := _why_no_weights([row[name] for name in ("weight", "minimum", "maximum")]):
+            problem = problem or f"{row['name']}: {wrong}"
             continue
         lines.append(
             TargetLine(
@@ -154,6 +154,16 @@ def _read_rows(posted: QueryDict) -> tuple[list[dict[str, Any]], list[TargetLine
             )
         )
     return rows, lines, problem
+
+
+def _why_no_weights(typed: list[str]) -> str:
+    """Say what to enter in place of the first of these that is no number; "" where all are."""
+    for text in typed:
+        if has_exponent(text):
+            return str(IN_DIGITS)
+        if read_digits(text) is None:
+            return _("Enter weights as numbers in percent.")
+    return ""
 
 
 def _typed(text: str) -> str:

@@ -198,10 +198,13 @@ def test_a_view_for_followers_is_shown_before_it_goes_out(in_aurora: Cast, auror
 def test_what_was_typed_stays_when_it_cannot_be_saved(in_aurora: Cast, aurora, browse):
     model = make.model(in_aurora.manager)
     url = reverse("models_portfolio:draft_edit", args=[model.versions.get().pk])
-    response = browse(aurora, in_aurora.manager).post(url, {"key": ["cash"], "weight-cash": "a lot"})
+    page = browse(aurora, in_aurora.manager)
+    response = page.post(url, {"key": ["cash"], "weight-cash": "a lot"})
     assert response.status_code == 422
     assert 'value="a lot"' in response.content.decode()
-    assert "enter weights as numbers" in text_of(response)
+    assert "Cash: Enter weights as numbers in percent." in text_of(response)
+    response = page.post(url, {"key": ["cash"], "weight-cash": "2e1"})
+    assert "Cash: Write the number out in digits, such as 1000000." in text_of(response)
 
 
 def test_a_new_model_asks_for_its_targets_next(in_aurora: Cast, aurora, browse):

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from accounts.amounts import read_digits
+from accounts.amounts import IN_DIGITS, has_exponent, read_digits
 from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import User
@@ -190,7 +190,8 @@ def proposal_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
         if typed_quantity is not None and abs(typed_quantity) < LARGEST_QUANTITY:
             quantities[line.security_id] = typed_quantity
         else:
-            messages.error(request, _("%(name)s: enter a number of units.") % {"name": line.security})
+            wrong = IN_DIGITS if has_exponent(text) else _("Enter a number of units.")
+            messages.error(request, f"{line.security}: {wrong}")
             return redirect(f"{reverse('trading:proposal_detail', args=[proposal.pk])}?edit")
     try:
         edit(proposal=proposal, quantities=quantities, by=request.user)

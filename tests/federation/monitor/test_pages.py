@@ -250,6 +250,8 @@ def test_alerts_are_set_and_muted_with_a_reason(aurora, harbour, browse) -> None
     for seconds in (0, 4, 86_401):
         refused = client.post(url("mirror_alerts", stream.pk, "threshold"), {"seconds": seconds})
         assert "Choose between 5 and 86,400 seconds" in refused.content.decode()
+    refused = client.post(url("mirror_alerts", stream.pk, "threshold"), {"seconds": "1e3"})
+    assert "Write the number out in digits, such as 1000000." in refused.content.decode()
     assert not Watch.objects.exists()
     client.post(url("mirror_alerts", stream.pk, "threshold"), {"seconds": 5})
     client.post(url("mirror_alerts", stream.pk, "mute"), {"hours": 8, "reason": ""})
