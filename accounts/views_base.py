@@ -7,7 +7,9 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.mixins import LoginRequiredMixin
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from accounts.models import User
 from accounts.rights import can, roles_of
@@ -65,6 +67,29 @@ class Unkept:
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         response.headers.setdefault("Cache-Control", "private, no-store")
         return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+
+
+def form_on(page: str, *named: str) -> Callable[[View], View]:
+    """Take what a form of a page sends; lead who asks for the form's own address to that page.
+
+    A refused form is shown again at its own address, which Back and reload ask for. ``named`` are the
+    parts of the address that the page's has too, ``pk`` where none is given.
+    """
+
+    def decorate(view: View) -> View:
+        take = require_POST(view)
+
+        @wraps(view)
+        def form(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.method == "GET":
+                return HttpResponseRedirect(
+                    reverse(page, kwargs={each: kwargs[each] for each in named or ("pk",)})
+                )
+            return take(request, *args, **kwargs)
+
+        return form
+
+    return decorate
 
 
 def signed_in(

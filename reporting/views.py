@@ -18,7 +18,7 @@ from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import Job, Role, audit
 from accounts.rights import can
-from accounts.views_base import PersonRequest, ids_in, signed_in
+from accounts.views_base import PersonRequest, form_on, ids_in, signed_in
 from clients.duties import Duty, performs
 from portfolios.models import Portfolio
 from reporting import services
@@ -181,7 +181,7 @@ def batch_retry(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     return redirect("accounts:job", services.retry_batch(job=job, by=request.user).pk)
 
 
-@require_POST
+@form_on("reporting:report_detail")
 @signed_in(RELEASES)
 def report_release(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Release a report to the client."""

@@ -22,7 +22,7 @@ from accounts.models import Invitation, User
 from accounts.rights import can
 from accounts.services import grants
 from accounts.tables import PersonTable
-from accounts.views_base import PersonRequest, signed_in
+from accounts.views_base import PersonRequest, form_on, signed_in
 
 READ = ("people.edit", "people.read")
 CANDIDATES = 10
@@ -134,7 +134,7 @@ def edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     return render(request, "accounts/person_form.html", {"form": form, "person": person})
 
 
-@require_POST
+@form_on("accounts:person_detail")
 @signed_in("people.edit")
 def add_role(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Give a person a role."""

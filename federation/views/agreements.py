@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import form_on, signed_in
 from federation.agreements import drafting, proposals, timeline
 from federation.agreements.difference import Difference, difference
 from federation.agreements.open_work import open_work
@@ -270,7 +270,7 @@ def _show_version(request: HttpRequest, version: AgreementVersion, **forms: Any)
     )
 
 
-@require_POST
+@form_on("federation:version_detail", "pk", "version_pk")
 @signed_in(EDIT)
 def accept(request: HttpRequest, pk: uuid.UUID, version_pk: uuid.UUID) -> HttpResponse:
     """Accept a proposal, or record that a partner outside the platform did."""
@@ -303,7 +303,7 @@ def _partner_answer(
     return {"partner_name": form.cleaned_data["partner_name"], "answered_at": form.answered_at}, form
 
 
-@require_POST
+@form_on("federation:version_detail", "pk", "version_pk")
 @signed_in(EDIT)
 def decline(request: HttpRequest, pk: uuid.UUID, version_pk: uuid.UUID) -> HttpResponse:
     """Decline a proposal with a reason."""

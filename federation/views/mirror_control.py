@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
-from accounts.views_base import signed_in
+from accounts.views_base import form_on, signed_in
 from federation.forms import MuteForm, SkipForm, ThresholdForm
 from federation.models import ParkedRow, Proof, Stream
 from federation.monitor import parked, proof, settings
@@ -78,7 +78,7 @@ def retry(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return _back(request, stream)
 
 
-@require_POST
+@form_on("federation:mirror_detail")
 @signed_in(CONTROL)
 def skip(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Leave one parked row alone until its next change, with a reason that both parties read."""
@@ -97,7 +97,7 @@ def skip(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return show(request, stream, skip_form=form, skipping=row.pk)
 
 
-@require_POST
+@form_on("federation:mirror_detail")
 @signed_in(CONTROL)
 def alerts(request: HttpRequest, pk: uuid.UUID, action: str) -> HttpResponse:
     """Set from when on this party is alerted, mute its alerts until a moment, or unmute them."""

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
-from accounts.views_base import signed_in
+from accounts.views_base import form_on, signed_in
 from federation.agreements import life, offers, tokens
 from federation.agreements.open_work import open_work
 from federation.forms import ReasonForm, TokenForm
@@ -176,7 +176,7 @@ def offer_switch(request: HttpRequest, pk: uuid.UUID, offer_pk: uuid.UUID) -> Ht
     return redirect("federation:agreement_detail", agreement.pk)
 
 
-@require_POST
+@form_on("federation:agreement_detail")
 @signed_in("token.edit")
 def token_make(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Make a token and show it, once."""

@@ -19,7 +19,7 @@ from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import Role, User
 from accounts.rights import can
-from accounts.views_base import signed_in
+from accounts.views_base import form_on, signed_in
 from clients.duties import Duty
 from clients.models import ClientInstruction
 from portfolios.filters import BankEntryFilter
@@ -124,7 +124,7 @@ def _namesakes(request: HttpRequest, error: DomainError | None) -> Iterable[Port
     return _numbered(request.user, request.POST.get("number", "").strip())
 
 
-@require_POST
+@form_on("portfolios:bank_entry_detail")
 @signed_in(_RIGHT)
 def entry_match(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Confirm which instruction, or which portfolio, arrived cash belongs to."""
@@ -211,7 +211,7 @@ def _numbered(user: User, number: str) -> QuerySet[Portfolio]:
     )
 
 
-@require_POST
+@form_on("portfolios:bank_entry_detail")
 @signed_in(_RIGHT)
 def entry_send_back(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Send arrived cash back to its payer."""

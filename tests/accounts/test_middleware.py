@@ -1,6 +1,7 @@
 """What happens around every page."""
 
 import datetime
+import uuid
 
 import pytest
 from django.contrib import messages
@@ -8,7 +9,7 @@ from django.contrib.messages.storage.fallback import FallbackStorage
 from django.contrib.sessions.models import Session
 from django.http import HttpResponse
 from django.test import RequestFactory
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils import timezone
 from django_htmx.middleware import HtmxMiddleware
 
@@ -59,11 +60,36 @@ def refuse(method: str, referer: str | None = None) -> HttpResponse:
 
 def test_an_address_that_only_a_form_sends_to_says_so(aurora, in_aurora, browse):
     page = browse(aurora, in_aurora.administrator).get(
-        reverse("accounts:role_add", args=[in_aurora.advisor.pk])
+        reverse("accounts:person_deactivate", args=[in_aurora.advisor.pk])
     )
     assert page.status_code == 405
     assert page["Allow"] == "POST"
     assert "It only takes what a form sends" in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("form", "page"),
+    [
+        ("accounts:role_add", "accounts:person_detail"),
+        ("federation:accept VERSION", "federation:version_detail"),
+        ("federation:decline VERSION", "federation:version_detail"),
+        ("federation:token_make", "federation:agreement_detail"),
+        ("federation:mirror_skip", "federation:mirror_detail"),
+        ("federation:mirror_alerts threshold", "federation:mirror_detail"),
+        ("portfolios:bank_entry_match", "portfolios:bank_entry_detail"),
+        ("portfolios:bank_entry_send_back", "portfolios:bank_entry_detail"),
+        ("reporting:report_release", "reporting:report_detail"),
+        ("trading:allocation_answer", "trading:allocation_detail"),
+        ("trading:allocation_correct", "trading:allocation_detail"),
+        ("trading:allocation_withdraw", "trading:allocation_detail"),
+    ],
+)
+def test_back_to_a_form_that_was_refused_leads_to_the_page_it_stands_on(form: str, page: str) -> None:
+    name, *more = form.split()
+    ids = [uuid.uuid4(), *(uuid.uuid4() for part in more if part == "VERSION")]
+    path = reverse(name, args=[*ids, *(part for part in more if part != "VERSION")])
+    view, args, kwargs = resolve(path)
+    assert view(RequestFactory().get(path), *args, **kwargs).url == reverse(page, args=ids)
 
 
 def test_a_refused_change_leads_back_with_its_sentence(db):

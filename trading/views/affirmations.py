@@ -15,7 +15,7 @@ from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import Role
 from accounts.rights import can
-from accounts.views_base import PersonRequest, ids_in, signed_in
+from accounts.views_base import PersonRequest, form_on, ids_in, signed_in
 from trading.filters import AffirmationFilter
 from trading.forms import CorrectForm
 from trading.models import Affirmation, Allocation
@@ -139,7 +139,7 @@ def allocation_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     return _page(request, get_object_or_404(_allocations(request), pk=pk))
 
 
-@require_POST
+@form_on("trading:allocation_detail")
 @signed_in(SETTLE)
 def allocation_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Affirm one allocation, or reject it with a reason."""
@@ -158,7 +158,7 @@ def allocation_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase
     return redirect("trading:affirmation_list")
 
 
-@require_POST
+@form_on("trading:allocation_detail")
 @signed_in(SETTLE)
 def allocation_correct(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Allocate anew what was rejected."""
@@ -175,7 +175,7 @@ def allocation_correct(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBas
     return redirect("trading:allocation_detail", anew.pk)
 
 
-@require_POST
+@form_on("trading:allocation_detail")
 @signed_in(SETTLE)
 def allocation_withdraw(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Withdraw a rejected allocation for good."""
