@@ -48,6 +48,8 @@ class Period:
     @property
     def label(self) -> str:
         """Return the period in words."""
+        if self.from_date == self.to_date:
+            return formatting.day(self.to_date)
         return _("%(from)s to %(to)s") % {
             "from": formatting.day(self.from_date),
             "to": formatting.day(self.to_date),

@@ -355,8 +355,9 @@ class _Composer:
 def title(language: str, period_from: date, period_to: date) -> str:
     """Return the title of a statement in one of the languages of reports."""
     words = words_in(language)
+    kind = "title_of_day" if period_from == period_to else "title"
     with translation.override(language):
-        return words["title"].format(
+        return words[kind].format(
             **{"from": long_day(period_from, words), "to": long_day(period_to, words)}
         )
 

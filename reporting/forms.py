@@ -132,7 +132,7 @@ class OrderForm(forms.Form):
 
 
 def _span(first: datetime.date, last: datetime.date) -> str:
-    return f"{formatting.day(first)} – {formatting.day(last)}"
+    return " – ".join(dict.fromkeys([formatting.day(first), formatting.day(last)]))
 
 
 class ReleaseForm(forms.Form):

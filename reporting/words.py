@@ -10,6 +10,7 @@ LANGUAGES = ("en", "de")
 
 _EN: dict[str, str] = {
     "title": "Statement {from} – {to}",
+    "title_of_day": "Statement {to}",
     "subtitle": "Portfolio {number}, {name}, in {currency}",
     "recipient": "Prepared for",
     "page": "Page",
@@ -128,6 +129,7 @@ _EN: dict[str, str] = {
 
 _DE: dict[str, str] = {
     "title": "Vermögensauszug {from} – {to}",
+    "title_of_day": "Vermögensauszug {to}",
     "subtitle": "Portfolio {number}, {name}, in {currency}",
     "recipient": "Erstellt für",
     "page": "Seite",

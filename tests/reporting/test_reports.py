@@ -112,6 +112,8 @@ def test_every_language_has_every_word() -> None:
         == "kein Kurs für Roche; alter Kurs: SAP"
     )
     assert title("en", make.FIRST, make.LAST) == "Statement 1 April 2026 – 30 June 2026"
+    assert title("en", make.LAST, make.LAST) == "Statement 30 June 2026"
+    assert title("de", make.LAST, make.LAST) == "Vermögensauszug 30. Juni 2026"
 
 
 def test_a_message_that_comes_twice_makes_one_report(portfolio: Portfolio, in_aurora: Cast) -> None:
