@@ -357,9 +357,7 @@ def title(language: str, period_from: date, period_to: date) -> str:
     words = words_in(language)
     kind = "title_of_day" if period_from == period_to else "title"
     with translation.override(language):
-        return words[kind].format(
-            **{"from": long_day(period_from, words), "to": long_day(period_to, words)}
-        )
+        return words[kind].format(**{"from": long_day(period_from, words), "to": long_day(period_to, words)})
 
 
 def long_day(day: date, words: Mapping[str, str]) -> str:

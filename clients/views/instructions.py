@@ -93,8 +93,16 @@ def instruction_create(request: PersonRequest, pk: uuid.UUID, kind: str) -> Http
             "kind": kind,
             "title": Kind(kind).label,
             "lacks_account": kind == Kind.WITHDRAWAL and not form.has_account,
+            "is_held_up": _is_held_up(mandate),
+            "is_matched_here": performs(Duty.SETTLEMENT, mandate),
         },
     )
+
+
+def _is_held_up(mandate: Mandate) -> bool:
+    """Say whether a suspension keeps what is sent under a mandate from its manager."""
+    partner = partners([mandate.agreement]).get(mandate.agreement) if mandate.agreement else None
+    return partner is not None and partner.is_suspended
 
 
 @transaction.atomic
@@ -118,11 +126,10 @@ def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         can(request.user, "instruction.answer")
         and ClientInstruction.objects.filter(pk=instruction.pk).to_answer().exists()
     )
-    reference, agreement = instruction.reference, instruction.mandate.agreement
-    is_held_up = False
-    if state == InstructionState.SENT and not instruction.is_received and agreement:
-        partner = partners([agreement]).get(agreement)
-        is_held_up = partner is not None and partner.is_suspended
+    reference = instruction.reference
+    is_held_up = (
+        state == InstructionState.SENT and not instruction.is_received and _is_held_up(instruction.mandate)
+    )
     context = {
         "instruction": instruction,
         "mandate": instruction.mandate,

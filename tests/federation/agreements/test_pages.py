@@ -167,21 +167,40 @@ def test_pages_of_records_say_that_a_suspension_holds_them_up(aurora, harbour, b
         mandate = clients_make.submitted(
             advisor, clients_make.offer(agreement=agreement.pk, origin=aurora.pk)
         )
+    with tenant_context(harbour), as_mirror():
+        MandateDecision.objects.create(
+            mandate=mandate, submission=1, outcome="accepted", decided_at=timezone.now(), origin=aurora.pk
+        )
     with tenant_context(aurora), as_mirror():
         received = Client.objects.create(origin=harbour.pk, kind="person", number="C-1", name="Ada Example")
+    deposit = reverse("clients:instruction_create", args=[mandate.pk, "deposit"])
     pages = [
-        (harbour, reverse("clients:mandate_detail", args=[mandate.pk]), "what either of you changes"),
-        (aurora, reverse("clients:client_detail", args=[received.pk]), "nothing has arrived since"),
+        (harbour, deposit, "advisor", "matched as soon as it arrives"),
+        (harbour, deposit, "advisor", "goes over by itself once it is resumed"),
+        (harbour, deposit, "advisor", "once both, the money and this instruction, have arrived there"),
+        (
+            harbour,
+            reverse("clients:mandate_detail", args=[mandate.pk]),
+            "compliance",
+            "what either of you changes",
+        ),
+        (
+            aurora,
+            reverse("clients:client_detail", args=[received.pk]),
+            "compliance",
+            "nothing has arrived since",
+        ),
     ]
-    shown = [page(browse, party, path, "compliance").content.decode() for party, path, _words in pages]
-    assert [words in text for text, (_, _, words) in zip(shown, pages, strict=True)] == [False, False]
+
+    def said() -> list[bool]:
+        return [words in page(browse, party, path, who).content.decode() for party, path, who, words in pages]
+
+    assert said() == [True, False, False, False, False]
     make.act(life.suspend, agreement, harbour, what="everything")
-    shown = [page(browse, party, path, "compliance").content.decode() for party, path, _words in pages]
     # The client may still come under the other agreement.
-    assert [words in text for text, (_, _, words) in zip(shown, pages, strict=True)] == [True, False]
+    assert said() == [False, True, True, True, False]
     make.act(life.suspend, second, aurora, what="everything")
-    shown = [page(browse, party, path, "compliance").content.decode() for party, path, _words in pages]
-    assert [words in text for text, (_, _, words) in zip(shown, pages, strict=True)] == [True, True]
+    assert said() == [False, True, True, True, True]
 
 
 def test_an_advisor_reads_on_a_mandate_that_its_agreement_is_wound_down_or_over(aurora, harbour, browse):
