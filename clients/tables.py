@@ -138,7 +138,7 @@ class SubmittedColumn(MomentColumn):
         if record.submission < 2:
             return moment
         again = _("submission %(number)s") % {"number": record.submission}
-        return format_html('{}<span class="d-block text-secondary small">{}</span>', moment, again)
+        return format_html('<div>{}<span class="d-block text-secondary small">{}</span></div>', moment, again)
 
 
 class InboxTable(tables.Table):

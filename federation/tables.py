@@ -157,6 +157,7 @@ class DisclosureTable(tables.Table):
 
     class Meta:
         order_by = ("-since",)
+        attrs: ClassVar[dict[str, str]] = {"class": "table-stack"}
 
     def render_shared(self, value: Any) -> SafeString:
         items = format_html_join(
@@ -182,7 +183,7 @@ class DisclosureTable(tables.Table):
             return formatting.state_badge("running", UNTIL[record.why])
         kept = kept_words(record)
         return format_html(
-            "{}<div class='small text-secondary text-wrap'>{}{}{}</div>",
+            "<div>{}<div class='small text-secondary text-wrap'>{}{}{}</div></div>",
             formatting.moment(value),
             UNTIL[record.why],
             " · " if kept else "",
@@ -191,7 +192,7 @@ class DisclosureTable(tables.Table):
 
     def render_authority(self, record: Disclosure) -> SafeString:
         return format_html(
-            "{}<div class='small text-secondary'>{}</div>",
+            "<div>{}<div class='small text-secondary'>{}</div></div>",
             _("Client, %(day)s (text %(text)s)")
             % {
                 "day": formatting.day(record.authorised_on),

@@ -1,5 +1,7 @@
 """Lists of models."""
 
+from typing import ClassVar
+
 import django_tables2 as tables
 from django.utils.translation import gettext_lazy as _
 
@@ -58,3 +60,4 @@ class ReceivedTable(tables.Table):
         model = ModelPortfolio
         fields = ("name", "origin", "risk_level")
         order_by = "name"
+        attrs: ClassVar[dict[str, str]] = {"class": "table-stack"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import django_tables2 as tables
 from django.db.models import Case, F, QuerySet
@@ -233,6 +233,7 @@ class TransactionTable(tables.Table):
 
     class Meta:
         order_by = "-trade_date"
+        attrs: ClassVar[dict[str, str]] = {"class": "table-stack"}
 
     def order_trade_date(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
         names = ("-trade_date", "-created_at", "-pk") if is_descending else ("trade_date", "created_at", "pk")
@@ -243,7 +244,7 @@ class TransactionTable(tables.Table):
             '<a href="{}">{}</a>', reverse("portfolios:transaction_detail", args=[record.pk]), value
         )
         if getattr(record, "is_reversed", False):
-            return format_html('{} <span class="badge">{}</span>', link, _("reversed"))
+            return format_html('<span class="fw-medium">{} <span class="badge">{}</span></span>', link, _("reversed"))
         return link
 
     def value_type(self, value: str) -> str:
@@ -256,7 +257,7 @@ class TransactionTable(tables.Table):
         # An exchange: what went out in one currency and came in in the other.
         other = formatting.signed_money(record.counter_amount, record.counter_currency)
         css = "" if formatting.hides_amounts() else formatting.signed_class(record.counter_amount)
-        return formatting.fill_in('{}<div class="{}">{}</div>', text, css, other)
+        return formatting.fill_in('<div>{}<div class="{}">{}</div></div>', text, css, other)
 
     def value_reversed(self, value: bool) -> str:
         return str(_("yes") if value else _("no"))

@@ -103,6 +103,7 @@ def test_the_log_is_filtered_and_exported(submitted, harbour, browse):
     shown = get(browse, harbour, "compliance", "/disclosures/", q="exempel").content.decode()
     assert "Nora Exempel" in shown
     assert "Nora Muster" not in shown
+    assert 'data-label="To whom"' in shown
     lines = get(browse, harbour, "compliance", "/disclosures/", _export="csv").content.decode().splitlines()
     assert len(lines) == 3
     assert "Goes on" in lines[1]

@@ -268,8 +268,9 @@ def test_a_received_version_shows_changes_and_effect_and_is_accepted_with_propos
     page = browse(meadow, in_meadow.manager)
     url = reverse("models_portfolio:received_detail", args=[model.pk])
 
-    listed = text_of(page.get(reverse("models_portfolio:received_list")))
-    assert "Waits for you" in listed
+    listed = page.get(reverse("models_portfolio:received_list"))
+    assert "Waits for you" in text_of(listed)
+    assert 'data-label="Your decision"' in listed.content.decode()
     shown = text_of(page.get(url))
     assert "Apple Changed 50.00% 75.00% +25.00 pp" in shown
     assert "P-1 Client C-P-1" in shown

@@ -72,6 +72,9 @@ def test_an_exchange_shows_what_was_sold_and_what_was_bought(as_manager, in_auro
     page = get(as_manager, "portfolio_transactions", filled.pk).content.decode()
     assert "−100.00" in page
     assert "USD\u00a0+108.00" in page
+    # On a phone each entry is a block of named values, and can be sorted.
+    assert 'data-label="Net"' in page
+    assert '?sort=-net_amount"' in page or '?sort=net_amount"' in page
     exported = get(as_manager, "portfolio_transactions", filled.pk, _export="csv").content.decode()
     assert "108.0000,USD" in exported
     assert "Currency exchange,,0.00000000," in exported
