@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -61,6 +61,8 @@ class ModelBook:
     trial_targets: Mapping[uuid.UUID, list[Target]] = field(default_factory=dict)
     # Views that are not saved yet, beside a version's stored ones.
     trial_views: Mapping[uuid.UUID, list[View]] = field(default_factory=dict)
+    # Views that are taken as ended.
+    without_views: Collection[uuid.UUID] = ()
     # True shows received versions and views as their owner published them, adopted or not.
     as_published: bool = False
 
@@ -73,7 +75,8 @@ class ModelBook:
         self.targets.update(self.trial_targets)
         self.views: dict[uuid.UUID, list[View]] = {}
         for view in self._counted_views(version_ids):
-            self.views.setdefault(view.version_id, []).append(view)
+            if view.pk not in self.without_views:
+                self.views.setdefault(view.version_id, []).append(view)
         for version_id, views in self.trial_views.items():
             self.views.setdefault(version_id, []).extend(views)
         securities = {t.security_id for lines in self.targets.values() for t in lines if t.security_id}

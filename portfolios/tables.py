@@ -244,7 +244,9 @@ class TransactionTable(tables.Table):
             '<a href="{}">{}</a>', reverse("portfolios:transaction_detail", args=[record.pk]), value
         )
         if getattr(record, "is_reversed", False):
-            return format_html('<span class="fw-medium">{} <span class="badge">{}</span></span>', link, _("reversed"))
+            return format_html(
+                '<span class="fw-medium">{} <span class="badge">{}</span></span>', link, _("reversed")
+            )
         return link
 
     def value_type(self, value: str) -> str:

@@ -16,7 +16,7 @@ from models_portfolio.models import ModelVersion, Offer, Target, View
 
 @dataclass(frozen=True)
 class Publication:
-    """A version with its views, or one view more on a version, and the weights that come of it.
+    """A version with its views, or one view more or less on a version, and the weights that come of it.
 
     ``weights`` holds what the model comes down to on each day on which the version or one of the
     views begins; a day is missing where the weights cannot be worked out.
@@ -26,7 +26,7 @@ class Publication:
     targets: Sequence[Target]
     views: Sequence[View]
     weights: dict[datetime.date, ModelWeights]
-    # A new view on a version that followers have already.
+    # A new view on a version that followers have already, or one that ends.
     view: View | None = None
 
     @property
@@ -72,8 +72,11 @@ def _weight_facts(weights: ModelWeights) -> list[tuple[str, ...]]:
     )
 
 
-def publication_of(version: ModelVersion, view: View | None = None) -> Publication:
-    """Return what publishing a draft sends, or what a new ``view``, not saved yet, adds to a version."""
+def publication_of(version: ModelVersion, view: View | None = None, *, ends: bool = False) -> Publication:
+    """Return what publishing a draft sends, or what a new ``view``, not saved yet, adds to a version.
+
+    With ``ends`` the view is one of the version's, and what its end leaves.
+    """
     targets = list(version.targets.select_related("security", "sub_model").order_by("-weight"))
     views = list(version.views.current().select_related("security"))
     begins = max(version.effective_from, today())
@@ -83,17 +86,20 @@ def publication_of(version: ModelVersion, view: View | None = None) -> Publicati
         days.add(begins)
     weights = {}
     for day in sorted(days):
-        found = _weights(version, day, view)
+        found = _weights(version, day, view, ends=ends)
         if found is not None:
             weights[day] = found
     return Publication(version, targets, views, weights, view)
 
 
-def _weights(version: ModelVersion, day: datetime.date, view: View | None) -> ModelWeights | None:
+def _weights(
+    version: ModelVersion, day: datetime.date, view: View | None, *, ends: bool
+) -> ModelWeights | None:
     book = ModelBook(
         day,
         trial={version.model_id: version},
-        trial_views={version.pk: [view]} if view else {},
+        trial_views={version.pk: [view]} if view and not ends else {},
+        without_views=[view.pk] if view and ends else (),
     )
     try:
         return book.of(version.model_id)
@@ -101,12 +107,14 @@ def _weights(version: ModelVersion, day: datetime.date, view: View | None) -> Mo
         return None
 
 
-def require_seen(version: ModelVersion, seen: str | None, view: View | None = None) -> None:
+def require_seen(
+    version: ModelVersion, seen: str | None, view: View | None = None, *, ends: bool = False
+) -> None:
     """Raise DomainError where a page showed something else than what is about to be published.
 
     None is for who looks at no page.
     """
-    if seen is not None and seen != publication_of(version, view).seen:
+    if seen is not None and seen != publication_of(version, view, ends=ends).seen:
         raise DomainError(
             "publication_changed",
             _("This has changed since you looked at it. Nothing is published: look at it again."),

@@ -112,8 +112,11 @@ def _require_room(view: View) -> None:
 
 
 @transaction.atomic
-def end_view(*, view: View, by: User, on: datetime.date | None = None) -> View:
-    """End a published view from today or a later day on; delete one that is still on a draft."""
+def end_view(*, view: View, by: User, on: datetime.date | None = None, seen: str | None = None) -> View:
+    """End a published view from today or a later day on; delete one that is still on a draft.
+
+    ``seen`` is the ``Publication`` that a page showed of a published view's end, and refuses any other.
+    """
     from models_portfolio.services.following import model_changed
 
     # Its version first, as who publishes does: what is published with it is what was shown.
@@ -129,6 +132,7 @@ def end_view(*, view: View, by: User, on: datetime.date | None = None) -> View:
         raise DomainError("end_in_past", _("A view ends today or later."), field="valid_to")
     if view.valid_to is not None and view.valid_to <= day:
         raise DomainError("view_ended", _("This view ends by then already."))
+    require_seen(view.version, seen, view, ends=True)
     view.valid_to = day
     view.save(update_fields=["valid_to"])
     audit("ended", view, by=by, valid_to=str(day))

@@ -18,7 +18,14 @@ from models_portfolio.models import ModelAssignment, ModelPortfolio, ModelVersio
 from models_portfolio.services import end_view, planned_view, prepare_draft, publish, publish_view
 from models_portfolio.services.publication import Publication, publication_of
 from models_portfolio.services.versions import findings
-from models_portfolio.showing import difference, rows_to_publish, target_rows, weight_rows, weights_or_problem
+from models_portfolio.showing import (
+    Difference,
+    difference,
+    rows_to_publish,
+    target_rows,
+    weight_rows,
+    weights_or_problem,
+)
 from models_portfolio.views.drafts import draft_no_more, draft_of, version_of
 from models_portfolio.views.models import institutions_following
 from portfolios.models import Security
@@ -114,33 +121,47 @@ def _weights_now(version: ModelVersion) -> Any:
     return weights_or_problem(book, version.model_id)
 
 
+def _moved(publication: Publication) -> Difference | None:
+    """Return what a view, or its end, changes on the day from which it does; None where that cannot be had."""
+    version = publication.version
+    for day, after in publication.weights.items():
+        before, _problem = weights_or_problem(
+            ModelBook(day, trial={version.model_id: version}), version.model_id
+        )
+        return difference(before.weights, after.weights) if before else None
+    return None
+
+
 def _view_preview(
     request: PersonRequest, version: ModelVersion, form: ViewForm, changed: str = ""
 ) -> HttpResponse:
     """Show what followers receive with a view; the form comes along hidden."""
     view = planned_view(version=version, **form.what())
     publication = publication_of(version, view)
-    shown = _shown(publication)
-    before, _problem = weights_or_problem(
-        ModelBook(max(view.valid_from, version.effective_from), trial={version.model_id: version}),
-        version.model_id,
-    )
-    after = next(iter(publication.weights.values()), None)
-    if before and after:
-        shown["difference"] = difference(before.weights, after.weights)
-    typed = [(name, request.POST.get(name, "")) for name in form.fields]
-    context = {**shown, "view": view, "typed": typed, "changed": changed}
+    context = {
+        **_shown(publication),
+        "difference": _moved(publication),
+        "view": view,
+        "typed": [(name, request.POST.get(name, "")) for name in form.fields],
+        "changed": changed,
+    }
     return render(request, "models_portfolio/view_publish.html", context, status=409 if changed else 200)
 
 
-@require_POST
 @signed_in("model.edit")
 def view_end(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
-    """End a view today, or take it off a draft."""
-    view = get_object_or_404(View.objects.visible_to(request.user).own().select_related("version"), pk=pk)
-    is_draft = not view.is_published
-    end_view(view=view, by=request.user)
-    messages.success(request, _("The view is removed.") if is_draft else _("The view has ended."))
-    if is_draft:
-        return redirect("models_portfolio:draft_edit", view.version_id)
-    return redirect("models_portfolio:model_detail", view.version.model_id)
+    """Show what followers receive when a view ends, and end it today; one on a draft is taken off at once."""
+    views = View.objects.visible_to(request.user).own().select_related("version__model", "security")
+    view = get_object_or_404(views, pk=pk)
+    if request.method == "POST":
+        end_view(view=view, by=request.user, seen=request.POST.get("seen", "") if view.is_published else None)
+        messages.success(
+            request, _("The view has ended.") if view.is_published else _("The view is removed.")
+        )
+    elif view.is_published and (view.valid_to is None or view.valid_to > max(today(), view.valid_from)):
+        publication = publication_of(view.version, view, ends=True)
+        context = {**_shown(publication), "view": view, "difference": _moved(publication)}
+        return render(request, "models_portfolio/view_end.html", context)
+    if view.is_published:
+        return redirect("models_portfolio:model_detail", view.version.model_id)
+    return redirect("models_portfolio:draft_edit", view.version_id)

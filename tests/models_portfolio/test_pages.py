@@ -195,6 +195,29 @@ def test_a_view_for_followers_is_shown_before_it_goes_out(in_aurora: Cast, auror
     assert current_targets(model)[apple.pk] == D("0.55")
 
 
+def test_what_followers_receive_is_shown_before_a_view_ends(in_aurora: Cast, aurora, browse):
+    model, apple = balanced(in_aurora), make.security("Apple")
+    version = model.versions.get()
+    common = {"version": version, "rationale": "Orders", "by": in_aurora.manager}
+    view = publish_view(security=apple, tilt=D("0.05"), **common)
+    page = browse(aurora, in_aurora.manager)
+    url = reverse("models_portfolio:view_end", args=[view.pk])
+    detail = reverse("models_portfolio:model_detail", args=[model.pk])
+    assert f'href="{url}"' in page.get(detail).content.decode()
+
+    preview = page.get(url)
+
+    assert "Apple Changed 55.00% 50.00% −5.00 pp" in text_of(preview)
+    assert "the model is not offered to a partner" in text_of(preview)
+    publish_view(asset_class="fixed_income", tilt=D("-0.03"), **common)
+    late = page.post(url, {"seen": seen_on(preview)}, follow=True, headers={"referer": url})
+    assert "This has changed since you looked at it" in text_of(late)
+    assert current_targets(model)[apple.pk] == D("0.55")
+    assert "The view has ended." in text_of(page.post(url, {"seen": seen_on(late)}, follow=True))
+    assert current_targets(model)[apple.pk] < D("0.53")
+    assert page.get(url)["Location"] == detail
+
+
 def test_what_was_typed_stays_when_it_cannot_be_saved(in_aurora: Cast, aurora, browse):
     model = make.model(in_aurora.manager)
     url = reverse("models_portfolio:draft_edit", args=[model.versions.get().pk])
