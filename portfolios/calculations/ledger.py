@@ -7,10 +7,9 @@ earlier derivation: the same entries always give the same answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 
 from portfolios.calculations.entries import (
     FLOWS,
@@ -22,24 +21,7 @@ from portfolios.calculations.entries import (
     LedgerErrorCode,
     standing_entries,
 )
-
-
-class CostMethod(StrEnum):
-    AVERAGE = "average"
-    FIFO = "fifo"
-    LIFO = "lifo"
-    HIFO = "hifo"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lot:
-    """Hold what is left of one purchase, or, at average cost, the whole pool of a security."""
-
-    entry_id: Key
-    acquired_on: date
-    quantity: Decimal
-    book_cost: Decimal
-    book_cost_portfolio: Decimal
+from portfolios.calculations.lots import Book, CostMethod, Lot, add, lot_of, split, take, take_back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,16 +99,6 @@ class Positions:
         return {key: quantity for key, quantity in held.items() if quantity}
 
 
-@dataclass(slots=True)
-class _Book:
-    """Gather one security while the ledger is read."""
-
-    currency: str
-    quantity: Decimal = ZERO
-    settled: Decimal = ZERO
-    lots: list[Lot] = field(default_factory=list)
-
-
 def derive_positions(
     entries: Iterable[Entry],
     *,
@@ -141,7 +113,7 @@ def derive_positions(
     unless `fees_in_cost` is false. An entry and its reversal are left out as if never booked.
     Raises LedgerError when more is sold or transferred out than is held on that day.
     """
-    books: dict[Key, _Book] = {}
+    books: dict[Key, Book] = {}
     gains: list[Gain] = []
     settled: dict[str, Decimal] = {}
     traded: dict[str, Decimal] = {}
@@ -196,7 +168,7 @@ def _is_cash_transfer(entry: Entry) -> bool:
 
 def _apply(
     entry: Entry,
-    books: dict[Key, _Book],
+    books: dict[Key, Book],
     is_settled: bool,
     method: CostMethod,
     fees_in_cost: bool,
@@ -207,7 +179,7 @@ def _apply(
             f"The entry {entry.id} ({entry.type}) names no security.",
             entry=entry,
         )
-    book = books.setdefault(entry.security, _Book(currency=entry.currency))
+    book = books.setdefault(entry.security, Book(currency=entry.currency))
     if entry.type is EntryType.SPLIT:
         if entry.ratio is None or entry.ratio <= 0:
             raise LedgerError(
@@ -215,7 +187,7 @@ def _apply(
                 f"The split {entry.id} needs a ratio above zero.",
                 entry=entry,
             )
-        _split(book, entry.ratio)
+        split(book, entry.ratio)
         return None
     is_inward = entry.type in (EntryType.BUY, EntryType.TRANSFER_IN)
     if not entry.quantity or (entry.quantity > 0) is not is_inward:
@@ -234,7 +206,7 @@ def _apply(
         )
     costs = entry.fees + entry.taxes if fees_in_cost else ZERO
     if is_inward:
-        _add(book, _lot(entry, costs), method)
+        add(book, lot_of(entry, costs), method)
         if is_settled:
             book.settled += entry.quantity
         return None
@@ -247,144 +219,12 @@ def _apply(
             entry=entry,
             held=book.quantity,
         )
-    used = _take_back(book, entry, method) or _take(book, quantity, method)
+    used = take_back(book, entry, method) or take(book, quantity, method)
     if is_settled:
         book.settled -= quantity
     if entry.type is EntryType.TRANSFER_OUT:
         return None
     return _gain(entry, used, proceeds=entry.gross_amount - costs)
-
-
-def _lot(entry: Entry, costs: Decimal) -> Lot:
-    cost = entry.original_cost if entry.original_cost is not None else entry.gross_amount + costs
-    if entry.original_cost_portfolio is not None:
-        cost_portfolio = entry.original_cost_portfolio
-    else:
-        cost_portfolio = cost * entry.rate_to_portfolio
-    return Lot(
-        entry_id=entry.id,
-        acquired_on=entry.original_date or entry.trade_date,
-        quantity=entry.quantity,
-        book_cost=cost,
-        book_cost_portfolio=cost_portfolio,
-    )
-
-
-def _add(book: _Book, lot: Lot, method: CostMethod) -> None:
-    book.quantity += lot.quantity
-    if method is CostMethod.AVERAGE and book.lots:
-        pool = book.lots[0]
-        book.lots = [
-            Lot(
-                entry_id=pool.entry_id,
-                acquired_on=min(pool.acquired_on, lot.acquired_on),
-                quantity=pool.quantity + lot.quantity,
-                book_cost=pool.book_cost + lot.book_cost,
-                book_cost_portfolio=pool.book_cost_portfolio + lot.book_cost_portfolio,
-            )
-        ]
-    else:
-        book.lots.append(lot)
-
-
-def _take(book: _Book, quantity: Decimal, method: CostMethod) -> tuple[Lot, ...]:
-    """Take `quantity` from the lots in the order of the method and return the parts taken."""
-    order = list(book.lots)
-    if method is CostMethod.LIFO:
-        # Reversed first, so that of two lots of one day the one booked last goes first.
-        order.reverse()
-        order.sort(key=lambda lot: lot.acquired_on, reverse=True)
-    elif method is CostMethod.HIFO:
-        order.sort(key=lambda lot: lot.book_cost / lot.quantity, reverse=True)
-    else:
-        order.sort(key=lambda lot: lot.acquired_on)
-    used: list[Lot] = []
-    left = quantity
-    for lot in order:
-        if not left:
-            break
-        taken = min(left, lot.quantity)
-        left -= taken
-        position = next(i for i, kept in enumerate(book.lots) if kept is lot)
-        if taken == lot.quantity:
-            # The whole cost goes with the last unit, so no residue stays behind.
-            used.append(lot)
-            del book.lots[position]
-            continue
-        part = _part(lot, taken)
-        used.append(part)
-        book.lots[position] = Lot(
-            entry_id=lot.entry_id,
-            acquired_on=lot.acquired_on,
-            quantity=lot.quantity - taken,
-            book_cost=lot.book_cost - part.book_cost,
-            book_cost_portfolio=lot.book_cost_portfolio - part.book_cost_portfolio,
-        )
-    book.quantity -= quantity
-    return tuple(used)
-
-
-def _take_back(book: _Book, entry: Entry, method: CostMethod) -> tuple[Lot, ...]:
-    """Take out what a transfer out names by the day and the cost that it came in with; nothing where it is not there.
-
-    Such a transfer corrects what was transferred in: what stays is as if that had not come.
-    """
-    if entry.original_cost is None:
-        return ()
-    quantity, cost = -entry.quantity, -entry.original_cost
-    those = [
-        lot
-        for lot in book.lots
-        if lot.quantity >= quantity
-        and lot.book_cost >= cost
-        and (method is CostMethod.AVERAGE or lot.acquired_on == entry.original_date)
-    ]
-    if not those:
-        return ()
-    lot = min(those, key=lambda each: abs(each.book_cost / each.quantity - cost / quantity))
-    position = next(i for i, kept in enumerate(book.lots) if kept is lot)
-    book.quantity -= quantity
-    if quantity == lot.quantity:
-        del book.lots[position]
-        return (lot,)
-    if entry.original_cost_portfolio is not None:
-        cost_portfolio = -entry.original_cost_portfolio
-    else:
-        cost_portfolio = lot.book_cost_portfolio * cost / lot.book_cost if lot.book_cost else ZERO
-    part = replace(_part(lot, quantity), book_cost=cost, book_cost_portfolio=cost_portfolio)
-    book.lots[position] = replace(
-        lot,
-        quantity=lot.quantity - quantity,
-        book_cost=lot.book_cost - part.book_cost,
-        book_cost_portfolio=lot.book_cost_portfolio - part.book_cost_portfolio,
-    )
-    return (part,)
-
-
-def _part(lot: Lot, quantity: Decimal) -> Lot:
-    return Lot(
-        entry_id=lot.entry_id,
-        acquired_on=lot.acquired_on,
-        quantity=quantity,
-        book_cost=lot.book_cost * quantity / lot.quantity,
-        book_cost_portfolio=lot.book_cost_portfolio * quantity / lot.quantity,
-    )
-
-
-def _split(book: _Book, ratio: Decimal) -> None:
-    book.lots = [
-        Lot(
-            entry_id=lot.entry_id,
-            acquired_on=lot.acquired_on,
-            quantity=lot.quantity * ratio,
-            book_cost=lot.book_cost,
-            book_cost_portfolio=lot.book_cost_portfolio,
-        )
-        for lot in book.lots
-    ]
-    # Summed from the lots, so that the holding and its lots never differ by a rounding.
-    book.quantity = sum((lot.quantity for lot in book.lots), ZERO)
-    book.settled *= ratio
 
 
 def _gain(entry: Entry, used: Sequence[Lot], *, proceeds: Decimal) -> Gain:
@@ -411,7 +251,7 @@ def _gain(entry: Entry, used: Sequence[Lot], *, proceeds: Decimal) -> Gain:
     )
 
 
-def _holding(security: Key, book: _Book) -> Holding:
+def _holding(security: Key, book: Book) -> Holding:
     return Holding(
         security=security,
         currency=book.currency,

@@ -13,7 +13,8 @@ from accounts.errors import DomainError
 from accounts.models import User
 from accounts.rights import can
 from accounts.views_base import signed_in
-from portfolios.calculations.ledger import Gain, Lot, derive_positions
+from portfolios.calculations.ledger import Gain, derive_positions
+from portfolios.calculations.lots import Lot
 from portfolios.models import Transaction
 from portfolios.services import reverse
 from portfolios.services.entries import load_entries

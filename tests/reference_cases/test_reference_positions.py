@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from portfolios.calculations.entries import Entry, EntryType, LedgerError, signed_net_amount
-from portfolios.calculations.ledger import CostMethod, Positions, derive_positions
+from portfolios.calculations.ledger import Positions, derive_positions
+from portfolios.calculations.lots import CostMethod
 from tests.reference_cases.cases import Case, assert_close, cases
 
 ZERO = Decimal(0)

@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 from accounts.errors import DomainError
 from clients.models import ClientInstruction, Mandate
 from portfolios.calculations.entries import Key, moved_by, standing_entries
-from portfolios.calculations.ledger import CostMethod, Lot, Positions, derive_positions
+from portfolios.calculations.ledger import Positions, derive_positions
+from portfolios.calculations.lots import CostMethod, Lot
 from portfolios.models import Handover, HandoverPosition, Portfolio, Security, Transaction, Valuation
 from portfolios.services.entries import load_entries
 from portfolios.services.market import prices_as_of

@@ -12,7 +12,8 @@ from clients import services, wealth
 from clients.models import Client, ClientInstruction, Mandate
 from federation.mirror import arrivals
 from federation.models import Agreement
-from portfolios.calculations.ledger import CostMethod, Lot, derive_positions
+from portfolios.calculations.ledger import derive_positions
+from portfolios.calculations.lots import CostMethod, Lot
 from portfolios.models import (
     Handover,
     Portfolio,

@@ -15,7 +15,7 @@ from clients import day, services, wealth
 from clients.models import Client, ClientInstruction, Mandate
 from federation.agreements import life
 from federation.models import Agreement
-from portfolios.calculations.ledger import CostMethod
+from portfolios.calculations.lots import CostMethod
 from portfolios.models import (
     ExchangeRate,
     Handover,

@@ -14,7 +14,8 @@ from portfolios.calculations.entries import (
     external_flows,
     signed_net_amount,
 )
-from portfolios.calculations.ledger import CostMethod, Positions, derive_positions
+from portfolios.calculations.ledger import Positions, derive_positions
+from portfolios.calculations.lots import CostMethod
 from tests.portfolios.calculations.ledger_entries import buy, day, entry, sell
 
 LATER = day(3650)
