@@ -1,6 +1,5 @@
 """The desk and the settlements: what waits, what failed and why."""
 
-import re
 from decimal import Decimal
 
 import pytest
@@ -13,20 +12,12 @@ from models_portfolio.effective import today
 from portfolios.models import BankEntry
 from tests.factories import Cast
 from tests.trading import make
+from tests.trading.pages import text_of
 from trading.models import Order, Settlement
 from trading.services import record_execution, record_failure
-from trading.tasks import submit_block
 
 D = Decimal
-
-
-@pytest.fixture(autouse=True)
-def unsent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submit_block, "delay", lambda *args: None)
-
-
-def text_of(response) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
+pytestmark = pytest.mark.usefixtures("unsent")
 
 
 def test_operations_records_a_failure_and_tries_again(in_aurora: Cast, aurora, browse):
