@@ -63,10 +63,7 @@ def running(platform: Platform) -> None:
 def _ledger(world: World) -> tuple[Agreement, Portfolio]:
     """Return an agreement, and a portfolio under it that has arrived."""
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
+    portfolio = world.managed(agreement)
     return agreement, portfolio
 
 

@@ -186,10 +186,7 @@ def test_f15_a_load_and_a_fill_are_left_to_workers_of_their_own(
 ) -> None:
     monkeypatch.setattr(dispatch, "QUICK_KEYS", 50)
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate, transactions=1)
-    world.drain()
+    portfolio = world.managed(agreement, transactions=1)
     started = Dispatcher()
     world.transactions(portfolio, 1)
     started.poll()

@@ -286,10 +286,7 @@ def test_f19_a_user_who_holds_a_row_that_leaves_is_waited_for_and_keeps_the_edit
     from portfolios.models import BankEntry
 
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
+    portfolio = world.managed(agreement)
     stream = world.stream(agreement, "aurora")
     with world.within("aurora"):
         Portfolio.objects.all().delete()
@@ -324,10 +321,7 @@ def test_a_large_change_is_cut_into_batches_and_what_is_left_waits(
     monkeypatch.setattr(keys, "BATCH_KEYS", 50)
     monkeypatch.setattr(keys, "_SLICE", 20)
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
+    portfolio = world.managed(agreement)
     world.transactions(portfolio, 180)
     stream = world.stream(agreement, "aurora")
     assert run_batch(stream.pk) == Outcome.MORE

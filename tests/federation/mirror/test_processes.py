@@ -28,10 +28,7 @@ def _redis() -> redis.Redis:
 
 def test_f1_a_worker_killed_at_any_point_loses_and_doubles_nothing(world: World, running: Processes) -> None:
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
+    portfolio = world.managed(agreement)
     world.transactions(portfolio, 10)
     eventually(lambda: world.count("harbour", Transaction) == 10, seconds=90)
     total = 10
@@ -49,10 +46,7 @@ def test_f1_a_worker_killed_at_any_point_loses_and_doubles_nothing(world: World,
 
 def test_f3_redis_emptied_loses_nothing(world: World, running: Processes) -> None:
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
+    portfolio = world.managed(agreement)
     with running.worker_asleep():
         world.transactions(portfolio, 5)
         # The hint lies in Redis when it is emptied.
@@ -111,10 +105,7 @@ def test_f4_with_all_workers_dead_the_dispatcher_applies_by_itself(
 
 def test_f5_one_hint_a_hundred_times_is_applied_once(world: World, running: Processes) -> None:
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
+    portfolio = world.managed(agreement)
     stream = world.stream(agreement, "aurora")
     with running.worker_asleep():
         world.transactions(portfolio, 50)
@@ -129,10 +120,7 @@ def test_f5_one_hint_a_hundred_times_is_applied_once(world: World, running: Proc
 
 def test_f5_of_a_hundred_who_look_at_once_one_applies_and_the_others_do_nothing(world: World) -> None:
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
+    portfolio = world.managed(agreement)
     stream = world.stream(agreement, "aurora")
     world.transactions(portfolio, 50)
     hints, outcomes, together = iter(range(100)), [], threading.Barrier(16)
@@ -169,10 +157,7 @@ def _deadlocks() -> int:
 @pytest.mark.parametrize("how", ["bulk_create", "insert_select", "copy"])
 def test_f15_a_bulk_load_is_mirrored_whole_however_it_is_written(world: World, how: str) -> None:
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate, transactions=1)
-    world.drain()
+    portfolio = world.managed(agreement, transactions=1)
     if how == "bulk_create":
         world.transactions(portfolio, ROWS)
     elif how == "insert_select":

@@ -135,10 +135,7 @@ def test_p4_replaying_everything_changes_no_row(world: World) -> None:
 def test_p2_a_partner_cannot_hang_rows_on_the_mandates_of_others(world: World) -> None:
     agreement, other = world.agree("aurora"), world.agree("borealis")
     foreign = world.mandate(other)
-    mine = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mine)
-    world.drain()
+    portfolio = world.managed(agreement)
     # Aurora forges: its own portfolio names a mandate that it never received.
     with transaction.atomic():
         world.execute("SET LOCAL session_replication_role = replica")
@@ -247,10 +244,7 @@ def test_p6_a_long_pause_gives_up_its_place_in_the_log_and_is_refilled(
 
     monkeypatch.setattr(trimming, "LOG_CAP", 2)
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
+    portfolio = world.managed(agreement)
     world.suspend(agreement)
     for _ in range(4):
         world.transactions(portfolio, 1)

@@ -17,10 +17,7 @@ from tests.federation.mirror.world import TODAY, World
 
 def test_f16_of_five_thousand_rows_one_poison_row_is_parked_and_a_retry_clears_it(world: World) -> None:
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
+    portfolio = world.managed(agreement)
     world.execute(
         "ALTER TABLE harbour.portfolios_transaction ADD CONSTRAINT poison CHECK (text <> 'Entry 3077')"
     )

@@ -92,10 +92,7 @@ def test_p7_what_is_more_than_an_edit_is_asked_for_again_where_a_load_lets_it_pa
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded, other = world.agree(), world.agree()
-    mandate = world.mandate(other)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
+    portfolio = world.managed(other)
     monkeypatch.setattr(dispatch, "QUICK_KEYS", 5)
     world.transactions(portfolio, 10)
     waiting = world.stream(other, "aurora").pk
@@ -146,10 +143,7 @@ def test_a_stream_passes_over_what_stands_under_another_agreement_of_the_same_tw
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = world.agree(), world.agree()
-    mandate = world.mandate(first)
-    world.drain()
-    portfolio = world.portfolio(mandate, transactions=3)
-    world.drain()
+    portfolio = world.managed(first, transactions=3)
     planned: list[int] = []
 
     def seen(cursor: Any, flow: Flow, plan: Plan) -> None:
@@ -188,10 +182,7 @@ def test_p7_a_turn_lasts_as_long_as_the_batch_that_it_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded, other = world.agree(), world.agree()
-    mandate = world.mandate(loaded)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
+    portfolio = world.managed(loaded)
     monkeypatch.setattr("federation.mirror.keys.BATCH_KEYS", 10)
     monkeypatch.setattr("federation.mirror.keys._SLICE", 5)
     world.transactions(portfolio, 60)

@@ -249,6 +249,14 @@ class World:
             self.transactions(portfolio, transactions, schema)
         return portfolio
 
+    def managed(self, agreement: Agreement, *, transactions: int = 0) -> Portfolio:
+        """Return a portfolio of Aurora's under an agreement with Harbour, which both have by now."""
+        mandate = self.mandate(agreement)
+        self.drain()
+        portfolio = self.portfolio(mandate, transactions=transactions)
+        self.drain()
+        return portfolio
+
     def transactions(self, portfolio: Portfolio, count: int, schema: str = "aurora") -> list[Transaction]:
         security = self.security(schema)
         with self.within(schema):

@@ -56,10 +56,7 @@ def test_a_batch_notes_its_rows_and_how_long_each_statement_took(world: World) -
 
 def test_a_load_that_is_cut_over_batches_keeps_the_time_it_was_written_at(world: World, monkeypatch) -> None:
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
-    portfolio = world.portfolio(mandate)
-    world.drain()
+    portfolio = world.managed(agreement)
     monkeypatch.setattr(keys, "BATCH_KEYS", 10)
     monkeypatch.setattr(keys, "_SLICE", 4)
     stream = world.stream(agreement, "aurora")
