@@ -72,7 +72,7 @@ def _frame(request: HttpRequest, portfolio: Portfolio, tab: str) -> dict[str, An
         **(_rest(request.user, portfolio) if is_late else {}),
         "is_own": is_own,
         "may_propose": is_own and portfolio.closed_on is None and can(request.user, "proposal.make"),
-        "may_report": can(request.user, "report.make"),
+        "may_report": can(request.user, "report.make") and performs_for(Duty.REPORTING, portfolio),
     }
 
 

@@ -54,5 +54,9 @@ def test_neither_cash_nor_a_report_goes_to_another_portfolio_of_the_same_number(
         }
         assert "Several of your portfolios" in browser.post(order, asked).content.decode()
         assert not Report.objects.exists()
+        page = browser.get(reverse("portfolios:portfolio_detail", args=[wanted.pk])).content.decode()
+        create = reverse("reporting:report_create", args=[wanted.pk])
+        assert f'href="{create}"' in page
+        assert browser.get(create)["Location"] == f"{order}?portfolio={wanted.pk}"
         assert browser.post(f"{order}?portfolio={wanted.pk}", asked).status_code == 302
         assert Report.objects.get().portfolio == wanted
