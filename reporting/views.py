@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -190,4 +191,5 @@ def report_release(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     if not form.is_valid():
         return render(request, "reporting/report_detail.html", _context(request, report, form), status=422)
     services.release_report(report=report, by=request.user, note=form.cleaned_data["note"])
+    messages.success(request, _("Released to the client."))
     return redirect("reporting:report_detail", report.pk)

@@ -103,7 +103,6 @@ def terminate(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         {
             **sides(agreement, institution),
             "form": form,
-            "cut_form": ReasonForm(auto_id="id_cut_%s"),
             "open_work": here,
             "sees_records": sees_records(request),
             "open_at_partner": elsewhere,

@@ -219,7 +219,7 @@ def test_the_advisor_releases_a_received_report(
     assert "Release to the client" in page
     assert browser.post(url("report_release", received.pk), {"note": "Sent by post"}).status_code == 302
     page = browser.get(url("report_detail", received.pk)).content.decode()
-    assert "Released" in page
+    assert "Released to the client." in page
     assert "Sent by post" in page
     assert "Release to the client" not in page
     assert browser.post(url("report_release", received.pk)).status_code == 409
