@@ -13,10 +13,10 @@ from tests.browser import scenario
 from tests.browser.journey import Journey
 from tests.browser.people import People
 from tests.browser.processes import Platform
+from tests.browser.screenshots import ARGUMENTS
 from tests.browser.traces import Traffic
 from tests.conftest import chromium
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 # The machine may be busy with other tests.
 PATIENCE_MS = 20_000
 

@@ -137,7 +137,8 @@ class People:
     def leave(self) -> None:
         """Let everybody look at an empty page."""
         for person in self._here.values():
-            person.page.goto("about:blank")
+            if person.page.url != "about:blank":
+                person.page.goto("about:blank")
 
     def problems(self) -> list[str]:
         """Return, and forget, what went wrong on anybody's page."""

@@ -31,7 +31,22 @@ SETTLING_ATTEMPTS, SETTLING_MS = 20, 250
 _LOOK = """async ([context, options]) => (await axe.run(context, options)).violations.map(
     found => [found.id, found.help, found.nodes.slice(0, 3).map(node => node.html)]
 )"""
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+# Every window would come with two pages for suggestions below its address line, each as dear as a page looked at.
+# Of the features that Playwright turns off those that matter here stand too: the last list is the one that counts.
+_OFF = [
+    "WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup", "AimEnabled", "PreconnectToSearch",
+    "OptimizationHints", "NetworkTimeServiceQuerying", "MediaRouter", "LensOverlay", "PaintHolding",
+    "HttpsUpgrades", "HttpsFirstBalancedModeAutoEnable", "ThirdPartyStoragePartitioning",
+    "AvoidUnnecessaryBeforeUnloadCheckSync", "AvoidCorsURLLoaderRestartOnRedirect",
+    "DestroyProfileOnBrowserClose",
+]  # fmt: skip
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    f"--disable-features={','.join(_OFF)}",
+]
 
 
 def main() -> int:
