@@ -160,10 +160,12 @@ def _ids_for(route: str, records: dict[str, uuid.UUID]) -> list[uuid.UUID]:
     return [records["client"]] if first in SHARED else list(records.values())
 
 
-def _answers(browser: Browser, records: dict[str, uuid.UUID], **headers: str) -> Iterator[tuple[str, Any]]:
+def _answers(
+    browser: Browser, records: dict[str, uuid.UUID], below: str = "", **headers: str
+) -> Iterator[tuple[str, Any]]:
     """Yield every answer to GET and POST on every route that takes an id, for the records it may name."""
     for route, converters in _all_routes():
-        if "UUIDConverter" not in converters.values():
+        if "UUIDConverter" not in converters.values() or not route.startswith(below):
             continue
         for path in _paths(route, converters, _ids_for(route, records)):
             for method in ("get", "post"):
@@ -232,13 +234,10 @@ def test_what_lies_in_another_unit_does_not_exist_for_that_persons_token(
         by=in_aurora.administrator,
     )
     browser = browse(aurora)
-    answers = (
-        (asked, answer)
-        for asked, answer in _answers(browser, records, HTTP_AUTHORIZATION=f"Bearer {text}")
-        if " /api/" in asked
-    )
+    answers = list(_answers(browser, records, "api/", HTTP_AUTHORIZATION=f"Bearer {text}"))
 
-    assert _leaks(answers) == []
+    assert answers != []
+    assert _leaks(iter(answers)) == []
 
 
 def test_a_person_without_a_role_reaches_no_record(
