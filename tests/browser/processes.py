@@ -1,7 +1,6 @@
 """The programs of the platform as `make run` starts them, on a port of their own, for tests in a browser."""
 
 import os
-import signal
 import socket
 import time
 from pathlib import Path
@@ -12,7 +11,6 @@ import redis
 from django.conf import settings
 from django.core.management import call_command
 
-from config.embedded import processes
 from config.supervisor import parts
 
 START_SECONDS = 90.0
@@ -44,12 +42,11 @@ class Platform:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         Platform.running = None
-        children = [part.child for part in self._parts if part.child is not None]
-        for child in children:
-            child.terminate()
-        for child in children:
-            processes.stop_child(child, [(signal.SIGTERM, 10.0)])
-            parts.end_session(child.pid)
+        for part in self._parts:
+            if part.child is not None:
+                # Nothing is left to do: to end in order, a worker takes seconds.
+                parts.end_session(part.child.pid)
+                part.child.wait()
 
     def _await(self) -> None:
         deadline = time.monotonic() + START_SECONDS
