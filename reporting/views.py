@@ -182,8 +182,8 @@ def batch_retry(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     return redirect("accounts:job", services.retry_batch(job=job, by=request.user).pk)
 
 
-@form_on("reporting:report_detail")
 @signed_in(RELEASES)
+@form_on("reporting:report_detail")
 def report_release(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Release a report to the client."""
     report = _visible(request, pk)

@@ -134,8 +134,8 @@ def edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     return render(request, "accounts/person_form.html", {"form": form, "person": person})
 
 
-@form_on("accounts:person_detail")
 @signed_in("people.edit")
+@form_on("accounts:person_detail")
 def add_role(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Give a person a role."""
     person = get_object_or_404(people(), pk=pk)

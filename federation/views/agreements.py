@@ -270,8 +270,8 @@ def _show_version(request: HttpRequest, version: AgreementVersion, **forms: Any)
     )
 
 
-@form_on("federation:version_detail", "pk", "version_pk")
 @signed_in(EDIT)
+@form_on("federation:version_detail", "pk", "version_pk")
 def accept(request: HttpRequest, pk: uuid.UUID, version_pk: uuid.UUID) -> HttpResponse:
     """Accept a proposal, or record that a partner outside the platform did."""
     agreement = agreement_or_404(request, pk)
@@ -303,8 +303,8 @@ def _partner_answer(
     return {"partner_name": form.cleaned_data["partner_name"], "answered_at": form.answered_at}, form
 
 
-@form_on("federation:version_detail", "pk", "version_pk")
 @signed_in(EDIT)
+@form_on("federation:version_detail", "pk", "version_pk")
 def decline(request: HttpRequest, pk: uuid.UUID, version_pk: uuid.UUID) -> HttpResponse:
     """Decline a proposal with a reason."""
     agreement = agreement_or_404(request, pk)

@@ -78,8 +78,8 @@ def retry(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return _back(request, stream)
 
 
-@form_on("federation:mirror_detail")
 @signed_in(CONTROL)
+@form_on("federation:mirror_detail")
 def skip(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Leave one parked row alone until its next change, with a reason that both parties read."""
     stream = stream_or_404(request, pk)
@@ -97,8 +97,8 @@ def skip(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return show(request, stream, skip_form=form, skipping=row.pk)
 
 
-@form_on("federation:mirror_detail")
 @signed_in(CONTROL)
+@form_on("federation:mirror_detail")
 def alerts(request: HttpRequest, pk: uuid.UUID, action: str) -> HttpResponse:
     """Set from when on this party is alerted, mute its alerts until a moment, or unmute them."""
     stream = stream_or_404(request, pk)

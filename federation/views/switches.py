@@ -175,8 +175,8 @@ def offer_switch(request: HttpRequest, pk: uuid.UUID, offer_pk: uuid.UUID) -> Ht
     return redirect("federation:agreement_detail", agreement.pk)
 
 
-@form_on("federation:agreement_detail")
 @signed_in("token.edit")
+@form_on("federation:agreement_detail")
 def token_make(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Make a token and show it, once."""
     agreement = agreement_or_404(request, pk)

@@ -124,8 +124,8 @@ def _namesakes(request: HttpRequest, error: DomainError | None) -> Iterable[Port
     return _numbered(request.user, request.POST.get("number", "").strip())
 
 
-@form_on("portfolios:bank_entry_detail")
 @signed_in(_RIGHT)
+@form_on("portfolios:bank_entry_detail")
 def entry_match(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Confirm which instruction, or which portfolio, arrived cash belongs to."""
     assert isinstance(request.user, User)
@@ -211,8 +211,8 @@ def _numbered(user: User, number: str) -> QuerySet[Portfolio]:
     )
 
 
-@form_on("portfolios:bank_entry_detail")
 @signed_in(_RIGHT)
+@form_on("portfolios:bank_entry_detail")
 def entry_send_back(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Send arrived cash back to its payer."""
     assert isinstance(request.user, User)

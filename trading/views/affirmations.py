@@ -139,8 +139,8 @@ def allocation_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     return _page(request, get_object_or_404(_allocations(request), pk=pk))
 
 
-@form_on("trading:allocation_detail")
 @signed_in(SETTLE)
+@form_on("trading:allocation_detail")
 def allocation_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Affirm one allocation, or reject it with a reason."""
     allocation = get_object_or_404(_ours(request).received(), pk=pk)
@@ -158,8 +158,8 @@ def allocation_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase
     return redirect("trading:affirmation_list")
 
 
-@form_on("trading:allocation_detail")
 @signed_in(SETTLE)
+@form_on("trading:allocation_detail")
 def allocation_correct(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Allocate anew what was rejected."""
     allocation = get_object_or_404(_ours(request).own(), pk=pk)
@@ -175,8 +175,8 @@ def allocation_correct(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBas
     return redirect("trading:allocation_detail", anew.pk)
 
 
-@form_on("trading:allocation_detail")
 @signed_in(SETTLE)
+@form_on("trading:allocation_detail")
 def allocation_withdraw(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Withdraw a rejected allocation for good."""
     allocation = get_object_or_404(_ours(request).own(), pk=pk)
