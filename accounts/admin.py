@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db import models
 from django.http import HttpRequest
 
 from accounts.models import ApiToken, AuditEntry, Invitation, Job, RoleAssignment, Unit, User
-from accounts.records import RecordQuerySet
+from accounts.records import Record, RecordQuerySet
 
 
 class RoleAssignmentInline(admin.TabularInline):
@@ -36,13 +37,33 @@ class UnitAdmin(admin.ModelAdmin):
     search_fields = ["name"]
 
 
-class ReadOnly:
-    """Show rows that only services write: a form here would go around what they check and keep in step."""
+class Current:
+    """Show nothing that is kept for history or sealed: no such row, none that hangs off one, and no name of one."""
+
+    model: type[models.Model]
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Return the rows without what is kept for history, or sealed."""
-        rows = super().get_queryset(request)  # type: ignore[misc]
-        return rows.current() if isinstance(rows, RecordQuerySet) else rows
+        """Return the rows that are in use, of records that are."""
+        rows: Any = super().get_queryset(request)  # type: ignore[misc]
+        if isinstance(rows, RecordQuerySet):
+            rows = rows.current()
+        return rows.filter(**{f"{key.name}__retired_at": None for key in self._keys() if not key.null})
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Leave out the fields that name a row which is not in use any more."""
+        # To an inline Django gives the record that it is on.
+        keys = self._keys() if isinstance(obj, self.model) else []
+        named = [(key.name, getattr(obj, key.name)) for key in keys]
+        others: Any = super().get_exclude(request, obj) or ()  # type: ignore[misc]
+        return [*others, *(name for name, record in named if record is not None and record.retired_at)]
+
+    def _keys(self) -> list[models.ForeignKey[Any, Any]]:
+        keys = [each for each in self.model._meta.fields if isinstance(each, models.ForeignKey)]
+        return [key for key in keys if issubclass(key.related_model, Record)]
+
+
+class ReadOnly(Current):
+    """Show rows that only services write: a form here would go around what they check and keep in step."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

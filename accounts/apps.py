@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps as django_admin
 from django.utils.translation import gettext_lazy as _
 
 
@@ -13,3 +14,10 @@ class AccountsConfig(AppConfig):
 
         register(find_people)
         say_what_to_enter()
+
+
+class AdminConfig(django_admin.AdminConfig):
+    """Django's admin behind the institutions' own sign-in."""
+
+    default = False
+    default_site = "accounts.admin_site.Site"

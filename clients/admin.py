@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.http import HttpRequest
 
+from accounts.admin import Current
 from accounts.records import Record
 from clients.models import (
     Client,
@@ -22,15 +23,10 @@ from clients.models import (
 )
 
 
-class RecordAdmin(admin.ModelAdmin):
+class RecordAdmin(Current, admin.ModelAdmin):
     """Own rows can be put right, received ones only read; nothing is deleted here."""
 
     list_filter: ClassVar[Any] = [("origin", admin.EmptyFieldListFilter)]
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        """Return the rows without what is kept for history, or sealed."""
-        rows: Any = super().get_queryset(request)
-        return rows.current()
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if issubclass(db_field.related_model, Record):

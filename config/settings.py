@@ -69,7 +69,7 @@ TENANT_APPS = [
     "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.admin",
+    "accounts.apps.AdminConfig",
     "guardian",
     "allauth",
     "allauth.account",

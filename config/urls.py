@@ -1,5 +1,6 @@
 """Pages and API of one institution."""
 
+from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
@@ -16,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("trading.urls")),
     path("", include("reporting.urls")),
     path("", include("federation.urls")),
+    path("admin/", admin.site.urls),
     path("api/v1/", include("config.api.urls")),
     path("api/", Nothing.as_view()),
     path("api/<path:rest>", Nothing.as_view()),

@@ -14,7 +14,11 @@ from accounts.models import AuditEntry, User
 
 _LINK = re.compile(r'(?:href|hx-get|src|data-url)="(/?[^"#]*)"')
 # What leads on without end, or away.
-_SKIPPED = re.compile(r"/(static|media|accounts|i18n|design|help|sealed)/|.*_export=xlsx")
+_SKIPPED = re.compile(
+    r"/(static|media|accounts|i18n|design|help|sealed)/|.*_export=xlsx"
+    # The admin's forms for new rows, what was done there, and its lists in another order or with counts.
+    r"|/admin/.*(/add/|/history/|/password_change/|/logout/|[?&](o|_facets|_changelist_filters|_popup|_to_field)=)"
+)
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 _SEARCH_FIELD = re.compile(r'<input[^>]*type="(?:search|text)"[^>]*name="(\w+)"')
 # What differs from one answer to the next although it says the same.
