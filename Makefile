@@ -6,6 +6,9 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$cores -gt 8 ] && echo 8 || echo $$cores)
 TESTS ?=
 
+# The platform is a dozen processes: without byte code each would compile every module anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 find_python = python=; for name in $(PYTHONS); do \
 	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$name; break; fi; done; \
 	if [ -z "$$python" ]; then \
