@@ -13,7 +13,7 @@ from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from federation.mirror import ending, figures, fill, lease, parking, reference, roles, unshared
+from federation.mirror import ending, figures, fill, lease, parking, reference, roles, statistics, unshared
 from federation.mirror.acting import becoming_the_mirror, no_longer_the_mirror
 from federation.mirror.cursors import plain_cursor
 from federation.mirror.failpoints import failpoint
@@ -170,6 +170,8 @@ def _attempt(
         failpoint("before_cursor")
         has_moved = bool(keys.count or keys.has_passed or more or was_filling)
         _close(cursor, leased, keys, started, rows, has_moved=has_moved, is_fill=was_filling)
+        if keys.count >= statistics.MANY:
+            statistics.gather(cursor, leased.flow, keys.kinds | plan.beneath.keys())
         if more:
             return Outcome.MORE
         return Outcome.DONE if keys.count else Outcome.IDLE

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from django.db import connection
 
 from clients.models import Mandate
 from federation.mirror import control, fill
@@ -184,3 +185,26 @@ def test_f13_they_pass_from_one_agreement_to_another_between_the_same_two(
     for each in (agreement, other):
         world.assert_in_step(each)
     assert world.strays() == world.orphans("harbour") == []
+
+
+def test_the_server_looks_at_tables_that_many_rows_have_come_into(world: World, portfolio: Portfolio) -> None:
+    # As they are where an institution has just been created, whatever earlier tests left.
+    world.execute(
+        "SET LOCAL session_replication_role = replica;"
+        " TRUNCATE aurora.portfolios_account, harbour.portfolios_account CASCADE"
+    )
+    assert never_looked_at("portfolios_account") >= {"aurora", "harbour"}
+    world.accounts(portfolio, MANY)
+    world.drain()
+    assert not never_looked_at("portfolios_account") & {"aurora", "harbour"}
+
+
+def never_looked_at(table: str) -> set[str]:
+    """Return the schemas in which the server has no statistics of a table."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relname = %s AND c.reltuples < 0",
+            [table],
+        )
+        return {row[0] for row in cursor.fetchall()}
