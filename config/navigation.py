@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_urlconf, reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Role, User
@@ -166,8 +167,14 @@ FIRST_PAGES: list[tuple[str, str]] = [
 
 def url_of(name: str) -> str:
     """Return the URL of a page by name, or "" where there is none."""
+    return _url_of(name, get_urlconf())
+
+
+@cache
+def _url_of(name: str, urlconf: str | None) -> str:
+    # Every page asks for all that its reader may see.
     try:
-        return reverse(name)
+        return reverse(name, urlconf)
     except NoReverseMatch:
         return ""
 
