@@ -27,6 +27,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # A page that was resized or changed its theme draws itself anew, which takes a busy machine a while.
 SETTLING_ATTEMPTS, SETTLING_MS = 20, 250
+_DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+_EXTRA = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # All that axe-core says of a page is many times what anybody reads.
 _LOOK = """async ([context, options]) => (await axe.run(context, options)).violations.map(
     found => [found.id, found.help, found.nodes.slice(0, 3).map(node => node.html)]
@@ -141,14 +143,13 @@ def _picture(context: BrowserContext, url: str, options: argparse.Namespace, wid
 
 def drawn_anew(page: Page) -> None:
     """Wait until a page that was resized or changed its theme has drawn itself."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(f"() => {_DRAWN}")
 
 
 def problems(page: Page, *, thoroughly: bool = True, but: Sequence[str] = ()) -> list[str]:
     """Return what is still wrong once sizes and colours have settled; of accessibility ``but`` some selectors."""
     found: list[str] = []
     for _attempt in range(SETTLING_ATTEMPTS):
-        drawn_anew(page)
         found.clear()
         _check_width(page, found)
         if thoroughly and not found:
@@ -170,7 +171,8 @@ def violations(page: Page, *, but: Sequence[str] = ()) -> list[str]:
 
 
 def _check_width(page: Page, found: list[str]) -> None:
-    extra = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    """Note by how much a page, once it has drawn itself, is wider than its window."""
+    extra = page.evaluate(f"() => {_DRAWN}.then(() => {_EXTRA})")
     if extra > 0:
         found.append(f"the page is {extra} px wider than the window")
 
