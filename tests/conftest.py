@@ -2,7 +2,6 @@
 
 import gc
 import os
-import shutil
 from collections.abc import Iterator
 
 import hypothesis
@@ -38,14 +37,13 @@ gc.freeze()
 from django.contrib.auth.hashers import PBKDF2PasswordHasher  # noqa: E402
 
 from tests import databases  # noqa: E402
+from tests.chromium import HINT, chromium  # noqa: E402
 
 # Passwords of tests guard nothing. A hash says how often it was made, so that the platform's programs can read it.
 PBKDF2PasswordHasher.iterations = 1_000
 
 # Fixtures that put a test inside one of the standing institutions.
 pytest_plugins = ["tests.institutions"]
-
-_BROWSER_HINT = "needs Chromium: install Debian's package chromium, or set CHROMIUM to its path"
 
 
 def pytest_unconfigure() -> None:
@@ -54,25 +52,19 @@ def pytest_unconfigure() -> None:
         _run.stop()
 
 
-def chromium() -> str | None:
-    """Return the path of the browser for the tests marked `browser`."""
-    named = os.environ.get("CHROMIUM")
-    return shutil.which(named) if named else shutil.which("chromium") or shutil.which("google-chrome")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the browser's tests where there is no browser, and say how to enable them."""
     if chromium() is None:
         for item in items:
             if item.get_closest_marker("browser"):
-                item.add_marker(pytest.mark.skip(reason=_BROWSER_HINT))
+                item.add_marker(pytest.mark.skip(reason=HINT))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name what was skipped for want of a browser, and what may not be skipped."""
     skipped = terminalreporter.stats.get("skipped", [])
-    if any(_BROWSER_HINT in str(report.longrepr) for report in skipped):
-        terminalreporter.write_line(f"Browser tests were skipped. Each {_BROWSER_HINT}.", yellow=True)
+    if any(HINT in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(f"Browser tests were skipped. Each {HINT}.", yellow=True)
     if skipped and _in_ci():
         for report in skipped:
             terminalreporter.write_line(

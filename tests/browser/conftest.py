@@ -15,7 +15,7 @@ from tests.browser.people import People
 from tests.browser.processes import Platform
 from tests.browser.screenshots import ARGUMENTS
 from tests.browser.traces import Traffic
-from tests.conftest import chromium
+from tests.chromium import chromium
 
 # The machine may be busy with other tests.
 PATIENCE_MS = 20_000

@@ -13,9 +13,7 @@ contents wider than the window; what is found is printed. Files are named <host>
 """
 
 import argparse
-import os
 import re
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +21,8 @@ from urllib.parse import urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.chromium import chromium
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # A page that was resized or changed its theme draws itself anew, which takes a busy machine a while.
@@ -57,8 +57,7 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     count = 0
     with sync_playwright() as playwright:
-        path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         for theme in options.themes.split(","):
             for width in map(int, options.widths.split(",")):
                 count += _pictures(browser, options, width, theme)
