@@ -22,6 +22,8 @@ PORT = env.int("PORT", default=embedded.platform_port() or 8000)
 PLATFORM_HOST = env("PLATFORM_HOST", default="localhost")
 PLATFORM_SCHEME = env("PLATFORM_SCHEME", default="http")
 SECRET_KEY = env("SECRET_KEY", default="") or embedded.secret_key()
+# Earlier keys, with which sessions and second factors can still be read.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[PLATFORM_HOST, f".{PLATFORM_HOST}"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -174,6 +176,7 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 # Addresses come from administrators and are proven by the invitation's link.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_ISSUER = "Roboblock"
+MFA_ADAPTER = "accounts.second_factor.MFAAdapter"
 
 # Language, numbers, time
 

@@ -1,10 +1,21 @@
 """Signing in, and the pages that everybody has."""
 
 import re
+from importlib import import_module
 
 import pytest
 from allauth.account.models import EmailAddress
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import (
+    TOTP,
+    format_hotp_value,
+    generate_totp_secret,
+    hotp_value,
+    yield_hotp_counters_from_time,
+)
+from cryptography.fernet import InvalidToken
+from django.apps import apps
 from django.core import mail
 from django.core.cache import cache
 from django.urls import reverse
@@ -137,13 +148,49 @@ def test_the_second_factor_is_set_up_after_the_password(aurora, nora, browse):
     shown = page.get(reverse("mfa_activate_totp"))
     secret = shown.context["form"].secret
     assert "data:image/svg+xml" in shown.content.decode()
-    code = format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))
-    answer = page.post(reverse("mfa_activate_totp"), {"code": code})
+    answer = page.post(reverse("mfa_activate_totp"), {"code": code_now(secret)})
     assert answer.url == reverse("mfa_view_recovery_codes")
     page.post(reverse("account_logout"))
     asked = page.post("/accounts/login/", {"login": "nora@example.test", "password": PASSWORD})
     assert asked.url == reverse("mfa_authenticate")
     assert not asked.wsgi_request.user.is_authenticated
+
+
+def code_now(secret):
+    return format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))
+
+
+def sign_in_with(page, code):
+    page.post("/accounts/login/", {"login": "nora@example.test", "password": PASSWORD})
+    return page.post(reverse("mfa_authenticate"), {"code": code})
+
+
+def test_the_secrets_of_a_second_factor_are_encrypted_with_a_key_outside_the_database(
+    aurora, nora, browse, settings
+):
+    secret, seed = generate_totp_secret(), "0123456789abcdef" * 5
+    TOTP.activate(nora, secret)
+    codes = RecoveryCodes.activate(nora)
+    recovery = codes.get_unused_codes()
+    for row in Authenticator.objects.all():
+        assert secret not in str(row.data)
+        assert row.data.get("secret", row.data.get("seed")).startswith("gAAAA")
+    assert sign_in_with(browse(aurora), "000000").status_code == 200
+    assert sign_in_with(browse(aurora), code_now(secret)).url == "/"
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", [settings.SECRET_KEY]
+    assert sign_in_with(browse(aurora), recovery[0]).url == "/"
+    settings.SECRET_KEY_FALLBACKS = []
+    with pytest.raises(InvalidToken):
+        codes.get_unused_codes()
+    # What an earlier version kept in plain text is read, and encrypted with the next migration.
+    Authenticator.objects.filter(type="recovery_codes").update(data={"seed": seed, "used_mask": 0})
+    plain = Authenticator.objects.get(type="recovery_codes")
+    recovery = RecoveryCodes(plain).get_unused_codes()
+    Authenticator.objects.filter(type="totp").delete()
+    import_module("accounts.migrations.0003_encrypt_second_factors").encrypt(apps, None)
+    plain.refresh_from_db()
+    assert seed not in str(plain.data)
+    assert RecoveryCodes(plain).get_unused_codes() == recovery
 
 
 def test_pages_run_no_script_but_the_platforms_files(aurora, in_aurora, browse):
