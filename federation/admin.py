@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from accounts.admin import ReadOnlyAdmin
+from accounts.admin_site import ReadOnlyAdmin
 from federation.models import Agreement, AgreementEvent, AgreementVersion, Institution
 from federation.views.base import institution_of
 
@@ -50,7 +50,6 @@ class AgreementEventAdmin(ReadOnlyAdmin):
 
     list_display = ["at", "agreement", "institution", "kind", "by_name"]
     list_select_related = ["agreement", "institution"]
-    date_hierarchy = "at"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AgreementEvent]:
         visible = Agreement.objects.visible_to(institution_of(request))

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from accounts.admin import ReadOnly, ReadOnlyAdmin
+from accounts.admin_site import ReadOnly, ReadOnlyAdmin
 from models_portfolio.models import (
     Adoption,
     ModelAssignment,

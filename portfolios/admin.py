@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from accounts.admin import ReadOnlyAdmin
+from accounts.admin_site import ReadOnlyAdmin
 from portfolios.models import (
     Account,
     BankEntry,
@@ -51,7 +51,6 @@ class TransactionAdmin(ReadOnlyAdmin):
     list_filter = ["type", "currency"]
     list_select_related = ["portfolio", "security"]
     search_fields = ["portfolio__number", "security__name"]
-    date_hierarchy = "trade_date"
 
 
 @admin.register(Holding)

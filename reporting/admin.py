@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from accounts.admin import ReadOnlyAdmin
+from accounts.admin_site import ReadOnlyAdmin
 from reporting.models import Report, ReportRelease
 
 

@@ -1,8 +1,8 @@
-"""Django's admin for those who run the platform: trading is read there, the restricted list is kept."""
+"""Django's admin for those who run the platform: trading is read there."""
 
 from django.contrib import admin
 
-from accounts.admin import ReadOnly, ReadOnlyAdmin
+from accounts.admin_site import ReadOnly, ReadOnlyAdmin
 from trading.models import (
     Affirmation,
     Allocation,
@@ -22,10 +22,10 @@ class LineInline(ReadOnly, admin.TabularInline):
 
 
 @admin.register(RestrictedSecurity)
-class RestrictedSecurityAdmin(admin.ModelAdmin):
+class RestrictedSecurityAdmin(ReadOnlyAdmin):
     list_display = ("security", "rule", "reason", "valid_from", "valid_to")
     list_filter = ("rule",)
-    raw_id_fields = ("security",)
+    list_select_related = ("security",)
 
 
 @admin.register(Proposal)
