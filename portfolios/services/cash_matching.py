@@ -16,7 +16,7 @@ from clients.duties import Duty, require
 from clients.models import ClientInstruction, InstructionBooking
 from clients.services import booked_for, record_booking
 from portfolios.models import Account, BankEntry, Holding, Portfolio, Transaction
-from portfolios.services.holdings import open_instructions
+from portfolios.services.holdings import open_instructions, promised_to_buys
 from portfolios.services.imports.files import UnreadableFile, read_table, read_text
 from portfolios.services.imports.values import RowError, Unreadable, read_date, read_number
 from portfolios.services.ledger import book
@@ -306,7 +306,7 @@ def pay_withdrawal(
 ) -> Transaction:
     """Pay an open withdrawal to the client's verified account and tell its sender that it is done.
 
-    Raises DomainError while the settled cash does not suffice, or the account is not verified.
+    Raises DomainError while the cash that is settled and free does not suffice, or the account is not verified.
     """
     instruction = _open_instruction(instruction)
     portfolio = Portfolio.objects.select_for_update(of=("self",)).get(pk=instruction.mandate.portfolio.pk)
@@ -320,15 +320,17 @@ def pay_withdrawal(
     if amount is None:
         raise DomainError("amount_missing", _("The instruction names no amount. Ask its sender."))
     currency = instruction.currency or portfolio.currency
-    cash = Holding.objects.filter(portfolio=portfolio, security=None, currency=currency).first()
-    settled = cash.settled_quantity if cash else Decimal(0)
-    if settled < amount:
+    free = _free_cash(portfolio, currency)
+    if free < amount:
         raise DomainError(
             "cash_short",
-            _("Only %(settled)s is settled. Raise %(missing)s first: sell, or exchange currency.")
+            _(
+                "Only %(free)s is settled and not needed for purchases. Free %(missing)s first: sell, wait until "
+                "sales have settled, exchange currency, or cancel open purchases."
+            )
             % {
-                "settled": formatting.money(settled, currency),
-                "missing": formatting.money(amount - settled, currency),
+                "free": formatting.money(free, currency),
+                "missing": formatting.money(amount - free, currency),
             },
         )
     day = paid_on or timezone.now().date()
@@ -350,3 +352,12 @@ def pay_withdrawal(
     record_booking(instruction=instruction, outcome=Outcome.DONE, entry=paid.pk, by=by)
     audit("pay_withdrawal", paid, by=by, instruction=str(instruction.pk))
     return paid
+
+
+def _free_cash(portfolio: Portfolio, currency: str) -> Decimal:
+    """Return what may leave a portfolio: settled cash that no purchase, settled later or still open, will take."""
+    cash = Holding.objects.filter(portfolio=portfolio, security=None, currency=currency).first()
+    if cash is None:
+        return Decimal(0)
+    free: Decimal = min(cash.quantity, cash.settled_quantity) - promised_to_buys(portfolio, currency)
+    return max(free, Decimal(0))
