@@ -255,7 +255,15 @@ def test_what_may_not_be_sold_stays_and_the_others_share_the_rest() -> None:
 def test_what_is_excluded_is_sold_and_replaced_by_the_others() -> None:
     result = propose({"A": 500}, 500, HALVES, {"A": 1, "B": 1}, restrictions={"A": Restriction.EXCLUDED})
     assert traded(result) == {"A": -500, "B": 1000}
+    assert (by_key(result)["A"].reason, by_key(result)["A"].limited_by) == (ReasonCode.EXCLUDED, None)
+
+
+@pytest.mark.parametrize("held", [{}, {"B": 1000}])
+def test_what_is_excluded_and_not_held_says_so_instead_of_being_at_its_target(held: dict[str, int]) -> None:
+    cash = 1000 - sum(held.values())
+    result = propose(held, cash, HALVES, {"A": 1, "B": 1}, restrictions={"A": Restriction.EXCLUDED})
     assert by_key(result)["A"].reason is ReasonCode.EXCLUDED
+    assert evaluate(result.inputs, traded(result)).lines[0].reason is ReasonCode.EXCLUDED
 
 
 def test_open_orders_count_and_are_waited_for() -> None:

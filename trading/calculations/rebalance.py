@@ -26,7 +26,7 @@ from trading.calculations.rounds import Planner, Round
 # so on; each round is smaller than the last by about the rate of costs.
 _MAX_ROUNDS = 50
 # What a line that trades as far as it should is noted with after its trade.
-_REACHED = (ReasonCode.AT_TARGET, ReasonCode.BELOW_LOT, ReasonCode.CASH_SUFFICES)
+_REACHED = (ReasonCode.AT_TARGET, ReasonCode.EXCLUDED, ReasonCode.BELOW_LOT, ReasonCode.CASH_SUFFICES)
 
 
 def rebalance(inputs: RebalanceInputs) -> Rebalance:
@@ -62,7 +62,7 @@ def evaluate(inputs: RebalanceInputs, trades: Mapping[Key, Decimal]) -> Rebalanc
     planner = Planner(inputs)
     unvalued = [k for k in planner.keys if planner.effective[k] and planner.units[k] is None]
     wanted = {key: quantity for key, quantity in trades.items() if quantity}
-    notes = dict.fromkeys(planner.keys, ReasonCode.AT_TARGET)
+    notes = {key: planner.resting(key) for key in planner.keys}
     return _result(planner, wanted, Round(notes=notes), is_valued=not unvalued)
 
 

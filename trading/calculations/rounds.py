@@ -113,8 +113,13 @@ class Planner:
         self._buy(spendable, values, plan, minimum)
         for key in self.keys:
             if key not in plan.trades:
-                plan.notes.setdefault(key, ReasonCode.AT_TARGET)
+                plan.notes.setdefault(key, self.resting(key))
         return plan
+
+    def resting(self, key: Key) -> ReasonCode:
+        """Return why a line does not trade that is where it is meant to be."""
+        is_left_out = self.has(key, Restriction.EXCLUDED) and self.targets.get(key)
+        return ReasonCode.EXCLUDED if is_left_out else ReasonCode.AT_TARGET
 
     def _aim(
         self, values: dict[Key, Decimal], invested: Decimal, notes: dict[Key, ReasonCode]
