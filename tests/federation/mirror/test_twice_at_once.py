@@ -3,6 +3,7 @@
 import datetime
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -20,8 +21,9 @@ from federation.mirror import erasing
 from federation.mirror.batch import run_batch
 from federation.models import AgreementEvent, ParkedRow, Proof, RecordsHold
 from federation.monitor import parked, proof
-from portfolios.models import Handover, Portfolio, Transaction
+from portfolios.models import BankEntry, Handover, Portfolio, Transaction
 from portfolios.services import book
+from portfolios.services.cash_matching import enter_cash, import_cash
 from portfolios.services.handover import book_out_rest, take_over
 from tests import factories
 from tests.federation.mirror.sealing import LATER, cut, ended, sealed_at
@@ -98,6 +100,42 @@ def test_what_came_late_is_booked_out_once(world: World) -> None:
 
     assert at_once(world, "aurora", book_out, book_out) == []
     assert world.count("aurora", Transaction, type="transfer_out") == 1
+
+
+def test_arrived_cash_that_is_sent_twice_at_once_is_entered_once(world: World) -> None:
+    with world.within("aurora"):
+        by = factories.cast().operations
+    rows = (
+        f"value_date;amount;currency;payer;reference\n{TODAY};10.00;EUR;Ann;RF1\n{TODAY};20.00;EUR;Bob;RF2\n"
+    )
+    imported, refused = [], []
+
+    def enter() -> None:
+        enter_cash(value_date=TODAY, amount=Decimal(5), currency="EUR", reference="RF3", by=by)
+
+    def import_rows() -> None:
+        imported.append(import_cash(content=rows.encode(), file_name="a.csv", by=by))
+
+    def waits() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database"
+                " WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted)"
+            )
+            return bool(cursor.fetchone()[0])
+
+    for call in (enter, import_rows):
+        second = threading.Thread(target=lambda call=call: refused.extend(at_once(world, "aurora", call)))
+        with world.within("aurora"), transaction.atomic():
+            call()
+            second.start()
+            # The first has not ended until the second has come as far as it can.
+            while second.is_alive() and not waits():
+                second.join(0.05)
+        second.join()
+    assert refused == ["entry_known"]
+    assert [each[:2] for each in imported] == [(2, 0), (0, 2)]
+    assert world.count("aurora", BankEntry) == 3
 
 
 def test_an_allocation_is_answered_once(world: World) -> None:
