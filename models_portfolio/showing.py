@@ -13,12 +13,12 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from clients.duties import Duty, performs
 from clients.models import Mandate
-from models_portfolio.calculations.drift import measure_drift
+from models_portfolio.calculations.drift import measure_drift, without
 from models_portfolio.calculations.views import NotAppliedReason
 from models_portfolio.calculations.weights import CASH, ZERO, Key, ModelError, VersionDiff, diff_versions
 from models_portfolio.effective import ModelBook, ModelWeights
 from models_portfolio.models import ModelAssignment, ModelPortfolio, ModelVersion, Offer, Target, View
-from models_portfolio.services.following import held_weights
+from models_portfolio.services.following import exclusions, held_weights
 from models_portfolio.services.publication import Publication
 from portfolios.models import Portfolio, Security, Valuation
 
@@ -341,14 +341,15 @@ def following(model: ModelPortfolio, user: User, day: datetime.date) -> list[Fol
 
 def effect(rows: list[FollowingPortfolio], weights: dict[Key, Decimal]) -> list[FollowingPortfolio]:
     """Return what new weights would mean for portfolios: drift, which is turnover, and trades."""
-    held = held_weights([row.portfolio.pk for row in rows])
+    ids = [row.portfolio.pk for row in rows]
+    held, excluded = held_weights(ids), exclusions(ids, weights.keys())
     result = []
     for row in rows:
         own = held.get(row.portfolio.pk)
         if own is None:
             result.append(row)
             continue
-        drift = measure_drift(own, weights)
+        drift = measure_drift(own, without(weights, excluded[row.portfolio.pk]))
         value = row.value or ZERO
         trades = sum(
             1 for line in drift.lines if line.key != CASH and abs(line.absolute) * value >= SMALLEST_TRADE

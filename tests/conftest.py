@@ -11,8 +11,12 @@ from pytest_django import DjangoDbBlocker
 
 from tests import servers
 
+# No test fails because the machine is busy.
+_PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("patient", **_PATIENT)
+hypothesis.settings.load_profile("patient")
 # pytest --hypothesis-profile=long looks at many more examples, others in each run.
-hypothesis.settings.register_profile("long", max_examples=1_000, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=1_000, **_PATIENT)
 
 if settings.configured:
     pytest.exit("Unset DJANGO_SETTINGS_MODULE: the tests set it once their servers run.", returncode=4)

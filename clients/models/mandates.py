@@ -186,6 +186,11 @@ class MandateRestriction(Record):
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.value}"
 
+    def concerns(self, *, isin: str | None, ticker: str, sector: str) -> bool:
+        """Say whether it is about a security with these: by ISIN or ticker, or by its sector."""
+        meant = {sector} if self.kind == self.Kind.EXCLUDE_SECTOR else {isin or "", ticker}
+        return self.value.strip().casefold() in {each.casefold() for each in meant if each}
+
 
 class MandateDecision(Record):
     """What the managing side decided about a submission of a mandate; decisions are only added."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from models_portfolio.calculations.weights import ZERO, Key
+from models_portfolio.calculations.weights import CASH, ZERO, Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,21 @@ class Drift:
     lines: tuple[LineDrift, ...]
     portfolio: Decimal
     is_outside_tolerance: bool
+
+
+def without(targets: Mapping[Key, Decimal], excluded: Collection[Key]) -> dict[Key, Decimal]:
+    """Return the weights to reach where some securities are excluded: the others share theirs, cash keeps its own.
+
+    Where nothing else is left, the whole stays in cash.
+    """
+    left = {key: weight for key, weight in targets.items() if key not in excluded}
+    gone = sum((weight for key, weight in targets.items() if key in excluded), ZERO)
+    shared = sum((weight for key, weight in left.items() if key != CASH), ZERO)
+    if not gone:
+        return left
+    if not shared:
+        return {CASH: sum(targets.values(), ZERO)}
+    return {key: weight if key == CASH else weight * (shared + gone) / shared for key, weight in left.items()}
 
 
 def measure_drift(

@@ -2,23 +2,25 @@
 
 import datetime
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from decimal import Decimal
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from accounts import formatting
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
-from clients.models import ClientInstruction, InstructionOutcome
+from clients.models import ClientInstruction, InstructionOutcome, MandateRestriction
 from clients.services import record_outcome
-from models_portfolio.calculations.drift import measure_drift
+from models_portfolio.calculations.drift import measure_drift, without
 from models_portfolio.calculations.weights import CASH, ZERO, Key
 from models_portfolio.effective import ModelBook, today
 from models_portfolio.models import Adoption, ModelAssignment, ModelPortfolio, ModelVersion, Offer, Target
-from portfolios.models import Holding, Portfolio
+from portfolios.models import Holding, Portfolio, Security
 
 PORTFOLIOS_AT_ONCE = 2_000
 
@@ -163,7 +165,7 @@ def refresh_drift(portfolio_ids: Iterable[uuid.UUID] | None = None) -> int:
 
 
 def drifts(portfolio_ids: Collection[uuid.UUID], book: ModelBook) -> dict[uuid.UUID, Decimal | None]:
-    """Return each portfolio's drift from the weights of ``book``, in two queries."""
+    """Return each portfolio's drift from the weights of ``book``, without what its client excludes; in four queries."""
     models = dict(
         ModelAssignment.objects.current()
         .as_of(book.day)
@@ -171,15 +173,41 @@ def drifts(portfolio_ids: Collection[uuid.UUID], book: ModelBook) -> dict[uuid.U
         .values_list("portfolio", "model")
     )
     held = held_weights(portfolio_ids)
+    excluded = exclusions(
+        portfolio_ids, {key for each in models.values() for key in book.weights(each) or {}}
+    )
     result: dict[uuid.UUID, Decimal | None] = {}
     for portfolio_id in portfolio_ids:
         model_id = models.get(portfolio_id)
         targets = book.weights(model_id) if model_id else None
         weights = held.get(portfolio_id)
         result[portfolio_id] = (
-            measure_drift(weights, targets).portfolio if targets is not None and weights else None
+            measure_drift(weights, without(targets, excluded[portfolio_id])).portfolio
+            if targets is not None and weights
+            else None
         )
     return result
+
+
+def exclusions(portfolio_ids: Collection[uuid.UUID], keys: Collection[Key]) -> dict[uuid.UUID, set[Key]]:
+    """Return which of some securities the client of each portfolio excludes."""
+    kinds = MandateRestriction.Kind
+    wishes = (
+        MandateRestriction.objects.current()
+        .filter(mandate__portfolio__in=portfolio_ids, kind__in=[kinds.EXCLUDE_SECURITY, kinds.EXCLUDE_SECTOR])
+        .annotate(portfolio=F("mandate__portfolio"))
+    )
+    found: dict[uuid.UUID, set[Key]] = defaultdict(set)
+    if wishes:
+        securities = Security.objects.filter(pk__in=[key for key in keys if key != CASH])
+        known = list(securities.values("pk", "isin", "ticker", "sector"))
+        for wish in wishes:
+            found[wish.portfolio] |= {
+                each["pk"]
+                for each in known
+                if wish.concerns(isin=each["isin"], ticker=each["ticker"], sector=each["sector"])
+            }
+    return found
 
 
 def held_weights(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[Key, Decimal] | None]:

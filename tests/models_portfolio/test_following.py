@@ -5,6 +5,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.errors import DomainError
+from models_portfolio.calculations.drift import without
+from models_portfolio.calculations.weights import CASH
 from models_portfolio.effective import current_targets
 from models_portfolio.models import Adoption, Offer
 from models_portfolio.services import (
@@ -122,6 +124,49 @@ def test_drift_is_the_one_way_turnover_to_the_targets_cash_included(in_aurora: C
     refresh_drift([portfolio.pk])
 
     assert drift_of(portfolio) == D("0.9")
+
+
+def test_what_the_client_excludes_is_no_drift(in_aurora: Cast):
+    from clients.models import Client, Mandate
+
+    apple, bund = make.security("Apple"), make.security("Bund")
+    model = make.published(in_aurora.manager, {apple: "0.6", bund: "0.3", None: "0.1"})
+    mandate = Mandate.objects.create(
+        number="M-1", client=Client.objects.create(name="Ada Example", number="C-1")
+    )
+    mandate.restrictions.create(kind="exclude_security", value=apple.isin.lower())
+    portfolio = funded(in_aurora)
+    portfolio.mandate = mandate
+    portfolio.save()
+    assign_model(portfolio=portfolio, model=model, by=in_aurora.manager)
+    portfolio.holdings.update(market_value=100)
+    portfolio.holdings.create(
+        security=bund,
+        currency="EUR",
+        quantity=9,
+        settled_quantity=9,
+        market_value=900,
+        as_of=portfolios.MONDAY,
+    )
+
+    refresh_drift([portfolio.pk])
+
+    assert drift_of(portfolio) == 0
+
+
+@pytest.mark.parametrize(
+    ("targets", "reached"),
+    [
+        ({"A": "0.1", "B": "0.6", "C": "0.2", CASH: "0.1"}, {"B": "0.675", "C": "0.225", CASH: "0.1"}),
+        ({"A": "0.5", "B": "0.3", "C": "0.2"}, {"B": "0.6", "C": "0.4"}),
+        ({"A": "0.9", CASH: "0.1"}, {CASH: "1"}),
+    ],
+)
+def test_the_others_share_what_is_excluded_by_their_weights(
+    targets: dict[str, str], reached: dict[str, str]
+) -> None:
+    found = without({key: D(weight) for key, weight in targets.items()}, {"A"})
+    assert found == {key: D(weight) for key, weight in reached.items()}
 
 
 def test_drift_of_many_portfolios_takes_a_fixed_number_of_queries(in_aurora: Cast):

@@ -256,6 +256,7 @@ def test_what_is_excluded_is_sold_and_replaced_by_the_others() -> None:
     result = propose({"A": 500}, 500, HALVES, {"A": 1, "B": 1}, restrictions={"A": Restriction.EXCLUDED})
     assert traded(result) == {"A": -500, "B": 1000}
     assert (by_key(result)["A"].reason, by_key(result)["A"].limited_by) == (ReasonCode.EXCLUDED, None)
+    assert (result.drift_before, result.drift_after) == (1, 0)
 
 
 @pytest.mark.parametrize("held", [{}, {"B": 1000}])

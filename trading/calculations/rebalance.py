@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from models_portfolio.calculations.drift import without
 from models_portfolio.calculations.weights import ZERO, Key
 from trading.calculations.proposal import (
     Mode,
@@ -88,7 +89,9 @@ def _result(planner: Planner, trades: dict[Key, Decimal], last: Round, *, is_val
     )
     aims = None
     if planner.inputs.targets:
-        aims = {key: planner.targets.get(key, ZERO) for key in planner.keys}
+        excluded = {key for key in planner.keys if planner.has(key, Restriction.EXCLUDED)}
+        wanted = without(planner.inputs.targets, excluded)
+        aims = {key: wanted.get(key, ZERO) for key in planner.keys}
     return Rebalance(
         inputs=planner.inputs,
         lines=lines,

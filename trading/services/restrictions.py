@@ -88,16 +88,8 @@ def _listed_barriers(rule: RestrictedSecurity) -> list[Barrier]:
 
 
 def _wish_barrier(wish: MandateRestriction, security: Security) -> Barrier | None:
-    value = wish.value.strip().casefold()
-    kinds = MandateRestriction.Kind
-    names = {(security.isin or "").casefold(), security.ticker.casefold()} - {""}
-    is_named = value in names
-    is_in_sector = bool(security.sector) and value == security.sector.casefold()
-    rule = {
-        kinds.EXCLUDE_SECURITY: Restriction.EXCLUDED if is_named else None,
-        kinds.EXCLUDE_SECTOR: Restriction.EXCLUDED if is_in_sector else None,
-        kinds.DO_NOT_SELL: Restriction.DO_NOT_SELL if is_named else None,
-    }[kinds(wish.kind)]
-    if rule is None:
+    if not wish.concerns(isin=security.isin, ticker=security.ticker, sector=security.sector):
         return None
+    keeps = wish.kind == MandateRestriction.Kind.DO_NOT_SELL
+    rule = Restriction.DO_NOT_SELL if keeps else Restriction.EXCLUDED
     return {"rule": rule.value, "because": "mandate", "note": wish.note or str(wish)}
