@@ -162,7 +162,9 @@ class TokenForm(forms.ModelForm):
     """A credential for another system."""
 
     user = forms.ModelChoiceField(
-        label=_("Acts as"), queryset=User.objects.none(), help_text=_("The token has this person's rights.")
+        label=_("Acts as"),
+        queryset=User.objects.none(),
+        help_text=_("The token has this person's rights, and is shown to this person alone."),
     )
     expires_on = forms.DateField(
         label=_("Last day"), widget=DayInput, help_text=_("Within a year; the token ends with this day.")

@@ -199,11 +199,19 @@ class Credential(models.Model):
 
 
 class ApiToken(Credential):
-    """A credential with which another system acts with a user's rights."""
+    """A credential with which another system acts with a user's rights.
+
+    ``secret_hash`` is empty, and nothing proves the token, until its user has had it shown.
+    """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     may_write = models.BooleanField(_("may write"), default=False)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    @property
+    def is_waiting(self) -> bool:
+        """Say whether its user has yet to have it shown, once."""
+        return self.is_usable and not self.secret_hash
 
 
 class ApiRequest(models.Model):

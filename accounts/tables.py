@@ -176,8 +176,8 @@ class TokenTable(tables.Table):
         fields = ("name", "user", "prefix", "may_write", "state", "expires_at", "last_used_at", "action")
         order_by = "-expires_at"
 
-    def render_prefix(self, value: str) -> str:
-        return f"rbu_{value}"
+    def render_prefix(self, value: str, record: ApiToken) -> str:
+        return f"rbu_{value}" if record.secret_hash else UNKNOWN
 
     def render_may_write(self, value: Any, record: ApiToken) -> str:
         return _("read and write") if record.may_write else _("read")
@@ -185,6 +185,8 @@ class TokenTable(tables.Table):
     def _state(self, record: ApiToken) -> tuple[str, str]:
         if record.revoked_at:
             return "revoked", _("Revoked")
+        if record.is_waiting:
+            return "pending", _("Not shown yet")
         return ("active", _("Active")) if record.is_usable else ("expired", _("Expired"))
 
     def render_state(self, record: ApiToken) -> str:

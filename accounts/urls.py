@@ -31,5 +31,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("units/<uuid:pk>/delete/", units.delete, name="unit_delete"),
     path("tokens/", tokens.TokenList.as_view(), name="tokens"),
     path("tokens/new/", tokens.create, name="token_create"),
+    path("tokens/<uuid:pk>/show/", tokens.show, name="token_show"),
     path("tokens/<uuid:pk>/revoke/", tokens.revoke, name="token_revoke"),
 ]

@@ -231,7 +231,7 @@ def test_what_lies_in_another_unit_does_not_exist_for_that_persons_token(
         name="All",
         may_write=True,
         expires_at=timezone.now() + datetime.timedelta(days=1),
-        by=in_aurora.administrator,
+        by=user,
     )
     browser = browse(aurora)
     answers = list(_answers(browser, records, "api/", HTTP_AUTHORIZATION=f"Bearer {text}"))

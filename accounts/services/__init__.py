@@ -15,7 +15,7 @@ from accounts.services.people import (
     reactivate_person,
     remove_role,
 )
-from accounts.services.tokens import create_token, find_token, revoke_token
+from accounts.services.tokens import create_token, find_token, permit_token, revoke_token, show_token
 from accounts.services.units import create_unit, delete_unit, move_unit, rename_unit
 
 __all__ = [
@@ -32,10 +32,12 @@ __all__ = [
     "grant",
     "invite_person",
     "move_unit",
+    "permit_token",
     "reactivate_person",
     "remove_role",
     "rename_unit",
     "renew_invitation",
     "revoke_grant",
     "revoke_token",
+    "show_token",
 ]

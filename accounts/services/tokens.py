@@ -15,27 +15,57 @@ MARK = "rbu"
 
 
 @transaction.atomic
-def create_token(
+def permit_token(
     *, user: User, name: str, expires_at: datetime.datetime, may_write: bool, by: User
-) -> tuple[ApiToken, str]:
-    """Make a credential with a user's rights; return it with the text, which can never be read again."""
+) -> ApiToken:
+    """Permit a credential with a user's rights: nothing proves it until the user has had it shown."""
     if not user.is_active:
         raise DomainError(
             "person_inactive", _("This person is not active and cannot have a token."), field="user"
         )
-    prefix, secret_hash, text = new_credential(MARK, expires_at)
+    prefix, _hash, _text = new_credential(MARK, expires_at)
     token = ApiToken(
         user=user,
         name=name.strip(),
         prefix=prefix,
-        secret_hash=secret_hash,
         may_write=may_write,
         created_by=by,
         expires_at=expires_at,
     )
-    token.full_clean()
+    token.full_clean(exclude=["secret_hash"])
     token.save()
-    audit("token.created", token, by=by, user=str(user.pk), prefix=prefix, may_write=may_write)
+    audit("token.created", token, by=by, user=str(user.pk), may_write=may_write)
+    return token
+
+
+@transaction.atomic
+def show_token(*, token: ApiToken, by: User) -> str:
+    """Make the secret of one's own token; return the text, which can never be read again.
+
+    Nobody else has it: who reads it acts in this person's name.
+    """
+    token = ApiToken.objects.select_for_update().get(pk=token.pk)
+    if token.user_id != by.pk:
+        raise DomainError("token_of_somebody_else", _("A token is shown to the person it acts as alone."))
+    if not token.is_waiting:
+        raise DomainError(
+            "token_not_waiting",
+            _("This token was shown already or has ended. Ask your administrator for another."),
+        )
+    token.prefix, token.secret_hash, text = new_credential(MARK, token.expires_at)
+    token.save(update_fields=["prefix", "secret_hash"])
+    audit("token.shown", token, by=by, user=str(by.pk), prefix=token.prefix)
+    return text
+
+
+@transaction.atomic
+def create_token(
+    *, user: User, name: str, expires_at: datetime.datetime, may_write: bool, by: User
+) -> tuple[ApiToken, str]:
+    """Make a credential with one's own rights; return it with the text, which can never be read again."""
+    token = permit_token(user=user, name=name, expires_at=expires_at, may_write=may_write, by=by)
+    text = show_token(token=token, by=by)
+    token.refresh_from_db()
     return token, text
 
 

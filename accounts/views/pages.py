@@ -51,7 +51,8 @@ def profile(request: PersonRequest) -> HttpResponseBase:
         messages.success(request, _("Saved."))
         return redirect("accounts:profile")
     assignments = request.user.role_assignments.select_related("unit").order_by("role")
-    return render(request, "accounts/profile.html", {"form": form, "assignments": assignments})
+    context = {"form": form, "assignments": assignments, "tokens": request.user.api_tokens.all()}
+    return render(request, "accounts/profile.html", context)
 
 
 @require_POST

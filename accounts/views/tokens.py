@@ -41,12 +41,12 @@ class TokenList(ListView):
 @never_cache
 @signed_in("token.edit")
 def create(request: PersonRequest) -> HttpResponseBase:
-    """Create a token and show it, once."""
+    """Create a token: one's own is shown, once; that of somebody else waits for them."""
     form = TokenForm(request.POST or None, initial={"user": request.GET.get("user")})
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            token, text = services.create_token(
+            token = services.permit_token(
                 user=data["user"],
                 name=data["name"],
                 expires_at=form.expires_at(),
@@ -56,8 +56,33 @@ def create(request: PersonRequest) -> HttpResponseBase:
         except DomainError as error:
             show_error(form, error)
         else:
-            return render(request, "accounts/token_created.html", {"token": token, "text": text})
+            if token.user_id == request.user.pk:
+                return _show(request, token)
+            messages.success(
+                request,
+                _("%(name)s finds the token under “Profile and preferences” and has it shown there, once.")
+                % {"name": token.user.full_name},
+            )
+            return redirect("accounts:tokens")
     return render(request, "accounts/token_form.html", {"form": form})
+
+
+@never_cache
+@require_POST
+@signed_in()
+def show(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """Show a token that waits for the person it acts as, once."""
+    token = get_object_or_404(ApiToken, pk=pk, user=request.user)
+    try:
+        return _show(request, token)
+    except DomainError as error:
+        messages.error(request, str(error.message))
+        return redirect("accounts:profile")
+
+
+def _show(request: PersonRequest, token: ApiToken) -> HttpResponseBase:
+    text = services.show_token(token=token, by=request.user)
+    return render(request, "accounts/token_created.html", {"token": token, "text": text})
 
 
 @require_POST

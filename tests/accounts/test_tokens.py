@@ -17,7 +17,7 @@ def create(cast, **fields: object) -> tuple[ApiToken, str]:
         "name": "Data warehouse",
         "expires_at": timezone.now() + datetime.timedelta(days=30),
         "may_write": False,
-        "by": cast.administrator,
+        "by": cast.advisor,
     }
     return services.create_token(**{**values, **fields})
 
@@ -70,17 +70,61 @@ def test_a_token_ends_within_a_year(in_aurora, days):
     assert error.value.field == "expires_on"
 
 
-def test_the_page_shows_a_token_once(aurora, in_aurora, browse):
+def test_the_page_shows_ones_own_token_once(aurora, in_aurora, browse):
     page = browse(aurora, in_aurora.administrator)
     day = timezone.localdate() + datetime.timedelta(days=10)
-    answer = page.post("/tokens/new/", {"name": "Robot", "user": in_aurora.advisor.pk, "expires_on": day})
+    answer = page.post(
+        "/tokens/new/", {"name": "Robot", "user": in_aurora.administrator.pk, "expires_on": day}
+    )
     text = answer.context["text"]
     assert text in answer.content.decode()
     assert "no-store" in answer["Cache-Control"]
-    assert services.find_token(text).user == in_aurora.advisor
+    assert services.find_token(text).user == in_aurora.administrator
     listed = page.get("/tokens/").content.decode()
     assert "Robot" in listed
     assert text not in listed
+
+
+def test_the_token_of_somebody_else_is_shown_to_that_person_alone(aurora, in_aurora, browse):
+    page = browse(aurora, in_aurora.administrator)
+    day = timezone.localdate() + datetime.timedelta(days=10)
+    asked = {"name": "Robot", "user": in_aurora.advisor.pk, "expires_on": day}
+    answer = page.post("/tokens/new/", asked, follow=True).content.decode()
+    token = ApiToken.objects.get()
+    assert "Not shown yet" in answer
+    assert "rbu_" not in answer
+    assert (token.is_waiting, token.secret_hash) == (True, "")
+    assert services.find_token(f"rbu_{token.prefix}_") is None
+    assert page.post(f"/tokens/{token.pk}/show/").status_code == 404
+    with pytest.raises(DomainError):
+        services.show_token(token=token, by=in_aurora.administrator)
+    own = browse(aurora, in_aurora.advisor)
+    assert f"/tokens/{token.pk}/show/" in own.get("/profile/").content.decode()
+    assert own.get(f"/tokens/{token.pk}/show/").status_code == 405
+    shown = own.post(f"/tokens/{token.pk}/show/")
+    text = shown.context["text"]
+    assert text in shown.content.decode()
+    assert "no-store" in shown["Cache-Control"]
+    assert services.find_token(text) == token
+    again = own.post(f"/tokens/{token.pk}/show/", follow=True).content.decode()
+    assert "shown already" in again
+    assert text not in again
+    assert f"/tokens/{token.pk}/show/" not in again
+    assert services.find_token(text) == token
+    said = AuditEntry.objects.filter(record_id=token.pk).order_by("at").values_list("action", "actor")
+    assert list(said) == [
+        ("token.created", in_aurora.administrator.pk),
+        ("token.shown", in_aurora.advisor.pk),
+    ]
+
+
+def test_a_token_that_was_taken_back_before_it_was_shown_is_not_shown(aurora, in_aurora, browse):
+    fields = {"name": "Robot", "expires_at": timezone.now() + datetime.timedelta(days=1), "may_write": True}
+    token = services.permit_token(user=in_aurora.advisor, by=in_aurora.administrator, **fields)
+    services.revoke_token(token=token, by=in_aurora.administrator)
+    answer = browse(aurora, in_aurora.advisor).post(f"/tokens/{token.pk}/show/", follow=True)
+    assert "rbu_" not in answer.content.decode()
+    assert ApiToken.objects.get().secret_hash == ""
 
 
 def test_a_token_is_revoked_in_the_browser(aurora, in_aurora, browse):

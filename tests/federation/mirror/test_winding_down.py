@@ -58,7 +58,7 @@ def test_no_new_mandate_goes_out_or_is_accepted_while_an_agreement_winds_down(wo
         assert "ending" in str(refused.value.message)
         Mandate.objects.get(pk=draft.pk).client.__class__.objects.update(unit=cast.unit)
         _token, text = create_token(
-            user=cast.advisor, name="T", may_write=True, by=cast.administrator,
+            user=cast.advisor, name="T", may_write=True, by=cast.advisor,
             expires_at=timezone.now() + datetime.timedelta(days=1),
         )  # fmt: skip
         caller = Browser(headers={"host": "harbour.localhost", "authorization": f"Bearer {text}"})
