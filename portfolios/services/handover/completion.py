@@ -156,8 +156,8 @@ def _rest(given: Handover, due: Iterable[HandoverPosition]) -> list[HandoverPosi
         rest = _position(given, now.get(key, []), known.get(key, []))
         if rest.quantity:
             added.append(rest)
-        elif rest.book_cost:
-            # A correction of the price: what was given is taken back whole, and given anew.
+        elif rest.book_cost or rest.book_cost_portfolio:
+            # A correction of the price, or of the exchange rate: what was given is taken back whole, and given anew.
             added += [_position(given, [], known[key]), _position(given, now[key], [])]
     return added
 

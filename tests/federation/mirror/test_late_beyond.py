@@ -11,7 +11,7 @@ from django.utils import timezone
 from clients import services
 from clients.models import ClientInstruction, InstructionOutcome, Mandate, Task
 from federation.models import Agreement
-from portfolios.models import Handover, Holding, Portfolio, Transaction
+from portfolios.models import ExchangeRate, Handover, Holding, Portfolio, Price, PriceSource, Transaction
 from portfolios.services import book
 from portfolios.services import reverse as reverse_entry
 from portfolios.services.handover import book_out_rest, take_over, transfer_out, waiting
@@ -217,3 +217,50 @@ def test_a_purchase_that_is_corrected_after_all_was_handed_over_has_its_cost_cor
         take_over(handover=Handover.objects.get(), by=factories.cast().operations)
         held = Holding.objects.get(security__isnull=False)
         assert (held.quantity, held.book_cost) == (150, cost)
+
+
+def test_a_purchase_whose_exchange_rate_alone_is_corrected_has_its_cost_in_the_portfolios_currency_corrected(
+    world: World,
+) -> None:
+    journey = begin(world)
+    dollars = {"trade_date": TODAY, "settlement_date": TODAY, "currency": "USD", "gross_amount": D(1000)}
+    for schema in ("aurora", "borealis"):
+        key = world.security(schema, isin="US5949181045", name="Microsoft", currency="USD").pk
+        with world.within(schema):
+            source = PriceSource.objects.own().get(code="TEST")
+            Price.objects.create(
+                security_id=key, source=source, date=last_weekday(), close=100, currency="USD"
+            )
+            ExchangeRate.objects.create(source=source, date=TODAY, currency="USD", rate=1)
+
+    def purchase(rate: str) -> Transaction:
+        return Transaction(
+            portfolio=journey.former, type="buy", security_id=key, quantity=10, price=100, net_amount=-1000,
+            exchange_rate=D(rate), **dollars,
+        )  # fmt: skip
+
+    with world.within("aurora"):
+        by, bought = factories.cast().operations, purchase("0.9")
+        deposit = Transaction(portfolio=journey.former, type="deposit", net_amount=D(1000), **dollars)
+        book(entries=[deposit, bought], by=by)
+    world.drain()
+    take_over_at(world, journey)
+    with world.within("borealis"):
+        assert Holding.objects.get(security=key).book_cost == 900
+
+    with world.within("aurora"):
+        book(entries=[purchase("0.95")], by=by)
+        reverse_entry(entry=bought, by=by)
+    settle_down(world)
+    with world.within("harbour"):
+        hand_over_late()
+    settle_down(world)
+
+    with world.within("borealis"):
+        take_over(handover=Handover.objects.get(), by=factories.cast().operations)
+        held = Holding.objects.get(security=key)
+        assert (held.quantity, held.book_cost) == (10, 950)
+    with world.within("harbour"):
+        # All of it is given now, and nothing more.
+        hand_over_late()
+        assert Handover.objects.get(mandate=journey.new.pk).positions.filter(isin="US5949181045").count() == 3
