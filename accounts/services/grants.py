@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.apps import apps
 from django.db import transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from guardian.models import UserObjectPermission
@@ -15,13 +15,14 @@ from guardian.shortcuts import assign_perm, remove_perm
 
 from accounts.errors import DomainError
 from accounts.models import User, audit
+from accounts.origins import origin_name
 from accounts.rights import forget_granted
 from accounts.services.people import require_somebody_else
 
-# Kind → model, and the fields by which an administrator finds the record.
+# Kind → model and label. Administrators know records by number: they grant, they do not look.
 GRANTABLE = {
-    "client": ("clients.Client", gettext_lazy("Client"), ("number", "name")),
-    "portfolio": ("portfolios.Portfolio", gettext_lazy("Portfolio"), ("number", "name")),
+    "client": ("clients.Client", gettext_lazy("Client")),
+    "portfolio": ("portfolios.Portfolio", gettext_lazy("Portfolio")),
 }
 
 
@@ -41,31 +42,28 @@ def _model(kind: str) -> type[Model]:
     return apps.get_model(GRANTABLE[kind][0])
 
 
-def candidates(kind: str, words: str) -> QuerySet[Model]:
-    """Return the records that ``words`` may mean, for the administrator to choose from."""
-    condition = Q(pk__in=[])
-    for field in GRANTABLE[kind][2]:
-        condition |= Q(**{f"{field}__icontains": words})
-    return _model(kind)._default_manager.filter(condition, retired_at=None).order_by(*GRANTABLE[kind][2])
+def candidates(kind: str, number: str) -> QuerySet[Model]:
+    """Return the records that have exactly this number; partners' may have the same."""
+    numbered = _model(kind)._default_manager.filter(number=number, retired_at=None)
+    return numbered.exclude(number="").order_by("pk")
 
 
-def label_of(kind: str, record: Model) -> str:
-    """Return a record's number and name."""
-    parts = [str(getattr(record, field)) for field in GRANTABLE[kind][2]]
-    return " · ".join(part for part in parts if part)
+def label_of(record: Model) -> str:
+    """Return a record's number, and its owner where it was received; never whom it is about."""
+    return " · ".join(filter(None, [record.number or str(record.pk), origin_name(record.origin)]))  # type: ignore[attr-defined]
 
 
 def grants_of(user: User) -> list[Grant]:
     """Return what ``user`` was granted one by one; two queries for each kind."""
     found = []
-    for kind, (_label, kind_label, _fields) in GRANTABLE.items():
+    for kind, (_label, kind_label) in GRANTABLE.items():
         model = _model(kind)
         rows = UserObjectPermission.objects.filter(
             user=user, permission__codename=f"view_{kind}", content_type__model=model._meta.model_name
         )
         by_record = {row.object_pk: row.pk for row in rows}
         for record in model._default_manager.filter(pk__in=list(by_record)):
-            found.append(Grant(by_record[str(record.pk)], kind, str(kind_label), label_of(kind, record)))
+            found.append(Grant(by_record[str(record.pk)], kind, str(kind_label), label_of(record)))
     return found
 
 

@@ -98,12 +98,12 @@ def detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 
 def _page(request: PersonRequest, person: User, *, role_form: RoleForm | None = None) -> HttpResponseBase:
-    kind, words = request.GET.get("kind", "client"), request.GET.get("q", "").replace("\x00", "").strip()
+    kind, number = request.GET.get("kind", "client"), request.GET.get("q", "").replace("\x00", "").strip()
     found: list[tuple[uuid.UUID, str]] = []
     may_edit = can(request.user, "people.edit")
-    if may_edit and kind in grants.GRANTABLE and len(words) >= 2:
-        records = grants.candidates(kind, words)[:CANDIDATES]
-        found = [(record.pk, grants.label_of(kind, record)) for record in records]
+    if may_edit and kind in grants.GRANTABLE and number:
+        records = grants.candidates(kind, number)[:CANDIDATES]
+        found = [(record.pk, grants.label_of(record)) for record in records]
     context: dict[str, Any] = {
         "person": person,
         "assignments": person.role_assignments.select_related("unit").order_by("role"),
@@ -113,9 +113,9 @@ def _page(request: PersonRequest, person: User, *, role_form: RoleForm | None = 
         "may_edit": may_edit,
         # Nobody widens their own reach.
         "may_change_rights": may_edit and person.pk != request.user.pk,
-        "kinds": [(key, label) for key, (_model, label, _fields) in grants.GRANTABLE.items()],
+        "kinds": [(key, label) for key, (_model, label) in grants.GRANTABLE.items()],
         "kind": kind,
-        "words": words,
+        "number": number,
         "found": found,
         "may_invite_again": not person.is_active and person.invitations.filter(accepted_at=None).exists(),
     }

@@ -196,15 +196,21 @@ def test_a_refused_change_is_told_on_the_page(aurora, in_aurora, browse):
     assert RoleAssignment.objects.filter(pk=held.pk).exists()
 
 
-def test_an_administrator_finds_a_client_to_grant_by_number_or_name(aurora, in_aurora, browse):
+def test_an_administrator_finds_what_to_grant_by_its_number_and_reads_no_name(aurora, in_aurora, browse):
     client = Client.objects.create(name="Nora Beispiel", number="C-77", unit=in_aurora.unit)
+    Client.objects.create(name="Ann Beispiel", unit=in_aurora.unit)
     page = browse(aurora, in_aurora.administrator)
     url = reverse("accounts:person_detail", args=[in_aurora.advisor.pk])
-    assert "C-77 · Nora Beispiel" in page.get(url, {"kind": "client", "q": "beisp"}).content.decode()
+    for words in ("beisp", "Nora Beispiel", "C-7", "C-", ""):
+        assert page.get(url, {"kind": "client", "q": words}).context["found"] == []
+    shown = page.get(url, {"kind": "client", "q": "C-77"})
+    assert shown.context["found"] == [(client.pk, "C-77")]
+    assert "Beispiel" not in shown.content.decode()
     page.post(
         reverse("accounts:grant_add", args=[in_aurora.advisor.pk]), {"kind": "client", "record": client.pk}
     )
-    assert grants.grants_of(in_aurora.advisor)[0].label == "C-77 · Nora Beispiel"
+    assert grants.grants_of(in_aurora.advisor)[0].label == "C-77"
+    assert "Beispiel" not in page.get(url).content.decode()
 
 
 def test_the_list_of_people_takes_the_same_queries_for_many(aurora, in_aurora, browse):
