@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 import pytest
+from django.template.loader import render_to_string
 from django_tenants.utils import tenant_context
 from playwright.sync_api import Page, ViewportSize, expect
 
 from accounts.models import Job
 from tests.browser.people import People, Person
-from tests.browser.screenshots import problems
+from tests.browser.screenshots import drawn_anew, problems
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -135,6 +136,24 @@ def test_the_failures_of_a_long_job_fit_a_phone(people: People) -> None:
         )
     with _screen(person) as page:
         assert _looked_at(person, page, f"/jobs/{job.pk}/", thoroughly=False) == []
+
+
+def test_how_a_figure_is_computed_stays_in_its_tile(people: People) -> None:
+    person = people("aurora", "manager")
+    inputs = [("From the close of", "28 Nov 2025"), ("Net inflow in the period", "481,400.00")]
+    panel = render_to_string("components/how.html", {"how": "level ÷ level − 1", "inputs": inputs})
+    tiles = f'<div class="card tile"><div class="card-body">{panel}</div></div>' * 6
+    with _screen(person) as page:
+        page.goto(person.url("/profile/"))
+        page.locator("main").evaluate(
+            "(main, html) => { main.innerHTML = html; }", f'<div class="tiles">{tiles}</div>'
+        )
+        page.locator(".how").evaluate_all("panels => panels.forEach(panel => { panel.open = true; })")
+        for size in (WIDE, NARROW):
+            _turn(page, size)
+            drawn_anew(page)
+            wider = "panels => panels.filter(each => each.scrollWidth > each.clientWidth).length"
+            assert page.locator(".how").evaluate_all(wider) == 0
 
 
 def test_nothing_moves_for_whoever_wants_no_motion(people: People) -> None:
