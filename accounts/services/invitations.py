@@ -54,7 +54,7 @@ def deliver_invitation(invitation: Invitation, *, link: str, institution_name: s
         "invited_by": invitation.invited_by,
         "expires_at": invitation.expires_at,
     }
-    with translation.override(user.language):
+    with translation.override(user.language), timezone.override(datetime.UTC):
         subject = _("Your access to %(institution)s") % {"institution": institution_name}
         text = render_to_string("accounts/mail/invitation.txt", context)
     try:

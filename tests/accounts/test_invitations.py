@@ -76,6 +76,7 @@ def test_an_e_mail_address_is_invited_once_whatever_its_case(in_aurora):
 
 
 def test_a_person_comes_in_by_the_link_of_the_mail(aurora, in_aurora, browse):
+    User.objects.filter(pk=in_aurora.administrator.pk).update(time_zone="Asia/Tokyo")
     answer = browse(aurora, in_aurora.administrator).post(
         reverse("accounts:person_invite"),
         {
@@ -89,6 +90,8 @@ def test_a_person_comes_in_by_the_link_of_the_mail(aurora, in_aurora, browse):
     assert answer.status_code == 302
     (message,) = mail.outbox
     assert message.to == ["nora@example.test"]
+    # Not in the time zone of who invites.
+    assert f"{Invitation.objects.get().expires_at:%H:%M} (UTC)" in message.body
     link = re.search(r"http://aurora\.localhost(/invitation/\S+)", message.body)[1]
     visitor = browse(aurora)
     assert visitor.get(link).status_code == 200
