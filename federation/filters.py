@@ -8,7 +8,7 @@ from django.forms import DateInput, SearchInput
 from django.utils.translation import gettext_lazy as _
 
 from federation.agreements.sharing import kind_name
-from federation.agreements.timeline import EventKind
+from federation.agreements.timeline import EventKind, about
 from federation.models import Agreement, AgreementEvent, ParkedRow, Side, Stream
 
 
@@ -59,7 +59,9 @@ class TimelineFilter(django_filters.FilterSet):
     """Narrow a timeline down by what happened and when."""
 
     kind = django_filters.ChoiceFilter(label=_("What"), choices=EventKind.choices)
-    stream = django_filters.ModelChoiceFilter(label=_("Mirror"), queryset=_streams, empty_label=_("All"))
+    stream = django_filters.ModelChoiceFilter(
+        label=_("Mirror"), method="by_stream", queryset=_streams, empty_label=_("All")
+    )
     since = django_filters.DateFilter(
         label=_("From"), field_name="at", lookup_expr="date__gte", widget=DateInput(attrs={"type": "date"})
     )
@@ -70,6 +72,12 @@ class TimelineFilter(django_filters.FilterSet):
     class Meta:
         model = AgreementEvent
         fields: tuple[str, ...] = ()
+
+    def by_stream(
+        self, queryset: QuerySet[AgreementEvent], name: str, value: Stream
+    ) -> QuerySet[AgreementEvent]:
+        """Return what happened to a mirror, suspensions of its agreement among it."""
+        return queryset.filter(about(value))
 
 
 def _kinds(request: Any) -> list[tuple[str, str]]:

@@ -61,6 +61,17 @@ class EventKind(models.TextChoices):
     NOT_PROVEN = "not_proven", _("Comparison broke off")
 
 
+def about(stream: Stream) -> models.Q:
+    """Return what finds the lines about a mirror: its own, and those of its agreement that stop it or let it go on."""
+    switched = [
+        EventKind.SUSPENDED,
+        EventKind.RESUMED,
+        EventKind.MANDATES_SUSPENDED,
+        EventKind.MANDATES_RESUMED,
+    ]
+    return models.Q(stream=stream) | models.Q(agreement=stream.agreement_id, kind__in=switched)
+
+
 def record_of_mirror(
     kind: EventKind,
     stream: Stream,

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.lists import ListView, RowFilter
 from accounts.rights import can
 from accounts.views_base import signed_in
+from federation.agreements import timeline
 from federation.agreements.sharing import kind_name
 from federation.filters import ParkedFilter
 from federation.forms import MuteForm, SkipForm, ThresholdForm
@@ -181,7 +182,9 @@ def show(request: HttpRequest, stream: Stream, **given: Any) -> HttpResponse:
     own = stream.agreement.suspensions.filter(
         institution=institution, what="everything", resumed_at=None
     ).exists()
-    events = stream.events.select_related("institution", "stream__owner", "stream__receiver")
+    events = stream.agreement.events.filter(timeline.about(stream)).select_related(
+        "institution", "stream__owner", "stream__receiver"
+    )
     return render(
         request,
         "federation/mirror_detail.html",

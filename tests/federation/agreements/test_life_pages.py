@@ -22,13 +22,28 @@ from trading.models import Allocation, Order, Settlement
 def test_suspending_takes_one_click(aurora, harbour, browse):
     agreement = make.active(aurora, harbour)
     client = browse(harbour, people(harbour).administrator)
-    client.post(url("switch", agreement.pk, "everything", "suspend"))
+    client.post(url("switch", agreement.pk, "everything", "suspend"), {"reason": "Wrong fees."})
     assert Agreement.objects.get(pk=agreement.pk).is_suspended
     listed = client.get(url("agreements"), {"state": "suspended", "_export": "csv"}).content.decode()
     assert "Active; Suspended" in listed
     assert b"nothing new crosses" in page(browse, aurora, url("agreement_detail", agreement.pk)).content
+    mirror = client.get(url("mirror_detail", agreement.streams.first().pk)).content.decode()
+    assert "Everything suspended" in mirror
+    assert "Wrong fees." in mirror
     client.post(url("switch", agreement.pk, "everything", "resume"), {"next": url("mirrors")})
     assert not Agreement.objects.get(pk=agreement.pk).is_suspended
+
+
+def test_a_mirror_leads_to_where_both_directions_are_suspended(aurora, harbour, browse):
+    agreement = make.active(aurora, harbour)
+    client = browse(harbour, people(harbour).administrator)
+    mirror = client.get(url("mirror_detail", agreement.streams.first().pk)).content.decode()
+    suspend = url("switch", agreement.pk, "everything", "suspend")
+    assert suspend not in mirror
+    assert f'href="{url("agreement_detail", agreement.pk)}#switches"' in mirror
+    shown = client.get(url("agreement_detail", agreement.pk)).content.decode()
+    assert shown.count(f'action="{suspend}"') == 1
+    assert 'name="reason"' in shown.split(suspend)[1].split("</form>")[0]
 
 
 def test_the_page_says_what_a_suspension_would_strand(aurora, harbour, browse):
