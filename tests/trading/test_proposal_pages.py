@@ -166,6 +166,8 @@ def test_an_edit_that_cannot_be_traded_says_so_and_changes_nothing(in_aurora: Ca
 
     assert "Worked out again" in text_of(done)
     assert "Changed by hand" in text_of(done)
+    # As Back and reload ask for it.
+    assert page.get(url).url == reverse("trading:proposal_detail", args=[proposal.pk])
 
 
 def test_a_price_that_moved_is_shown_and_has_to_be_ticked(in_aurora: Cast, aurora, browse):

@@ -22,7 +22,7 @@ from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import User
 from accounts.rights import can
-from accounts.views_base import PersonRequest, ids_in, signed_in
+from accounts.views_base import PersonRequest, form_on, ids_in, signed_in
 from models_portfolio.effective import today
 from models_portfolio.querysets import MODEL_ROLES
 from trading.checks import check_proposal
@@ -175,8 +175,8 @@ def _name(user: User | None) -> str:
     return user.full_name if user else ""
 
 
-@require_POST
 @signed_in("proposal.make")
+@form_on("trading:proposal_detail")
 def proposal_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Set quantities by hand; everything is worked out again."""
     proposal = _as_shown(request, pk)
