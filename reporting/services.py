@@ -34,15 +34,26 @@ PLACES = 12
 
 
 def check_period(period_from: datetime.date, period_to: datetime.date) -> None:
-    """Raise DomainError for a period that is in the wrong order or lies in the future."""
+    """Raise DomainError for a period that is in the wrong order or ends in the future."""
     if period_to < period_from:
         raise DomainError(
             "period_order", _("The period ends before it begins. Swap the days."), field="period_to"
         )
-    if period_from > timezone.now().date():
+    if period_to > timezone.localdate():
         raise DomainError(
             "period_in_future",
-            _("The period lies in the future. Choose an earlier one."),
+            _("The period ends in the future. Choose today or an earlier day."),
+            field="period_to",
+        )
+
+
+def _check_opening(portfolio: Portfolio, period_from: datetime.date) -> None:
+    # A year or quarter in which the portfolio was opened may begin before it.
+    if period_from.year < portfolio.opened_on.year:
+        raise DomainError(
+            "period_before_opening",
+            _("The portfolio was opened on %(day)s. Choose a period that begins in that year or later.")
+            % {"day": portfolio.opened_on.isoformat()},
             field="period_from",
         )
 
@@ -56,13 +67,13 @@ def order_report(
     Raises DomainError where this institution does not report for the portfolio's mandate, or the
     same statement is being made.
     """
+    check_period(period_from, period_to)
     report = _queue(portfolio, period_from, period_to, by)
     _send(report)
     return report
 
 
 def _queue(portfolio: Portfolio, period_from: datetime.date, period_to: datetime.date, by: User) -> Report:
-    check_period(period_from, period_to)
     # Two orders at once take turns, so that a double click does not make two reports.
     portfolio = (
         Portfolio.objects.select_for_update(of=("self",), no_key=True)
@@ -70,6 +81,7 @@ def _queue(portfolio: Portfolio, period_from: datetime.date, period_to: datetime
         .get(pk=portfolio.pk)
     )
     require(Duty.REPORTING, portfolio.mandate)
+    _check_opening(portfolio, period_from)
     same = Report.objects.own().filter(
         portfolio=portfolio, period_from=period_from, period_to=period_to, state=Report.State.QUEUED
     )

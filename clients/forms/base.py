@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import DomainError
@@ -15,6 +16,12 @@ CURRENCIES = [
     (code, code)
     for code in ("EUR", "CHF", "USD", "GBP", "SEK", "NOK", "DKK", "PLN", "CZK", "JPY", "AUD", "CAD")
 ]
+
+
+def in_the_past(birth_date: datetime.date) -> None:
+    """Raise ValidationError for a date of birth that is today or later."""
+    if birth_date >= timezone.localdate():
+        raise ValidationError(_("A date of birth lies in the past."), code="birth_date_not_past")
 
 
 class DateInput(forms.DateInput):

@@ -5,13 +5,12 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils import timezone
 from django.utils.translation import gettext as __
 from django.utils.translation import gettext_lazy as _
 from stdnum import lei
 
 from clients import countries
-from clients.forms.base import CURRENCIES, ConflictAware, DateInput
+from clients.forms.base import CURRENCIES, ConflictAware, DateInput, in_the_past
 from clients.models import Client, Party
 from clients.querysets import Person
 from clients.services import PartyData
@@ -29,7 +28,7 @@ class WhoForm(ConflictAware):
     kind = forms.ChoiceField(label=_("Who is it?"), choices=Client.Kind.choices, widget=forms.RadioSelect)
     first_name = forms.CharField(label=_("First name"), max_length=100)
     last_name = forms.CharField(label=_("Last name"), max_length=100)
-    birth_date = forms.DateField(label=_("Date of birth"), widget=DateInput())
+    birth_date = forms.DateField(label=_("Date of birth"), validators=[in_the_past], widget=DateInput())
     nationality = forms.ChoiceField(label=_("Nationality"), required=False)
     national_id = forms.CharField(
         label=_("National id"),
@@ -39,7 +38,9 @@ class WhoForm(ConflictAware):
     )
     second_first_name = forms.CharField(label=_("First name"), max_length=100)
     second_last_name = forms.CharField(label=_("Last name"), max_length=100)
-    second_birth_date = forms.DateField(label=_("Date of birth"), widget=DateInput())
+    second_birth_date = forms.DateField(
+        label=_("Date of birth"), validators=[in_the_past], widget=DateInput()
+    )
     second_national_id = forms.CharField(label=_("National id"), max_length=50, required=False)
     name = forms.CharField(label=_("Company name"), max_length=200)
     registration_number = forms.CharField(label=_("Registration number"), max_length=50)
@@ -77,18 +78,6 @@ class WhoForm(ConflictAware):
         value = lei.compact(self.cleaned_data["lei"]).upper()
         if not lei.is_valid(value):
             raise ValidationError(_("This is not a valid LEI. Compare its 20 characters with the register."))
-        return value
-
-    def clean_birth_date(self) -> Any:
-        return self._past("birth_date")
-
-    def clean_second_birth_date(self) -> Any:
-        return self._past("second_birth_date")
-
-    def _past(self, name: str) -> Any:
-        value = self.cleaned_data[name]
-        if value >= timezone.localdate():
-            raise ValidationError(_("A date of birth lies in the past."))
         return value
 
     def client_fields(self) -> dict[str, Any]:
@@ -159,7 +148,9 @@ class PartyForm(forms.Form):
         ],
     )
     name = forms.CharField(label=_("Full name"), max_length=200, required=False)
-    birth_date = forms.DateField(label=_("Date of birth"), widget=DateInput(), required=False)
+    birth_date = forms.DateField(
+        label=_("Date of birth"), validators=[in_the_past], widget=DateInput(), required=False
+    )
     country = forms.ChoiceField(label=_("Country"), required=False)
     national_id = forms.CharField(label=_("National id"), max_length=50, required=False)
 

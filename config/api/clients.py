@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clients import services
-from clients.forms.base import CURRENCIES
+from clients.forms.base import CURRENCIES, in_the_past
 from clients.models import Client, ContactDetail, KycStatus, Party, PayoutAccount, RiskProfile
 from clients.querysets import Person
 from config.api.base import Listed, RecordSerializer, refuse, shown
@@ -91,7 +91,9 @@ class NewParty(serializers.Serializer):
 
     role = serializers.ChoiceField(choices=Party.Role.choices)
     name = serializers.CharField(max_length=200)
-    birth_date = serializers.DateField(required=False, allow_null=True, default=None)
+    birth_date = serializers.DateField(
+        required=False, allow_null=True, default=None, validators=[in_the_past]
+    )
     country = serializers.RegexField(COUNTRY, required=False, allow_blank=True, default="")
     national_id = serializers.CharField(max_length=50, required=False, allow_blank=True, default="")
 
@@ -111,7 +113,7 @@ class NewClient(serializers.Serializer):
     name = serializers.CharField(max_length=200, required=False, help_text="Of a company.")
     first_name = serializers.CharField(max_length=100, required=False)
     last_name = serializers.CharField(max_length=100, required=False)
-    birth_date = serializers.DateField(required=False)
+    birth_date = serializers.DateField(required=False, validators=[in_the_past])
     country = serializers.RegexField(COUNTRY, required=False, help_text="ISO 3166, two letters.")
     nationality = serializers.RegexField(COUNTRY, required=False)
     national_id = serializers.CharField(max_length=50, required=False)

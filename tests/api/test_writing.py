@@ -93,6 +93,12 @@ def test_a_client_is_onboarded_from_the_first_line_to_the_instruction(
         ({"kind": "monster"}, "kind", "invalid_choice"),
         ({"last_name": ""}, "last_name", "blank"),
         ({"birth_date": None}, "birth_date", "null"),
+        ({"birth_date": "9999-12-31"}, "birth_date", "birth_date_not_past"),
+        (
+            {"parties": [{"role": "joint_owner", "name": "Bea", "birth_date": "9999-12-31"}]},
+            "parties[0].birth_date",
+            "birth_date_not_past",
+        ),
         ({"country": "Germany"}, "country", "invalid"),
         ({"contacts": {"email": "nobody"}}, "contacts.email", "invalid"),
         ({"parties": [{"role": "joint_owner"}]}, "parties[0].name", "required"),
@@ -295,6 +301,10 @@ def test_a_report_is_ordered_and_released(in_aurora: Cast, aurora: Institution, 
     assert released.json()["status"] == "released"
     assert released.json()["release"]["note"] == "By post"
     assert Report.objects.count() == ReportRelease.objects.count() == 1
+    endless = {**wanted, "period_from": "0001-01-01", "period_to": "9999-12-31"}
+    assert_problem(post(manager, "reports/", endless), 422, "period_in_future")
+    early = {**wanted, "period_from": "0001-01-01"}
+    assert_problem(post(manager, "reports/", early), 422, "period_before_opening")
     backwards = {**wanted, "period_from": "2026-06-30", "period_to": "2026-04-01"}
     assert_problem(post(manager, "reports/", backwards), 422, "period_order")
     foreign = portfolios.portfolio(in_aurora.other_unit, "P-9")

@@ -148,7 +148,13 @@ def test_a_report_stays_as_it_was_made(portfolio: Portfolio, in_aurora: Cast) ->
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "code"), [(120, 30, "period_order"), (100_000, 100_001, "period_in_future")]
+    ("first", "last", "code"),
+    [
+        (120, 30, "period_order"),
+        (100_000, 100_001, "period_in_future"),
+        (30, 100_000, "period_in_future"),
+        (-100, 120, "period_before_opening"),
+    ],
 )
 def test_a_period_that_cannot_be_is_refused(
     portfolio: Portfolio, in_aurora: Cast, first: int, last: int, code: str
