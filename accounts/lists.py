@@ -1,6 +1,8 @@
 """Lists: declared as a table, a filter and a few texts; the URL holds the whole view."""
 
+import csv
 import html
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -25,13 +27,16 @@ from accounts.views_base import SignedIn
 PAGE_SIZES = (25, 50, 100, 250)
 # A cell that begins like this is a formula to a spreadsheet (OWASP, CSV injection).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Some split at these instead of the comma, and a cell begins within the text.
+_BEFORE_A_FORMULA = re.compile(r"([;\t\r\n][ \"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def harmless(value: Any) -> Any:
-    """Return a cell that a spreadsheet reads as text, never as a formula."""
-    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value
+    """Return a cell that a spreadsheet reads as text, never as a formula, wherever it splits it."""
+    if not isinstance(value, str):
+        return value
+    text = _BEFORE_A_FORMULA.sub(r"\1'", value)
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
 
 
 def plain(value: Any) -> Any:
@@ -75,8 +80,10 @@ class Export(TableExport):
         return f"{value:f}" if self.format == self.CSV and isinstance(value, Decimal) else value
 
     def export(self) -> Any:
+        if self.format != self.CSV:
+            return super().export()
         # Excel takes a CSV without a byte order mark for Latin-1.
-        return f"\ufeff{super().export()}" if self.format == self.CSV else super().export()
+        return f"\ufeff{self.dataset.export(self.CSV, quoting=csv.QUOTE_ALL)}"
 
     def _headers(self, table: tables.Table, exclude_columns: Any) -> list[str]:
         left_out = set(exclude_columns or ())

@@ -1,5 +1,6 @@
 """Lists: filter, sort, pages, totals and exports, as every page of the platform has them."""
 
+import csv
 import io
 from decimal import Decimal
 
@@ -141,12 +142,12 @@ def test_the_csv_has_all_rows_bare_values_and_the_currency(show):
     answer = show([row(f"{number:03}", "1234.5") for number in range(60)], _export="csv")
     lines = answer.content.decode("utf-8-sig").splitlines()
     assert answer["Content-Disposition"] == 'attachment; filename="book.csv"'
-    assert lines[0] == "Name,Value (EUR),Gain (EUR),Share"
-    assert lines[1] == "000,1234.5,-5,0.125"
+    assert lines[0] == '"Name","Value (EUR)","Gain (EUR)","Share"'
+    assert lines[1] == '"000","1234.5","-5","0.125"'
     assert len(lines) == 61
 
 
-FORMULAS = ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\uff1d1"]
+FORMULAS = ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t1", "\r1", "  =1", "\uff1d1"]
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -157,6 +158,19 @@ def test_a_formula_in_a_cell_stays_text(show, formula):
     cell = sheet.cell(row=2, column=1)
     assert cell.data_type == "s"
     assert cell.value.startswith("'")
+
+
+def test_no_cell_is_a_formula_where_a_spreadsheet_splits_at_another_sign(show):
+    names = ["Ann;=HYPERLINK(1)", "Ann; \t@SUM(A1)", 'Ann\t"-1+1"', "Ann\n+1", "\t=1"]
+    for name in names:
+        answer = show([row("Bob; 2 = two - zero", "1"), row(name, "1")], _export="csv")
+        text = answer.content.decode("utf-8-sig")
+        assert '"Bob; 2 = two - zero"' in text
+        for delimiter in ";\t":
+            for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+                lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+                cells = [cell.strip(' "') for line in lines for cell in line]
+                assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))] == [], name
 
 
 def test_negative_figures_stay_figures_in_exports(show):

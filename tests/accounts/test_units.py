@@ -117,8 +117,8 @@ def test_units_are_narrowed_down_sorted_and_exported_with_their_place(aurora, in
     ordered = client.get("/units/?sort=-name").context["table"].rows
     assert [row.record.name for row in ordered] == ["North", "Main", "Elsewhere", "Desk"]
     export = client.get("/units/?_export=csv").content.decode("utf-8-sig").splitlines()
-    assert export[0] == "Unit,Place,Kind,People with a role here"
-    assert export[-1] == "Desk,Main › North › Desk,Desk,0"
+    assert export[0] == '"Unit","Place","Kind","People with a role here"'
+    assert export[-1] == '"Desk","Main › North › Desk","Desk","0"'
 
 
 def test_compliance_reads_the_tree_and_is_offered_nothing_that_changes_it(aurora, in_aurora, tree, browse):
