@@ -1,11 +1,45 @@
 """How people come in: by invitation only."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
+from django.urls import reverse
+
+
+def own_url(request: HttpRequest, path: str) -> str:
+    """Return the address of ``path`` as the platform knows it, for mails: whoever asks names the host they please."""
+    institution = getattr(request, "tenant", None)
+    domain = institution.get_primary_domain() if institution else None
+    return f"{domain.url}{path}" if domain else request.build_absolute_uri(path)
+
+
+@dataclass(frozen=True)
+class Sender:
+    """What allauth's mails say of the site that sends them."""
+
+    name: str
+    domain: str
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Close self-service sign-up; an administrator invites."""
+    """Close self-service sign-up; an administrator invites. Mails name the institution and its own address."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        # As allauth has it: the key is put in afterwards, since the pattern asks for its two parts.
+        path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
+        return own_url(self.request, path.replace("UID-KEY", key))
+
+    def format_email_subject(self, subject: str) -> str:
+        return f"[{self._sender().name}] {subject}"
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        super().send_mail(template_prefix, email, {**context, "current_site": self._sender()})
+
+    def _sender(self) -> Sender:
+        url = own_url(self.request, "/")
+        return Sender(getattr(getattr(self.request, "tenant", None), "name", url), url)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts import services
+from accounts.adapters import own_url
 from accounts.errors import DomainError
 from accounts.filters import PersonFilter
 from accounts.forms import InvitationForm, PersonForm, RoleForm, show_error
@@ -77,7 +78,7 @@ def invite(request: PersonRequest) -> HttpResponseBase:
 
 
 def _deliver(request: PersonRequest, invitation: Invitation, secret: str) -> None:
-    link = request.build_absolute_uri(reverse("accounts:invitation", args=[secret]))
+    link = own_url(request, reverse("accounts:invitation", args=[secret]))
     institution = getattr(request, "tenant", None)
     try:
         services.deliver_invitation(

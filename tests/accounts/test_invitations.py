@@ -92,7 +92,7 @@ def test_a_person_comes_in_by_the_link_of_the_mail(aurora, in_aurora, browse):
     assert message.to == ["nora@example.test"]
     # Not in the time zone of who invites.
     assert f"{Invitation.objects.get().expires_at:%H:%M} (UTC)" in message.body
-    link = re.search(r"http://aurora\.localhost(/invitation/\S+)", message.body)[1]
+    link = re.search(r"http://aurora\.localhost(?::\d+)?(/invitation/\S+)", message.body)[1]
     visitor = browse(aurora)
     assert visitor.get(link).status_code == 200
     data = {"full_name": "Nora Beispiel", "password": PASSWORD, "password_again": PASSWORD}

@@ -112,11 +112,28 @@ def test_the_reset_of_a_password_does_not_tell_who_has_an_account(aurora, nora, 
         assert answer.url == "/accounts/password/reset/done/"
     (message,) = mail.outbox
     assert message.to == ["nora@example.test"]
-    link = re.search(r"http://aurora\.localhost(/accounts/password/reset/key/\S+)", message.body)[1]
+    link = re.search(r"http://aurora\.localhost(?::\d+)?(/accounts/password/reset/key/\S+)", message.body)[1]
     form = page.get(link, follow=True)
     new = "staple battery horse correct"
     page.post(form.request["PATH_INFO"], {"password1": new, "password2": new})
     assert page.post("/accounts/login/", {"login": "nora@example.test", "password": new}).url == "/"
+
+
+def test_the_mail_with_a_reset_names_the_institutions_own_address_whatever_host_was_asked(
+    aurora, nora, browse, settings
+):
+    settings.PLATFORM_SCHEME = "https"
+    asked = {"HTTP_HOST": "www.aurora.localhost:6666", "HTTP_X_FORWARDED_HOST": "evil.example"}
+    assert (
+        browse(aurora)
+        .post("/accounts/password/reset/", {"email": "nora@example.test"}, **asked)
+        .url.endswith("/done/")
+    )
+    (message,) = mail.outbox
+    whole = message.subject + message.body
+    assert "https://aurora.localhost/accounts/password/reset/key/" in whole
+    assert message.subject.startswith("[Aurora Asset Management] ")
+    assert not [each for each in ("6666", "www.", "evil") if each in whole]
 
 
 def test_nobody_signs_up_without_an_invitation(aurora, browse):
