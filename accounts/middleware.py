@@ -1,5 +1,6 @@
 """Keep pages to their own scripts, apply each user's preferences, and turn refused changes into pages that say what to do."""
 
+import datetime
 import zoneinfo
 from collections.abc import Callable
 
@@ -81,12 +82,20 @@ class PreferencesMiddleware:
             translation.activate(user.language)
             request.LANGUAGE_CODE = translation.get_language()
             formatting.hide_amounts(user.hides_amounts)
-            with timezone.override(zoneinfo.ZoneInfo(user.time_zone)):
+            with timezone.override(_zone(user.time_zone)):
                 response = self.get_response(request)
             # Neither the browser nor anything on the way keeps what was shown to one person.
             response.headers.setdefault("Cache-Control", "private, no-store")
             return response
         return self.get_response(request)
+
+
+def _zone(name: str) -> datetime.tzinfo:
+    """Return a time zone by its name; the platform's where this machine knows none of that name."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return timezone.get_default_timezone()
 
 
 class DomainErrorMiddleware:

@@ -252,6 +252,13 @@ def test_a_profile_is_saved_and_a_time_zone_is_one_of_the_list(aurora, in_aurora
     assert "time_zone" in refused.context["form"].errors
     in_aurora.advisor.refresh_from_db()
     assert (in_aurora.advisor.full_name, in_aurora.advisor.time_zone) == ("Alma Advisor", "Asia/Tokyo")
+    # One that the database holds and this machine does not know keeps nobody from choosing another.
+    for unknown in ("Moon/Sea", "Europe", "/etc/passwd", ""):
+        User.objects.filter(pk=in_aurora.advisor.pk).update(time_zone=unknown)
+        assert page.get("/profile/").status_code == 200, unknown
+    page.post("/profile/", {**data, "time_zone": "Asia/Tokyo"})
+    in_aurora.advisor.refresh_from_db()
+    assert in_aurora.advisor.time_zone == "Asia/Tokyo"
 
 
 def test_a_page_that_does_not_exist_keeps_the_navigation(aurora, in_aurora, browse, settings):
