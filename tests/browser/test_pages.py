@@ -156,6 +156,29 @@ def test_how_a_figure_is_computed_stays_in_its_tile(people: People) -> None:
             assert page.locator(".how").evaluate_all(wider) == 0
 
 
+def test_a_list_to_choose_from_keeps_in_sight_what_a_row_is_about(people: People) -> None:
+    person = people("aurora", "manager")
+    box = '<input type="checkbox" class="form-check-input">'
+    head, cells = (
+        f"<th>{box}</th>" + "<th>Value</th>" * 12,
+        f"<td>{box}</td><td><a>P-1</a></td>" + "<td>1</td>" * 11,
+    )
+    table = f"<table class='table table-list'><thead><tr>{head}</tr></thead><tbody><tr>{cells}</tr></tbody></table>"
+    with _screen(person) as page:
+        _turn(page, NARROW)
+        page.goto(person.url("/profile/"))
+        page.locator("main").evaluate(
+            "(main, html) => { main.innerHTML = html; }", f'<div class="table-scroll is-wide">{table}</div>'
+        )
+        scrolled, left = page.locator(".is-wide").evaluate(
+            "box => { box.scrollLeft = box.scrollWidth; return [box.scrollLeft, box.getBoundingClientRect().left]; }"
+        )
+        assert scrolled > 0
+        about = page.locator(".is-wide a").bounding_box()
+        assert about is not None
+        assert about["x"] >= left
+
+
 def test_nothing_moves_for_whoever_wants_no_motion(people: People) -> None:
     person = people("aurora", "manager")
     with _screen(person) as page:
