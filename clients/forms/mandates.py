@@ -1,17 +1,19 @@
 """What is entered about a mandate, on both sides."""
 
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.amounts import AmountField
 from accounts.models import Unit
 from clients.forms.base import CURRENCIES, ConflictAware, DateInput, DomainForm
-from clients.models import MandateRestriction
+from clients.models import Mandate, MandateRestriction
 
 MISSING = [
     ("identity", _("Proof of identity")),
@@ -22,6 +24,22 @@ MISSING = [
     ("tax", _("Tax residence")),
     ("restrictions", _("Wishes that cannot be met as they stand")),
 ]
+# Where the sales side puts it right: a page of the mandate, and what to ask of it; the rest goes into the answer.
+_MENDED_AT = {
+    "identity": ("clients:profile", "?again=kyc"),
+    "risk_profile": ("clients:profile", "?again=profile"),
+    "representatives": ("clients:who", ""),
+    "restrictions": ("clients:mandate_detail", "#restrictions"),
+}
+
+
+def mending(mandate: Mandate, missing: Sequence[str]) -> list[tuple[str, str]]:
+    """Return each thing that is missing with the address where it is put right, "" where there is none."""
+    keys = {str(label): key for key, label in MISSING}
+    places = [(each, _MENDED_AT.get(keys.get(each, ""))) for each in missing]
+    return [
+        (each, reverse(place[0], args=[mandate.pk]) + place[1] if place else "") for each, place in places
+    ]
 
 
 class PlanForm(ConflictAware):

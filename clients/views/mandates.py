@@ -22,6 +22,7 @@ from clients import disclosure, services, wealth, words
 from clients.calculations.states import MandateState
 from clients.filters import MandateFilter
 from clients.forms import AnswerForm, RestrictionForm, WithdrawForm
+from clients.forms.mandates import mending
 from clients.models import ClientInstruction, Mandate
 from clients.onboarding import draft_of, next_url, no_draft
 from clients.partners import Partner, partners
@@ -108,6 +109,7 @@ def _context(request: PersonRequest, mandate: Mandate, instructions: Any, positi
     state, is_own, user = mandate.state, not mandate.is_received, request.user
     last = mandate.decisions.all()
     profile = mandate.risk_profile
+    decided = next((each for each in reversed(last) if each.outcome in {"returned", "rejected"}), None)
     return {
         "mandate": mandate,
         "client": mandate.client,
@@ -115,9 +117,8 @@ def _context(request: PersonRequest, mandate: Mandate, instructions: Any, positi
         "instructions": instructions,
         "events": events_of(mandate, instructions, position.portfolio if position else None),
         "position": position,
-        "last_decision": next(
-            (each for each in reversed(last) if each.outcome in {"returned", "rejected"}), None
-        ),
+        "last_decision": decided,
+        "missing": mending(mandate, decided.missing) if decided else [],
         "level_name": words.level_name(profile.level) if profile else "",
         "authorisation": disclosure.text(mandate.disclosure_text, mandate.manager_name)
         if mandate.agreement

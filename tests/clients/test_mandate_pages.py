@@ -207,10 +207,13 @@ def test_what_is_missing_goes_back_and_the_answer_comes_in(
     assert advisor.get(detail, {"seen": mark}).status_code == 204
     page = manager.post(decide, {"decision": "reject", "submission": 1, "reason": ""})
     assert b"Say why" in page.content
-    back = {"decision": "return", "submission": 1, "missing": ["identity"], "reason": "Unreadable."}
+    back = {"decision": "return", "submission": 1, "missing": ["identity", "tax"], "reason": "Unreadable."}
     assert manager.post(decide, back).status_code == 302
     part = advisor.get(detail, {"seen": mark}).content.decode()
-    assert "Proof of identity" in part
+    put_right = re.search(r'Proof of identity: <a href="([^"]+)">', part)
+    assert put_right
+    assert "Number of the document" in advisor.get(put_right.group(1)).content.decode()
+    assert "Tax residence: say it in your answer" in part
     assert "Answer and submit again" in part
     answer = advisor.post(url_of("clients:mandate_answer", mandate.pk), {"answer": "New copy sent."})
     assert answer.status_code == 302
