@@ -48,9 +48,10 @@ RIGHTS: dict[str, frozenset[str]] = {
     ),
 }
 
+ALL_ROLES: frozenset[str] = frozenset(Role.values)
 # Roles that see clients, mandates and portfolios at all. Administrators configure, they do not look.
-CLIENT_ROLES = (Role.ADVISOR, Role.OPERATIONS, Role.COMPLIANCE)
-PORTFOLIO_ROLES = (Role.PORTFOLIO_MANAGER, Role.OPERATIONS, Role.COMPLIANCE)
+CLIENT_ROLES: frozenset[str] = frozenset({Role.ADVISOR, Role.OPERATIONS, Role.COMPLIANCE})
+PORTFOLIO_ROLES: frozenset[str] = frozenset({Role.PORTFOLIO_MANAGER, Role.OPERATIONS, Role.COMPLIANCE})
 
 
 @dataclass(frozen=True)
@@ -99,14 +100,26 @@ def reach(user: User, roles: Iterable[str]) -> Reach:
     return Reach(everything=None in held, paths=tuple(path for path in held if path is not None))
 
 
-def reach_of(user: User, right: str) -> Reach:
-    """Return over which units one of ``user``'s roles carries ``right``."""
-    return reach(user, [role for role, rights in RIGHTS.items() if right in rights])
+def roles_with(*rights: str) -> frozenset[str]:
+    """Return the roles that carry any of ``rights``."""
+    return frozenset(role for role, carried in RIGHTS.items() if carried.intersection(rights))
 
 
-def granted(user: User, model: type[Model]) -> Q:
-    """Return the condition that a row of ``model`` was granted to ``user`` by itself."""
-    return Q(pk__in=_granted_ids(user, model) if has_granted(user, model) else [])
+def may(user: User, right: str, record: Model) -> bool:
+    """Say whether one of the user's roles carries ``right`` and reaches this record, by itself."""
+    if not can(user, right):
+        return False
+    rows = type(record)._default_manager.with_right(user, right)  # type: ignore[attr-defined]
+    return bool(rows.filter(pk=record.pk).exists())
+
+
+def granted(user: User, model: type[Model], roles: frozenset[str] = ALL_ROLES) -> Q:
+    """Return the condition that a row of ``model`` was granted to ``user`` by itself.
+
+    A grant says over what, a role what one may do: where only some roles count, it takes one of them.
+    """
+    counts = has_granted(user, model) and (roles >= ALL_ROLES or bool(roles & roles_of(user)))
+    return Q(pk__in=_granted_ids(user, model) if counts else [])
 
 
 def has_granted(user: User, model: type[Model]) -> bool:

@@ -58,8 +58,8 @@ def draft_of(request: PersonRequest, pk: uuid.UUID) -> Mandate | None:
 
 
 def no_draft(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
-    """Lead to the page of a mandate that is no draft any more whoever may see it; to others it is a 404."""
-    mandate = get_object_or_404(Mandate.objects.visible_to(request.user).own(), pk=pk)
+    """Lead to the page of a mandate that is no draft any more whoever may write to it; to others it is a 404."""
+    mandate = get_object_or_404(Mandate.objects.with_right(request.user, "mandate.edit").own(), pk=pk)
     if mandate.status == Mandate.Status.WITHDRAWN:
         text = _("This mandate was withdrawn.")
     else:

@@ -26,7 +26,7 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import Role, User
 from accounts.records import RecordQuerySet
-from accounts.rights import CLIENT_ROLES, PORTFOLIO_ROLES, granted, reach
+from accounts.rights import ALL_ROLES, CLIENT_ROLES, PORTFOLIO_ROLES, granted, reach, roles_with
 from clients.calculations.states import InstructionState, MandateState
 
 # The furthest of these outcomes is where an instruction stands (clients.calculations.states).
@@ -48,13 +48,21 @@ class ClientQuerySet(RecordQuerySet):
 
     def visible_to(self, user: User) -> "ClientQuerySet":
         """Return the clients that ``user`` may see: own, the unit's, and those granted or managed."""
+        return self.reached_by(user, ALL_ROLES)
+
+    def with_right(self, user: User, *rights: str) -> "ClientQuerySet":
+        """Return the clients within reach of a role that carries one of the rights: those one may write to."""
+        return self.reached_by(user, roles_with(*rights))
+
+    def reached_by(self, user: User, roles: frozenset[str]) -> "ClientQuerySet":
+        """Return the clients that ``user`` reaches by ``roles`` alone."""
         from clients.models import Mandate
 
-        condition = reach(user, CLIENT_ROLES).q("unit") | granted(user, self.model)
-        if reach(user, [Role.ADVISOR]):
+        condition = reach(user, CLIENT_ROLES & roles).q("unit") | granted(user, self.model, roles)
+        if reach(user, {Role.ADVISOR} & roles):
             condition |= Q(advisor=user)
-        if reach(user, [Role.PORTFOLIO_MANAGER]):
-            condition |= Q(pk__in=Mandate.objects.managed_by(user).values("client"))
+        if reach(user, {Role.PORTFOLIO_MANAGER} & roles):
+            condition |= Q(pk__in=Mandate.objects.managed_by(user, roles).values("client"))
         return self.current().filter(condition)
 
     def like(
@@ -83,27 +91,35 @@ class ClientQuerySet(RecordQuerySet):
 class MandateQuerySet(RecordQuerySet):
     """Mandates, own and received."""
 
-    def managed_by(self, user: User) -> "MandateQuerySet":
+    def managed_by(self, user: User, roles: frozenset[str] = ALL_ROLES) -> "MandateQuerySet":
         """Return the mandates that ``user`` manages or may take on: the desk's, and those in the inbox."""
         mandates = self.current().exclude(
             Q(status__in=["draft", "signed"]) | Q(status="withdrawn", portfolio=None)
         )
-        return mandates.on_desks_of(user)
+        return mandates.on_desks_of(user, roles)
 
-    def on_desks_of(self, user: User) -> "MandateQuerySet":
+    def on_desks_of(self, user: User, roles: frozenset[str] = ALL_ROLES) -> "MandateQuerySet":
         """Return the mandates of the desks that ``user`` manages on, and those that no desk has taken on."""
-        within = reach(user, PORTFOLIO_ROLES)
+        within = reach(user, PORTFOLIO_ROLES & roles)
         if within.everything or not within:
             return self if within else self.none()
         return self.filter(within.q("portfolio__unit") | Q(portfolio__isnull=True))
 
     def visible_to(self, user: User) -> "MandateQuerySet":
         """Return the mandates of visible clients, and those that ``user`` manages."""
+        return self.reached_by(user, ALL_ROLES)
+
+    def with_right(self, user: User, *rights: str) -> "MandateQuerySet":
+        """Return the mandates within reach of a role that carries one of the rights: those one may write to."""
+        return self.reached_by(user, roles_with(*rights))
+
+    def reached_by(self, user: User, roles: frozenset[str]) -> "MandateQuerySet":
+        """Return the mandates that ``user`` reaches by ``roles`` alone."""
         from clients.models import Client
 
-        condition = Q(client__in=Client.objects.visible_to(user).values("pk"))
-        if reach(user, [Role.PORTFOLIO_MANAGER]):
-            condition |= Q(pk__in=self.model.objects.managed_by(user).values("pk"))
+        condition = Q(client__in=Client.objects.reached_by(user, roles).values("pk"))
+        if reach(user, {Role.PORTFOLIO_MANAGER} & roles):
+            condition |= Q(pk__in=self.model.objects.managed_by(user, roles).values("pk"))
         return self.current().filter(condition)
 
     def with_state(self) -> "MandateQuerySet":
@@ -140,9 +156,9 @@ class MandateQuerySet(RecordQuerySet):
         return self.with_state().filter(computed_state__in=states)
 
     def editable_by(self, user: User) -> "MandateQuerySet":
-        """Return own drafts, and mandates that were returned, of clients that ``user`` may see."""
+        """Return own drafts, and mandates that were returned, of clients that ``user`` may write to."""
         states = (MandateState.DRAFT, MandateState.SIGNED, MandateState.RETURNED)
-        return self.visible_to(user).own().in_state(*states)
+        return self.with_right(user, "mandate.edit").own().in_state(*states)
 
     def managed_here(self) -> "MandateQuerySet":
         """Return the mandates that this institution manages, under agreements or for itself."""
@@ -251,6 +267,12 @@ class InstructionQuerySet(RecordQuerySet):
         from clients.models import Mandate
 
         return self.current().filter(mandate__in=Mandate.objects.visible_to(user).values("pk"))
+
+    def with_right(self, user: User, *rights: str) -> "InstructionQuerySet":
+        """Return the instructions under mandates that ``user`` has one of the rights over."""
+        from clients.models import Mandate
+
+        return self.current().filter(mandate__in=Mandate.objects.with_right(user, *rights).values("pk"))
 
     def with_state(self) -> "InstructionQuerySet":
         """Annotate ``computed_state``: what ``ClientInstruction.state`` says."""

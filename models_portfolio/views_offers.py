@@ -99,7 +99,9 @@ def offer_step(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("instruction.send")
 def offer_change(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Instruct the same manager to follow another plan."""
-    mandates = Mandate.objects.visible_to(request.user).own().in_state(MandateState.ACTIVE)
+    mandates = (
+        Mandate.objects.with_right(request.user, "instruction.send").own().in_state(MandateState.ACTIVE)
+    )
     mandate = get_object_or_404(mandates.select_related("client"), pk=pk)
     profile = mandate.client.valid_profile() if mandate.client else None
     shown = [

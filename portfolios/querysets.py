@@ -4,7 +4,7 @@ from django.db.models import Exists, FilteredRelation, OuterRef, Q
 
 from accounts.models import User
 from accounts.records import RecordQuerySet
-from accounts.rights import CLIENT_ROLES, PORTFOLIO_ROLES, granted, has_granted, reach, reach_of
+from accounts.rights import ALL_ROLES, CLIENT_ROLES, PORTFOLIO_ROLES, granted, has_granted, reach, roles_with
 from clients.duties import Duty, performed_under
 from clients.models import Client
 
@@ -14,21 +14,21 @@ class PortfolioQuerySet(RecordQuerySet):
 
     def visible_to(self, user: User) -> "PortfolioQuerySet":
         """Return the portfolios of the user's desks, of the user's clients, and those granted."""
-        condition = reach(user, PORTFOLIO_ROLES).q("unit") | granted(user, self.model)
-        if reach(user, CLIENT_ROLES) or has_granted(user, Client):
-            condition |= Q(mandate__client__in=Client.objects.visible_to(user).values("pk"))
-        return self.current().filter(condition)
+        return self.reached_by(user, ALL_ROLES)
 
-    def with_right(self, user: User, right: str) -> "PortfolioQuerySet":
-        """Return the visible portfolios whose unit, or whose client's, ``user`` has a right over, and those granted.
+    def with_right(self, user: User, *rights: str) -> "PortfolioQuerySet":
+        """Return the portfolios within reach of a role that carries one of the rights: those one may write to."""
+        return self.reached_by(user, roles_with(*rights))
+
+    def reached_by(self, user: User, roles: frozenset[str]) -> "PortfolioQuerySet":
+        """Return the portfolios that ``user`` reaches by ``roles`` alone.
 
         A portfolio that another party manages has no unit here, its client has.
         """
-        within = reach_of(user, right)
-        over = within.q("unit") | within.q("mandate__client__unit")
-        if within:
-            over |= granted(user, self.model)
-        return self.visible_to(user).filter(over)
+        condition = reach(user, PORTFOLIO_ROLES & roles).q("unit") | granted(user, self.model, roles)
+        if reach(user, CLIENT_ROLES & roles) or has_granted(user, Client):
+            condition |= Q(mandate__client__in=Client.objects.reached_by(user, roles).values("pk"))
+        return self.current().filter(condition)
 
     def in_book(self) -> "PortfolioQuerySet":
         """Return portfolios with ``latest``, their last valuation, and ``assignment``, their open one to a model."""
@@ -67,11 +67,11 @@ class PortfolioRecordQuerySet(RecordQuerySet):
 
         return self.current().filter(portfolio__in=Portfolio.objects.visible_to(user).values("pk"))
 
-    def with_right(self, user: User, right: str) -> "PortfolioRecordQuerySet":
-        """Return the records of portfolios that ``user`` has a right over."""
+    def with_right(self, user: User, *rights: str) -> "PortfolioRecordQuerySet":
+        """Return the records of portfolios that ``user`` has one of the rights over."""
         from portfolios.models import Portfolio
 
-        return self.current().filter(portfolio__in=Portfolio.objects.with_right(user, right).values("pk"))
+        return self.current().filter(portfolio__in=Portfolio.objects.with_right(user, *rights).values("pk"))
 
 
 class HoldingQuerySet(PortfolioRecordQuerySet):

@@ -18,11 +18,11 @@ def performed_mandates(duty: Duty) -> MandateQuerySet:
 
 
 def reportable(user: User) -> PortfolioQuerySet:
-    """Return the portfolios that ``user`` sees and this institution reports on."""
+    """Return the portfolios that ``user`` may report on, as this institution does."""
     from portfolios.models import Portfolio
 
     ours = Q(mandate__isnull=True) | Q(mandate__in=performed_mandates(Duty.REPORTING).values("pk"))
-    return Portfolio.objects.visible_to(user).filter(ours)
+    return Portfolio.objects.with_right(user, "report.make").filter(ours)
 
 
 class ReportQuerySet(PortfolioRecordQuerySet):

@@ -247,7 +247,7 @@ def order_reports(
 @transaction.atomic
 def retry_batch(*, job: Job, by: User) -> Job:
     """Order again what failed in a batch that is over; return the new job."""
-    failed = list(Portfolio.objects.visible_to(by).filter(pk__in=job.data.get("failed", [])))
+    failed = list(Portfolio.objects.with_right(by, "report.make").filter(pk__in=job.data.get("failed", [])))
     if job.state != Job.State.DONE or not failed:
         raise DomainError("nothing_to_retry", _("Nothing of this batch has to be made again."))
     first_day, last_day = _period_of(job)
@@ -271,7 +271,8 @@ def make_one_of_batch(*, job: Job, position: int, by: User) -> Job:
         return job
     failures = len(job.failures)
     first_day, last_day = _period_of(job)
-    portfolio = Portfolio.objects.visible_to(by).filter(pk=job.data["portfolios"][position]).first()
+    within = Portfolio.objects.with_right(by, "report.make")
+    portfolio = within.filter(pk=job.data["portfolios"][position]).first()
     if portfolio is None:
         _list_failure(job, "—", _("The portfolio is no longer within your reach."))
     else:

@@ -18,7 +18,7 @@ from accounts import formatting
 from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import Job, Role, audit
-from accounts.rights import can
+from accounts.rights import can, may
 from accounts.views_base import PersonRequest, form_on, ids_in, signed_in
 from clients.duties import Duty, performs
 from portfolios.models import Portfolio
@@ -67,13 +67,12 @@ class ReportList(ListView):
 @signed_in(roles=READERS)
 def report_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show a report on its letterhead, with the same figures as its PDF, and what can be done with it."""
-    report = _visible(request, pk)
+    report = _found(Report.objects.with_people().visible_to(request.user), pk)
     return render(request, "reporting/report_detail.html", _context(request, report, ReleaseForm()))
 
 
-def _visible(request: PersonRequest, pk: uuid.UUID) -> Report:
-    reports = Report.objects.with_people().visible_to(request.user).defer("pdf")
-    return get_object_or_404(reports, pk=pk)
+def _found(reports: QuerySet[Report], pk: uuid.UUID) -> Report:
+    return get_object_or_404(reports.defer("pdf"), pk=pk)
 
 
 def _context(request: PersonRequest, report: Report, form: ReleaseForm) -> dict[str, Any]:
@@ -83,7 +82,7 @@ def _context(request: PersonRequest, report: Report, form: ReleaseForm) -> dict[
     may_release = (
         is_ready
         and not report.is_released
-        and can(request.user, RELEASES)
+        and may(request.user, RELEASES, report)
         and performs(Duty.RELATIONSHIP, mandate)
     )
     return {
@@ -100,7 +99,7 @@ def _context(request: PersonRequest, report: Report, form: ReleaseForm) -> dict[
         "waits_for_partner": is_ready and not report.is_released and not performs(Duty.RELATIONSHIP, mandate),
         "may_retry": report.state == Report.State.FAILED
         and not report.is_received
-        and can(request.user, MAKES),
+        and may(request.user, MAKES, report),
         "release_form": form,
     }
 
@@ -169,7 +168,7 @@ def _order(request: PersonRequest, wanted: dict[str, Any]) -> str:
 @signed_in(MAKES)
 def report_retry(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Make a failed report again."""
-    reports = Report.objects.light().visible_to(request.user).own()
+    reports = Report.objects.light().with_right(request.user, MAKES).own()
     report = services.retry_report(report=get_object_or_404(reports, pk=pk), by=request.user)
     return redirect("reporting:report_detail", report.pk)
 
@@ -186,7 +185,7 @@ def batch_retry(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @form_on("reporting:report_detail")
 def report_release(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Release a report to the client."""
-    report = _visible(request, pk)
+    report = _found(Report.objects.with_people().with_right(request.user, RELEASES), pk)
     form = ReleaseForm(request.POST)
     if not form.is_valid():
         return render(request, "reporting/report_detail.html", _context(request, report, form), status=422)

@@ -46,7 +46,8 @@ def propose_for_job(job_id: str) -> None:
 
 
 def _propose_batch(job: Job, ids: list[uuid.UUID], by: User) -> None:
-    found = {p.pk: p for p in Portfolio.objects.visible_to(by).filter(pk__in=ids).select_related("mandate")}
+    managed = Portfolio.objects.with_right(by, "proposal.make").filter(pk__in=ids)
+    found = {each.pk: each for each in managed.select_related("mandate")}
     portfolios = [found[pk] for pk in ids if pk in found]
     outcomes = propose_each(
         portfolios=portfolios, by=by, mode=job.data["mode"], reason=job.data.get("reason", "")

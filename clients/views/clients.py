@@ -18,7 +18,7 @@ from accounts import formatting
 from accounts.lists import ListView
 from accounts.models import Role
 from accounts.period import parse_period
-from accounts.rights import can
+from accounts.rights import can, may
 from accounts.views_base import PersonRequest, signed_in
 from clients import wealth, words
 from clients.filters import ClientFilter
@@ -72,6 +72,7 @@ def client_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     lines = [line for line in wealth.return_lines(mandates, period.from_date) if len(line[1]) > 2]
     profile = client.risk_profiles.current().order_by("-number").first()
     is_own = not client.is_received
+    may_edit = is_own and may(request.user, "client.edit", client)
     positions = {each.mandate.pk: each for each in owned.positions}
     return render(
         request,
@@ -97,10 +98,10 @@ def client_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "tasks": client.tasks.filter(done_at=None) if is_own else [],
             "note_form": NoteForm(),
             "task_form": TaskForm(initial={"due_date": today + datetime.timedelta(days=7)}),
-            "may_edit": is_own and can(request.user, "client.edit"),
-            "may_check": is_own and (can(request.user, "client.edit") or can(request.user, "kyc.edit")),
-            "may_verify": is_own and (can(request.user, "client.edit") or can(request.user, "payout.verify")),
-            "may_instruct": is_own and can(request.user, "instruction.send"),
+            "may_edit": may_edit,
+            "may_check": may_edit or (is_own and may(request.user, "kyc.edit", client)),
+            "may_verify": may_edit or (is_own and may(request.user, "payout.verify", client)),
+            "may_instruct": is_own and may(request.user, "instruction.send", client),
             "sees_private": is_own and not request.user.hides_amounts,
         },
     )

@@ -18,7 +18,7 @@ from accounts import formatting
 from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import Role, Unit, User
-from accounts.rights import PORTFOLIO_ROLES, reach
+from accounts.rights import PORTFOLIO_ROLES, reach, roles_with
 from accounts.views_base import PersonRequest, signed_in
 from clients import services, words
 from clients.calculations.states import MandateState
@@ -45,7 +45,7 @@ _NOT_RECORDED = {
 
 def _inbox(user: User) -> MandateQuerySet:
     return (
-        Mandate.objects.managed_by(user)
+        Mandate.objects.managed_by(user, roles_with("mandate.decide"))
         .filter(status="submitted")
         .managed_here()
         .select_related("client__kyc", "risk_profile")

@@ -16,7 +16,7 @@ from stdnum import iso11649
 
 from accounts.errors import DomainError
 from accounts.lists import ListView
-from accounts.rights import can
+from accounts.rights import can, may
 from accounts.views_base import PersonRequest, signed_in
 from clients import services
 from clients.calculations.states import InstructionState, MandateState
@@ -59,7 +59,9 @@ class InstructionList(ListView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         if can(self.request.user, "instruction.answer"):
-            waiting = ClientInstruction.objects.visible_to(self.request.user).to_answer()
+            waiting = ClientInstruction.objects.with_right(
+                self.request.user, "instruction.answer"
+            ).to_answer()
             context["to_answer"] = waiting.select_related("mandate__client").order_by("sent_at")[:10]
         return context
 
@@ -67,7 +69,7 @@ class InstructionList(ListView):
 @signed_in("instruction.send")
 def instruction_create(request: PersonRequest, pk: uuid.UUID, kind: str) -> HttpResponse:
     """Write down a deposit, a withdrawal or the end of a mandate, and send it."""
-    mandates = Mandate.objects.visible_to(request.user).own().select_related("client")
+    mandates = Mandate.objects.with_right(request.user, "instruction.send").own().select_related("client")
     mandate = get_object_or_404(mandates, pk=pk)
     if kind not in {Kind.DEPOSIT, Kind.WITHDRAWAL, *ClientInstruction.CLOSING}:
         raise Http404
@@ -123,9 +125,10 @@ def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     instruction = get_object_or_404(rows, pk=pk)
     state = instruction.state
     may_answer = (
-        can(request.user, "instruction.answer")
+        may(request.user, "instruction.answer", instruction)
         and ClientInstruction.objects.filter(pk=instruction.pk).to_answer().exists()
     )
+    may_send = not instruction.is_received and may(request.user, "instruction.send", instruction)
     reference = instruction.reference
     is_held_up = (
         state == InstructionState.SENT and not instruction.is_received and _is_held_up(instruction.mandate)
@@ -139,17 +142,13 @@ def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "events": sorted(instruction_events(instruction), key=lambda each: each["at"], reverse=True),
         "reference": iso11649.format(reference) if iso11649.is_valid(reference) else reference,
         "form": OutcomeForm(),
-        "may_send": not instruction.is_received
-        and state == InstructionState.DRAFT
-        and can(request.user, "instruction.send"),
-        "may_withdraw": not instruction.is_received
-        and state not in {*ENDED, InstructionState.IN_PROGRESS}
-        and can(request.user, "instruction.send"),
+        "may_send": may_send and state == InstructionState.DRAFT,
+        "may_withdraw": may_send and state not in {*ENDED, InstructionState.IN_PROGRESS},
         "may_answer": may_answer,
         "may_finish": may_answer and instruction.kind in _BY_HAND,
         "may_book_out": instruction.kind == Kind.TRANSFER_OUT
         and state in {InstructionState.ACCEPTED, InstructionState.IN_PROGRESS}
-        and can(request.user, "settlement.edit")
+        and may(request.user, "settlement.edit", instruction)
         and performs(Duty.SETTLEMENT, instruction.mandate)
         and not performs(Duty.MANAGEMENT, instruction.mandate),
         "is_cash": instruction.kind not in _BY_HAND,
@@ -161,7 +160,7 @@ def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def _own_instruction(request: PersonRequest, pk: uuid.UUID) -> ClientInstruction:
-    rows = ClientInstruction.objects.visible_to(request.user).own()
+    rows = ClientInstruction.objects.with_right(request.user, "instruction.send").own()
     instruction: ClientInstruction = get_object_or_404(rows, pk=pk)
     return instruction
 
@@ -188,7 +187,8 @@ def instruction_withdraw(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("instruction.answer")
 def instruction_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Record what became of an instruction."""
-    instruction = get_object_or_404(ClientInstruction.objects.visible_to(request.user).to_answer(), pk=pk)
+    rows = ClientInstruction.objects.with_right(request.user, "instruction.answer")
+    instruction = get_object_or_404(rows.to_answer(), pk=pk)
     form = OutcomeForm(request.POST)
     if not form.is_valid():
         raise Http404

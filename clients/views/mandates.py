@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
 from accounts.lists import ListView
-from accounts.rights import can
+from accounts.rights import can, may, roles_with
 from accounts.views_base import PersonRequest, signed_in
 from clients import disclosure, services, wealth, words
 from clients.calculations.states import MandateState
@@ -61,8 +61,8 @@ class MandateList(ListView):
         return None
 
 
-def _own_mandate(request: PersonRequest, pk: uuid.UUID) -> Mandate:
-    mandate: Mandate = get_object_or_404(Mandate.objects.visible_to(request.user).own(), pk=pk)
+def _own_mandate(request: PersonRequest, pk: uuid.UUID, right: str) -> Mandate:
+    mandate: Mandate = get_object_or_404(Mandate.objects.with_right(request.user, right).own(), pk=pk)
     return mandate
 
 
@@ -108,6 +108,8 @@ def _partner_of(mandate: Mandate) -> Partner | None:
 def _context(request: PersonRequest, mandate: Mandate, instructions: Any, position: Any) -> dict[str, Any]:
     state, is_own, user = mandate.state, not mandate.is_received, request.user
     last = mandate.decisions.all()
+    may_submit = is_own and may(user, "mandate.submit", mandate)
+    may_instruct = is_own and may(user, "instruction.send", mandate)
     profile = mandate.risk_profile
     decided = next((each for each in reversed(last) if each.outcome in {"returned", "rejected"}), None)
     return {
@@ -129,18 +131,18 @@ def _context(request: PersonRequest, mandate: Mandate, instructions: Any, positi
         "restrictions": mandate.wishes,
         "is_returned": state == MandateState.RETURNED,
         "is_draft": mandate.is_draft,
-        "may_answer": is_own and can(user, "mandate.submit") and state == MandateState.RETURNED,
-        "may_withdraw": is_own and can(user, "mandate.submit") and state in WITHDRAWABLE,
-        "may_restrict": is_own and can(user, "mandate.edit") and state not in _ENDED,
-        "may_instruct": is_own and can(user, "instruction.send") and state == MandateState.ACTIVE,
+        "may_answer": state == MandateState.RETURNED and may_submit,
+        "may_withdraw": state in WITHDRAWABLE and may_submit,
+        "may_restrict": is_own and state not in _ENDED and may(user, "mandate.edit", mandate),
+        "may_instruct": state == MandateState.ACTIVE and may_instruct,
         "may_close": not is_own and _may_close(request, mandate),
-        "may_instruct_closing": is_own and can(user, "instruction.send") and mandate.is_withdrawn_late,
-        "may_decide": can(user, "mandate.decide") and state == MandateState.SUBMITTED,
+        "may_instruct_closing": mandate.is_withdrawn_late and may_instruct,
+        "may_decide": state == MandateState.SUBMITTED and may(user, "mandate.decide", mandate),
     }
 
 
 def _may_close(request: PersonRequest, mandate: Mandate) -> bool:
-    managed = Mandate.objects.managed_by(request.user).managed_here()
+    managed = Mandate.objects.managed_by(request.user, roles_with("mandate.decide")).managed_here()
     return (
         can(request.user, "mandate.decide")
         and mandate.is_withdrawn_late
@@ -152,7 +154,8 @@ def _may_close(request: PersonRequest, mandate: Mandate) -> bool:
 @signed_in("mandate.decide")
 def mandate_close(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Close a mandate that was withdrawn when its portfolio was open already: no instruction is needed."""
-    mandate = get_object_or_404(Mandate.objects.managed_by(request.user).managed_here(), pk=pk)
+    managed = Mandate.objects.managed_by(request.user, roles_with("mandate.decide"))
+    mandate = get_object_or_404(managed.managed_here(), pk=pk)
     if not mandate.is_withdrawn_late:
         raise DomainError(
             "mandate_not_withdrawn", _("The client has to ask for it: wait for an instruction.")
@@ -173,7 +176,7 @@ def mandate_resume(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("mandate.submit")
 def mandate_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Answer a manager who returned a mandate, and submit it again."""
-    mandate, form = _own_mandate(request, pk), AnswerForm(request.POST)
+    mandate, form = _own_mandate(request, pk, "mandate.submit"), AnswerForm(request.POST)
     if not form.is_valid():
         messages.error(request, _("Answer what the manager asked for, then submit again."))
         return redirect("clients:mandate_detail", mandate.pk)
@@ -194,7 +197,9 @@ def mandate_withdraw(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Withdraw a mandate that is not managed yet."""
     form = WithdrawForm(request.POST)
     reason = form.cleaned_data["reason"] if form.is_valid() else ""
-    mandate = services.withdraw_mandate(mandate=_own_mandate(request, pk), by=request.user, reason=reason)
+    mandate = services.withdraw_mandate(
+        mandate=_own_mandate(request, pk, "mandate.submit"), by=request.user, reason=reason
+    )
     messages.success(request, _("Withdrawn. The manager no longer sees it."))
     return redirect("clients:mandate_detail", mandate.pk)
 
@@ -203,7 +208,7 @@ def mandate_withdraw(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("mandate.edit")
 def restriction_add(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Add a wish to a mandate; the list of wishes is drawn again."""
-    mandate, form = _own_mandate(request, pk), RestrictionForm(request.POST)
+    mandate, form = _own_mandate(request, pk, "mandate.edit"), RestrictionForm(request.POST)
     if form.is_valid():
         try:
             services.add_restriction(mandate=mandate, by=request.user, **form.cleaned_data)
@@ -218,7 +223,7 @@ def restriction_add(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("mandate.edit")
 def restriction_remove(request: PersonRequest, pk: uuid.UUID, restriction_pk: uuid.UUID) -> HttpResponse:
     """Remove a wish from a mandate; the list of wishes is drawn again."""
-    mandate = _own_mandate(request, pk)
+    mandate = _own_mandate(request, pk, "mandate.edit")
     restriction = next((each for each in mandate.wishes if str(each.pk) == str(restriction_pk)), None)
     if restriction is None or restriction.is_received:
         raise Http404

@@ -147,7 +147,7 @@ def who(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("mandate.edit")
 def mandate_start(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Start a mandate for a client who is here already."""
-    client = get_object_or_404(Client.objects.visible_to(request.user).own(), pk=pk)
+    client = get_object_or_404(Client.objects.with_right(request.user, "mandate.edit").own(), pk=pk)
     mandate = services.start_mandate(client=client, by=request.user)
     return redirect("clients:profile", mandate.pk)
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
 from accounts.models import AuditEntry, Role
-from accounts.rights import can
+from accounts.rights import may
 from accounts.views_base import PersonRequest, signed_in
 from clients import services, words
 from clients.forms import KycForm, NoteForm, PayoutAccountForm, QuestionnaireForm, ReviewForm, TaskForm
@@ -22,8 +22,8 @@ from clients.models import Client, KycEvidence, KycStatus, PayoutAccount, Task
 from clients.views.onboarding import WhoPage
 
 
-def _own_client(request: PersonRequest, pk: uuid.UUID) -> Client:
-    client: Client = get_object_or_404(Client.objects.visible_to(request.user).own(), pk=pk)
+def _own_client(request: PersonRequest, pk: uuid.UUID, *rights: str) -> Client:
+    client: Client = get_object_or_404(Client.objects.with_right(request.user, *rights).own(), pk=pk)
     return client
 
 
@@ -34,7 +34,7 @@ def _changed_by(client: Client) -> AuditEntry | None:
 @signed_in("client.edit")
 def client_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Change who a client is; a conflicting change shows both versions."""
-    client = _own_client(request, pk)
+    client = _own_client(request, pk, "client.edit")
     page = WhoPage(request, client)
     if page.save():
         messages.success(request, _("Saved."))
@@ -45,7 +45,7 @@ def client_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in(["client.edit", "kyc.edit"])
 def kyc(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Record that a client's identity was checked, or block the client."""
-    client = _own_client(request, pk)
+    client = _own_client(request, pk, "client.edit", "kyc.edit")
     known = KycStatus.objects.filter(client=client).first()
     if request.method == "POST" and "block" in request.POST:
         services.block_kyc(client=client, by=request.user)
@@ -58,7 +58,7 @@ def kyc(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = {name: value for name, value in form.cleaned_data.items() if name != "marker"}
         services.record_kyc(
-            client=client, by=request.user, may_clear_exposed=can(request.user, "kyc.edit"), **data
+            client=client, by=request.user, may_clear_exposed=may(request.user, "kyc.edit", client), **data
         )
         messages.success(request, _("The identity check is recorded."))
         return redirect("clients:client_detail", client.pk)
@@ -74,7 +74,7 @@ def kyc(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("client.edit")
 def profile_renew(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Go through the questionnaire again; running mandates keep the profile they were signed on."""
-    client = _own_client(request, pk)
+    client = _own_client(request, pk, "client.edit")
     form = QuestionnaireForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         profile = services.record_questionnaire(client=client, answers=form.answers(), by=request.user)
@@ -91,7 +91,7 @@ def profile_renew(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("client.edit")
 def review_plan(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Set when the client is seen next."""
-    client = _own_client(request, pk)
+    client = _own_client(request, pk, "client.edit")
     data = request.POST if request.method == "POST" else None
     form = ReviewForm(data, initial={"next_review_date": client.next_review_date})
     if request.method == "POST" and form.is_valid():
@@ -104,7 +104,7 @@ def review_plan(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("client.edit")
 def payout_account_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Enter an account that money may be paid out to."""
-    client = _own_client(request, pk)
+    client = _own_client(request, pk, "client.edit")
     form = PayoutAccountForm(
         request.POST if request.method == "POST" else None, initial={"holder": client.name}
     )
@@ -123,8 +123,8 @@ def payout_account_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse
 @signed_in(["client.edit", "payout.verify"])
 def payout_account_verify(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Verify an account that a colleague entered."""
-    visible = Client.objects.visible_to(request.user).own()
-    account = get_object_or_404(PayoutAccount.objects.own().filter(client__in=visible), pk=pk)
+    clients = Client.objects.with_right(request.user, "client.edit", "payout.verify").own()
+    account = get_object_or_404(PayoutAccount.objects.own().filter(client__in=clients), pk=pk)
     services.verify_payout_account(account=account, by=request.user)
     messages.success(request, _("Verified. Money can be paid out to this account."))
     return redirect("clients:client_detail", account.client_id)
@@ -134,7 +134,7 @@ def payout_account_verify(request: PersonRequest, pk: uuid.UUID) -> HttpResponse
 @signed_in("note.edit")
 def note_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Keep a private note."""
-    client, form = _own_client(request, pk), NoteForm(request.POST)
+    client, form = _own_client(request, pk, "note.edit"), NoteForm(request.POST)
     if form.is_valid():
         services.write_note(client=client, by=request.user, **form.cleaned_data)
     else:
@@ -146,7 +146,7 @@ def note_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("note.edit")
 def task_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Promise something by a day."""
-    client, form = _own_client(request, pk), TaskForm(request.POST)
+    client, form = _own_client(request, pk, "note.edit"), TaskForm(request.POST)
     if form.is_valid():
         services.promise_task(client=client, by=request.user, **form.cleaned_data)
     else:
@@ -158,7 +158,7 @@ def task_create(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("note.edit", roles=[Role.ADVISOR])
 def task_finish(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Mark a task as done."""
-    visible = Client.objects.visible_to(request.user).own()
-    task = get_object_or_404(Task.objects.own().filter(client__in=visible), pk=pk)
+    clients = Client.objects.with_right(request.user, "note.edit").own()
+    task = get_object_or_404(Task.objects.own().filter(client__in=clients), pk=pk)
     services.finish_task(task=task, by=request.user)
     return redirect(f"{reverse('clients:client_detail', args=[task.client_id])}#tasks")

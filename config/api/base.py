@@ -109,7 +109,10 @@ class Resource(Unkept, viewsets.GenericViewSet):
         return self.narrow(queryset)
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows that the user may see."""
+        """Return the rows that the user may see, for what writes those that the user may write to."""
+        needed = self.rights.get(self.action or "")
+        if needed:
+            return queryset.with_right(self.person, needed)  # type: ignore[attr-defined]
         return queryset.visible_to(self.person)  # type: ignore[attr-defined]
 
     def write(self, act: Callable[[dict[str, Any]], Model], *, status: int, then: Any) -> Response:

@@ -186,7 +186,7 @@ class Mandates(Listed):
         return self.write(self._draft, status=status.HTTP_201_CREATED, then=MandateSerializer)
 
     def _draft(self, data: dict[str, Any]) -> Mandate:
-        client = find(Client.objects.visible_to(self.person).own(), data["client"], "client")
+        client = find(Client.objects.with_right(self.person, "mandate.edit").own(), data["client"], "client")
         profile = self._profile(client, data.get("risk_profile"))
         mandate = services.start_mandate(client=client, by=self.person)
         mandate = services.plan_mandate(
@@ -273,7 +273,8 @@ class Instructions(Listed):
         return self.write(self._draft, status=status.HTTP_201_CREATED, then=InstructionSerializer)
 
     def _draft(self, data: dict[str, Any]) -> ClientInstruction:
-        mandates = Mandate.objects.visible_to(self.person).own().select_related("client", "risk_profile")
+        mandates = Mandate.objects.with_right(self.person, "instruction.send").own()
+        mandates = mandates.select_related("client", "risk_profile")
         mandate = find(mandates, data.pop("mandate"), "mandate")
         accounts = PayoutAccount.objects.current().filter(client=mandate.client_id)
         account = find(accounts, data.pop("payout_account", None), "payout_account")

@@ -177,7 +177,8 @@ def model_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("portfolio.manage")
 def model_assign(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Let an own portfolio follow another model."""
-    portfolios = Portfolio.objects.visible_to(request.user).own().filter(closed_on__isnull=True)
+    portfolios = Portfolio.objects.with_right(request.user, "portfolio.manage").own()
+    portfolios = portfolios.filter(closed_on__isnull=True)
     portfolio = get_object_or_404(portfolios.select_related("mandate"), pk=pk)
     form = AssignForm(request.POST or None)
     if request.method == "POST" and form.is_valid():

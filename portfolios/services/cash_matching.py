@@ -16,6 +16,7 @@ from clients.duties import Duty, require
 from clients.models import ClientInstruction, InstructionBooking
 from clients.services import booked_for, record_booking
 from portfolios.models import Account, BankEntry, Holding, Portfolio, Transaction
+from portfolios.querysets import PortfolioQuerySet
 from portfolios.services.holdings import open_instructions, promised_to_buys
 from portfolios.services.imports.files import UnreadableFile, read_table, read_text
 from portfolios.services.imports.values import RowError, Unreadable, read_date, read_number
@@ -27,12 +28,22 @@ Kind = ClientInstruction.Kind
 Outcome = InstructionBooking.Outcome
 State = BankEntry.State
 
+MATCHES = "cash.match"
 _RATE = Decimal("1e-10")
 
 
 def expected(user: User, kind: str) -> QuerySet[ClientInstruction]:
     """Return the open deposits or withdrawals of portfolios kept here that a person may see, the oldest first."""
-    portfolios = Portfolio.objects.visible_to(user).performed_here(Duty.SETTLEMENT)
+    return _open_of(Portfolio.objects.visible_to(user), kind)
+
+
+def bookable(user: User, kind: str) -> QuerySet[ClientInstruction]:
+    """Return those of the expected deposits or withdrawals that a person may book."""
+    return _open_of(Portfolio.objects.with_right(user, MATCHES), kind)
+
+
+def _open_of(portfolios: PortfolioQuerySet, kind: str) -> QuerySet[ClientInstruction]:
+    portfolios = portfolios.performed_here(Duty.SETTLEMENT)
     return (
         open_instructions(kind)
         .filter(mandate__portfolio__in=portfolios.values("pk"))
@@ -43,7 +54,15 @@ def expected(user: User, kind: str) -> QuerySet[ClientInstruction]:
 
 def visible_entries(user: User) -> QuerySet[BankEntry]:
     """Return arrived cash that nobody could place yet, and that of visible portfolios."""
-    portfolios = Portfolio.objects.visible_to(user)
+    return _entries_of(Portfolio.objects.visible_to(user))
+
+
+def matchable_entries(user: User) -> QuerySet[BankEntry]:
+    """Return arrived cash that nobody could place yet, and that of portfolios whose cash a person may book."""
+    return _entries_of(Portfolio.objects.with_right(user, MATCHES))
+
+
+def _entries_of(portfolios: PortfolioQuerySet) -> QuerySet[BankEntry]:
     entries = BankEntry.objects.current()
     return entries.filter(portfolio__isnull=True) | entries.filter(portfolio__in=portfolios.values("pk"))
 

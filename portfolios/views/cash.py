@@ -26,10 +26,13 @@ from portfolios.filters import BankEntryFilter
 from portfolios.forms import BankEntryForm, BankFileForm
 from portfolios.models import BankEntry, Portfolio
 from portfolios.services.cash_matching import (
+    MATCHES,
+    bookable,
     enter_cash,
     expected,
     import_cash,
     match_cash,
+    matchable_entries,
     pay_withdrawal,
     send_back,
     visible_entries,
@@ -38,7 +41,7 @@ from portfolios.services.cash_suggestions import suggest
 from portfolios.services.imports import MAXIMUM_UPLOAD
 from portfolios.tables import BankEntryTable
 
-_RIGHT = "cash.match"
+_RIGHT = MATCHES
 _READERS = (Role.COMPLIANCE,)
 _SHOWN = 100
 Kind = ClientInstruction.Kind
@@ -56,6 +59,7 @@ def cash(request: HttpRequest) -> HttpResponse:
         ],
         "deposits": deposits,
         "withdrawals": list(expected(request.user, Kind.WITHDRAWAL)[:_SHOWN]),
+        "payable": set(bookable(request.user, Kind.WITHDRAWAL).values_list("pk", flat=True)),
         "may_match": can(request.user, _RIGHT),
     }
     is_part = bool(getattr(request, "htmx", False))
@@ -82,19 +86,20 @@ class EntryList(ListView):
 def entry_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Show arrived cash with the instructions that it may answer."""
     assert isinstance(request.user, User)
-    return _entry_page(request, _entry(request.user, pk))
+    return _entry_page(request, _entry(visible_entries(request.user), pk))
 
 
-def _entry(user: User, pk: uuid.UUID) -> BankEntry:
-    return get_object_or_404(
-        visible_entries(user).select_related("portfolio", "instruction", "transaction"), pk=pk
-    )
+def _entry(entries: QuerySet[BankEntry], pk: uuid.UUID) -> BankEntry:
+    return get_object_or_404(entries.select_related("portfolio", "instruction", "transaction"), pk=pk)
 
 
 def _entry_page(request: HttpRequest, entry: BankEntry, error: DomainError | None = None) -> HttpResponse:
     assert isinstance(request.user, User)
     is_open = entry.state == BankEntry.State.UNMATCHED
-    deposits = list(expected(request.user, Kind.DEPOSIT)) if is_open else []
+    may_match = is_open and can(request.user, _RIGHT)
+    # Who matches chooses among what may be booked; who reads sees what there is.
+    asked = bookable if may_match else expected
+    deposits = list(asked(request.user, Kind.DEPOSIT)) if is_open else []
     suggestions = suggest(entry, deposits)
     suggested = {each.instruction.pk for each in suggestions}
     return render(
@@ -108,7 +113,7 @@ def _entry_page(request: HttpRequest, entry: BankEntry, error: DomainError | Non
             "needs_rate": any(each.currency != entry.currency for each in deposits),
             "others": [instruction for instruction in deposits if instruction.pk not in suggested],
             "namesakes": _namesakes(request, error),
-            "may_match": is_open and can(request.user, _RIGHT),
+            "may_match": may_match and matchable_entries(request.user).filter(pk=entry.pk).exists(),
             "error": error,
             "chosen": request.POST.get("instruction", ""),
             "typed": request.POST,
@@ -129,7 +134,7 @@ def _namesakes(request: HttpRequest, error: DomainError | None) -> Iterable[Port
 def entry_match(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Confirm which instruction, or which portfolio, arrived cash belongs to."""
     assert isinstance(request.user, User)
-    entry = _entry(request.user, pk)
+    entry = _entry(matchable_entries(request.user), pk)
     try:
         matched = match_cash(
             entry=entry,
@@ -168,7 +173,7 @@ def _instruction(request: HttpRequest, name: str = "instruction") -> ClientInstr
         raise DomainError(
             "instruction_gone", _("This instruction is no longer open. Reload the page.")
         ) from error
-    found = expected(request.user, Kind.DEPOSIT).filter(pk=key).first()
+    found = bookable(request.user, Kind.DEPOSIT).filter(pk=key).first()
     if found is None:
         raise DomainError("instruction_gone", _("This instruction is no longer open. Reload the page."))
     return found
@@ -202,7 +207,7 @@ def _portfolio(request: HttpRequest) -> Portfolio | None:
 def _numbered(user: User, number: str) -> QuerySet[Portfolio]:
     """Return the portfolios of a number that cash may go to: each partner numbers its own."""
     return (
-        Portfolio.objects.visible_to(user)
+        Portfolio.objects.with_right(user, _RIGHT)
         .performed_here(Duty.SETTLEMENT)
         # A closed one may owe what is paid in now.
         .filter(Q(closed_on=None) | Q(pk__in=Portfolio.objects.closed_but_holding().values("pk")))
@@ -216,7 +221,7 @@ def _numbered(user: User, number: str) -> QuerySet[Portfolio]:
 def entry_send_back(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Send arrived cash back to its payer."""
     assert isinstance(request.user, User)
-    entry = _entry(request.user, pk)
+    entry = _entry(matchable_entries(request.user), pk)
     try:
         send_back(
             entry=entry,
@@ -269,7 +274,7 @@ def entry_create(request: HttpRequest) -> HttpResponse:
 def withdrawal_pay(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Pay an open withdrawal."""
     assert isinstance(request.user, User)
-    instruction = get_object_or_404(expected(request.user, Kind.WITHDRAWAL), pk=pk)
+    instruction = get_object_or_404(bookable(request.user, Kind.WITHDRAWAL), pk=pk)
     try:
         pay_withdrawal(instruction=instruction, by=request.user)
     except DomainError as error:

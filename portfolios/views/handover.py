@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
 from accounts.models import User
-from accounts.rights import can
+from accounts.rights import may, roles_with
 from accounts.views_base import PersonRequest, signed_in
 from clients.calculations.states import MandateState
 from clients.duties import Duty, performs
@@ -42,7 +42,7 @@ def may_take_over(user: User, mandate: Mandate) -> bool:
     return (
         mandate.state in TAKES_OVER_IN
         and performs(Duty.SETTLEMENT, mandate)
-        and any(can(user, right) for right in TAKES_OVER)
+        and Mandate.objects.managed_by(user, roles_with(*TAKES_OVER)).filter(pk=mandate.pk).exists()
     )
 
 
@@ -55,7 +55,7 @@ def may_book_out(user: User, portfolio: Portfolio) -> bool:
 @signed_in("mandate.edit")
 def handover_start(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show what would be handed over of a mandate, and begin the mandate of the next manager."""
-    mandates = Mandate.objects.visible_to(request.user).own().select_related("client")
+    mandates = Mandate.objects.with_right(request.user, "mandate.edit").own().select_related("client")
     mandate = get_object_or_404(mandates.in_state(MandateState.ACTIVE, MandateState.CLOSING), pk=pk)
     assert mandate.client is not None
     successor = mandate.successor
@@ -119,7 +119,7 @@ def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "is_waiting": is_waiting,
             "former": former if is_own else None,
             "is_unknown": is_own and former is not None and is_out_of_reach(former),
-            "may_complete": is_own and is_waiting and can(request.user, "mandate.edit"),
+            "may_complete": is_own and is_waiting and may(request.user, "mandate.edit", mandate),
             "may_take_over": ready().filter(pk=given.pk).exists() and may_take_over(request.user, mandate),
         },
     )
@@ -129,7 +129,7 @@ def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("mandate.edit")
 def handover_complete(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Hand over what the former manager has booked out, or what is known where its agreement has ended."""
-    mandate = get_object_or_404(Mandate.objects.visible_to(request.user).own(), pk=pk)
+    mandate = get_object_or_404(Mandate.objects.with_right(request.user, "mandate.edit").own(), pk=pk)
     former = mandate.predecessor
     get_object_or_404(Handover.objects.own(), mandate=mandate)
     assert former is not None
@@ -148,9 +148,8 @@ def handover_complete(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in(TAKES_OVER)
 def handover_take(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Book what was handed over, with its dates and costs."""
-    mandate = get_object_or_404(
-        Mandate.objects.filter(pk__in=Mandate.objects.managed_by(request.user).values("pk")), pk=pk
-    )
+    managed = Mandate.objects.managed_by(request.user, roles_with(*TAKES_OVER))
+    mandate = get_object_or_404(Mandate.objects.filter(pk__in=managed.values("pk")), pk=pk)
     given = get_object_or_404(Handover.objects.current().select_related("mandate"), mandate=mandate)
     booked = take_over(handover=given, by=request.user)
     count = len(booked)
@@ -179,7 +178,7 @@ def rest_book_out(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in(SETTLES)
 def transfer_book(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Book out what another party's portfolio holds, as an instruction asks."""
-    asked = ClientInstruction.objects.visible_to(request.user).filter(
+    asked = ClientInstruction.objects.with_right(request.user, SETTLES).filter(
         kind=ClientInstruction.Kind.TRANSFER_OUT, mandate__portfolio__isnull=False
     )
     instruction = get_object_or_404(asked.select_related("mandate"), pk=pk)

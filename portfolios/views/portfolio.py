@@ -17,7 +17,7 @@ from accounts import formatting
 from accounts.lists import Export, ListView, table_for
 from accounts.models import User
 from accounts.period import Period, parse_period
-from accounts.rights import PORTFOLIO_ROLES, can, reach
+from accounts.rights import PORTFOLIO_ROLES, may, reach
 from accounts.views_base import signed_in
 from clients.duties import Duty
 from portfolios.attention import LATE, reasons_of
@@ -71,8 +71,10 @@ def _frame(request: HttpRequest, portfolio: Portfolio, tab: str) -> dict[str, An
         "reasons": reasons,
         **(_rest(request.user, portfolio) if is_late else {}),
         "is_own": is_own,
-        "may_propose": is_own and portfolio.closed_on is None and can(request.user, "proposal.make"),
-        "may_report": can(request.user, "report.make") and performs_for(Duty.REPORTING, portfolio),
+        "may_propose": is_own
+        and portfolio.closed_on is None
+        and may(request.user, "proposal.make", portfolio),
+        "may_report": may(request.user, "report.make", portfolio) and performs_for(Duty.REPORTING, portfolio),
     }
 
 

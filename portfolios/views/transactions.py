@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
 from accounts.models import User
-from accounts.rights import can
+from accounts.rights import may
 from accounts.views_base import signed_in
 from portfolios.calculations.ledger import Gain, derive_positions
 from portfolios.calculations.lots import Lot
@@ -26,7 +26,7 @@ def _may_reverse(user: User, entry: Transaction) -> bool:
     is_open = (
         entry.origin is None and entry.type != Transaction.Type.REVERSAL and not hasattr(entry, "reversed_by")
     )
-    return is_open and any(can(user, right) for right in REVERSING)
+    return is_open and any(may(user, right, entry) for right in REVERSING)
 
 
 @signed_in()
@@ -83,7 +83,7 @@ def _lot(lot: Lot) -> dict[str, Any]:
 def reverse_entry(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Reverse an own entry, with a reason."""
     assert isinstance(request.user, User)
-    entry = get_object_or_404(Transaction.objects.visible_to(request.user).own(), pk=pk)
+    entry = get_object_or_404(Transaction.objects.with_right(request.user, *REVERSING).own(), pk=pk)
     text = request.POST.get("text", "").strip()
     if not text:
         messages.error(request, _("Say why the entry is reversed. The ledger keeps it."))

@@ -14,7 +14,6 @@ from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
 from models_portfolio.effective import today
-from portfolios.models import Portfolio
 from portfolios.services import refresh_holdings
 from trading.calculations.orders import is_cancellable
 from trading.models import Block, Order, Proposal, ProposalLine, Side
@@ -287,6 +286,5 @@ def release_waiting() -> int:
 
 
 def orders_to_send(user: User) -> int:
-    """Return how many approved orders ``user`` can see that wait to be sent."""
-    visible = Portfolio.objects.visible_to(user).values("pk")
-    return Order.objects.own().filter(state=Order.State.APPROVED, portfolio__in=visible).count()
+    """Return how many approved orders wait for ``user`` to send them."""
+    return Order.objects.with_right(user, "order.send").own().filter(state=Order.State.APPROVED).count()

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from accounts.formatting import price, quantity
 from accounts.lists import ListView
 from accounts.models import Role
-from accounts.rights import can, roles_of
+from accounts.rights import can, may, roles_of
 from accounts.views_base import PersonRequest, ids_in, signed_in
 from clients.duties import Duty
 from models_portfolio.querysets import MODEL_ROLES
@@ -77,15 +77,14 @@ def orders_send(request: PersonRequest) -> HttpResponseBase:
     if not form.is_valid():
         messages.error(request, _("Choose between 1 and 10 parts."))
         return redirect("trading:order_list")
-    visible = (
-        Order.objects.visible_to(request.user).own().filter(pk__in=ids_in(request.POST.getlist("choose")))
-    )
+    chosen = Order.objects.with_right(request.user, "order.send").own()
+    chosen = chosen.filter(pk__in=ids_in(request.POST.getlist("choose")))
     if request.POST.get("proposal"):
         asked = ids_in([request.POST["proposal"]])
         if not asked:
             raise Http404
-        visible = visible.filter(proposal__in=asked)
-    orders = list(visible)
+        chosen = chosen.filter(proposal__in=asked)
+    orders = list(chosen)
     sent = send_each(
         order_ids=[order.pk for order in orders], fill_parts=form.cleaned_data["fill_parts"], by=request.user
     )
@@ -140,7 +139,7 @@ def _context(request: PersonRequest, pk: uuid.UUID) -> dict[str, Any]:
         "events": _events(order, allocations),
         "share": order.filled_quantity / order.quantity if order.quantity else None,
         "others": order.block.orders.count() - 1 if order.block else 0,
-        "can_cancel": is_own and can(request.user, "order.send") and is_cancellable(order.state),
+        "can_cancel": is_own and is_cancellable(order.state) and may(request.user, "order.send", order),
         "can_settle": may_settle,
         "sees_proposal": is_own and can(request.user, "proposal.make"),
         "is_live": order.state in (*Order.OPEN, Order.State.FILLED),
@@ -193,7 +192,7 @@ def order_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @signed_in("order.send")
 def order_cancel(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Cancel what is left of an order."""
-    order = get_object_or_404(Order.objects.visible_to(request.user).own(), pk=pk)
+    order = get_object_or_404(Order.objects.with_right(request.user, "order.send").own(), pk=pk)
     cancel(order=order, note=request.POST.get("note", ""), by=request.user)
     messages.success(request, _("Cancelled. What was filled stays."))
     return redirect("trading:order_detail", order.pk)

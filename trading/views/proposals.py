@@ -21,7 +21,7 @@ from accounts.amounts import IN_DIGITS, has_exponent, read_digits
 from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.models import User
-from accounts.rights import can
+from accounts.rights import can, may
 from accounts.views_base import PersonRequest, form_on, ids_in, signed_in
 from models_portfolio.effective import today
 from models_portfolio.querysets import MODEL_ROLES
@@ -74,8 +74,8 @@ class ProposalList(ListView):
         }
 
 
-def _visible(request: PersonRequest, pk: uuid.UUID) -> Proposal:
-    proposals = Proposal.objects.visible_to(request.user).select_related(
+def _found(proposals: QuerySet[Proposal], pk: uuid.UUID) -> Proposal:
+    proposals = proposals.select_related(
         "portfolio__mandate__client__kyc",
         "portfolio__mandate__risk_profile",
         "model_version__model",
@@ -90,9 +90,9 @@ def _number(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
-def _as_shown(request: PersonRequest, pk: uuid.UUID) -> Proposal:
+def _as_shown(request: PersonRequest, pk: uuid.UUID, right: str) -> Proposal:
     """Return the proposal at the revision that the page showed; one that names none is refused later."""
-    proposal = _visible(request, pk)
+    proposal = _found(Proposal.objects.with_right(request.user, right), pk)
     proposal.revision = _number(request.POST.get("revision", ""))
     return proposal
 
@@ -100,7 +100,7 @@ def _as_shown(request: PersonRequest, pk: uuid.UUID) -> Proposal:
 @signed_in(roles=MODEL_ROLES)
 def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show current, target and proposed side by side, with reasons and checks."""
-    proposal = _visible(request, pk)
+    proposal = _found(Proposal.objects.visible_to(request.user), pk)
     user = request.user
     # Lines are read after the revision: a change in between makes the revision old, never the lines.
     lines = line_rows(proposal)
@@ -108,7 +108,7 @@ def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     moved = moved_prices(proposal) if is_open else []
     barred = barred_trades(proposal) if is_open else []
     is_own_work = user.pk in (proposal.proposed_by_id, proposal.made_by_id)
-    can_make, can_approve = can(user, "proposal.make"), can(user, "proposal.approve")
+    can_make, can_approve = (may(user, right, proposal) for right in ("proposal.make", "proposal.approve"))
     orders = list(proposal.orders.select_related("security").order_by("number"))
     context = {
         "proposal": proposal,
@@ -129,7 +129,8 @@ def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "can_submit": can_make and proposal.state == State.DRAFT and any(row.line.side for row in lines),
         "can_approve": can_approve and proposal.state == State.PROPOSED and not is_own_work,
         "waits_for_other": proposal.state == State.PROPOSED and is_own_work,
-        "can_send": can(user, "order.send") and any(order.state == Order.State.APPROVED for order in orders),
+        "can_send": any(order.state == Order.State.APPROVED for order in orders)
+        and may(user, "order.send", proposal),
         "can_redo": can_make and proposal.state == State.DRAFT,
         "propose_form": ProposeForm(initial={"mode": proposal.mode}),
         "history": _history(proposal),
@@ -179,7 +180,7 @@ def _name(user: User | None) -> str:
 @form_on("trading:proposal_detail")
 def proposal_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Set quantities by hand; everything is worked out again."""
-    proposal = _as_shown(request, pk)
+    proposal = _as_shown(request, pk, "proposal.make")
     quantities: dict[uuid.UUID, Decimal] = {}
     for line in proposal.lines.filter(security__isnull=False).select_related("security"):
         typed = request.POST.get(f"quantity-{line.security_id}")
@@ -206,7 +207,7 @@ def proposal_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
 @signed_in("proposal.make")
 def proposal_submit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Submit a draft for approval."""
-    proposal = _as_shown(request, pk)
+    proposal = _as_shown(request, pk, "proposal.make")
     submit(proposal=proposal, by=request.user, note=request.POST.get("note", ""))
     messages.success(request, _("Submitted. Somebody else can approve it now."))
     return redirect("trading:proposal_detail", proposal.pk)
@@ -216,7 +217,7 @@ def proposal_submit(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
 @signed_in("proposal.approve")
 def proposal_approve(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Approve a proposal, and send its orders where asked to."""
-    proposal = _as_shown(request, pk)
+    proposal = _as_shown(request, pk, "proposal.approve")
     form = SendForm(request.POST)
     parts = form.cleaned_data["fill_parts"] if form.is_valid() else 1
     with transaction.atomic():
@@ -227,7 +228,7 @@ def proposal_approve(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
             accepted_moves=request.POST.get("accept_moved", "").split(),
         )
         ready = [order.pk for order in orders if order.state == Order.State.APPROVED]
-        sends = "send" in request.POST and bool(ready) and can(request.user, "order.send")
+        sends = "send" in request.POST and bool(ready) and may(request.user, "order.send", proposal)
         if sends:
             send(order_ids=ready, fill_parts=parts, by=request.user)
     messages.success(request, _approval_words(orders, sends))
@@ -258,7 +259,7 @@ def _approval_words(orders: list[Order], sends: bool) -> str:
 @signed_in("proposal.approve")
 def proposal_reject(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Reject a proposal with a reason."""
-    proposal = _as_shown(request, pk)
+    proposal = _as_shown(request, pk, "proposal.approve")
     reject(proposal=proposal, reason=request.POST.get("reason", ""), by=request.user)
     messages.success(request, _("Rejected."))
     return redirect("trading:proposal_detail", proposal.pk)
@@ -268,7 +269,7 @@ def proposal_reject(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
 @signed_in("proposal.make")
 def proposal_discard(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Put a proposal aside."""
-    proposal = _as_shown(request, pk)
+    proposal = _as_shown(request, pk, "proposal.make")
     discard(proposal=proposal, by=request.user)
     messages.success(request, _("Discarded."))
     return redirect("trading:proposal_list")
@@ -296,11 +297,11 @@ def proposals_decide(request: PersonRequest) -> HttpResponseBase:
     if action not in actions or not can(request.user, actions[action][0]):
         messages.error(request, _("Choose what to do."))
         return redirect("trading:proposal_list")
-    _right, service, wanted = actions[action]
+    right, service, wanted = actions[action]
     chosen = _chosen(request)
-    proposals = Proposal.objects.visible_to(request.user).filter(pk__in=chosen).select_related("portfolio")
+    proposals = Proposal.objects.with_right(request.user, right).filter(pk__in=chosen)
     done, refused = 0, []
-    for proposal in proposals:
+    for proposal in proposals.select_related("portfolio"):
         if wanted and proposal.state != wanted:
             refused.append(f"{proposal.portfolio.number}: {proposal.get_state_display().lower()}")
             continue

@@ -32,9 +32,10 @@ AT_ONCE = 20
 
 
 def _managed(user: User, ids: list[str]) -> list[Portfolio]:
-    """Return the portfolios that the user asks to propose for, as far as they are visible and own."""
-    visible = Portfolio.objects.visible_to(user).own().filter(pk__in=ids_in(ids), closed_on__isnull=True)
-    return list(visible.select_related("mandate").order_by("number"))
+    """Return the portfolios that the user asks to propose for, as far as they are own and within reach."""
+    managed = Portfolio.objects.with_right(user, "proposal.make").own()
+    managed = managed.filter(pk__in=ids_in(ids), closed_on__isnull=True)
+    return list(managed.select_related("mandate").order_by("number"))
 
 
 def _back(request: PersonRequest) -> str:
