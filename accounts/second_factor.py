@@ -3,10 +3,13 @@
 import base64
 
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.utils.translation import gettext as _
+
+from accounts.errors import DomainError
 
 # How each encrypted text begins; no secret in plain text does, which is base 32 or hexadecimal.
 MARK = "gAAAA"
@@ -25,12 +28,21 @@ def encrypted(text: str) -> str:
 def decrypted(text: str) -> str:
     """Return what was encrypted with SECRET_KEY or one of SECRET_KEY_FALLBACKS; plain text as it is.
 
-    Raises InvalidToken where no key fits.
+    Raises DomainError where no key fits.
     """
     if not text.startswith(MARK):
         return text
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return MultiFernet([_cipher(key) for key in keys]).decrypt(text.encode()).decode()
+    try:
+        return MultiFernet([_cipher(key) for key in keys]).decrypt(text.encode()).decode()
+    except InvalidToken as error:
+        raise DomainError(
+            "second_factor_unreadable",
+            _(
+                "The second factor cannot be read, since the platform has another key than before."
+                " Ask whoever runs it to name the earlier one in SECRET_KEY_FALLBACKS."
+            ),
+        ) from error
 
 
 class MFAAdapter(DefaultMFAAdapter):
