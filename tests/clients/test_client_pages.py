@@ -76,7 +76,7 @@ def test_a_total_without_a_rate_is_not_given_and_says_which(
     [row] = [
         line for line in advisor.get(url, {"_export": "csv"}).content.decode().splitlines() if "Ada" in line
     ]
-    assert ",,no exchange rate for USD," in row
+    assert '"","no exchange rate for USD",' in row
     with tenant_context(meadow):
         rates = PriceSource.objects.create(code="RATES", name="Rates")
         ExchangeRate.objects.create(source=rates, date=make.today(-1), currency="USD", rate=2)

@@ -76,8 +76,8 @@ def test_an_exchange_shows_what_was_sold_and_what_was_bought(as_manager, in_auro
     assert 'data-label="Net"' in page
     assert '?sort=-net_amount"' in page or '?sort=net_amount"' in page
     exported = get(as_manager, "portfolio_transactions", filled.pk, _export="csv").content.decode()
-    assert "108.0000,USD" in exported
-    assert "Currency exchange,,0.00000000," in exported
+    assert '"108.0000","USD"' in exported
+    assert '"Currency exchange","","0.00000000",' in exported
 
 
 @pytest.mark.parametrize("period", ["1m", "3m", "ytd", "1y", "3y", "all"])

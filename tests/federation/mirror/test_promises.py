@@ -218,7 +218,8 @@ def test_p6_the_log_is_trimmed_below_what_every_stream_has_read(world: World) ->
 
     def is_trimmed() -> bool:
         Stream.objects.update(last_tick_at=None)
-        world.drain()
+        # Also what has nothing to do: its place in the log may lie before a transaction of another database.
+        world.look()
         # The server counts what was written, if need be at once.
         world.execute("SELECT pg_stat_force_next_flush()")
         trimming.trim()
