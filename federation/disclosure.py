@@ -4,7 +4,8 @@ Pure: facts in, disclosures out. A disclosure is an interval in which records of
 partner under one version of an agreement. It begins when the mandate was submitted or the version
 came into force, whichever is later, and ends when the version, the agreement or the mandate's place
 in it ends. A suspension interrupts it: nothing new crosses, while what had crossed stays with the
-partner until the end. Intervals are half-open, instants in UTC.
+partner until the end. What begins while suspended begins when that ends. Intervals are half-open,
+instants in UTC.
 
 After the end the partner keeps what it received of mandates that were accepted, as far as the last
 version still shared it, until a day or for as long as a hold says, and then erases it.
@@ -17,10 +18,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 Instant = datetime.datetime
+# From an instant until another one, or null while it goes on.
+Interval = tuple[Instant, Instant | None]
 
 
 class Until(StrEnum):
-    """Why a disclosure ended."""
+    """Why a disclosure ended, or what it is that goes on."""
 
     OPEN = "open"
     NEW_VERSION = "new_version"
@@ -98,7 +101,7 @@ class Partnership:
     partner: str
     name: str
     wordings: tuple[Wording, ...]
-    suspensions: tuple[tuple[Instant, Instant | None], ...] = ()
+    suspensions: tuple[Interval, ...] = ()
     # Null while the agreement lasts, and where nothing had to be kept.
     retention: Retention | None = None
 
@@ -124,7 +127,10 @@ class Submission:
 
 @dataclass(frozen=True, kw_only=True)
 class Disclosure:
-    """What reached a partner of one client in one interval, and on whose authority."""
+    """What reached a partner of one client in one interval, and on whose authority.
+
+    ``interruptions`` are the parts of the interval in which nothing new crossed.
+    """
 
     client: uuid.UUID
     client_name: str
@@ -136,6 +142,7 @@ class Disclosure:
     shared: tuple[Shared, ...]
     since: Instant
     until: Instant | None
+    interruptions: tuple[Interval, ...]
     why: Until
     text_version: str
     authorised_on: datetime.date | None
@@ -155,39 +162,45 @@ def disclosures(
         for submission in submissions
         if (partnership := partnerships.get(submission.agreement)) is not None
         for wording in partnership.wordings
-        for disclosure in _under(wording, submission, partnership)
+        if (disclosure := _under(wording, submission, partnership)) is not None
     ]
     return sorted(found, key=lambda each: (each.since, each.client_name), reverse=True)
 
 
-def _under(wording: Wording, submission: Submission, partnership: Partnership) -> Iterable[Disclosure]:
+def _under(wording: Wording, submission: Submission, partnership: Partnership) -> Disclosure | None:
     if not wording.shared:
-        return
-    since = max(wording.since, submission.submitted_at)
+        return None
     until, why = _end(wording, submission)
+    suspensions = _merged(partnership.suspensions)
+    since = _begin(max(wording.since, submission.submitted_at), suspensions)
+    if since is None or (until is not None and until <= since):
+        return None
+    interruptions = _within(since, until, suspensions)
+    if why is Until.OPEN and interruptions and interruptions[-1][1] is None:
+        why = Until.SUSPENDED
     kept, erased_at = _kept(wording, submission, partnership), None
     if kept is not None and partnership.retention is not None:
         erased_at = partnership.retention.erased.get(submission.mandate, partnership.retention.erased_at)
-    for start, stop, reason in _between_suspensions(since, until, why, partnership.suspensions):
-        yield Disclosure(
-            client=submission.client,
-            client_name=submission.client_name,
-            mandate=submission.mandate,
-            mandate_number=submission.number,
-            agreement=submission.agreement,
-            agreement_name=partnership.name,
-            partner=partnership.partner,
-            shared=wording.shared,
-            since=start,
-            until=stop,
-            why=reason,
-            text_version=submission.text_version,
-            authorised_on=submission.authorised_on,
-            version=wording.number,
-            consents=wording.consents,
-            kept=kept if erased_at is None else None,
-            erased_at=erased_at,
-        )
+    return Disclosure(
+        client=submission.client,
+        client_name=submission.client_name,
+        mandate=submission.mandate,
+        mandate_number=submission.number,
+        agreement=submission.agreement,
+        agreement_name=partnership.name,
+        partner=partnership.partner,
+        shared=wording.shared,
+        since=since,
+        until=until,
+        interruptions=interruptions,
+        why=why,
+        text_version=submission.text_version,
+        authorised_on=submission.authorised_on,
+        version=wording.number,
+        consents=wording.consents,
+        kept=kept if erased_at is None else None,
+        erased_at=erased_at,
+    )
 
 
 def _kept(wording: Wording, submission: Submission, partnership: Partnership) -> Kept | None:
@@ -235,28 +248,26 @@ def _end(wording: Wording, submission: Submission) -> tuple[Instant | None, Unti
     return min(ends) if ends else (None, Until.OPEN)
 
 
-def _between_suspensions(
-    since: Instant,
-    until: Instant | None,
-    why: Until,
-    suspensions: Iterable[tuple[Instant, Instant | None]],
-) -> Iterable[tuple[Instant, Instant | None, Until]]:
-    start: Instant | None = since
-    for suspended, resumed in _merged(suspensions):
-        if start is None or (until is not None and suspended >= until):
-            break
-        if resumed is not None and resumed <= start:
-            continue
-        if suspended > start:
-            yield start, suspended, Until.SUSPENDED
-        start = resumed
-    if start is not None and (until is None or start < until):
-        yield start, until, why
+def _begin(since: Instant, suspensions: Iterable[Interval]) -> Instant | None:
+    """Return when something first crosses: at once, or when the suspension ends; null where it has not ended."""
+    for suspended, resumed in suspensions:
+        if suspended <= since and (resumed is None or since < resumed):
+            return resumed
+    return since
 
 
-def _merged(suspensions: Iterable[tuple[Instant, Instant | None]]) -> list[tuple[Instant, Instant | None]]:
+def _within(since: Instant, until: Instant | None, suspensions: Iterable[Interval]) -> tuple[Interval, ...]:
+    """Return the parts of suspensions after ``since`` and before ``until``."""
+    return tuple(
+        (suspended, resumed if until is None else min(resumed or until, until))
+        for suspended, resumed in suspensions
+        if suspended > since and (until is None or suspended < until) and suspended != resumed
+    )
+
+
+def _merged(suspensions: Iterable[Interval]) -> list[Interval]:
     """Return the intervals in order, those that touch or overlap as one: each party has a switch of its own."""
-    merged: list[tuple[Instant, Instant | None]] = []
+    merged: list[Interval] = []
     for start, stop in sorted(suspensions, key=lambda each: each[0]):
         if merged and (merged[-1][1] is None or start <= merged[-1][1]):
             before = merged[-1][1]

@@ -10,10 +10,21 @@ from federation.disclosure import Disclosure, Until
 UNTIL: dict[Until, str | Promise] = {
     Until.OPEN: _("Goes on"),
     Until.NEW_VERSION: _("A new version came into force"),
-    Until.SUSPENDED: _("Suspended: nothing new crossed"),
+    Until.SUSPENDED: _("Suspended: nothing new crosses"),
     Until.MANDATE_LEFT: _("The mandate was rejected or withdrawn"),
     Until.AGREEMENT_ENDED: _("The agreement ended"),
 }
+
+
+def interruption_words(disclosure: Disclosure) -> list[str]:
+    """Return for each interruption that nothing new crossed, from when until when."""
+    words = []
+    for since, until in disclosure.interruptions:
+        said = (
+            gettext("nothing new %(since)s – %(until)s") if until else gettext("nothing new since %(since)s")
+        )
+        words.append(said % {"since": formatting.moment(since), "until": formatting.moment(until)})
+    return words
 
 
 def kept_words(disclosure: Disclosure) -> str:

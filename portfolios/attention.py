@@ -5,12 +5,16 @@ another app may add reasons of its own with ``register``. They are put to portfo
 ``Portfolio.objects.in_book()``.
 """
 
+import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
+from django.db import connection
 from django.db.models import Case, F, Q, Value, When
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portfolios.models import BankEntry, Portfolio
@@ -38,14 +42,7 @@ REASONS: dict[str, Reason] = {}
 def register(reason: Reason) -> None:
     """Add a reason; one of the same code is replaced."""
     REASONS[reason.code] = reason
-
-
-def expressions() -> dict[str, Any]:
-    """Return each reason's condition under its code with a prefix, to annotate a few portfolios with."""
-    return {
-        f"attention_{code}": Case(When(reason.condition(), then=Value(True)), default=Value(False))
-        for code, reason in REASONS.items()
-    }
+    _statement.cache_clear()
 
 
 def reasons_of(portfolio_ids: list[Any]) -> dict[Any, list[Reason]]:
@@ -57,15 +54,11 @@ def reasons_with(portfolio_ids: list[Any], *fields: str) -> list[tuple[Any, list
     """Return the reasons of a page of portfolios and other fields of each, in one query."""
     if not portfolio_ids:
         return []
-    codes = list(REASONS)
-    rows = (
-        Portfolio.objects.in_book()
-        .alias(**_LAST)
-        .filter(pk__in=portfolio_ids)
-        .annotate(**expressions())
-        .order_by()
-        .values_list("pk", *(f"attention_{code}" for code in codes), *fields)
-    )
+    codes = tuple(REASONS)
+    statement, parameters = _statement(codes, fields, timezone.now().date())
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [portfolio_ids if each is _THESE else each for each in parameters])
+        rows = cursor.fetchall()
     count = len(codes)
     return [
         (
@@ -75,6 +68,34 @@ def reasons_with(portfolio_ids: list[Any], *fields: str) -> list[tuple[Any, list
         )
         for pk, *found in rows
     ]
+
+
+# Stands for the ids of a page in the parameters of a statement.
+_THESE = object()
+
+
+@lru_cache(maxsize=8)
+def _statement(
+    codes: tuple[str, ...], fields: tuple[str, ...], _day: datetime.date
+) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that asks for reasons: to compose it takes longer than to run it. Conditions may ask which day it is."""
+    rows = (
+        Portfolio.objects.in_book()
+        .alias(**_LAST)
+        .extra(where=['"portfolios_portfolio"."id" = ANY(%s)'], params=[_THESE])
+        .annotate(
+            **{
+                f"attention_{code}": Case(
+                    When(REASONS[code].condition(), then=Value(True)), default=Value(False)
+                )
+                for code in codes
+            }
+        )
+        .order_by()
+        .values_list("pk", *(f"attention_{code}" for code in codes), *fields)
+    )
+    statement, parameters = rows.query.sql_with_params()
+    return statement, tuple(parameters)
 
 
 def in_need(portfolios: Any, code: str) -> Any:

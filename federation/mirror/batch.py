@@ -135,6 +135,7 @@ def _attempt(
             return leased
         failpoint("after_lease")
         stream, snapshot = leased.stream, leased.snapshot
+        stood = stream.cursor, stream.state
         keys = Keys(cursor)
         problem = _position(cursor, leased, most)
         if problem is not None:
@@ -168,7 +169,9 @@ def _attempt(
             fill.adapt_chunk(stream, roots, keys.count)
             more = more or keys.has_left
         failpoint("before_cursor")
-        has_moved = bool(keys.count or keys.has_passed or more or was_filling)
+        has_moved = bool(
+            keys.count or keys.has_passed or more or was_filling or (stream.cursor, stream.state) != stood
+        )
         _close(cursor, leased, keys, started, rows, has_moved=has_moved, is_fill=was_filling)
         if keys.count >= statistics.MANY:
             statistics.gather(cursor, leased.flow, keys.kinds | plan.beneath.keys())

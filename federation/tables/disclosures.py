@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts import formatting
 from accounts.columns import DateColumn, LinkColumn, MomentColumn
-from federation.disclosure import Disclosure, Kept, Shared
-from federation.wording import UNTIL, kept_words
+from federation.disclosure import Disclosure, Kept, Shared, Until
+from federation.wording import UNTIL, interruption_words, kept_words
 
 
 class DisclosureTable(tables.Table):
@@ -30,6 +30,7 @@ class DisclosureTable(tables.Table):
     shared = tables.Column(verbose_name=gettext_lazy("What"), orderable=False)
     since = MomentColumn(verbose_name=gettext_lazy("Since"))
     until = MomentColumn(verbose_name=gettext_lazy("Until"), empty_values=())
+    interruptions = tables.Column(verbose_name=gettext_lazy("Nothing new crossed"), visible=False)
     authority = tables.Column(
         verbose_name=gettext_lazy("On whose authority"),
         accessor="version",
@@ -74,15 +75,24 @@ class DisclosureTable(tables.Table):
         return str(_("yes") if value else _("no"))
 
     def render_until(self, value: Any, record: Disclosure) -> SafeString:
+        interruptions = interruption_words(record)
         if value is None:
-            return formatting.state_badge("running", UNTIL[record.why])
-        kept = kept_words(record)
+            state = "suspended" if record.why is Until.SUSPENDED else "running"
+            until: str = formatting.state_badge(state, UNTIL[record.why])
+            notes = interruptions
+        else:
+            until = formatting.moment(value)
+            notes = [str(UNTIL[record.why]), *interruptions, kept_words(record)]
         return format_html(
-            "<div>{}<div class='small text-secondary text-wrap'>{}{}{}</div></div>",
-            formatting.moment(value),
-            UNTIL[record.why],
-            " · " if kept else "",
-            kept,
+            "<div>{}<div class='small text-secondary text-wrap'>{}</div></div>",
+            until,
+            " · ".join(note for note in notes if note),
+        )
+
+    def value_interruptions(self, value: Any) -> str:
+        return "; ".join(
+            f"{since.isoformat(timespec='minutes')}/{until.isoformat(timespec='minutes') if until else ''}"
+            for since, until in value
         )
 
     def render_authority(self, record: Disclosure) -> SafeString:

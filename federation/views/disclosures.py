@@ -16,7 +16,7 @@ from federation.disclosure_log import log_of
 from federation.forms import day_input
 from federation.tables import DisclosureTable
 from federation.views.base import institution_of, user_of
-from federation.wording import UNTIL, kept_words
+from federation.wording import UNTIL, interruption_words, kept_words
 
 
 class DisclosureFilterForm(forms.Form):
@@ -26,7 +26,7 @@ class DisclosureFilterForm(forms.Form):
     partner = forms.ChoiceField(label=_("To whom"), required=False)
     on = forms.DateField(label=_("In effect on"), required=False, widget=day_input())
     why = forms.ChoiceField(
-        label=_("Ended because"),
+        label=_("Goes on, or ended because"),
         required=False,
         choices=[("", _("All")), *((key.value, text) for key, text in UNTIL.items())],
     )
@@ -84,5 +84,5 @@ def client_disclosures(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     rows = log_of(institution_of(request), Mandate.objects.filter(client=client))
     is_part = bool(getattr(request, "htmx", False))
     template = "federation/_client_disclosures.html" if is_part else "federation/client_disclosures.html"
-    shown = [(each, kept_words(each)) for each in rows]
+    shown = [(each, interruption_words(each), kept_words(each)) for each in rows]
     return render(request, template, {"client": client, "disclosures": shown, "UNTIL": UNTIL})

@@ -65,36 +65,52 @@ def partnership(wordings, suspensions=()) -> Partnership:
     )
 
 
-def intervals(found) -> list[tuple[int, int | None, str]]:
+def intervals(found) -> list[tuple[int, int | None, str, list[tuple[int, int | None]]]]:
     start = at(0)
 
     def hours(instant):
         return None if instant is None else int((instant - start).total_seconds() // 3600)
 
-    return [(hours(each.since), hours(each.until), each.why.value) for each in reversed(found)]
+    return [
+        (
+            hours(each.since),
+            hours(each.until),
+            each.why.value,
+            [(hours(since), hours(until)) for since, until in each.interruptions],
+        )
+        for each in reversed(found)
+    ]
 
 
 CASES = [
-    ("runs on", [(0, None)], [], (10, None), [(10, None, "open")]),
-    ("submitted before the version came", [(20, None)], [], (10, None), [(20, None, "open")]),
-    ("the mandate was rejected", [(0, None)], [], (10, 15), [(10, 15, "mandate_left")]),
-    ("a new version followed", [(0, 20), (20, None)], [], (10, None), [(10, 20, "new_version"), (20, None, "open")]),
-    ("the agreement ended", [(0, 30)], [], (10, None), [(10, 30, "agreement_ended")]),
-    ("left before the agreement ended", [(0, 30)], [], (10, 15), [(10, 15, "mandate_left")]),
-    ("left under the first of two versions", [(0, 20), (20, None)], [], (10, 15), [(10, 15, "mandate_left")]),
+    ("runs on", [(0, None)], [], (10, None), [(10, None, "open", [])]),
+    ("submitted before the version came", [(20, None)], [], (10, None), [(20, None, "open", [])]),
+    ("the mandate was rejected", [(0, None)], [], (10, 15), [(10, 15, "mandate_left", [])]),
+    ("a new version followed", [(0, 20), (20, None)], [], (10, None),
+     [(10, 20, "new_version", []), (20, None, "open", [])]),
+    ("the agreement ended", [(0, 30)], [], (10, None), [(10, 30, "agreement_ended", [])]),
+    ("left before the agreement ended", [(0, 30)], [], (10, 15), [(10, 15, "mandate_left", [])]),
+    ("left under the first of two versions", [(0, 20), (20, None)], [], (10, 15), [(10, 15, "mandate_left", [])]),
     ("submitted after the agreement ended", [(0, 5)], [], (10, None), []),
-    ("suspended and resumed", [(0, None)], [(12, 14)], (10, None), [(10, 12, "suspended"), (14, None, "open")]),
-    ("suspended still", [(0, None)], [(12, None)], (10, None), [(10, 12, "suspended")]),
-    ("suspended before it was submitted", [(0, None)], [(5, 7)], (10, None), [(10, None, "open")]),
-    ("submitted while suspended", [(0, None)], [(5, 12)], (10, None), [(12, None, "open")]),
-    ("rejected while suspended", [(0, None)], [(12, 20)], (10, 15), [(10, 12, "suspended")]),
+    ("suspended and resumed", [(0, None)], [(12, 14)], (10, None), [(10, None, "open", [(12, 14)])]),
+    ("suspended and resumed at once", [(0, None)], [(12, 12)], (10, None), [(10, None, "open", [])]),
+    ("suspended twice", [(0, None)], [(16, 17), (12, 14)], (10, None), [(10, None, "open", [(12, 14), (16, 17)])]),
+    ("suspended still", [(0, None)], [(12, None)], (10, None), [(10, None, "suspended", [(12, None)])]),
+    ("suspended before it was submitted", [(0, None)], [(5, 7)], (10, None), [(10, None, "open", [])]),
+    ("submitted while suspended", [(0, None)], [(5, 12)], (10, None), [(12, None, "open", [])]),
+    ("submitted while suspended, and still", [(0, None)], [(5, None)], (10, None), []),
+    ("submitted and rejected while suspended", [(0, None)], [(5, 20)], (10, 15), []),
+    ("rejected while suspended", [(0, None)], [(12, 20)], (10, 15), [(10, 15, "mandate_left", [(12, 15)])]),
+    ("rejected while suspended still", [(0, None)], [(12, None)], (10, 15), [(10, 15, "mandate_left", [(12, 15)])]),
+    ("suspended after it was rejected", [(0, None)], [(16, None)], (10, 15), [(10, 15, "mandate_left", [])]),
     ("both parties suspended, overlapping", [(0, None)], [(12, 16), (14, 20)], (10, None),
-     [(10, 12, "suspended"), (20, None, "open")]),
+     [(10, None, "open", [(12, 20)])]),
     ("one suspended inside the other", [(0, None)], [(12, 20), (14, 16)], (10, None),
-     [(10, 12, "suspended"), (20, None, "open")]),
-    ("one of two suspensions goes on", [(0, None)], [(12, 16), (14, None)], (10, None), [(10, 12, "suspended")]),
+     [(10, None, "open", [(12, 20)])]),
+    ("one of two suspensions goes on", [(0, None)], [(12, 16), (14, None)], (10, None),
+     [(10, None, "suspended", [(12, None)])]),
     ("suspended over a change of version", [(0, 13), (13, None)], [(12, 14)], (10, None),
-     [(10, 12, "suspended"), (14, None, "open")]),
+     [(10, 13, "new_version", [(12, 13)]), (14, None, "open", [])]),
 ]  # fmt: skip
 
 
@@ -133,15 +149,30 @@ pairs = st.tuples(hours, st.none() | hours).map(lambda p: p if p[1] is None or p
 
 
 @given(st.lists(pairs, max_size=5), hours, st.none() | hours)
-def test_no_disclosure_ever_lies_inside_a_suspension_or_outside_the_mandate(suspensions, submitted, left):
-    found = disclosures(
-        [submission(submitted, left if left is None or left >= submitted else submitted)],
-        {AGREEMENT: partnership([(0, 20), (20, 35)], suspensions)},
+def test_nothing_crosses_inside_a_suspension_or_outside_the_mandate(suspensions, submitted, left):
+    """By instants: what is not in an interruption crossed, and nothing else did."""
+    left = left if left is None or left >= submitted else submitted
+    found = intervals(
+        disclosures([submission(submitted, left)], {AGREEMENT: partnership([(0, 20), (20, 35)], suspensions)})
     )
-    for since, until, _why in intervals(found):
-        assert submitted <= since < until <= 35
-        for start, stop in suspensions:
-            assert until <= start or (stop is not None and stop <= since) or start == stop
+    crossed = [
+        hour
+        for since, until, _why, interruptions in found
+        for hour in range(since, until)
+        if not any(start <= hour < (until if stop is None else stop) for start, stop in interruptions)
+    ]
+    end = 35 if left is None else min(left, 35)
+    assert crossed == [
+        hour
+        for hour in range(submitted, end)
+        if not any(start <= hour and (stop is None or hour < stop) for start, stop in suspensions)
+    ]
+    assert len(found) <= 2, "a suspension makes no disclosure of its own"
+    assert all(
+        since < start < (stop or until) <= until
+        for since, until, _why, pauses in found
+        for start, stop in pauses
+    )
 
 
 DUE, HELD = datetime.date(2031, 3, 2), datetime.date(2033, 1, 1)

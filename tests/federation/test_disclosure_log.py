@@ -1,5 +1,6 @@
 """The disclosure log, from real mandates, decisions, versions and suspensions."""
 
+import csv
 import re
 
 import pytest
@@ -67,20 +68,31 @@ def test_a_withdrawn_mandate_ends_the_disclosure(submitted, harbour):
     assert found.until is not None
 
 
-def test_narrowing_suspending_and_ending_each_leave_their_interval(submitted, aurora, harbour):
+def test_narrowing_and_ending_leave_an_interval_each_and_suspending_an_interruption(
+    submitted, aurora, harbour, browse
+):
     agreement = submitted.agreement
     with tenant_context(harbour):
-        submitted()
+        client = submitted().client
     draft = make.act(drafting.revise, agreement, harbour)
     make.act(drafting.withhold, draft, harbour, withheld=["clients.ContactDetail"])
     make.act(proposals.propose, draft, harbour)
     make.act(life.suspend, agreement, aurora)
+    for who, path in (("compliance", "/disclosures/"), ("advisor", f"/clients/{client.pk}/disclosures/")):
+        assert b"nothing new since" in get(browse, harbour, who, path).content, path
     make.act(life.resume, agreement, aurora)
     make.act(life.cut, agreement, harbour, reason="The end.")
     with tenant_context(harbour):
         found = list(reversed(log_of(harbour)))
-    assert [each.why for each in found] == [Until.NEW_VERSION, Until.SUSPENDED, Until.AGREEMENT_ENDED]
-    assert ["Contact detail" in {kind.kind for kind in each.shared} for each in found] == [True, False, False]
+    assert [each.why for each in found] == [Until.NEW_VERSION, Until.AGREEMENT_ENDED]
+    assert ["Contact detail" in {kind.kind for kind in each.shared} for each in found] == [True, False]
+    assert [len(each.interruptions) for each in found] == [0, 1]
+    (header, last, _first) = (
+        get(browse, harbour, "compliance", "/disclosures/", _export="csv").content.decode().splitlines()
+    )
+    column = next(csv.reader([header])).index("Nothing new crossed")
+    since, until = next(csv.reader([last]))[column].split("/")
+    assert since <= until
     assert {each.kept for each in found} == {None}, "it was never accepted"
 
 

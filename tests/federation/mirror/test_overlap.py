@@ -10,6 +10,7 @@ from django.utils import timezone
 from clients.models import Client, ContactDetail, Mandate, Party
 from federation.mirror import control
 from federation.mirror.batch import run_batch
+from federation.mirror.outcome import Outcome
 from federation.models import Agreement, AgreementVersion, ParkedRow, Stream
 from portfolios.models import Portfolio, Transaction
 from tests.federation.mirror import everything
@@ -239,6 +240,10 @@ def test_p2_a_party_that_shares_nothing_any_more_has_nothing_left_at_the_other(w
         agreement=agreement, number=2, division=before.division, private=["relationship"], proposed_by=agreement.channel
     )  # fmt: skip
     world.change(agreement, version=version)
+    while run_batch(world.stream(agreement, "harbour").pk) == Outcome.WAITING:
+        pass
+    # With nothing to fill it takes its place all the same, and is not asked again and again.
+    assert world.stream(agreement, "harbour").cursor is not None
     world.drain()
     assert (
         world.count("aurora", Client)
