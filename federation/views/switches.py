@@ -8,6 +8,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from accounts.adapters import own_url
 from accounts.errors import DomainError
 from accounts.views_base import form_on, signed_in
 from federation.agreements import life, offers, tokens
@@ -194,7 +195,7 @@ def token_make(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             )
         except DomainError as error:
             show_refusal(form, error)
-    base = f"{request.scheme}://{request.get_host()}/api/v1/agreement/"
+    base = own_url(request, "/api/v1/agreement/")
     response = render(
         request,
         "federation/token_made.html",

@@ -314,6 +314,7 @@ def test_the_review_shows_exactly_what_the_manager_will_see(
     page = advisor.get(url).content.decode()
     assert "What Aurora Asset Management will see" in page
     assert "national id" in page
+    assert "<dt>Nationality</dt>" in page
     assert "Note" not in [kind.name for kind in advisor.get(url).context["partner"].shared]
     page = advisor.post(url, {"signed_on": make.today().isoformat()})
     assert b"nothing may be disclosed" in page.content

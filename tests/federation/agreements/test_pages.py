@@ -154,7 +154,12 @@ def test_a_manager_offers_a_model_from_the_agreements_page(aurora, harbour, brow
 def test_a_token_is_shown_once_and_revoked(aurora, meadow, browse):
     agreement = make.active(aurora, meadow, "advice")
     client = browse(aurora, people(aurora).administrator)
-    made = client.post(url("token_make", agreement.pk), {"name": "Their system", "expires_on": "2027-01-31"})
+    made = client.post(
+        url("token_make", agreement.pk),
+        {"name": "Their system", "expires_on": "2027-01-31"},
+        HTTP_HOST="aurora.localhost:666",
+    )
+    assert b":666" not in made.content
     token = AgreementToken.objects.get()
     assert made.context["text"].startswith(f"rba_{token.prefix}_")
     assert made["Cache-Control"] == "no-store"
