@@ -1,8 +1,11 @@
 """Pages of agreements: who sees them, and what one does there."""
 
+import datetime
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from federation.models import Agreement, AgreementToken
@@ -156,7 +159,10 @@ def test_a_token_is_shown_once_and_revoked(aurora, meadow, browse):
     client = browse(aurora, people(aurora).administrator)
     made = client.post(
         url("token_make", agreement.pk),
-        {"name": "Their system", "expires_on": "2027-01-31"},
+        {
+            "name": "Their system",
+            "expires_on": (timezone.localdate() + datetime.timedelta(days=60)).isoformat(),
+        },
         HTTP_HOST="aurora.localhost:666",
     )
     assert b":666" not in made.content
