@@ -7,8 +7,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import django_tables2 as tables
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import formatting
@@ -72,9 +74,26 @@ class MirrorTable(tables.Table):
     proof_utc = tables.Column(
         accessor="proof__at", verbose_name=gettext_lazy("Last comparison (UTC)"), visible=False
     )
+    last_error = tables.Column(
+        verbose_name=gettext_lazy("Last error"),
+        empty_values=(None, ""),
+        default=formatting.UNKNOWN,
+        attrs={"td": {"class": "mirror-error"}},
+    )
+    last_error_utc = tables.Column(
+        accessor="last_error_at", verbose_name=gettext_lazy("Last error (UTC)"), visible=False
+    )
+    switches = tables.Column(
+        accessor="agreement__pk",
+        verbose_name="",
+        orderable=False,
+        exclude_from_export=True,
+        attrs={"td": {"class": "text-end"}},
+    )
 
     class Meta:
         order_by = ("agreement",)
+        attrs: ClassVar[dict[str, str]] = {"class": "table-stack"}
 
     def render_state(self, record: StreamStatus) -> SafeString:
         return formatting.state_badge(record.state, record.words)
@@ -113,6 +132,32 @@ class MirrorTable(tables.Table):
             "{} <div class='text-secondary small'>{}</div>",
             formatting.state_badge(value.result, value.get_result_display()),
             formatting.ago(value.at),
+        )
+
+    def render_last_error(self, record: StreamStatus) -> SafeString:
+        return format_html(
+            "<div><span class='is-loss'>{}</span> <div class='text-secondary small'>{}</div></div>",
+            record.last_error,
+            formatting.ago(record.last_error_at),
+        )
+
+    def value_last_error(self, record: StreamStatus) -> str:
+        return record.last_error
+
+    def value_last_error_utc(self, value: Any) -> str:
+        return _utc(value)
+
+    def render_switches(self, value: uuid.UUID, record: StreamStatus) -> str | SafeString:
+        if record.state == "ended":
+            return ""
+        words = _("Switches") if record.state == "suspended" else _("Suspend…")
+        return format_html(
+            '<a class="btn btn-sm" href="{}#switches" aria-label="{}: {}">{}{}</a>',
+            reverse("federation:agreement_detail", args=[value]),
+            words,
+            record.agreement.name,
+            formatting.icon("player-pause"),
+            words,
         )
 
 

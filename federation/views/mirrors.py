@@ -94,6 +94,9 @@ class MirrorList(ListView):
     def get_filterset(self, queryset: Any) -> MirrorFilter:
         return MirrorFilter(self.request.GET, queryset)
 
+    def get_table_kwargs(self) -> dict[str, Any]:
+        return {"exclude": () if may_edit(self.request) else ("switches",)}
+
     def get_empty_action(self) -> tuple[Any, str] | None:
         return _("Agreements"), reverse("federation:agreements")
 

@@ -193,7 +193,20 @@ def test_the_list_filters_sorts_exports_and_says_when_it_is_empty(aurora, harbou
     assert row["Last change (UTC)"] == row["Last comparison (UTC)"] == "2026-03-02T08:30:00+00:00"
     assert row["Last comparison"] == "In step"
     assert row["95 % within, last hour (ms)"] == ""
+    assert row["Last error"] == row["Last error (UTC)"] == ""
+    problem = {"state": Stream.State.BROKEN, "problem": "column unknown", "problem_at": moment}
+    Stream.objects.filter(pk=stream.pk).update(**problem)
+    text = client.get(url("mirrors") + "?direction=out&q=boreal&_export=csv").content.decode()
+    (row,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    assert (row["Last error"], row["Last error (UTC)"]) == ("column unknown", "2026-03-02T08:30:00+00:00")
+    text = client.get(url("mirrors") + "?direction=out&q=boreal").content.decode()
+    assert "column unknown" in text
+    assert f'href="{url("agreement_detail", second.pk)}#switches"' in text
+    reader = browse(harbour, person(harbour, "compliance")).get(url("mirrors")).content.decode()
+    assert "column unknown" in reader
+    assert "#switches" not in reader
     Stream.objects.filter(agreement=second).update(state=Stream.State.ENDED)
+    assert "#switches" not in client.get(url("mirrors") + "?state=ended").content.decode()
     for query, count in (("", 2), ("state=ended&", 2), ("state=bogus&", 2), ("direction=up&q=boreal&", 2)):
         text = client.get(url("mirrors") + f"?{query}_export=csv").content.decode()
         assert text.count("→") == count, query
