@@ -48,7 +48,7 @@ def _import(
     )
 
 
-def _zip(content: bytes, *names: str) -> bytes:
+def zipped(content: bytes, *names: str) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in names:
@@ -73,7 +73,7 @@ def test_a_preview_writes_nothing(source, apple):
         b"Date,AAPL\n2026-03-02,181.5\n",
         b"Date;US0378331005\n2026-03-02;181,5\n",
         gzip.compress(b"Date,AAPL\n2026-03-02,181.5\n"),
-        _zip(b"Date,AAPL\n2026-03-02,181.5\n", "closes.csv"),
+        zipped(b"Date,AAPL\n2026-03-02,181.5\n", "closes.csv"),
     ],
     # Archives hold the time they were made, and workers must agree on the names of tests.
     ids=["plain", "mark", "german", "utf-16", "wide", "wide isin", "gzip", "zip"],
@@ -185,7 +185,7 @@ def test_an_interrupted_import_goes_on_where_it_was(source, apple):
     ("content", "name"),
     [
         (ECB_CSV, "eurofxref-hist.csv"),
-        (_zip(ECB_CSV, "eurofxref-hist.csv"), "eurofxref-hist.zip"),
+        (zipped(ECB_CSV, "eurofxref-hist.csv"), "eurofxref-hist.zip"),
         (
             b"Date, USD, JPY, CYP, \n03 March 2026, 1.08, 161.5, N/A, \n02 March 2026, 1.07, 160.25, 0.58, \n",
             "eurofxref.csv",
@@ -213,12 +213,12 @@ def test_the_ecbs_daily_file_is_read(source):
         (b"Date,USD,USD\n2026-03-02,1,2\n", "file_columns"),
         (ECB_XML[:300], "file_broken"),
         (b'<!DOCTYPE lolz [<!ENTITY lol "lol">]><a>&lol;</a>', "file_broken"),
-        (_zip(ECB_CSV, "a.csv", "b.csv"), "zip_members"),
-        (_zip(ECB_CSV, "eurofxref.csv")[:60], "file_broken"),
-        (_zip(b"0" * (40 * 1024 * 1024), "bomb.csv"), "file_too_big"),
+        (zipped(ECB_CSV, "a.csv", "b.csv"), "zip_members"),
+        (zipped(ECB_CSV, "eurofxref.csv")[:60], "file_broken"),
+        (zipped(b"0" * (40 * 1024 * 1024), "bomb.csv"), "file_too_big"),
         (gzip.compress(b"0" * (40 * 1024 * 1024)), "file_too_big"),
         (gzip.compress(ECB_CSV)[:-12], "file_broken"),
-        (_zip(b"x", "[Content_Types].xml", "sheet.xml"), "file_spreadsheet"),
+        (zipped(b"x", "[Content_Types].xml", "sheet.xml"), "file_spreadsheet"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "file_spreadsheet"),
     ],
     # Archives hold the time they were made, and workers must agree on the names of tests.

@@ -11,7 +11,7 @@ from portfolios.services.securities import save_source
 
 
 class Command(BaseCommand):
-    """Import closes; run it in one institution with ``manage.py tenant_command``."""
+    """Import closes into the institution whose schema is current."""
 
     help = "Import closing prices: date, isin or ticker, close, currency; or one column per ticker (gz and zip too)."
 

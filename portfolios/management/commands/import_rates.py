@@ -10,7 +10,7 @@ from portfolios.services.securities import ecb_source
 
 
 class Command(BaseCommand):
-    """Import rates; run it in one institution with ``manage.py tenant_command``."""
+    """Import rates into the institution whose schema is current."""
 
     help = "Import exchange rates: the ECB's eurofxref-hist.zip, eurofxref-daily.xml or CSV."
 
