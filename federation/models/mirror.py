@@ -164,6 +164,7 @@ class SharedSecurity(models.Model):
     security = models.UUIDField()
 
     class Meta:
+        verbose_name_plural = _("shared securities")
         constraints = [
             models.UniqueConstraint(fields=["owner", "receiver", "security"], name="sharedsecurity_once")
         ]
@@ -181,6 +182,7 @@ class SharedCurrency(models.Model):
     currency = models.CharField(max_length=3)
 
     class Meta:
+        verbose_name_plural = _("shared currencies")
         constraints = [
             models.UniqueConstraint(fields=["owner", "receiver", "currency"], name="sharedcurrency_once")
         ]

@@ -30,6 +30,7 @@ class StreamFigures(models.Model):
     held = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
+        verbose_name_plural = _("stream figures")
         constraints = [
             models.UniqueConstraint(fields=["stream", "is_hour", "at"], name="streamfigures_once_per_span")
         ]
@@ -131,6 +132,7 @@ class Watch(models.Model):
     changed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name_plural = _("watches")
         constraints = [
             models.UniqueConstraint(fields=["agreement", "institution"], name="watch_once_per_party"),
             models.CheckConstraint(

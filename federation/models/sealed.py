@@ -47,6 +47,7 @@ class SealedRecords(models.Model):
     objects = SealedRecordsQuerySet.as_manager()
 
     class Meta:
+        verbose_name_plural = _("sealed records")
         ordering = ["-sealed_at"]
         constraints = [
             models.UniqueConstraint(fields=["agreement", "receiver"], name="sealedrecords_once_per_receiver")
@@ -145,6 +146,7 @@ class SealedAccess(models.Model):
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name_plural = _("sealed access")
         ordering = ["-at"]
 
     def __str__(self) -> str:

@@ -190,6 +190,7 @@ class ImportBatch(models.Model):
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name_plural = _("import batches")
         ordering = ["-created_at"]
 
     def __str__(self) -> str:
