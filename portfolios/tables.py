@@ -54,7 +54,7 @@ class ChooseColumn(tables.CheckBoxColumn):
                 "th__input": {
                     "class": "form-check-input",
                     "aria-label": _("Choose all on this page"),
-                    "data-choose-all": "portfolio",
+                    "data-check-all": "",
                 },
                 "td__input": {"class": "form-check-input"},
             },
@@ -65,7 +65,7 @@ class ChooseColumn(tables.CheckBoxColumn):
         if record.origin is not None:
             return SafeString("")
         return formatting.fill_in(
-            '<input type="checkbox" class="form-check-input" name="portfolio" value="{}" form="propose" aria-label="{}">',
+            '<input type="checkbox" class="form-check-input" name="portfolio" value="{}" form="bulk" aria-label="{}">',
             value,
             _("Choose %(number)s") % {"number": record.number},
         )

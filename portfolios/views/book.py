@@ -84,6 +84,8 @@ class BookView(ListView):
         self._complete(rows)
         if not any(portfolio.origin for portfolio in rows):
             table.columns.hide("origin")
+        if not can(self.request.user, "proposal.make"):
+            table.columns.hide("choose")
         if len({portfolio.manager_name for portfolio in rows}) == 1 and "_export" not in self.request.GET:
             # A column that says the same in every row only takes room.
             table.columns.hide("manager_name")
