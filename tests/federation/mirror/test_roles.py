@@ -203,7 +203,7 @@ def test_p3_clients_shared_by_mistake_under_advice_stop_the_stream_and_do_not_cr
     assert not ParkedRow.objects.exists()
 
 
-def test_f20_no_setting_lets_a_session_change_received_rows(world: World) -> None:
+def test_f20_claiming_to_be_the_mirror_lets_no_session_change_received_rows(world: World) -> None:
     agreement = world.agree()
     world.mandate(agreement)
     world.drain()
