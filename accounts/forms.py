@@ -2,12 +2,14 @@
 
 import datetime
 import zoneinfo
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.validators import MaxValueValidator, MinValueValidator
+from django.forms.models import ModelChoiceIterator, ModelChoiceIteratorValue
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -48,18 +50,25 @@ class DayInput(forms.DateInput):
         super().__init__(attrs, format="%Y-%m-%d")
 
 
+class _Tree(ModelChoiceIterator):
+    """The choices of one form, read anew: a field of a form class outlives the institution that is served."""
+
+    def __iter__(self) -> Iterator[tuple[Any, str]]:
+        if self.field.empty_label is not None:
+            yield "", str(self.field.empty_label)
+        for unit, depth in tree_of(self.queryset.all()):
+            yield ModelChoiceIteratorValue(unit.pk, unit), "\u2003" * depth + unit.name
+
+
 class UnitChoiceField(forms.ModelChoiceField):
     """Units as a tree: indented, parents before their children."""
+
+    iterator = _Tree
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("queryset", Unit.objects.all())
         kwargs.setdefault("required", False)
         super().__init__(**kwargs)
-        self.choices = self._tree
-
-    def _tree(self) -> list[tuple[Any, str]]:
-        rows = [("", str(self.empty_label or ""))] if self.empty_label is not None else []
-        return rows + [(unit.pk, "\u2003" * depth + unit.name) for unit, depth in tree_of(self.queryset)]
 
 
 def tree_of(units: Any) -> list[tuple[Unit, int]]:

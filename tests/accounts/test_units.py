@@ -2,10 +2,13 @@
 
 import pytest
 from django.urls import reverse
+from django_tenants.utils import tenant_context
 
 from accounts import services
 from accounts.errors import DomainError
-from accounts.models import Role, RoleAssignment, Unit
+from accounts.filters import PersonFilter
+from accounts.forms import InvitationForm, RoleForm, UnitForm
+from accounts.models import Role, RoleAssignment, Unit, User
 from accounts.rights import reach
 from clients.models import Client
 
@@ -133,3 +136,20 @@ def test_without_units_the_page_says_what_they_are_for(aurora, in_aurora, browse
     page = browse(aurora, in_aurora.administrator).get("/units/").content.decode()
     assert "No units yet" in page
     assert "Create the first unit" in page
+
+
+def test_no_form_or_filter_offers_the_units_of_the_institution_served_before(aurora, harbour) -> None:
+    """A field of a form class lives as long as the process, which serves one institution after the other."""
+    offered = {}
+    for institution, name in ((aurora, "Bond desk"), (harbour, "Seaside branch")):
+        with tenant_context(institution):
+            Unit.objects.create(name=name)
+            fields = [
+                InvitationForm().fields["unit"],
+                RoleForm().fields["unit"],
+                UnitForm().fields["parent"],
+                PersonFilter({}, User.objects.all()).form.fields["unit"],
+            ]
+            offered[name] = [[str(label).strip() for _value, label in field.choices] for field in fields]
+    assert all("Bond desk" in each for each in offered["Bond desk"])
+    assert all("Seaside branch" in each and "Bond desk" not in each for each in offered["Seaside branch"])
