@@ -111,7 +111,8 @@ def start_mandate(
     """Start a draft for a client; nothing of it leaves the institution before it is submitted.
 
     ``amount`` is what is likely to be invested, where that is known, in the predecessor's currency.
-    Raises DomainError where another successor of ``predecessor`` has begun already.
+    The client's wishes under ``predecessor`` are carried over. Raises DomainError where another successor of it
+    has begun already.
     """
     refuse_received(client)
     if predecessor is not None and _locked(predecessor).successor is not None:
@@ -126,6 +127,8 @@ def start_mandate(
         predecessor=predecessor,
     )
     audit("mandate.started", mandate, by=by)
+    for wish in predecessor.wishes if predecessor is not None else ():
+        add_restriction(mandate=mandate, kind=wish.kind, value=wish.value, note=wish.note, by=by)
     return mandate
 
 

@@ -217,6 +217,7 @@ def profile(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "page": page,
             "mandate": page.mandate,
             "client": page.client,
+            "restrictions": page.mandate.wishes if page.mandate.predecessor_id else [],
             "steps": steps(2, page.mandate),
             "profile": shown,
             "profile_parts": words.parts(shown) if shown else [],

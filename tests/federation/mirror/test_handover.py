@@ -29,6 +29,7 @@ from tests import factories
 from tests.federation.divisions import divided
 from tests.federation.mirror import everything
 from tests.federation.mirror.successor import (
+    ISIN,
     advisor_of_all,
     begin,
     buy,
@@ -97,9 +98,13 @@ def test_nothing_is_handed_over_before_the_new_mandate_is_submitted(world: World
     world.assert_in_step(journey.second)
 
 
-def test_the_next_mandate_begins_with_what_the_portfolio_is_worth(world: World) -> None:
+def test_the_next_mandate_begins_with_what_the_portfolio_is_worth_and_what_the_client_wishes(
+    world: World,
+) -> None:
     journey = begin(world)
     with world.within("harbour"):
+        wish = {"kind": "exclude_security", "value": ISIN, "note": "Works there."}
+        services.add_restriction(mandate=journey.old, by=factories.cast().advisor, **wish)
         Mandate.objects.filter(pk=journey.new.pk).update(status="withdrawn")
         browser = Browser(headers={"host": "harbour.localhost"})
         browser.force_login(advisor_of_all())
@@ -108,6 +113,8 @@ def test_the_next_mandate_begins_with_what_the_portfolio_is_worth(world: World) 
         following = Mandate.objects.get(predecessor=journey.old.pk, status="draft")
         # 150 × 66 + 1,985 of cash.
         assert (following.amount, following.currency) == (D(11_885), "EUR")
+        assert [(each.kind, each.value, each.note) for each in following.wishes] == [tuple(wish.values())]
+        assert ISIN in browser.get(begun["Location"]).content.decode()
 
 
 def test_a_rejected_successor_loses_what_was_handed_over_and_the_former_manager_goes_on(world: World) -> None:
