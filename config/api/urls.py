@@ -1,7 +1,7 @@
 """Paths of the API."""
 
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
 from accounts.views_base import signed_in
@@ -38,7 +38,6 @@ for prefix, viewset in (
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", signed_in()(SpectacularSwaggerView.as_view(url_name="api:schema")), name="docs"),
-    path("redoc/", signed_in()(SpectacularRedocView.as_view(url_name="api:schema")), name="redoc"),
+    path("docs/", signed_in()(SpectacularSwaggerSplitView.as_view(url_name="api:schema")), name="docs"),
     path("", include(router.urls)),
 ]
