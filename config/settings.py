@@ -315,7 +315,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     },
     "resume-blocks": {
         "task": "federation.tasks.in_active_institutions",
-        "schedule": 120.0,
+        "schedule": 300.0,
         "args": ["trading.tasks.resume_blocks"],
     },
     "forget-api-requests": {
@@ -325,7 +325,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     },
     "resume-reports": {
         "task": "federation.tasks.in_active_institutions",
-        "schedule": 120.0,
+        "schedule": 300.0,
         "args": ["reporting.tasks.resume_reports"],
     },
 }
