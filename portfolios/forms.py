@@ -157,3 +157,11 @@ class ReasonForm(forms.Form):
     """Why something is done."""
 
     reason = forms.CharField(label=_("Why"), max_length=200, error_messages={"required": _("Say why.")})
+
+
+class NoteForm(forms.Form):
+    """What goes to the advisor with an answer."""
+
+    note = forms.CharField(
+        label=_("To the advisor"), widget=forms.Textarea(attrs={"rows": 2}), required=False, max_length=2000
+    )

@@ -146,6 +146,7 @@ def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "may_withdraw": may_send and state not in {*ENDED, InstructionState.IN_PROGRESS},
         "may_answer": may_answer,
         "may_finish": may_answer and instruction.kind in _BY_HAND,
+        "is_closing": instruction.kind in ClientInstruction.CLOSING,
         "may_book_out": instruction.kind == Kind.TRANSFER_OUT
         and state in {InstructionState.ACCEPTED, InstructionState.IN_PROGRESS}
         and may(request.user, "settlement.edit", instruction)
@@ -186,13 +187,15 @@ def instruction_withdraw(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @signed_in("instruction.answer")
 def instruction_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
-    """Record what became of an instruction."""
+    """Record what became of an instruction; one to close is carried out on a page that shows what it books."""
     rows = ClientInstruction.objects.with_right(request.user, "instruction.answer")
     instruction = get_object_or_404(rows.to_answer(), pk=pk)
     form = OutcomeForm(request.POST)
     if not form.is_valid():
         raise Http404
     outcome, note = form.cleaned_data["outcome"], form.cleaned_data["note"]
+    if outcome == Outcome.DONE and instruction.kind in ClientInstruction.CLOSING:
+        return redirect("portfolios:instruction_finish", instruction.pk)
     if outcome != Outcome.DONE or instruction.kind in _BY_HAND:
         services.record_outcome(instruction=instruction, outcome=outcome, note=note, by=request.user)
     elif instruction.state == InstructionState.IN_PROGRESS:

@@ -160,6 +160,11 @@ def mandate_close(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         raise DomainError(
             "mandate_not_withdrawn", _("The client has to ask for it: wait for an instruction.")
         )
+    asked = ClientInstruction.objects.to_answer().filter(mandate=mandate, kind__in=ClientInstruction.CLOSING)
+    instruction = asked.first()
+    if instruction is not None:
+        messages.info(request, _("The client asks for this by an instruction. What it books is shown there."))
+        return redirect("clients:instruction_detail", instruction.pk)
     services.close_mandate(mandate=mandate, by=request.user)
     messages.success(request, _("Closed. The sales channel sees it."))
     return redirect("clients:mandate_detail", mandate.pk)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.contrib import messages
 from django.db.models import Q
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -15,17 +15,21 @@ from accounts.errors import DomainError
 from accounts.models import User
 from accounts.rights import may, roles_with
 from accounts.views_base import PersonRequest, signed_in
-from clients.calculations.states import MandateState
+from clients.calculations.states import InstructionState, MandateState
 from clients.duties import Duty, performs
 from clients.models import ClientInstruction, Mandate
 from clients.services import start_mandate
+from clients.services.instructions import ENDED
+from portfolios.forms import NoteForm
 from portfolios.models import Handover, Portfolio, Valuation
 from portfolios.services.handover import (
     TAKES_OVER_IN,
-    book_out,
+    Ending,
     book_out_rest,
+    carry_out,
     complete_as_submitted,
     complete_handover,
+    ending_of,
     is_out_of_reach,
     ready,
     snapshot,
@@ -174,17 +178,87 @@ def rest_book_out(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     return redirect("portfolios:portfolio_detail", portfolio.pk)
 
 
-@require_POST
-@signed_in(SETTLES)
-def transfer_book(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
-    """Book out what another party's portfolio holds, as an instruction asks."""
-    asked = ClientInstruction.objects.with_right(request.user, SETTLES).filter(
-        kind=ClientInstruction.Kind.TRANSFER_OUT, mandate__portfolio__isnull=False
+@signed_in(("instruction.answer", SETTLES))
+def instruction_finish(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show what an instruction to close books, and book just that; portfolio and mandate close with it."""
+    instruction = _to_finish(request.user, pk)
+    if instruction.state in {InstructionState.DRAFT, *ENDED}:
+        if request.method == "POST":
+            messages.warning(request, _("This was answered already. What you sent now was not recorded."))
+        return redirect("clients:instruction_detail", pk)
+    # From the instruction's page comes what was written there so far, and nothing is booked yet.
+    form = NoteForm(request.POST or None)
+    refusal = ""
+    if "seen" in request.POST and form.is_valid():
+        try:
+            done = carry_out(
+                instruction=instruction,
+                by=request.user,
+                seen=request.POST["seen"],
+                note=form.cleaned_data["note"],
+            )
+        except DomainError as error:
+            refusal = str(error.message)
+        else:
+            messages.success(request, _finished(done))
+            return redirect("clients:instruction_detail", pk)
+    ending = ending_of(instruction)
+    return render(
+        request,
+        "portfolios/instruction_finish.html",
+        {
+            "instruction": instruction,
+            "mandate": instruction.mandate,
+            "portfolio": ending.portfolio,
+            "ending": ending,
+            "problem": ending.problem or refusal,
+            "form": form,
+            "label": _finish_label(ending),
+            "valuation": Valuation.objects.current()
+            .filter(portfolio=ending.portfolio, is_latest=True)
+            .first(),
+        },
     )
-    instruction = get_object_or_404(asked.select_related("mandate"), pk=pk)
-    booked = book_out(instruction=instruction, by=request.user)
-    if booked:
-        messages.success(request, _("Booked out. Whoever manages the portfolio can close it."))
+
+
+def _to_finish(user: User, pk: uuid.UUID) -> ClientInstruction:
+    """Return an instruction to close that a user may carry out: whoever manages, or keeps the ledger for another."""
+    closing = ClientInstruction.objects.current().filter(
+        kind__in=ClientInstruction.CLOSING, mandate__portfolio__isnull=False
+    )
+    instruction: ClientInstruction = get_object_or_404(closing.select_related("mandate__portfolio"), pk=pk)
+    if performs(Duty.MANAGEMENT, instruction.mandate):
+        right = "instruction.answer"
+    elif instruction.kind == ClientInstruction.Kind.TRANSFER_OUT and performs(
+        Duty.SETTLEMENT, instruction.mandate
+    ):
+        right = SETTLES
     else:
-        messages.info(request, _("Nothing is left to book out."))
-    return redirect("clients:instruction_detail", instruction.pk)
+        raise Http404
+    if not may(user, right, instruction):
+        raise Http404
+    return instruction
+
+
+def _finish_label(ending: Ending) -> str:
+    """Return what the button does."""
+    count = len(ending.positions)
+    if not ending.entries:
+        return _("Close portfolio and mandate") if ending.closes else ""
+    if not count:
+        return _("Transfer out the cash and close") if ending.closes else _("Transfer out the cash")
+    if ending.closes:
+        text = ngettext(
+            "Transfer out %(count)d position and close", "Transfer out %(count)d positions and close", count
+        )
+    else:
+        text = ngettext("Transfer out %(count)d position", "Transfer out %(count)d positions", count)
+    return text % {"count": count}
+
+
+def _finished(ending: Ending) -> str:
+    if ending.closes:
+        return _("Portfolio %(number)s and its mandate are closed. The advisor sees it.") % {
+            "number": ending.portfolio.number
+        }
+    return _("Booked out. Whoever manages the portfolio can close it.")

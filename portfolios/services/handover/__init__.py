@@ -12,6 +12,7 @@ from portfolios.services.handover.completion import (
     complete_late,
     record_handover,
 )
+from portfolios.services.handover.ending import Ending, carry_out, ending_of
 from portfolios.services.handover.snapshots import Snapshot, is_out_of_reach, knows_ledger, snapshot
 from portfolios.services.handover.takeover import (
     TAKES_OVER_IN,
@@ -21,16 +22,18 @@ from portfolios.services.handover.takeover import (
     to_take_over,
     waiting,
 )
-from portfolios.services.handover.transfers_out import book_out, book_out_rest, moved_on, transfer_out
+from portfolios.services.handover.transfers_out import book_out_rest, moved_on, transfer_out
 
 __all__ = [
     "TAKES_OVER_IN",
+    "Ending",
     "Snapshot",
-    "book_out",
     "book_out_rest",
+    "carry_out",
     "complete_as_submitted",
     "complete_handover",
     "complete_late",
+    "ending_of",
     "has_taken_over",
     "is_out_of_reach",
     "knows_ledger",

@@ -47,6 +47,29 @@ def transfer_out(*, portfolio: Portfolio, reference: uuid.UUID, by: User) -> lis
     return _book_out(portfolio, reference, by, cash_as=Transaction.Type.TRANSFER_OUT)
 
 
+def due_out(
+    portfolio: Portfolio, *, cash_as: Transaction.Type = Transaction.Type.TRANSFER_OUT
+) -> list[Transaction]:
+    """Return, not saved, the entries by which everything that a portfolio holds leaves it today.
+
+    Raises DomainError while orders are open or trades have not settled.
+    """
+    refuse_open_orders(portfolio)
+    today = timezone.now().date()
+    positions = positions_of(portfolio, today)
+    if any(each.quantity != each.settled_quantity for each in positions.holdings.values()):
+        raise DomainError(
+            "handover_unsettled",
+            _("Trades of portfolio %(number)s have not settled yet. Transfer it out when they have.")
+            % {"number": portfolio.number},
+        )
+    entries = [*_securities_out(positions, today), *_cash_out(positions, cash_as)]
+    for entry in entries:
+        entry.portfolio = portfolio
+        entry.trade_date = entry.settlement_date = today
+    return entries
+
+
 @transaction.atomic
 def book_out_rest(*, portfolio: Portfolio, by: User) -> list[Transaction]:
     """Book out what a closed portfolio holds because an entry came late, to where all else of it went.
@@ -128,19 +151,9 @@ def _refuse_payment(portfolio: Portfolio, amounts: list[Decimal]) -> None:
 def _book_out(
     portfolio: Portfolio, reference: uuid.UUID, by: User, *, cash_as: Transaction.Type
 ) -> list[Transaction]:
-    refuse_open_orders(portfolio)
-    today = timezone.now().date()
-    positions = positions_of(portfolio, today)
-    if any(each.quantity != each.settled_quantity for each in positions.holdings.values()):
-        raise DomainError(
-            "handover_unsettled",
-            _("Trades of portfolio %(number)s have not settled yet. Transfer it out when they have.")
-            % {"number": portfolio.number},
-        )
-    entries = [*_securities_out(positions, today), *_cash_out(positions, cash_as)]
+    entries = due_out(portfolio, cash_as=cash_as)
     for entry in entries:
-        entry.portfolio, entry.reference = portfolio, reference
-        entry.trade_date = entry.settlement_date = today
+        entry.reference = reference
     return book(entries=entries, by=by) if entries else []
 
 

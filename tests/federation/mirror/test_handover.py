@@ -247,8 +247,8 @@ def test_where_the_channel_keeps_the_ledger_it_books_out_what_the_former_manager
         )
         services.send_instruction(instruction=instruction, by=cast.advisor)
         page = reverse("clients:instruction_detail", args=[instruction.pk])
-        out = reverse("portfolios:transfer_book", args=[instruction.pk])
-        assert b"has to accept the instruction first" in operations.post(out, follow=True).content
+        out = reverse("portfolios:instruction_finish", args=[instruction.pk])
+        assert b"has to accept the instruction first" in operations.post(out, {"seen": "early"}).content
     settle_down(world)
     with world.within("aurora"):
         by = factories.cast().operations
@@ -258,7 +258,10 @@ def test_where_the_channel_keeps_the_ledger_it_books_out_what_the_former_manager
     settle_down(world)
     with world.within("harbour"):
         assert out.encode() in operations.get(page).content
-        assert operations.post(out).status_code == 302
+        shown = operations.get(out)
+        assert b"Transfer out the cash<" in shown.content
+        assert operations.post(out, {"seen": shown.context["ending"].seen}).status_code == 302
+        assert b"Nothing is left to book out" in operations.get(out).content
         assert Transaction.objects.get(type="transfer_out").net_amount == -100
     settle_down(world)
     with world.within("aurora"):
