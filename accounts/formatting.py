@@ -1,4 +1,4 @@
-"""How figures, days, instants and states read, in the reader's language.
+"""How figures, days, instants and states read, written as the reader chose.
 
 Texts only; ``config.formatting`` makes them template filters. Sources: true minus U+2212, thousands
 and decimal separators of the active language (Django's formats), minor units of ISO 4217.
@@ -140,7 +140,7 @@ def signed_percent(value: Any, places: Any = 2) -> str:
 
 def _percent_sign(text: str) -> str:
     # English joins the sign to the number; German, as most of Europe, sets a space (DIN 5008).
-    is_joined = (get_language() or "en").startswith("en")
+    is_joined = _separators(get_language())[ord(".")] == "."
     return f"{text}%" if is_joined else f"{text}{NO_BREAK}%"
 
 

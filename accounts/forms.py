@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.forms.models import ModelChoiceIterator, ModelChoiceIteratorValue
@@ -17,6 +16,7 @@ from accounts.errors import DomainError
 from accounts.models import ApiToken, Role, RoleAssignment, Unit, User
 
 WHOLE = _("The whole institution")
+WRITING = _("How they are written on pages. Texts are in English.")
 
 
 def show_error(form: forms.BaseForm, error: DomainError) -> None:
@@ -97,7 +97,7 @@ class InvitationForm(forms.Form):
     )
     full_name = forms.CharField(label=_("Full name"), max_length=150)
     job_title = forms.CharField(label=_("Job title"), max_length=150, required=False)
-    language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
+    language = forms.ChoiceField(label=_("Dates and numbers"), choices=User.Writing, help_text=WRITING)
     role = forms.ChoiceField(
         label=_("Role"), choices=Role, help_text=_("More roles can be added once the person is invited.")
     )
@@ -208,11 +208,13 @@ class ProfileForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ["full_name", "job_title", "language", "time_zone", "theme", "hides_amounts"]
-        help_texts = {"hides_amounts": _("Amounts show as dots, for meetings. Percentages stay.")}
+        help_texts = {
+            "language": WRITING,
+            "hides_amounts": _("Amounts show as dots, for meetings. Percentages stay."),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["language"] = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
         zones = sorted(
             zone for zone in zoneinfo.available_timezones() if "/" in zone and not zone.startswith("Etc/")
         )

@@ -65,7 +65,7 @@ class PartMessagesMiddleware:
 
 
 class PreferencesMiddleware:
-    """Activate the language and time zone of the user who is signed in."""
+    """Write dates and numbers, and tell the time, as the user who is signed in chose."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -76,7 +76,7 @@ class PreferencesMiddleware:
         user = getattr(request, "user", None)
         is_tenant = getattr(getattr(request, "tenant", None), "schema_name", "public") != "public"
         if is_tenant and user is not None and user.is_authenticated:
-            translation.activate(user.language)
+            translation.activate(user.locale)
             request.LANGUAGE_CODE = translation.get_language()
             formatting.hide_amounts(user.hides_amounts)
             with timezone.override(_zone(user.time_zone)):

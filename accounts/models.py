@@ -91,11 +91,19 @@ class User(AbstractBaseUser, PermissionsMixin):
         LIGHT = "light", _("Light")
         DARK = "dark", _("Dark")
 
+    class Writing(models.TextChoices):
+        """How dates and numbers are written; texts are in English."""
+
+        ENGLISH = "en", "31 Dec 2026, 1,234.56"
+        GERMAN = "de", "31.12.2026, 1.234,56"
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     email = models.EmailField(_("e-mail"), unique=True)
     full_name = models.CharField(_("full name"), max_length=150)
     job_title = models.CharField(_("job title"), max_length=150, blank=True)
-    language = models.CharField(_("language"), max_length=10, default="en")
+    language = models.CharField(
+        _("dates and numbers"), max_length=10, choices=Writing, default=Writing.ENGLISH
+    )
     time_zone = models.CharField(_("time zone"), max_length=50, default="Europe/Zurich")
     theme = models.CharField(_("appearance"), max_length=5, choices=Theme, default=Theme.AUTO)
     hides_amounts = models.BooleanField(_("hide amounts"), default=False)
@@ -121,6 +129,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.full_name
+
+    @property
+    def locale(self) -> str:
+        """Return what pages and mail are written in: English, with the dates and numbers of the choice."""
+        return "en" if self.language == self.Writing.ENGLISH else f"en-{self.language}"
 
     @property
     def initials(self) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, get_urlconf, reverse
 from django.utils.translation import gettext_lazy as _
@@ -247,5 +246,5 @@ def _navigation(request: HttpRequest, user: User, tenant: Any) -> dict[str, Any]
         "is_signed_in": True,
         "navigation_sections": list(_shown(user, request.path, tenant.pk)),
         "user_roles": ", ".join(str(role.label) for role in Role if role in roles),
-        "languages": [(code, code.upper()) for code, _name in settings.LANGUAGES],
+        "writings": User.Writing.choices,
     }

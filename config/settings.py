@@ -181,7 +181,9 @@ MFA_ADAPTER = "accounts.second_factor.MFAAdapter"
 # Language, numbers, time
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("de", _("German"))]
+# Texts are in English, whatever a browser asks for: words of libraries in another language would stand
+# between English ones. How dates and numbers are written is each user's choice (`User.Writing`).
+LANGUAGES = [("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
 FORMAT_MODULE_PATH = ["config.formats"]
 USE_I18N = True

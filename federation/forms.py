@@ -375,7 +375,7 @@ class InstitutionForm(forms.ModelForm):  # type: ignore[type-arg]
                 "Printed at the top of reports to your clients, also of those a partner makes for you."
             ),
             "colour": _("Used on your letterhead and on your pages."),
-            "language": _("Reports to your clients are written in it."),
+            "language": _("Reports to your clients are written in it. Pages are in English."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

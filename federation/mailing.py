@@ -1,4 +1,4 @@
-"""Write to an institution's people, each in their language."""
+"""Write to an institution's people, dates and numbers as each chose."""
 
 import logging
 import smtplib
@@ -23,7 +23,7 @@ def write_to(
     people = User.objects.filter(is_active=True, role_assignments__role__in=roles).distinct()
     sent = 0
     for person in people:
-        with translation.override(person.language):
+        with translation.override(person.locale):
             subject, text = message()
         try:
             sent += send_mail(" ".join(subject.split()), text, None, [person.email])

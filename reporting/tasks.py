@@ -42,7 +42,7 @@ def make_batch(job_id: str) -> None:
     by = job.created_by
     if by is None:
         return
-    with override(by.language):
+    with override(by.locale):
         for position in range(job.done, min(job.done + REPORTS_AT_ONCE, job.total)):
             job = services.make_one_of_batch(job=job, position=position, by=by)
     if job.done < job.total:

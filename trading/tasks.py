@@ -35,7 +35,7 @@ def propose_for_job(job_id: str) -> None:
         return
     Job.objects.filter(pk=job.pk).update(state=Job.State.RUNNING)
     ids = [uuid.UUID(pk) for pk in job.data["portfolios"]]
-    with override(job.created_by.language):
+    with override(job.created_by.locale):
         for start in range(job.done, len(ids), PORTFOLIOS_AT_ONCE):
             batch = ids[start : start + PORTFOLIOS_AT_ONCE]
             _propose_batch(job, batch, job.created_by)

@@ -45,7 +45,7 @@ def renew_invitation(*, user: User, by: User) -> tuple[Invitation, str]:
 
 
 def deliver_invitation(invitation: Invitation, *, link: str, institution_name: str) -> None:
-    """Send the link to the person invited, in their language; DomainError where the mail cannot leave."""
+    """Send the link to the person invited; DomainError where the mail cannot leave."""
     user = invitation.user
     context = {
         "user": user,
@@ -54,7 +54,7 @@ def deliver_invitation(invitation: Invitation, *, link: str, institution_name: s
         "invited_by": invitation.invited_by,
         "expires_at": invitation.expires_at,
     }
-    with translation.override(user.language), timezone.override(datetime.UTC):
+    with translation.override(user.locale), timezone.override(datetime.UTC):
         subject = _("Your access to %(institution)s") % {"institution": institution_name}
         text = render_to_string("accounts/mail/invitation.txt", context)
     try:

@@ -64,7 +64,7 @@ def preferences(request: PersonRequest) -> HttpResponseBase:
     if request.POST.get("theme") in User.Theme.values:
         user.theme = request.POST["theme"]
         changed.append("theme")
-    if request.POST.get("language") in dict(settings.LANGUAGES):
+    if request.POST.get("language") in User.Writing.values:
         user.language = request.POST["language"]
         changed.append("language")
     if request.POST.get("hides_amounts") in {"0", "1"}:

@@ -229,7 +229,25 @@ def test_preferences_change_and_lead_back(aurora, in_aurora, browse):
     in_aurora.advisor.refresh_from_db()
     user = in_aurora.advisor
     assert (user.theme, user.language, user.hides_amounts) == ("dark", "de", True)
-    assert '<html lang="de"' in page.get("/profile/").content.decode()
+    assert '<html lang="en-de"' in page.get("/profile/").content.decode()
+
+
+def test_words_are_english_and_only_dates_and_numbers_a_choice(aurora, in_aurora, browse):
+    page = browse(aurora, in_aurora.advisor)
+    page.defaults["HTTP_ACCEPT_LANGUAGE"] = "de-CH,de"
+    page.post("/preferences/", {"language": "de"})
+    data = {"full_name": "x" * 151, "language": "de", "time_zone": "UTC", "theme": "auto"}
+    text = page.post("/profile/", data).content.decode()
+    assert "at most 150 characters" in text
+    assert "Dates and numbers" in text
+    assert "31.12.2026, 1.234,56" in text
+    assert "German" not in text
+    page.logout()
+    refused = page.post(
+        "/accounts/login/", {"login": "nobody@example.test", "password": "x"}
+    ).content.decode()
+    assert '<html lang="en"' in refused
+    assert "not correct" in refused
 
 
 @pytest.mark.parametrize("elsewhere", ["https://example.test/", "//example.test", "javascript:alert(1)", ""])

@@ -60,9 +60,11 @@ def test_a_figure_reads_as_in_english(template, value, shown):
         ("{{ x|day_text }}", datetime.date(2026, 3, 7), "07.03.2026"),
     ],
 )
-def test_a_figure_reads_as_in_german(template, value, shown):
-    with translation.override("de"):
+@pytest.mark.parametrize("language", ["de", "en-de"])
+def test_a_figure_reads_as_in_german(language, template, value, shown):
+    with translation.override(language):
         assert show(template, x=value) == shown
+        assert translation.gettext("Yes") == ("Ja" if language == "de" else "Yes")
 
 
 FILTERS = [
@@ -182,7 +184,7 @@ def test_a_chart_hides_its_amounts_with_all_others():
         formatting.hide_amounts(False)
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("language", ["en", "de", "en-de"])
 @given(amount=st.decimals(-(10**12), 10**12, places=6), places=st.integers(0, 6))
 @settings(max_examples=50)
 def test_figures_read_as_django_writes_them(language, amount, places):

@@ -40,9 +40,9 @@
         : unit + formatter.format(value).replace("-", "\u2212");
   }
 
-  // A day as the pages write it: 25 Nov 2025, in German 25.11.2025.
+  // A day as the pages write it: 25 Nov 2025, or 25.11.2025 for who chose that.
   function day(value) {
-    const isGerman = document.documentElement.lang.startsWith("de");
+    const isGerman = document.documentElement.lang === "en-de";
     const parts = isGerman
       ? { day: "2-digit", month: "2-digit", year: "numeric" }
       : { day: "numeric", month: "short", year: "numeric" };

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.urls import reverse
 from django_tenants.utils import get_public_schema_name, schema_context, schema_exists, tenant_context
 
-from accounts.models import Role
+from accounts.models import Role, User
 from accounts.services import invite_person
 from federation import schemas
 from federation.models import Domain, Institution
@@ -40,7 +40,12 @@ class Command(BaseCommand):
         parser.add_argument("--short-name", default="", help="the first word of the name else")
         parser.add_argument("--country", default="CH", help="two letters")
         parser.add_argument("--currency", default="EUR", help="three letters")
-        parser.add_argument("--language", default="en", choices=[code for code, _name in settings.LANGUAGES])
+        parser.add_argument(
+            "--language",
+            default="en",
+            choices=User.Writing.values,
+            help="of reports to clients; the administrator's dates and numbers are written as in it, pages are in English",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         name, schema, domain = options["name"].strip(), options["schema"], options["domain"].lower()
