@@ -306,6 +306,23 @@ def test_waiting_purchases_go_on_once_kyc_is_in_order(in_aurora: Cast):
     assert set(Order.objects.values_list("state", flat=True)) == {"sent"}
 
 
+def test_purchases_approved_before_kyc_ended_wait_when_they_are_sent(in_aurora: Cast):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    make.buy(portfolio, models.security("Microsoft", 300), 100, 300)
+    orders = make.approved(portfolio, in_aurora)
+    KycStatus.objects.update(state=KycStatus.State.BLOCKED)
+
+    blocks = send(order_ids=[order.pk for order in orders], by=in_aurora.manager)
+
+    assert [str(block) for block in blocks] == ["Sell Microsoft"]
+    bought = Order.objects.filter(side="buy")
+    assert set(bought.values_list("state", "state_note")) == {("waiting", "KYC of the client is blocked.")}
+    assert not bought.filter(block__isnull=False).exists()
+    KycStatus.objects.update(state=KycStatus.State.APPROVED)
+    assert release_waiting() == 3
+    assert set(Order.objects.values_list("state", flat=True)) == {"sent"}
+
+
 def test_a_block_whose_message_was_lost_is_taken_up_again(in_aurora: Cast, queued):
     portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
     make.sent(portfolio, in_aurora)

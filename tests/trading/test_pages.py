@@ -68,6 +68,22 @@ def test_orders_that_cannot_be_sent_say_why_and_stop_no_other(in_aurora: Cast, a
     assert set(states.values()) == {"sent"}
 
 
+def test_purchases_that_wait_for_kyc_when_they_are_sent_say_so(in_aurora: Cast, aurora, browse):
+    model = models.published(in_aurora.manager, {models.security("Apple"): "0.9", None: "0.1"})
+    orders = [make.approved(make.portfolio(in_aurora, model, n), in_aurora)[0] for n in ("P-1", "P-2")]
+    orders[0].portfolio.mandate.client.kyc.delete()
+    page = browse(aurora, in_aurora.manager)
+    form = {"choose": [str(order.pk) for order in orders], "fill_parts": "1"}
+
+    shown = text_of(page.post(reverse("trading:orders_send"), form, follow=True))
+
+    assert "1 order sent in 1 block." in shown
+    assert f"{orders[0].number} waits until KYC is in order" in shown
+    live = text_of(page.get(reverse("trading:order_detail", args=[orders[0].pk])))
+    assert "Waiting for KYC KYC of the client is not recorded." in live
+    assert list(Order.objects.order_by("number").values_list("state", flat=True)) == ["waiting", "sent"]
+
+
 def test_an_order_page_follows_its_fills_and_settlement(in_aurora: Cast, aurora, browse):
     portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
     make.sent(portfolio, in_aurora)

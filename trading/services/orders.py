@@ -3,7 +3,7 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from django.db import connection, transaction
@@ -81,9 +81,13 @@ def _estimate(line: ProposalLine) -> Decimal:
 
 @dataclass(frozen=True)
 class Sent:
-    """The blocks that went to the market, and the orders that did not, each with the reason."""
+    """The blocks that went to the market, and the orders that did not, each with the reason.
+
+    Purchases ``waiting`` for KYC go on by themselves; what was ``refused`` stays as it was.
+    """
 
     blocks: tuple[Block, ...]
+    waiting: tuple[tuple[Order, str], ...]
     refused: tuple[tuple[Order, str], ...]
 
 
@@ -91,15 +95,15 @@ class Sent:
 def send(*, order_ids: Collection[uuid.UUID], by: User | None, fill_parts: int = 1) -> list[Block]:
     """Send approved orders to the market, those in one security, side and currency as one block; all or none.
 
-    Sells go first. ``fill_parts`` asks the paper broker to fill in so many parts. Raises
-    DomainError where an order is not the institution's to send, was sent already, or is barred by
-    a restriction that has come since its approval.
+    Sells go first. ``fill_parts`` asks the paper broker to fill in so many parts. Purchases wait
+    where KYC is no longer in order. Raises DomainError where an order is not the institution's to
+    send, was sent already, or is barred by a restriction that has come since its approval.
     """
     orders = _locked(order_ids, fill_parts)
     restrictions = _restrictions_of(orders)
     for order in orders:
         _require_sendable(order, restrictions)
-    return _send(orders, by, fill_parts)
+    return list(_send(orders, by, fill_parts).blocks)
 
 
 @transaction.atomic
@@ -115,7 +119,7 @@ def send_each(*, order_ids: Collection[uuid.UUID], by: User, fill_parts: int = 1
             refused.append((order, str(error)))
         else:
             ready.append(order)
-    return Sent(tuple(_send(ready, by, fill_parts)), tuple(refused))
+    return replace(_send(ready, by, fill_parts), refused=tuple(refused))
 
 
 def _locked(order_ids: Collection[uuid.UUID], fill_parts: int) -> list[Order]:
@@ -128,7 +132,7 @@ def _locked(order_ids: Collection[uuid.UUID], fill_parts: int) -> list[Order]:
     orders = list(
         Order.objects.select_for_update(of=("self",))
         .filter(pk__in=list(order_ids))
-        .select_related("portfolio__mandate", "security")
+        .select_related("portfolio__mandate__client__kyc", "security")
         .prefetch_related("portfolio__mandate__decisions")
         .order_by("number")
     )
@@ -137,11 +141,14 @@ def _locked(order_ids: Collection[uuid.UUID], fill_parts: int) -> list[Order]:
     return orders
 
 
-def _send(orders: Collection[Order], by: User | None, fill_parts: int) -> list[Block]:
+def _send(orders: Collection[Order], by: User | None, fill_parts: int) -> Sent:
     now = timezone.now()
+    waiting = _let_wait(orders, by)
+    stays = {order.pk for order, _why in waiting}
     groups: dict[tuple[str, uuid.UUID, str], list[Order]] = defaultdict(list)
     for order in orders:
-        groups[(order.side, order.security_id, order.currency)].append(order)
+        if order.pk not in stays:
+            groups[(order.side, order.security_id, order.currency)].append(order)
     blocks = []
     for (side, _security, currency), members in sorted(
         groups.items(), key=lambda item: item[0][0] != Side.SELL
@@ -162,7 +169,18 @@ def _send(orders: Collection[Order], by: User | None, fill_parts: int) -> list[B
     _close_proposals({order.proposal_id for order in orders if order.proposal_id})
     for block in blocks:
         _submit_on_commit(block.pk)
-    return blocks
+    return Sent(tuple(blocks), waiting, ())
+
+
+def _let_wait(orders: Collection[Order], by: User | None) -> tuple[tuple[Order, str], ...]:
+    """Let the purchases wait whose client's KYC is not in order now; return them, each with the reason."""
+    buys = [order for order in orders if order.side == Side.BUY]
+    waiting = tuple((order, why) for order in buys if (why := kyc_problem(order.portfolio, today())))
+    for order, why in waiting:
+        order.state, order.state_note = Order.State.WAITING, why[:200]
+        audit("waits_for_kyc", order, by=by)
+    Order.objects.bulk_update([order for order, _why in waiting], ["state", "state_note"])
+    return waiting
 
 
 def _restrictions_of(orders: Collection[Order]) -> Restrictions:

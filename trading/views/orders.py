@@ -25,7 +25,7 @@ from trading.filters import OrderFilter
 from trading.forms import SendForm
 from trading.models import Allocation, Order
 from trading.services import cancel, send_each
-from trading.services.orders import orders_to_send
+from trading.services.orders import Sent, orders_to_send
 from trading.tables import OrderTable
 from trading.views.affirmations import ROLES
 from trading.views.desk import SETTLE
@@ -72,7 +72,7 @@ class OrderList(ListView):
 @require_POST
 @signed_in("order.send")
 def orders_send(request: PersonRequest) -> HttpResponseBase:
-    """Send the orders chosen, those in one security and side as one block; those that cannot go say why."""
+    """Send the orders chosen, those in one security and side as one block; those that wait or cannot go say why."""
     form = SendForm(request.POST)
     if not form.is_valid():
         messages.error(request, _("Choose between 1 and 10 parts."))
@@ -88,21 +88,32 @@ def orders_send(request: PersonRequest) -> HttpResponseBase:
     sent = send_each(
         order_ids=[order.pk for order in orders], fill_parts=form.cleaned_data["fill_parts"], by=request.user
     )
-    count = len(orders) - len(sent.refused)
+    count = len(orders) - len(sent.refused) - len(sent.waiting)
     if count:
         words = ngettext("%(n)d order sent", "%(n)d orders sent", count) % {"n": count}
         blocks = len(sent.blocks)
         blocks_words = ngettext("in %(n)d block.", "in %(n)d blocks.", blocks) % {"n": blocks}
         messages.success(request, f"{words} {blocks_words}")
-    for order, why in sent.refused[:SHOWN]:
-        messages.warning(request, why if order.number in why else f"{order.number}: {why}")
-    more = len(sent.refused) - SHOWN
-    if more > 0:
-        words = ngettext("%(n)d more order was not sent.", "%(n)d more orders were not sent.", more)
-        messages.warning(request, words % {"n": more})
+    for sentence in _unsent_words(sent):
+        messages.warning(request, sentence)
     if request.POST.get("proposal"):
         return redirect("trading:proposal_detail", orders[0].proposal_id)
     return redirect("trading:order_list")
+
+
+def _unsent_words(sent: Sent) -> list[str]:
+    """Return why orders were not sent, those that wait for KYC by themselves last."""
+    words = [why if order.number in why else f"{order.number}: {why}" for order, why in sent.refused]
+    words += [
+        _("%(number)s waits until KYC is in order, and then goes on by itself: %(why)s")
+        % {"number": order.number, "why": why}
+        for order, why in sent.waiting
+    ]
+    more = len(words) - SHOWN
+    if more > 0:
+        text = ngettext("%(n)d more order was not sent.", "%(n)d more orders were not sent.", more)
+        words[SHOWN:] = [text % {"n": more}]
+    return words
 
 
 def _context(request: PersonRequest, pk: uuid.UUID) -> dict[str, Any]:
