@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clients.models import MandateRestriction
 from portfolios.attention import Reason
-from trading.models import Order, Proposal
+from trading.models import Allocation, Order, Proposal
 
 
 def _is_among(rows: QuerySet[Any]) -> Q:
@@ -27,6 +27,10 @@ def _waits_for_kyc() -> Q:
     return _is_among(Order.objects.filter(state=Order.State.WAITING))
 
 
+def _has_unbooked_fill() -> Q:
+    return _is_among(Allocation.objects.filter(booking_problem__gt="", withdrawn_at__isnull=True))
+
+
 def _holds_excluded() -> Q:
     held = "mandate__portfolio__holdings"
     is_named = Q(value__iexact=F(f"{held}__security__isin")) | Q(value__iexact=F(f"{held}__security__ticker"))
@@ -43,5 +47,6 @@ REASONS = (
     Reason("proposal", _("To approve"), "proposed", _has_proposal),
     Reason("unsent", _("Orders to send"), "due", _has_unsent_orders),
     Reason("kyc", _("Waits for KYC"), "warning", _waits_for_kyc),
+    Reason("unbooked", _("Fill not booked"), "failed", _has_unbooked_fill),
     Reason("excluded", _("Holds what the client excludes"), "warning", _holds_excluded),
 )

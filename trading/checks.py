@@ -37,17 +37,22 @@ def check_proposal(
     proposal: Proposal,
     lines: Iterable[ProposalLine],
     moved: list[Moved],
+    *,
     barred: list[str],
+    uncovered: list[str],
     day: datetime.date,
 ) -> list[Check]:
-    """Return all checks of a proposal, as of ``day``; ``barred`` says which trades are not allowed now."""
+    """Return all checks of a proposal, as of ``day``.
+
+    ``barred`` says which trades are not allowed now, ``uncovered`` what is not there for them any more.
+    """
     traded = [line for line in lines if line.side]
     has_buys = any(line.side == Side.BUY for line in traded)
     return [
         _kyc(proposal, has_buys, day),
         _profile(proposal, has_buys, day),
         _barriers(proposal, barred),
-        _cash(proposal),
+        _cash(proposal, uncovered),
         _drift(proposal, day),
         *_prices(proposal, traded, moved, day),
         *_open_orders(proposal),
@@ -87,7 +92,9 @@ def _barriers(proposal: Proposal, barred_now: list[str]) -> Check:
     return Check("note", _("Restrictions are observed"), names)
 
 
-def _cash(proposal: Proposal) -> Check:
+def _cash(proposal: Proposal, uncovered: list[str]) -> Check:
+    if uncovered:
+        return Check("stop", " ".join(uncovered), _("Work the proposal out again."))
     currency = proposal.inputs.get("currency", "")
     if proposal.cash_after is None:
         return Check("stop", _("Cash after the trades is not available"), _("A price or rate is missing."))

@@ -281,6 +281,9 @@ class Allocation(Record):
     execution = models.ForeignKey(
         Execution, null=True, blank=True, on_delete=models.PROTECT, related_name="allocations"
     )
+    booking_problem = models.CharField(
+        _("why it is not booked"), max_length=200, blank=True, default="", db_default=""
+    )
     # What the settling party rejected is withdrawn, and allocated anew where it can be corrected.
     replaces = models.OneToOneField(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaced_by"
@@ -292,6 +295,12 @@ class Allocation(Record):
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [
+            # Reasons for attention and the desk ask for them; there are hardly any.
+            models.Index(
+                fields=["portfolio"], condition=Q(booking_problem__gt=""), name="allocation_not_booked"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.quantity} @ {self.price}"

@@ -40,6 +40,10 @@ class AllocationQuerySet(PortfolioRecordQuerySet):
         """Return own allocations that nobody has booked: unanswered, or rejected and not yet withdrawn."""
         return self.own().live().filter(settlement__isnull=True)
 
+    def refused_by_ledger(self) -> "AllocationQuerySet":
+        """Return own fills that were to be booked here and that the ledger did not take."""
+        return self.unbooked().filter(booking_problem__gt="")
+
     def with_answer(self) -> "AllocationQuerySet":
         """Annotate ``answer``: withdrawn, affirmed, rejected, or waiting."""
         return self.annotate(

@@ -14,6 +14,7 @@ from accounts.models import Job, User
 from models_portfolio.effective import today
 from portfolios.models import Portfolio
 from trading.models import Block, Execution
+from trading.services.booking import book_unbooked
 from trading.services.fills import OPEN_BLOCK, acknowledge, record_execution, refuse
 from trading.services.inputs import load_market
 from trading.services.orders import release_waiting
@@ -130,7 +131,8 @@ def resume_blocks() -> None:
 
 @shared_task
 def settle_due_settlements() -> None:
-    """Settle what is due today, and close the orders that a partner has settled."""
+    """Book what could not be, settle what is due today, and close the orders that a partner has settled."""
+    book_unbooked()
     settle_due()
     close_settled()
 

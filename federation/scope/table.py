@@ -219,7 +219,7 @@ KINDS: tuple[Kind, ...] = (
         via="portfolio",
         shared="order portfolio quantity price currency gross_amount fees net_amount exchange_rate trade_date"
         " settlement_date replaces withdrawn_at withdrawal_note",
-        kept="execution",
+        kept="execution booking_problem",
     ),
     # Settlement.
     Kind(

@@ -172,7 +172,7 @@ def test_an_edit_that_cannot_be_traded_says_so_and_changes_nothing(in_aurora: Ca
 
 def test_a_price_that_moved_is_shown_and_has_to_be_ticked(in_aurora: Cast, aurora, browse):
     proposal = make.submitted(make.portfolio(in_aurora, make.balanced(in_aurora.manager)), in_aurora.manager)
-    models.price_of(models.security("Apple"), 200, days_ago=0)
+    models.price_of(models.security("Apple"), 190, days_ago=0)
     page = browse(aurora, in_aurora.second_manager)
 
     def ticked() -> dict[str, str]:
@@ -188,7 +188,7 @@ def test_a_price_that_moved_is_shown_and_has_to_be_ticked(in_aurora: Cast, auror
     assert "Prices have moved" in text_of(page.post(url, {"revision": "1", "accept_moved": "on"}))
     # It goes on moving while somebody looks: what was ticked is not what would be approved.
     before = ticked()
-    models.price_of(models.security("Apple"), 300, days_ago=0)
+    models.price_of(models.security("Apple"), 195, days_ago=0)
     assert "Prices have moved" in text_of(page.post(url, before))
     assert page.post(url, ticked()).status_code == 302
 

@@ -2,7 +2,12 @@
 
 from collections.abc import Sequence
 
+from django.db import transaction
+
+from accounts.errors import DomainError
 from accounts.models import User
+from clients.duties import Duty
+from portfolios.duties import performed
 from portfolios.models import Portfolio, Transaction
 from portfolios.services import book
 from trading.models import Allocation, Settlement
@@ -20,6 +25,42 @@ def settle_and_book(allocations: Sequence[Allocation], *, by: User | None) -> No
         for each in allocations
     )
     book(entries=[entry for each in allocations for entry in _entries(each)], by=by)
+
+
+def book_fills(allocations: Sequence[Allocation]) -> int:
+    """Settle and book fills; one that its ledger refuses stops no other and says why. Return how many are booked."""
+    try:
+        with transaction.atomic():
+            settle_and_book(allocations, by=None)
+    except DomainError:
+        return sum(_book_or_note(each) for each in allocations)
+    return len(allocations)
+
+
+def _book_or_note(allocation: Allocation) -> bool:
+    problem = ""
+    try:
+        with transaction.atomic():
+            settle_and_book([allocation], by=None)
+    except DomainError as error:
+        problem = str(error.message)[:200]
+    if allocation.booking_problem != problem:
+        allocation.booking_problem = problem
+        allocation.save(update_fields=["booking_problem"])
+    return not problem
+
+
+@transaction.atomic
+def book_unbooked() -> int:
+    """Book the fills whose ledger had refused them and has been put right since; return how many."""
+    fills = (
+        Allocation.objects.refused_by_ledger()
+        .select_for_update(of=("self",), skip_locked=True)
+        .select_related("portfolio__mandate", "order__security")
+        .order_by("created_at", "pk")
+    )
+    ours = {each.pk for each in performed(Duty.SETTLEMENT, {fill.portfolio for fill in fills})}
+    return sum(_book_or_note(fill) for fill in fills if fill.portfolio_id in ours)
 
 
 def _entries(allocation: Allocation) -> list[Transaction]:

@@ -23,7 +23,7 @@ from trading.calculations.allocation import (
 )
 from trading.calculations.settlement import settlement_date
 from trading.models import Allocation, Block, Execution, Order, Side
-from trading.services.booking import settle_and_book
+from trading.services.booking import book_fills
 from trading.services.policy import fee_of, gross_of, minor_units, rounded
 
 OPEN_BLOCK = (Block.State.SENT, Block.State.NEW, Block.State.PARTIALLY_FILLED)
@@ -60,7 +60,7 @@ def record_execution(*, block_id: uuid.UUID, quantity: Decimal, price: Decimal, 
     """Record a fill and divide it among the block's orders; return it.
 
     ``reference`` is the broker's: the same one again changes nothing, so that a message may come
-    twice. Raises DomainError for a fill of more than is left, or of a broken lot that is not all of it.
+    twice. A part that its portfolio's ledger refuses is noted there and stops no other. Raises DomainError for a fill of more than is left, or of a broken lot that is not all of it.
     """
     block = Block.objects.select_for_update().select_related("security").get(pk=block_id)
     known = Execution.objects.filter(reference=reference).first()
@@ -95,9 +95,7 @@ def record_execution(*, block_id: uuid.UUID, quantity: Decimal, price: Decimal, 
     )
     block.save(update_fields=["filled_quantity", "state"])
     _follow(orders, allocations)
-    settle_and_book(
-        [each for each in allocations if performs(Duty.SETTLEMENT, each.portfolio.mandate)], by=None
-    )
+    book_fills([each for each in allocations if performs(Duty.SETTLEMENT, each.portfolio.mandate)])
     return execution
 
 

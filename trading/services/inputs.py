@@ -108,7 +108,7 @@ def gather(
         elif quantity:
             holdings[portfolio_id][security_id] = quantity
     orders = _open_orders(portfolios)
-    withdrawals = _withdrawals(portfolios)
+    withdrawals = open_withdrawals(portfolios)
     security_ids = {key for held in holdings.values() for key in held}
     security_ids |= {uuid.UUID(order["security"]) for listed in orders.values() for order in listed}
     for model_id in set(models.values()):
@@ -150,9 +150,12 @@ def _open_orders(portfolios: Collection[uuid.UUID]) -> dict[uuid.UUID, list[dict
     return found
 
 
-def _withdrawals(portfolios: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, Decimal]]:
+def open_withdrawals(portfolios: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, Decimal]]:
+    """Return by portfolio and currency what clients have asked for and is not paid yet."""
     found: dict[uuid.UUID, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    rows = open_instructions(ClientInstruction.Kind.WITHDRAWAL).filter(mandate__portfolio__in=portfolios)
+    rows = open_instructions(ClientInstruction.Kind.WITHDRAWAL).filter(
+        mandate__portfolio__in=list(portfolios)
+    )
     for portfolio_id, currency, amount in rows.annotate(portfolio_id=F("mandate__portfolio")).values_list(
         "portfolio_id", "currency", "amount"
     ):

@@ -3,7 +3,7 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import connection, transaction
@@ -17,6 +17,7 @@ from models_portfolio.effective import today
 from portfolios.services import refresh_holdings
 from trading.calculations.orders import is_cancellable
 from trading.models import Block, Order, Proposal, ProposalLine, Side
+from trading.services.cover import Cover, Trade, lock_portfolios
 from trading.services.gates import ending_problem, kyc_problem
 from trading.services.policy import gross_of, rounded
 from trading.services.restrictions import Restrictions
@@ -88,7 +89,7 @@ class Sent:
 
     blocks: tuple[Block, ...]
     waiting: tuple[tuple[Order, str], ...]
-    refused: tuple[tuple[Order, str], ...]
+    refused: tuple[tuple[Order, DomainError], ...]
 
 
 @transaction.atomic
@@ -97,29 +98,32 @@ def send(*, order_ids: Collection[uuid.UUID], by: User | None, fill_parts: int =
 
     Sells go first. ``fill_parts`` asks the paper broker to fill in so many parts. Purchases wait
     where KYC is no longer in order. Raises DomainError where an order is not the institution's to
-    send, was sent already, or is barred by a restriction that has come since its approval.
+    send, was sent already, is barred by a restriction that has come since its approval, or needs
+    cash or securities that are not there any more.
     """
-    orders = _locked(order_ids, fill_parts)
-    restrictions = _restrictions_of(orders)
-    for order in orders:
-        _require_sendable(order, restrictions)
-    return list(_send(orders, by, fill_parts).blocks)
+    sent = send_each(order_ids=order_ids, by=by, fill_parts=fill_parts)
+    if sent.refused:
+        raise DomainError(
+            sent.refused[0][1].code, " ".join(str(error.message) for _order, error in sent.refused)
+        )
+    return list(sent.blocks)
 
 
 @transaction.atomic
-def send_each(*, order_ids: Collection[uuid.UUID], by: User, fill_parts: int = 1) -> Sent:
-    """Send those of the orders that ``send`` would send one by one; the others stay as they are."""
+def send_each(*, order_ids: Collection[uuid.UUID], by: User | None, fill_parts: int = 1) -> Sent:
+    """Send those of the orders that ``send`` would send one by one; the others stay as they are.
+
+    Purchases of one portfolio that together cost more than there is all stay: half of them would be
+    something that nobody has worked out.
+    """
     orders = _locked(order_ids, fill_parts)
-    restrictions = _restrictions_of(orders)
-    ready, refused = [], []
-    for order in orders:
-        try:
-            _require_sendable(order, restrictions)
-        except DomainError as error:
-            refused.append((order, str(error)))
-        else:
-            ready.append(order)
-    return replace(_send(ready, by, fill_parts), refused=tuple(refused))
+    ready, refused = _sendable(orders)
+    waiting = _let_wait(ready, by)
+    stays = {order.pk for order, _why in waiting}
+    ready, uncovered = _covered([order for order in ready if order.pk not in stays])
+    blocks = _send(ready, by, fill_parts)
+    _close_proposals({order.proposal_id for order in orders if order.proposal_id})
+    return Sent(tuple(blocks), tuple(waiting), (*refused, *uncovered))
 
 
 def _locked(order_ids: Collection[uuid.UUID], fill_parts: int) -> list[Order]:
@@ -141,14 +145,11 @@ def _locked(order_ids: Collection[uuid.UUID], fill_parts: int) -> list[Order]:
     return orders
 
 
-def _send(orders: Collection[Order], by: User | None, fill_parts: int) -> Sent:
+def _send(orders: Collection[Order], by: User | None, fill_parts: int) -> list[Block]:
     now = timezone.now()
-    waiting = _let_wait(orders, by)
-    stays = {order.pk for order, _why in waiting}
     groups: dict[tuple[str, uuid.UUID, str], list[Order]] = defaultdict(list)
     for order in orders:
-        if order.pk not in stays:
-            groups[(order.side, order.security_id, order.currency)].append(order)
+        groups[(order.side, order.security_id, order.currency)].append(order)
     blocks = []
     for (side, _security, currency), members in sorted(
         groups.items(), key=lambda item: item[0][0] != Side.SELL
@@ -166,16 +167,56 @@ def _send(orders: Collection[Order], by: User | None, fill_parts: int) -> Sent:
         )
         audit("sent", block, by=by, orders=[order.number for order in members])
         blocks.append(block)
-    _close_proposals({order.proposal_id for order in orders if order.proposal_id})
     for block in blocks:
         _submit_on_commit(block.pk)
-    return Sent(tuple(blocks), waiting, ())
+    return blocks
 
 
-def _let_wait(orders: Collection[Order], by: User | None) -> tuple[tuple[Order, str], ...]:
+def _sendable(orders: Collection[Order]) -> tuple[list[Order], list[tuple[Order, DomainError]]]:
+    """Tell orders that may go to the market from those that may not, each with why."""
+    restrictions = _restrictions_of(orders)
+    ready: list[Order] = []
+    refused: list[tuple[Order, DomainError]] = []
+    for order in orders:
+        try:
+            _require_sendable(order, restrictions)
+        except DomainError as error:
+            refused.append((order, error))
+        else:
+            ready.append(order)
+    return ready, refused
+
+
+def _covered(orders: Collection[Order]) -> tuple[list[Order], list[tuple[Order, DomainError]]]:
+    """Tell orders for which cash and securities are there now from those for which they are not."""
+    ids = [order.pk for order in orders]
+    lock_portfolios({order.portfolio_id for order in orders})
+    trades = {order.pk: Trade.of(order) for order in orders}
+    cover = Cover(list(trades.values()), ids)
+    lacking = {pk: why for pk, trade in trades.items() if (why := cover.lacks_units(trade))}
+    together: dict[uuid.UUID, list[Order]] = defaultdict(list)
+    for order in orders:
+        if order.pk not in lacking:
+            together[order.portfolio_id].append(order)
+    for members in together.values():
+        why = cover.lacks_cash(trades[order.pk] for order in members)
+        lacking |= {order.pk: why for order in members if why and order.side == Side.BUY}
+    refused = [(order, _not_covered(order, lacking[order.pk])) for order in orders if order.pk in lacking]
+    return [order for order in orders if order.pk not in lacking], refused
+
+
+def _not_covered(order: Order, why: str) -> DomainError:
+    return DomainError(
+        "not_covered",
+        _("%(why)s Cancel order %(number)s, and work the proposal out again.")
+        % {"why": why, "number": order.number},
+    )
+
+
+def _let_wait(orders: Collection[Order], by: User | None) -> list[tuple[Order, str]]:
     """Let the purchases wait whose client's KYC is not in order now; return them, each with the reason."""
     buys = [order for order in orders if order.side == Side.BUY]
-    waiting = tuple((order, why) for order in buys if (why := kyc_problem(order.portfolio, today())))
+    waiting = [(order, why) for order in buys if (why := kyc_problem(order.portfolio, today()))]
     for order, why in waiting:
         order.state, order.state_note = Order.State.WAITING, why[:200]
         audit("waits_for_kyc", order, by=by)
@@ -272,7 +313,8 @@ def cancel(*, order: Order, by: User, note: str = "") -> Order:
 def release_waiting() -> int:
     """Let purchases go on whose client's KYC is in order again; return how many.
 
-    Those of proposals already sent go to the market at once.
+    Those of proposals already sent go to the market at once; one that cannot says why, and waits to be
+    sent or cancelled by hand.
     """
     waiting = list(
         Order.objects.own()
@@ -299,7 +341,8 @@ def release_waiting() -> int:
     )
     at_once = [order.pk for order in ready if order.proposal and order.proposal.state == Proposal.State.SENT]
     if at_once:
-        send(order_ids=at_once, by=None)
+        for order, error in send_each(order_ids=at_once, by=None).refused:
+            Order.objects.filter(pk=order.pk).update(state_note=str(error.message)[:200])
     return len(ready)
 
 

@@ -23,6 +23,7 @@ from portfolios.models import Security
 from trading.calculations.proposal import RebalanceInputs
 from trading.calculations.rebalance import evaluate
 from trading.models import Order, Proposal, Side
+from trading.services.cover import Cover, Trade, lock_portfolios
 from trading.services.gates import ending_problem, profile_problem
 from trading.services.inputs import load_market, read
 from trading.services.orders import create_orders
@@ -194,6 +195,22 @@ def barred_trades(proposal: Proposal, day: datetime.date | None = None) -> list[
     return [problem for problem in problems if problem]
 
 
+def uncovered_trades(proposal: Proposal) -> list[str]:
+    """Return what cash or securities are not there now for the proposal's trades, in words.
+
+    A security with an open order is left out, as it is when orders are made.
+    """
+    portfolio = proposal.portfolio
+    busy = set(portfolio.orders.filter(state__in=Order.OPEN).values_list("security", flat=True))
+    lines = proposal.lines.exclude(side="").select_related("security")
+    trades = [Trade.of_line(line, portfolio) for line in lines if line.security_id not in busy]
+    if not trades:
+        return []
+    cover = Cover(trades)
+    problems = [*(cover.lacks_units(trade) for trade in trades), cover.lacks_cash(trades)]
+    return [problem for problem in problems if problem]
+
+
 def _require_unrestricted(proposal: Proposal) -> None:
     barred = barred_trades(proposal)
     if barred:
@@ -210,8 +227,8 @@ def approve(
     """Approve a submitted proposal and create its orders; return them.
 
     The approver is neither who made nor who submitted it. ``accepted_moves`` are those that a page showed, as
-    ``Moved.seen`` says them. Raises DomainError where others have moved by more than 2 %, purchases are blocked by a stale risk profile, or a
-    restriction has come since that bars a trade.
+    ``Moved.seen`` says them. Raises DomainError where others have moved by more than 2 %, purchases are blocked by a stale risk profile, a
+    restriction has come since that bars a trade, or cash or securities that the trades need are not there any more.
     """
     proposal = _locked(proposal, State.PROPOSED)
     portfolio = proposal.portfolio
@@ -236,6 +253,12 @@ def approve(
             _("Prices have moved by more than 2 %% since the proposal: %(names)s. Confirm, or propose again.")
             % {"names": ", ".join(str(each.security) for each in moved)},
             data={"securities": [str(each.security.pk) for each in moved]},
+        )
+    lock_portfolios([portfolio.pk])
+    uncovered = uncovered_trades(proposal)
+    if uncovered:
+        raise DomainError(
+            "not_covered", _("%(why)s Work the proposal out again.") % {"why": " ".join(uncovered)}
         )
     proposal.state = State.APPROVED
     proposal.decided_by, proposal.decided_at, proposal.decision_note = by, timezone.now(), note.strip()

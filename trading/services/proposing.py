@@ -153,7 +153,7 @@ def _require_no_open(portfolio: Portfolio) -> None:
 
 
 def _require_booked(portfolio: Portfolio) -> None:
-    """Refuse while fills are not in the holdings yet: another party settles and has not affirmed them."""
+    """Refuse while fills are not in the holdings yet: another party has not affirmed them, or a ledger refused them."""
     waiting = Allocation.objects.unbooked().filter(portfolio=portfolio).count()
     if waiting and not performs(Duty.SETTLEMENT, portfolio.mandate):
         raise DomainError(
@@ -166,6 +166,12 @@ def _require_booked(portfolio: Portfolio) -> None:
                 waiting,
             )
             % {"n": waiting, "number": portfolio.number},
+        )
+    if Allocation.objects.refused_by_ledger().filter(portfolio=portfolio).exists():
+        raise DomainError(
+            "not_booked",
+            _("A fill of %(number)s is not booked, and its order says why. Propose again once it is.")
+            % {"number": portfolio.number},
         )
 
 

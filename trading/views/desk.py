@@ -60,6 +60,12 @@ def _desk_context(user: User) -> dict[str, Any]:
         .order_by("-sent_at", "pk")
     )
     waiting = Order.objects.own().filter(portfolio__in=own, state__in=["approved", "waiting"])
+    unbooked = (
+        Allocation.objects.refused_by_ledger()
+        .filter(portfolio__in=kept)
+        .select_related("portfolio", "order__security")
+        .order_by("created_at", "pk")
+    )
     arrived = BankEntry.objects.filter(state=BankEntry.State.UNMATCHED).select_related("portfolio")
     expected = (
         open_instructions(ClientInstruction.Kind.DEPOSIT)
@@ -98,6 +104,8 @@ def _desk_context(user: User) -> dict[str, Any]:
         "in_market_count": in_market.count(),
         "open_blocks": Block.objects.filter(state__in=OPEN_BLOCK).count(),
         "waiting_count": waiting.count(),
+        "unbooked": unbooked[:ROWS],
+        "unbooked_count": unbooked.count(),
         "arrived": arrived.order_by("value_date", "pk")[:ROWS],
         "arrived_count": arrived.count(),
         "expected": expected[:ROWS],

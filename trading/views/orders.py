@@ -103,7 +103,10 @@ def orders_send(request: PersonRequest) -> HttpResponseBase:
 
 def _unsent_words(sent: Sent) -> list[str]:
     """Return why orders were not sent, those that wait for KYC by themselves last."""
-    words = [why if order.number in why else f"{order.number}: {why}" for order, why in sent.refused]
+    words = [
+        str(error) if order.number in str(error) else f"{order.number}: {error}"
+        for order, error in sent.refused
+    ]
     words += [
         _("%(number)s waits until KYC is in order, and then goes on by itself: %(why)s")
         % {"number": order.number, "why": why}

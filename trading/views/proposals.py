@@ -30,7 +30,7 @@ from trading.filters import ProposalFilter
 from trading.forms import ProposeForm, SendForm
 from trading.models import Order, Proposal, Side
 from trading.services import approve, discard, edit, reject, send, submit
-from trading.services.proposals import barred_trades, moved_prices
+from trading.services.proposals import barred_trades, moved_prices, uncovered_trades
 from trading.showing import line_rows
 from trading.tables import ProposalTable
 
@@ -107,6 +107,7 @@ def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     is_open = proposal.state in (State.DRAFT, State.PROPOSED)
     moved = moved_prices(proposal) if is_open else []
     barred = barred_trades(proposal) if is_open else []
+    uncovered = uncovered_trades(proposal) if is_open else []
     is_own_work = user.pk in (proposal.proposed_by_id, proposal.made_by_id)
     can_make, can_approve = (may(user, right, proposal) for right in ("proposal.make", "proposal.approve"))
     orders = list(proposal.orders.select_related("security").order_by("number"))
@@ -117,7 +118,9 @@ def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "buys": sum(1 for row in lines if row.line.side == Side.BUY),
         "sells": sum(1 for row in lines if row.line.side == Side.SELL),
         "costs": sum((row.fees for row in lines), Decimal(0)),
-        "checks": check_proposal(proposal, [row.line for row in lines], moved, barred, today()),
+        "checks": check_proposal(
+            proposal, [row.line for row in lines], moved, barred=barred, uncovered=uncovered, day=today()
+        ),
         "moved": " ".join(each.seen for each in moved),
         "orders": orders,
         "currency": proposal.inputs.get("currency", proposal.portfolio.currency),
