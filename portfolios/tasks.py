@@ -63,11 +63,7 @@ def run_import(batch_id: str) -> None:
         batch = write_import(batch=batch)
     except (DomainError, DatabaseError, SoftTimeLimitExceeded) as error:
         # What was written before stays until somebody imports again or undoes it.
-        why = (
-            error.message
-            if isinstance(error, DomainError)
-            else _("The import broke off. Import again, or undo it.")
-        )
+        why = error.message if isinstance(error, DomainError) else _("The import broke off. Import again.")
         summary = {**batch.summary, "failure": str(why)}
         ImportBatch.objects.filter(pk=batch.pk).update(state=ImportBatch.State.FAILED, summary=summary)
         if not isinstance(error, DomainError):

@@ -195,3 +195,9 @@ class ImportBatch(models.Model):
 
     def __str__(self) -> str:
         return self.file_name
+
+    @property
+    def may_be_undone(self) -> bool:
+        """Say whether it is done, or failed after it had written something."""
+        has_written = bool(self.rows_done or self.summary.get("made"))
+        return self.state == self.State.DONE or (self.state == self.State.FAILED and has_written)

@@ -109,7 +109,7 @@ def detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "is_running": batch.state in (ImportBatch.State.QUEUED, ImportBatch.State.RUNNING),
         "may_confirm": batch.state in (ImportBatch.State.PREVIEW, ImportBatch.State.FAILED)
         and bool(batch.rows_total),
-        "may_undo": batch.state in (ImportBatch.State.DONE, ImportBatch.State.FAILED),
+        "may_undo": batch.may_be_undone,
     }
     is_part = bool(getattr(request, "htmx", False))
     return render(

@@ -137,6 +137,35 @@ def test_unknown_tickers_are_offered_and_created_only_when_wanted(source, apple)
     assert Price.objects.get(security__name="Microsoft").close == 400
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        (
+            b"isin,ticker,date,close\n"
+            b"US0378331005,,2026-03-02,9\nXX0000000000,,2026-03-02,5\nUS0378331004,,2026-03-02,5\n"
+            b"US037833100,,2026-03-02,5\n,THETICKEROFTHEOTHERONE,2026-03-02,5\n"
+        ),
+        b"Date,US0378331005,XX0000000000,US0378331004,THETICKEROFTHEOTHERONE\n2026-03-02,181.5,5,5,5\n",
+    ],
+    ids=["long", "wide"],
+)
+def test_what_no_security_can_be_called_is_said_in_the_preview_and_the_others_are_imported(
+    source, apple, content
+):
+    summary = _preview(content, source, currency="usd").summary
+    problems = [error["problem"] for error in summary["errors"]]
+    assert problems == [
+        "XX0000000000 is not an ISIN.",
+        "US0378331004 is not an ISIN.",
+        *(["US037833100 is not an ISIN."] if summary["layout"] == "long" else []),
+        "THETICKEROFTHEOTHERONE is too long for a ticker.",
+    ]
+    assert (summary["new"], summary["rows"], summary["unknown"]) == (1, 1, [])
+    assert summary["error_count"] == len(problems)
+    assert _import(content, source).state == "done"
+    assert Price.objects.get().security == apple
+
+
 def test_a_ticker_of_two_securities_is_refused_with_the_isin_as_remedy(source, apple):
     make.security("CH0038863350", "Apple of Switzerland", "CHF", ticker="AAPL")
     batch = _preview(b"Date,AAPL\n2026-03-02,181.5\n", source)

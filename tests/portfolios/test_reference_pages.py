@@ -126,10 +126,22 @@ def test_a_file_is_previewed_confirmed_and_undone_in_the_browser(
         {"create": "NEW", "name-NEW": "Newcomer", "currency-NEW": "EUR"},
     )
     assert sent == [str(batch.pk)]
+    # It fails before anything is written: there is nothing new, and nothing to undo.
+    ImportBatch.objects.update(state="failed")
+    failed = get(as_manager, "import_detail", batch.pk).content.decode()
+    assert "Import again" in failed
+    assert "Undo this import" not in failed
+    assert '<div class="tile-label">New</div>' not in failed
+    refused = as_manager.post(reverse("portfolios:import_undo", args=[batch.pk]), follow=True)
+    assert "Only an import that wrote something can be undone." in refused.content.decode()
+    as_manager.post(reverse("portfolios:import_confirm", args=[batch.pk]))
+    assert sent.pop() == str(batch.pk)
     tasks.run_import(str(batch.pk))
     assert Price.objects.count() == before + 3
     assert filled.valuations.get(is_latest=True).date == make.day(8)
-    assert "Undo this import" in get(as_manager, "import_detail", batch.pk).content.decode()
+    done = get(as_manager, "import_detail", batch.pk).content.decode()
+    assert "Undo this import" in done
+    assert '<div class="tile-label">New</div>' in done
     as_manager.post(reverse("portfolios:import_undo", args=[batch.pk]))
     tasks.revalue_after_undo(*sent[1])
     assert Price.objects.count() == before

@@ -4,7 +4,6 @@ import datetime
 import gzip
 import json
 import uuid
-from collections import defaultdict
 from dataclasses import asdict
 from typing import Any
 
@@ -17,11 +16,10 @@ from accounts.currencies import check_currency
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from accounts.records import new_id
-from portfolios.models import ExchangeRate, ImportBatch, Listing, Price, PriceSource, Security
+from portfolios.models import ExchangeRate, ImportBatch, Price, PriceSource, Security
+from portfolios.services.imports.keys import ISIN_LENGTH, PRICES, RATES, Owner, resolve
 from portfolios.services.imports.parsing import Parsed, Row, parse_prices, parse_rates
-from portfolios.services.imports.values import RowError
 
-PRICES, RATES = "prices", "rates"
 ROWS_AT_ONCE = 25_000
 SHOWN_ROWS = 20
 State = ImportBatch.State
@@ -96,7 +94,7 @@ def run_import(*, batch: ImportBatch) -> ImportBatch:
     parsed = _parse(batch.kind, bytes(batch.content), batch.file_name)
     with transaction.atomic():
         made = _create_securities(batch)
-    keyed, unknown = _resolve(batch, parsed)
+    keyed, unknown = resolve(batch, parsed)
     rows = [(owner, row) for owner, row in keyed if owner is not None]
     batch.rows_total, batch.rows_done = len(rows), 0
     counts = {"new": 0, "changed": 0, "unchanged": 0}
@@ -128,8 +126,8 @@ def run_import(*, batch: ImportBatch) -> ImportBatch:
 def undo_import(*, batch: ImportBatch, by: User | None) -> ImportBatch:
     """Take back what a batch wrote, except rows that were changed again since."""
     batch = ImportBatch.objects.select_for_update().get(pk=batch.pk)
-    if batch.state not in (State.DONE, State.FAILED) or "written_at" not in batch.options:
-        raise DomainError("import_not_done", _("Only a finished import can be undone."))
+    if not batch.may_be_undone:
+        raise DomainError("import_not_done", _("Only an import that wrote something can be undone."))
     model: Any = Price if batch.kind == PRICES else ExchangeRate
     written_at = datetime.datetime.fromisoformat(batch.options["written_at"])
     added = model.objects.filter(source=batch.source, created_at=written_at, origin__isnull=True)
@@ -198,7 +196,7 @@ def _restore(batch: ImportBatch) -> tuple[int, int]:
 
 
 def _summarise(batch: ImportBatch, parsed: Parsed) -> None:
-    keyed, unknown = _resolve(batch, parsed)
+    keyed, unknown = resolve(batch, parsed)
     known = [(owner, row) for owner, row in keyed if owner is not None]
     counts = {"new": 0, "changed": 0, "unchanged": 0}
     for start in range(0, len(known), ROWS_AT_ONCE):
@@ -225,67 +223,13 @@ def _summarise(batch: ImportBatch, parsed: Parsed) -> None:
     }
 
 
-# What a row belongs to: the security's id with the currency of the price, or for a rate the currency.
-_Owner = tuple[uuid.UUID | None, str]
-
-
-def _resolve(
-    batch: ImportBatch, parsed: Parsed
-) -> tuple[list[tuple[_Owner | None, Row]], list[dict[str, Any]]]:
-    """Find each row's security; return the keys that no security has, with what is known of them."""
-    if batch.kind == RATES:
-        return [((None, row.key), row) for row in parsed.rows], []
-    securities = {
-        security.pk: security for security in Security.objects.current().only("isin", "ticker", "currency")
-    }
-    by_key: dict[str, set[uuid.UUID]] = defaultdict(set)
-    for security in securities.values():
-        for key in (security.isin, security.ticker):
-            if key:
-                by_key[key.upper()].add(security.pk)
-    for ticker, security_id in (
-        Listing.objects.current().exclude(ticker="").values_list("ticker", "security_id")
-    ):
-        if security_id in securities:
-            by_key[ticker.upper()].add(security_id)
-    keyed: list[tuple[_Owner | None, Row]] = []
-    unknown: dict[str, dict[str, Any]] = {}
-    refused: set[str] = set()
-    for row in parsed.rows:
-        found = by_key.get(row.key, set())
-        if len(found) == 1:
-            [pk] = found
-            keyed.append(((pk, row.currency or securities[pk].currency), row))
-            continue
-        keyed.append((None, row))
-        if not found:
-            entry = unknown.setdefault(
-                row.key,
-                {"key": row.key, "rows": 0, "currency": row.currency or batch.options.get("currency", "")},
-            )
-            entry["rows"] += 1
-        elif row.key not in refused:
-            refused.add(row.key)
-            parsed.errors.insert(
-                0,
-                RowError(
-                    row.number,
-                    _("%(count)s securities have the ticker %(key)s.")
-                    % {"count": len(found), "key": row.key},
-                    _("Use the ISIN instead."),
-                ),
-            )
-            parsed.error_count += 1
-    return keyed, list(unknown.values())
-
-
 def _create_securities(batch: ImportBatch) -> list[uuid.UUID]:
     from portfolios.services.securities import create_security
 
     made = [uuid.UUID(pk) for pk in batch.summary.get("made", [])]
     for wanted in batch.options["create"]:
         key = wanted["key"].strip().upper()
-        is_isin = len(key) == 12
+        is_isin = len(key) == ISIN_LENGTH
         if Security.objects.filter(**{"isin" if is_isin else "ticker": key}).exists():
             continue
         security = create_security(
@@ -313,7 +257,7 @@ _TEMPORARY = {
 }
 
 
-def _compare(batch: ImportBatch, rows: list[tuple[_Owner, Row]]) -> dict[str, int]:
+def _compare(batch: ImportBatch, rows: list[tuple[Owner, Row]]) -> dict[str, int]:
     """Count what is new, changed and unchanged in the source; leaves the rows in a temporary table."""
     table, value, numeric, same = _TEMPORARY[batch.kind]
     with connection.cursor() as cursor:
@@ -342,7 +286,7 @@ def _compare(batch: ImportBatch, rows: list[tuple[_Owner, Row]]) -> dict[str, in
         return dict(zip(("new", "changed", "unchanged"), cursor.fetchone(), strict=True))
 
 
-def _write(batch: ImportBatch, rows: list[tuple[_Owner, Row]]) -> dict[str, int]:
+def _write(batch: ImportBatch, rows: list[tuple[Owner, Row]]) -> dict[str, int]:
     """Add and change rows of the source; what was there before is kept in the batch."""
     # Two imports into one source take turns.
     assert batch.source_id is not None

@@ -27,13 +27,17 @@ MAXIMUM_ERRORS = 500
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A price or rate: ``key`` is an ISIN or ticker, or for a rate the currency."""
+    """A price or rate: ``key`` is an ISIN or ticker, or for a rate the currency.
+
+    ``is_isin`` says that it stood in the column of ISINs.
+    """
 
     number: int
     key: str
     date: datetime.date
     value: Decimal
     currency: str = ""
+    is_isin: bool = False
 
 
 @dataclass(slots=True)
@@ -175,7 +179,8 @@ def _parse_long(
             continue
         day = reader.day(number, cell(cells, date_at))
         if day is not None:
-            reader.add(number, key, day, cell(cells, close_at), cell(cells, currency_at))
+            is_isin = first is _ISIN and bool(cell(cells, first_at))
+            reader.add(number, key, day, cell(cells, close_at), cell(cells, currency_at), is_isin=is_isin)
     return reader.finish()
 
 
@@ -235,7 +240,16 @@ class _Reader:
             return None
         return day
 
-    def add(self, number: int, key: str, day: datetime.date, cell: str, currency: str = "") -> None:
+    def add(
+        self,
+        number: int,
+        key: str,
+        day: datetime.date,
+        cell: str,
+        currency: str = "",
+        *,
+        is_isin: bool = False,
+    ) -> None:
         """Take one figure; a gap is passed over."""
         if cell.strip().lower() in _GAPS:
             return
@@ -258,7 +272,7 @@ class _Reader:
         identity = (key, day, currency)
         before = self.seen.get(identity)
         if before is None:
-            self.seen[identity] = Row(number, key, day, value, currency)
+            self.seen[identity] = Row(number, key, day, value, currency, is_isin)
         elif before.value == value:
             self.parsed.repeated += 1
         else:
