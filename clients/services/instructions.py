@@ -15,6 +15,7 @@ from accounts import formatting
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from accounts.origins import origin_name
+from clients import wealth
 from clients.calculations.states import InstructionState, MandateState
 from clients.duties import Duty, performs, require
 from clients.models import ClientInstruction, InstructionBooking, InstructionOutcome, Mandate, PayoutAccount
@@ -102,6 +103,28 @@ def _check_content(instruction: ClientInstruction) -> None:
                 _("Nobody has verified this account yet. Ask a colleague to verify it first."),
                 field="payout_account",
             )
+        _refuse_more_than_there_is(instruction)
+
+
+def _refuse_more_than_there_is(withdrawal: ClientInstruction) -> None:
+    """Raise DomainError where more is asked for than the portfolio is worth, as far as that is known here."""
+    known = wealth.rates()
+    for position in wealth.positions_of([withdrawal.mandate], timezone.localdate(), known=known):
+        asked = wealth.convert(withdrawal.amount, withdrawal.currency, position.currency, known)
+        if position.value is None or position.as_of is None or asked is None or asked <= position.value:
+            continue
+        if position.value > 0:
+            text = _(
+                "The portfolio was worth %(value)s on %(day)s. Ask for no more than that; to have all of it paid"
+                " out, send an instruction to close the mandate."
+            )
+        else:
+            text = _("The portfolio was worth %(value)s on %(day)s: there is nothing to be paid out.")
+        worth = {
+            "value": formatting.money(position.value, position.currency),
+            "day": formatting.day(position.as_of),
+        }
+        raise DomainError("amount_above_value", text % worth, field="amount")
 
 
 @transaction.atomic

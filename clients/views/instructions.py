@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -18,7 +19,7 @@ from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.rights import can, may
 from accounts.views_base import PersonRequest, signed_in
-from clients import services
+from clients import services, wealth
 from clients.calculations.states import InstructionState, MandateState
 from clients.duties import Duty, performs
 from clients.filters import InstructionFilter
@@ -95,10 +96,16 @@ def instruction_create(request: PersonRequest, pk: uuid.UUID, kind: str) -> Http
             "kind": kind,
             "title": Kind(kind).label,
             "lacks_account": kind == Kind.WITHDRAWAL and not form.has_account,
+            "position": _position(mandate) if kind == Kind.WITHDRAWAL else None,
             "is_held_up": _is_held_up(mandate),
             "is_matched_here": performs(Duty.SETTLEMENT, mandate),
         },
     )
+
+
+def _position(mandate: Mandate) -> wealth.Position | None:
+    """Return what the portfolio of a mandate is worth, as far as it is known here."""
+    return next(iter(wealth.positions_of([mandate], timezone.localdate(), known=wealth.rates())), None)
 
 
 def _is_held_up(mandate: Mandate) -> bool:

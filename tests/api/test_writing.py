@@ -246,6 +246,11 @@ def test_a_withdrawal_goes_to_a_verified_account_of_the_client(advisor: Caller, 
     body = {**wanted, "payout_account": str(account.pk)}
     assert_problem(post(advisor, "instructions/", body), 422, "payout_account_unverified")
     services.verify_payout_account(account=account, by=in_aurora.operations)
+    clients.funded(mandate, 100)
+    too_much = assert_problem(
+        post(advisor, "instructions/", {**body, "amount": "101"}), 422, "amount_above_value"
+    )
+    assert too_much["errors"][0]["field"] == "amount"
     assert post(advisor, "instructions/", body).status_code == 201
     assert ClientInstruction.objects.count() == 1
 

@@ -17,6 +17,8 @@ from federation.models import Agreement, AgreementVersion, Institution
 from federation.scope import PRESETS
 from models_portfolio.models import ModelPortfolio, ModelVersion, Offer
 from models_portfolio.offers import cards, choice_of
+from portfolios.services import book
+from tests.portfolios import make as portfolios
 
 D = Decimal
 # They lead to a profile of 4 of 7, for eight years.
@@ -170,6 +172,15 @@ def active(by: User, manager: User, plan: Offer | None = None, of: Client | None
     mandate = submitted(by, plan, of)
     services.accept_mandate(mandate=mandate, by=manager)
     return Mandate.objects.get(pk=mandate.pk)
+
+
+def funded(mandate: Mandate, amount: int, dollars: str = "") -> None:
+    """Pay into the portfolio of a mandate, or out of it, today; ``dollars`` are as many as a euro is worth."""
+    if dollars:
+        portfolios.rates("USD", {0: dollars})
+    if amount:
+        entry = portfolios.deposit if amount > 0 else portfolios.withdrawal
+        book(entries=[entry(mandate.portfolio, abs(amount), trade_date=portfolios.today())], by=None)
 
 
 def verified_account(of: Client, entered_by: User, verified_by: User) -> Any:

@@ -1,8 +1,10 @@
 """Instructions and what becomes of them."""
 
 import pytest
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
+from accounts import formatting
 from accounts.errors import DomainError
 from accounts.records import new_id
 from clients import services
@@ -10,6 +12,7 @@ from clients.calculations.states import InstructionState, MandateState
 from clients.models import Client, ClientInstruction, InstructionOutcome, Mandate
 from clients.signals import instruction_answered
 from federation.models import Institution
+from portfolios.models import Valuation
 from tests.clients import make
 from tests.factories import Cast, cast
 
@@ -45,6 +48,7 @@ def test_money_is_paid_out_only_to_a_verified_account_of_the_same_client(in_mead
     unverified = services.enter_payout_account(
         client=mandate.client, iban=make.IBAN, holder="Ada", by=in_meadow.advisor
     )
+    make.funded(mandate, 100)
     ask = {"amount": make.D(100), "kind": Kind.WITHDRAWAL}
     for account, code in (
         (None, "payout_account_missing"),
@@ -62,6 +66,32 @@ def test_money_is_paid_out_only_to_a_verified_account_of_the_same_client(in_mead
     services.verify_payout_account(account=unverified, by=in_meadow.operations)
     unverified.refresh_from_db()
     assert _sent(mandate, in_meadow, payout_account=unverified, **ask).state == InstructionState.SENT
+
+
+def test_no_more_is_paid_out_than_the_portfolio_is_worth(in_meadow: Cast) -> None:
+    mandate = make.active(in_meadow.advisor, in_meadow.manager)
+    account = make.verified_account(mandate.client, in_meadow.advisor, in_meadow.operations)
+    ask = {"kind": Kind.WITHDRAWAL, "payout_account": account}
+    with pytest.raises(DomainError, match="nothing to be paid out"):
+        _sent(mandate, in_meadow, amount=make.D(1), **ask)
+    make.funded(mandate, 1_000)
+    with pytest.raises(DomainError) as refused:
+        _sent(mandate, in_meadow, amount=make.D("1000.01"), **ask)
+    assert (refused.value.code, refused.value.field) == ("amount_above_value", "amount")
+    worth = formatting.money(make.D(1_000), "EUR")
+    assert f"{worth} on {formatting.day(timezone.now().date())}" in str(refused.value)
+    make.funded(mandate, 0, dollars="2")
+    with pytest.raises(DomainError, match=worth):
+        _sent(mandate, in_meadow, amount=make.D(2_001), currency="USD", **ask)
+    drafted = services.draft_instruction(
+        mandate=mandate, amount=make.D(2_000), currency="USD", by=in_meadow.advisor, **ask
+    )
+    make.funded(mandate, -1)
+    with pytest.raises(DomainError, match=formatting.money(make.D(999), "EUR")):
+        services.send_instruction(instruction=drafted, by=in_meadow.advisor)
+    # What is not known does not bar anybody.
+    Valuation.objects.update(market_value=None)
+    assert services.send_instruction(instruction=drafted, by=in_meadow.advisor).state == InstructionState.SENT
 
 
 def test_outcomes_are_added_and_the_furthest_counts(in_meadow: Cast) -> None:

@@ -33,7 +33,7 @@ class Ending:
     @property
     def positions(self) -> list[Transaction]:
         """Return the securities that leave, by name."""
-        held = [(each.security.name, each) for each in self.entries if each.security is not None]
+        held = [(each.security.name.casefold(), each) for each in self.entries if each.security is not None]
         return [each for _name, each in sorted(held, key=lambda pair: pair[0])]
 
     @property
