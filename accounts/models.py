@@ -1,6 +1,7 @@
 """People of one institution: users, their roles, their units, and what they may reach."""
 
 import uuid
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -110,6 +111,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("may use the admin"), default=False)
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Sessions from before end with it.
+    reactivated_at = models.DateTimeField(null=True, editable=False)
 
     objects = UserManager()
 
@@ -140,6 +143,22 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Return up to two initials of the full name."""
         words = self.full_name.split()
         return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
+
+    @property
+    def has_come(self) -> bool:
+        """Say whether the person has something to sign in with: no invitation may replace it."""
+        return self.has_usable_password() or self.authenticator_set.exists()  # type: ignore[attr-defined]
+
+    def get_session_auth_hash(self) -> str:
+        """Return what a session holds for as long as it counts: until the password changes or the person is reactivated."""
+        return self._since_reactivated(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        """Return the same by the earlier keys."""
+        return map(self._since_reactivated, super().get_session_auth_fallback_hash())
+
+    def _since_reactivated(self, digest: str) -> str:
+        return f"{digest} {self.reactivated_at.isoformat()}" if self.reactivated_at else digest
 
 
 class RoleAssignment(models.Model):

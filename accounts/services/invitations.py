@@ -37,6 +37,14 @@ def issue(*, user: User, by: User | None) -> tuple[Invitation, str]:
 def renew_invitation(*, user: User, by: User) -> tuple[Invitation, str]:
     """Invite a person again who has not come yet; earlier links end."""
     user = User.objects.select_for_update().get(pk=user.pk)
+    if user.has_come and not user.is_active:
+        raise DomainError(
+            "has_come",
+            _(
+                "This person has come in before. Reactivate them: they sign in as before, or ask for a new password"
+                " by e-mail."
+            ),
+        )
     if user.is_active or not user.invitations.filter(accepted_at=None).exists():
         raise DomainError("not_invited", _("This person has no open invitation. Nothing was sent."))
     invitation, secret = issue(user=user, by=by)
@@ -70,28 +78,27 @@ def deliver_invitation(invitation: Invitation, *, link: str, institution_name: s
 
 
 def find_invitation(secret: str) -> Invitation | None:
-    """Return the invitation that ``secret`` opens; None where it is unknown, used or expired."""
-    return (
+    """Return the invitation that ``secret`` opens; None where it is unknown, used or expired, or the person has come."""
+    invitation = (
         Invitation.objects.select_related("user")
         .filter(secret_hash=hashed(secret), accepted_at=None, expires_at__gt=timezone.now())
         .first()
     )
+    return None if invitation is None or invitation.user.has_come else invitation
 
 
 @transaction.atomic
 def accept_invitation(*, secret: str, full_name: str, password: str) -> User:
     """Let the person in whom ``secret`` invites: set name and password, once."""
-    invitation = (
-        Invitation.objects.select_for_update()
-        .filter(secret_hash=hashed(secret), accepted_at=None, expires_at__gt=timezone.now())
-        .first()
-    )
-    if invitation is None:
+    found = find_invitation(secret)
+    # Two at once wait here for each other, and the second finds that the person has come.
+    user = User.objects.select_for_update().get(pk=found.user_id) if found else None
+    invitation = find_invitation(secret) if user else None
+    if user is None or invitation is None:
         raise DomainError(
             "invitation_over",
             _("This invitation has been used or has expired. Ask your administrator for a new one."),
         )
-    user = User.objects.select_for_update().get(pk=invitation.user_id)
     user.full_name = full_name.strip()
     user.is_active = True
     user.set_password(password)

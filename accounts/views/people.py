@@ -118,7 +118,10 @@ def _page(request: PersonRequest, person: User, *, role_form: RoleForm | None = 
         "kind": kind,
         "number": number,
         "found": found,
-        "may_invite_again": not person.is_active and person.invitations.filter(accepted_at=None).exists(),
+        "has_come": person.has_come,
+        "may_invite_again": not person.is_active
+        and not person.has_come
+        and person.invitations.filter(accepted_at=None).exists(),
     }
     return render(request, "accounts/person_detail.html", context)
 
@@ -228,7 +231,8 @@ def reactivate(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     _attempt(
         request,
         lambda: services.reactivate_person(user=person, by=request.user),
-        _("%(name)s can sign in again. Tokens that ended stay ended.") % {"name": person.full_name},
+        _("%(name)s can sign in again, as before. Sessions and tokens that ended stay ended.")
+        % {"name": person.full_name},
     )
     return redirect("accounts:person_detail", pk)
 

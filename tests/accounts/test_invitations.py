@@ -5,6 +5,7 @@ import re
 import smtplib
 
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.contrib.auth.hashers import check_password
 from django.core import mail
 from django.urls import reverse
@@ -13,6 +14,7 @@ from django.utils import timezone
 from accounts import services
 from accounts.errors import DomainError
 from accounts.models import Invitation, Role, User
+from accounts.services.invitations import issue
 
 PASSWORD = "correct horse battery"
 
@@ -66,6 +68,34 @@ def test_deactivating_ends_an_open_invitation(in_aurora):
 def test_a_person_who_came_is_not_invited_again(in_aurora):
     with pytest.raises(DomainError, match="no open invitation"):
         services.renew_invitation(user=in_aurora.advisor, by=in_aurora.administrator)
+
+
+def test_an_invitation_never_replaces_what_a_person_signs_in_with(aurora, in_aurora, browse):
+    invitation, _first = invite(in_aurora.administrator)
+    user = invitation.user
+    _again, secret = services.renew_invitation(user=user, by=in_aurora.administrator)
+    visitor = browse(aurora)
+    data = {"full_name": "Nora B.", "password": PASSWORD, "password_again": PASSWORD}
+    assert visitor.post(reverse("accounts:invitation", args=[secret]), data).url == "/"
+    TOTP.activate(User.objects.get(pk=user.pk), generate_totp_secret())
+    administrator = browse(aurora, in_aurora.administrator)
+    person = reverse("accounts:person_detail", args=[user.pk])
+    administrator.post(reverse("accounts:person_deactivate", args=[user.pk]))
+    assert "Invite again" not in administrator.get(person).content.decode()
+    mail.outbox.clear()
+    again = reverse("accounts:person_invite_again", args=[user.pk])
+    assert "Reactivate them" in administrator.post(again, follow=True).content.decode()
+    assert mail.outbox == []
+    # Nor does a link that an earlier version sent.
+    _left, secret = issue(user=user, by=in_aurora.administrator)
+    assert browse(aurora).get(reverse("accounts:invitation", args=[secret])).status_code == 404
+    with pytest.raises(DomainError, match="Ask your administrator"):
+        services.accept_invitation(secret=secret, full_name="Nora", password="another password")
+    assert "Sessions" in administrator.post(f"{person}reactivate/", follow=True).content.decode()
+    # Whoever was signed in then is not, and signs in as before: with both factors.
+    assert visitor.get("/profile/").status_code == 302
+    answer = browse(aurora).post("/accounts/login/", {"login": "nora@example.test", "password": PASSWORD})
+    assert answer.url == reverse("mfa_authenticate")
 
 
 def test_an_e_mail_address_is_invited_once_whatever_its_case(in_aurora):

@@ -1,0 +1,16 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('accounts', '0003_encrypt_second_factors'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='user',
+            name='reactivated_at',
+            field=models.DateTimeField(editable=False, null=True),
+        ),
+    ]
