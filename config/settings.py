@@ -381,13 +381,13 @@ FILTERS_EMPTY_CHOICE_LABEL = _("All")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "accounts.logs.PlainFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-        }
+    "filters": {"without_values": {"()": "accounts.logs.WithoutValues"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_values"]}
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # In place of Django's own handler, which writes the same once more.
+    "loggers": {"django": {"level": "INFO"}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
 }
 os.environ.setdefault("PGAPPNAME", "roboblock")

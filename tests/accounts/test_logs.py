@@ -1,45 +1,102 @@
+"""Logs carry no values of rows, whoever prints an error and however."""
+
+import io
 import logging
-import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from celery.app.trace import trace_task
 from django.db import IntegrityError, connection, transaction
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
 
-from accounts.logs import PlainFormatter
+import config.wsgi  # noqa: F401
 from accounts.models import User
 from clients.models import Client
+from config.celery import app
 from tests.factories import Cast
 
-
-def logged() -> str:
-    record = logging.LogRecord("django.request", logging.ERROR, "", 1, "Failed: %s", ("/x/",), sys.exc_info())
-    return PlainFormatter("%(levelname)s %(message)s").format(record)
+NAME = "Zacharias\nUnmistakable"
 
 
-def test_a_refused_row_is_logged_without_its_values(in_harbour: Cast) -> None:
+@pytest.fixture
+def log() -> Iterator[Callable[[], str]]:
+    """Return what the platform's own handler has written."""
+    (handler,) = [each for each in logging.getLogger().handlers if type(each) is logging.StreamHandler]
+    written = io.StringIO()
+    before = handler.setStream(written)
+    yield written.getvalue
+    handler.setStream(before)
+
+
+def refuse() -> None:
+    """Have the database refuse a row: its error names all values of it."""
+    with transaction.atomic():
+        Client.objects.create(name=NAME, currency=None)
+
+
+def refuse_in_a_chain() -> None:
     try:
-        with transaction.atomic():
-            Client.objects.bulk_create(
-                [Client(number="C-1", name="Zacharias Unmistakable"), Client(number="C-1", name="Zoe")]
-            )
-    except IntegrityError:
-        text = logged()
-    assert "Zacharias" not in text
-    assert "C-1" not in text.partition("IntegrityError: ")[2]
-    assert "unique" in text
-    assert "DETAIL: (left out)" in text
+        refuse()
+    except IntegrityError as error:
+        raise ValueError(f"not kept: {error}, {error.args}") from error
 
 
-def test_an_unreadable_value_is_logged_without_itself(in_harbour: Cast) -> None:
-    with pytest.raises(Exception) as raised, transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"SELECT 'Zacharias'::uuid FROM \"{User._meta.db_table}\"")
+def misread() -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f'SELECT %s::uuid FROM "{User._meta.db_table}"', [NAME])
+
+
+def says(text: str, wrong: str) -> bool:
+    """Say whether a log says what is wrong, and nothing of the row."""
+    return wrong in text and "Zacharias" not in text and "Unmistakable" not in text
+
+
+@pytest.mark.parametrize(
+    ("fail", "wrong"),
+    [
+        (refuse, "violates not-null constraint"),
+        (refuse_in_a_chain, "violates not-null constraint"),
+        (misread, "invalid input syntax for type uuid"),
+    ],
+)
+def test_an_error_is_logged_without_the_values_of_a_row(
+    in_harbour: Cast, log: Callable[[], str], tmp_path: Path, fail: Callable[[], None], wrong: str
+) -> None:
+    with pytest.raises(Exception) as raised:
+        fail()
+    error = raised.value
+    logging.getLogger("django.request").error("Internal Server Error: %s", "/x/", exc_info=error)
+    for logger, words in (("clients", str(error)), ("federation", repr(error)), ("x", repr(error.args))):
+        logging.getLogger(logger).error("It failed: %s", words)
+        logging.getLogger(logger).error("It failed: %s", words, exc_info=error)
+    assert says(log(), wrong)
+    assert log().count(f"in {fail.__name__}\n") >= 4
+    file = tmp_path / "web.log"
+    served = Logger(Config())
+    served._set_handler(served.error_log, str(file), logging.Formatter(served.error_fmt))
     try:
-        raise raised.value
-    except type(raised.value):
-        text = logged()
-    assert "invalid input syntax for type uuid" in text
-    assert '"Zacharias"' not in text
+        raise error
+    except type(error):
+        served.exception("Error handling request %s", "/x/")
+    assert says(file.read_text(), wrong)
+    assert "Error handling request /x/" in file.read_text()
 
 
-def test_what_carries_no_values_is_logged_as_it_is() -> None:
-    record = logging.LogRecord("x", logging.INFO, "", 1, "Sent %s", ("hint",), None)
-    assert PlainFormatter("%(message)s").format(record) == "Sent hint"
+def test_a_task_that_fails_is_logged_without_the_values_of_a_row(
+    in_harbour: Cast, log: Callable[[], str]
+) -> None:
+    task = app.task(refuse, name="tests.refuse")
+    try:
+        trace_task(task, "1", (), {}, request={"id": "1", "headers": {"_schema_name": "harbour"}}, app=app)
+    finally:
+        app.tasks.unregister(task)
+    assert "Task tests.refuse[1] raised unexpected: IntegrityError(" in log()
+    assert says(log(), "violates not-null constraint")
+    assert "in refuse\n" in log()
+
+
+def test_what_carries_no_values_is_logged_as_it_is(log: Callable[[], str]) -> None:
+    logging.getLogger("x").info("Sent %s at %d %%", "hint", 5)
+    assert log().endswith(" INFO x Sent hint at 5 %\n")
