@@ -3,8 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.amounts import AmountField
@@ -48,12 +46,6 @@ class InstructionForm(DomainForm):
         """Say whether the client has a verified account to pay to."""
         field = self.fields.get("payout_account")
         return isinstance(field, forms.ModelChoiceField) and bool(field.queryset)
-
-    def clean_wanted_date(self) -> Any:
-        value = self.cleaned_data["wanted_date"]
-        if value and value < timezone.localdate():
-            raise ValidationError(_("This day has passed."))
-        return value
 
 
 class OutcomeForm(DomainForm):

@@ -1,13 +1,10 @@
 """What is entered about a mandate, on both sides."""
 
-import datetime
 from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.amounts import AmountField
@@ -55,12 +52,6 @@ class PlanForm(ConflictAware):
     )
 
 
-def _not_in_future(day: datetime.date) -> datetime.date:
-    if day > timezone.localdate():
-        raise ValidationError(_("This day lies in the future."))
-    return day
-
-
 class SubmitForm(DomainForm):
     """The signature, and the client's authorisation to disclose where there is a manager to disclose to."""
 
@@ -77,12 +68,6 @@ class SubmitForm(DomainForm):
         super().__init__(*args, **kwargs)
         if not discloses:
             del self.fields["disclosure_authorised"], self.fields["disclosure_authorised_on"]
-
-    def clean_signed_on(self) -> datetime.date:
-        return _not_in_future(self.cleaned_data["signed_on"])
-
-    def clean_disclosure_authorised_on(self) -> datetime.date:
-        return _not_in_future(self.cleaned_data["disclosure_authorised_on"])
 
 
 class AnswerForm(DomainForm):

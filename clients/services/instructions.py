@@ -21,7 +21,7 @@ from clients.duties import Duty, performs, require
 from clients.models import ClientInstruction, InstructionBooking, InstructionOutcome, Mandate, PayoutAccount
 from clients.numbers import payment_reference
 from clients.services.decisions import begin_closing, close_mandate
-from clients.services.guards import refuse_received
+from clients.services.guards import refuse_received, require_whole_units
 from clients.signals import instruction_answered
 
 Kind = ClientInstruction.Kind
@@ -75,6 +75,10 @@ def draft_instruction(
         note=note.strip(),
     )
     _check_content(instruction)
+    if wanted_date is not None and wanted_date < timezone.localdate():
+        raise DomainError(
+            "wanted_date_passed", _("This day has passed. Enter today or a later day."), field="wanted_date"
+        )
     if kind == Kind.DEPOSIT:
         instruction.reference = payment_reference(instruction.pk)
     instruction.full_clean(exclude=["mandate"])
@@ -85,8 +89,11 @@ def draft_instruction(
 
 def _check_content(instruction: ClientInstruction) -> None:
     kind, mandate = instruction.kind, instruction.mandate
-    if kind in {Kind.DEPOSIT, Kind.WITHDRAWAL} and not instruction.amount:
+    amount = instruction.amount
+    if (kind in {Kind.DEPOSIT, Kind.WITHDRAWAL} and not amount) or (amount is not None and amount <= 0):
         raise DomainError("amount_missing", _("Enter an amount above zero."), field="amount")
+    if amount is not None:
+        require_whole_units(amount, instruction.currency)
     if kind == Kind.MODEL_CHANGE and instruction.offer is None:
         raise DomainError("plan_missing", _("Choose the new plan."), field="offer")
     if kind == Kind.MODEL_CHANGE and instruction.offer == mandate.current_offer:

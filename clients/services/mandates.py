@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import formatting
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients import disclosure
@@ -18,9 +19,11 @@ from clients.calculations.states import MandateState
 from clients.calculations.suitability import Unsuitable
 from clients.models import Client, Mandate, MandateRestriction, RiskProfile
 from clients.numbers import next_mandate_number
-from clients.services.guards import refuse_received
+from clients.services.guards import refuse_received, require_whole_units
 from clients.signals import mandate_submitting
 
+# No mandate that is entered today was signed earlier.
+_EARLIEST = datetime.date(1950, 1, 1)
 WITHDRAWABLE = {
     MandateState.DRAFT,
     MandateState.SIGNED,
@@ -150,6 +153,7 @@ def plan_mandate(
     draft.take_revision()
     if risk_profile.client_id != draft.client_id:
         raise DomainError("profile_of_another", _("This risk profile belongs to another client."))
+    require_whole_units(amount, currency)
     before = (draft.amount, draft.currency, draft.risk_profile_id)
     draft.amount, draft.currency, draft.risk_profile, draft.name = amount, currency, risk_profile, name
     if before != (amount, currency, risk_profile.pk) and draft.submission == 0:
@@ -263,14 +267,34 @@ def _check_complete(
             "profile_expired", _("The risk profile is out of date. Go through the questionnaire again.")
         )
     _check_still_suits(mandate, profile)
-    if signed_on > today:
-        raise DomainError("signed_in_future", _("The signature lies in the future."), field="signed_on")
+    _check_day(mandate, signed_on, "signed")
+    if disclosure_authorised_on is not None:
+        _check_day(mandate, disclosure_authorised_on, "disclosure_authorised")
     if mandate.agreement is not None and disclosure_authorised_on is None:
         raise DomainError(
             "disclosure_not_authorised",
             _("Record the client's authorisation: %(manager)s sees the client from then on.")
             % {"manager": mandate.manager_name},
             field="disclosure_authorised",
+        )
+
+
+def _check_day(mandate: Mandate, day: datetime.date, what: str) -> None:
+    """Raise DomainError for a day on which the client cannot have signed."""
+    born = mandate.client.birth_date if mandate.client else None
+    earliest = max(born, _EARLIEST) if born else _EARLIEST
+    if day > timezone.localdate():
+        raise DomainError(
+            f"{what}_in_future",
+            _("This day lies in the future. Enter the day that stands on the document."),
+            field=f"{what}_on",
+        )
+    if day < earliest:
+        raise DomainError(
+            f"{what}_too_early",
+            _("The client cannot have signed before %(day)s. Enter the day that stands on the document.")
+            % {"day": formatting.day(earliest)},
+            field=f"{what}_on",
         )
 
 

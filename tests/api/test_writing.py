@@ -68,10 +68,29 @@ def test_a_client_is_onboarded_from_the_first_line_to_the_instruction(
     mandate = drafted.json()
     assert (mandate["state"], mandate["amount"], mandate["offer_name"]) == ("draft", "100000.0000", plan.name)
     day = timezone.localdate().isoformat()
+    for signed, authorised, code in (
+        ("9999-12-31", day, "signed_in_future"),
+        ("1960-02-02", day, "signed_too_early"),
+        (day, "9999-12-31", "disclosure_authorised_in_future"),
+        (day, "1960-02-02", "disclosure_authorised_too_early"),
+    ):
+        days = {"signed_on": signed, "disclosure_authorised_on": authorised}
+        (refused,) = assert_problem(post(advisor, f"mandates/{mandate['id']}/submit/", days), 422, code)[
+            "errors"
+        ]
+        assert refused["field"] == ("signed_on" if code.startswith("signed") else "disclosure_authorised_on")
+        assert "document" in refused["remedy"]
     submitted = post(advisor, f"mandates/{mandate['id']}/submit/", {"signed_on": day})
     assert submitted.status_code == 200, submitted.content
     assert submitted.json()["state"] == "submitted"
     asked = {"mandate": mandate["id"], "kind": "deposit", "amount": "5000"}
+    for wrong, code in (
+        ({"wanted_date": "1900-01-01"}, "wanted_date_passed"),
+        ({"amount": "0.0001"}, "amount_too_fine"),
+        ({"amount": "100.5", "currency": "JPY"}, "amount_too_fine"),
+    ):
+        assert_problem(post(advisor, "instructions/", {**asked, **wrong}), 422, code)
+    assert_problem(post(advisor, "mandates/", {**wanted, "amount": "100000.0001"}), 422, "amount_too_fine")
     instruction = post(advisor, "instructions/", asked).json()
     assert instruction["state"] == "draft"
     assert instruction["reference"].startswith("RF")

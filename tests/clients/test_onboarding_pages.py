@@ -325,6 +325,8 @@ def test_the_review_shows_exactly_what_the_manager_will_see(
         "disclosure_authorised": "on",
         "disclosure_authorised_on": make.today().isoformat(),
     }
+    late = advisor.post(url, {**sign, "disclosure_authorised_on": "9999-12-31"})
+    assert "future" in str(late.context["form"].errors["disclosure_authorised_on"])
     assert advisor.post(url, sign).status_code == 302
 
 
