@@ -1,7 +1,15 @@
 """The one kind of error that services raise for what a user can act on."""
 
+import decimal
 from collections.abc import Mapping
 from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DataError, IntegrityError
+from django.utils.translation import gettext as _
+
+# PostgreSQL's codes: what a row names is gone, or another row is there already.
+_FASTER = {"23503", "23505"}
 
 
 class DomainError(Exception):
@@ -18,3 +26,26 @@ class DomainError(Exception):
         self.message = message
         self.field = field
         self.data = dict(data or {})
+
+
+def refusal_of(error: Exception) -> DomainError | None:
+    """Return what to tell whoever asked, where an error lies in what they sent or in somebody who was faster.
+
+    Forms and services say so by themselves, with the field; this is the net below them. None for a fault of ours.
+    """
+    if isinstance(error, DomainError):
+        return error
+    if isinstance(error, DataError | ValueError) and "NUL (0x00)" in str(error):
+        # Forms refuse it; a reason that comes without one gets as far as the database's driver.
+        return DomainError("nul", _("A text holds a character that cannot be kept. Type it again."))
+    if isinstance(error, DataError | decimal.InvalidOperation):
+        return DomainError(
+            "beyond_bounds",
+            _("A number, day or text is larger than can be kept. Correct it and send it again."),
+        )
+    is_faster = isinstance(error, IntegrityError) and getattr(error.__cause__, "sqlstate", "") in _FASTER
+    if is_faster or isinstance(error, ObjectDoesNotExist):
+        return DomainError(
+            "somebody_was_faster", _("Somebody was faster, and this is not as it was. Look at it again.")
+        )
+    return None

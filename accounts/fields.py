@@ -8,7 +8,7 @@ from django.db import models
 ZERO = Decimal(0)
 
 
-class _KindField(models.DecimalField):
+class KindField(models.DecimalField):
     """A DecimalField whose precision is fixed by its kind."""
 
     digits: ClassVar[int]
@@ -23,32 +23,41 @@ class _KindField(models.DecimalField):
         del kwargs["max_digits"], kwargs["decimal_places"]
         return name, path, args, kwargs
 
+    @classmethod
+    def holds(cls, value: Decimal) -> bool:
+        """Say whether a value can be kept as it stands: neither too large nor rounded."""
+        if not value or not value.is_finite():
+            return value.is_finite()
+        if not -cls.places <= value.adjusted() < cls.digits - cls.places:
+            return False
+        return len(f"{value:f}".partition(".")[2].rstrip("0")) <= cls.places
 
-class MoneyField(_KindField):
+
+class MoneyField(KindField):
     """An amount of money in the currency that stands beside it."""
 
     digits, places = 20, 4
 
 
-class PriceField(_KindField):
+class PriceField(KindField):
     """A price per unit, or in percent of nominal, in the currency that stands beside it."""
 
     digits, places = 24, 10
 
 
-class QuantityField(_KindField):
+class QuantityField(KindField):
     """A number of units or a nominal amount."""
 
     digits, places = 24, 8
 
 
-class WeightField(_KindField):
+class WeightField(KindField):
     """A weight, return or rate of fees as a fraction: 0.25 is 25 %."""
 
     digits, places = 14, 10
 
 
-class RateField(_KindField):
+class RateField(KindField):
     """An exchange rate: units of the quoted currency for one unit of the base currency."""
 
     digits, places = 20, 10

@@ -170,7 +170,7 @@ def _shown(field: Any, value: Any) -> str:
     return ", ".join(choices.get(key, str(each)) for key, each in zip(keys, many, strict=True))
 
 
-def _whole(text: str, otherwise: int) -> int:
+def whole_number(text: str, otherwise: int) -> int:
     """Return the number that ``text`` writes in up to nine plain digits, else ``otherwise``."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else otherwise
 
@@ -225,13 +225,13 @@ class ListView(SignedIn, ExportMixin, SingleTableView):
             table.data.data = rows.order_by(*(rows.query.order_by or rows.model._meta.ordering), "pk")
         page = self.request.GET.get(table.page_field, "")
         try:
-            table.paginate(page=_whole(page, 1), per_page=self.get_paginate_by(None))
+            table.paginate(page=whole_number(page, 1), per_page=self.get_paginate_by(None))
         except EmptyPage:
             table.page = table.paginator.page(table.paginator.num_pages)
         return table
 
     def get_paginate_by(self, table_data: Any) -> int:
-        asked = _whole(self.request.GET.get("per_page", ""), self.paginate_by)
+        asked = whole_number(self.request.GET.get("per_page", ""), self.paginate_by)
         return asked if asked in PAGE_SIZES else self.paginate_by
 
     def paginate_queryset(self, queryset: Any, page_size: int) -> tuple[None, None, Any, bool]:

@@ -1,21 +1,21 @@
 """Keep pages to their own scripts, apply each user's preferences, and turn refused changes into pages that say what to do."""
 
 import datetime
+import logging
 import zoneinfo
 from collections.abc import Callable
 
 from django.contrib import messages
-from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import gettext as _
 
 from accounts import formatting
-from accounts.errors import DomainError
+from accounts.errors import refusal_of
 
+logger = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -96,7 +96,7 @@ def _zone(name: str) -> datetime.tzinfo:
 
 
 class DomainErrorMiddleware:
-    """Answer a DomainError that no view caught: back to the page with its sentence, or 409.
+    """Answer a refusal that no view caught: back to the page with its sentence, or 409.
 
     Where somebody opens an address that only a form sends to (a bookmark, or signing in again after
     sending one), a page says so instead of an empty one.
@@ -114,15 +114,15 @@ class DomainErrorMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if isinstance(exception, DataError | ValueError) and "NUL (0x00)" in str(exception):
-            # Forms refuse it; a reason that comes without one gets as far as the database's driver.
-            exception = DomainError("nul", _("A text holds a character that cannot be kept. Type it again."))
-        if not isinstance(exception, DomainError):
+        refusal = refusal_of(exception)
+        if refusal is None:
             return None
+        if refusal is not exception:
+            logger.warning("Refused: %s", request.path, exc_info=exception)
         back_url = request.headers.get("referer", "")
         if not url_has_allowed_host_and_scheme(back_url, allowed_hosts={request.get_host()}):
             back_url = "/"
         if request.method == "POST" and not getattr(request, "htmx", False) and back_url != "/":
-            messages.error(request, str(exception.message))
+            messages.error(request, str(refusal.message))
             return redirect(back_url)
-        return render(request, "409.html", {"error": exception, "back_url": back_url}, status=409)
+        return render(request, "409.html", {"error": refusal, "back_url": back_url}, status=409)

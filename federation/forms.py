@@ -167,7 +167,7 @@ class WorkForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Refuse a division that makes no sense, with every reason."""
         cleaned = super().clean() or {}
-        if cleaned.get("preset") == Agreement.Preset.CUSTOM:
+        if cleaned.get("preset") == Agreement.Preset.CUSTOM and not self.errors:
             values = self.values()
             for sentence in objections(values["division"], values["private"]):
                 self.add_error("preset", sentence)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
+from accounts.lists import whole_number
 from accounts.views_base import PersonRequest, signed_in
 from clients import disclosure, services, words
 from clients.forms import KycForm, PartyFormSet, PlanForm, QuestionnaireForm, SubmitForm, WhoForm
@@ -58,8 +59,7 @@ class WhoPage:
         return PartyFormSet(initial=lines or stored_parties(self.client), prefix="party")
 
     def _typed_lines(self) -> list[dict[str, Any]]:
-        total = self.request.POST.get("party-TOTAL_FORMS", "")
-        count = min(int(total), _MOST_PARTIES) if total.isdigit() else 0
+        count = min(whole_number(self.request.POST.get("party-TOTAL_FORMS", ""), 0), _MOST_PARTIES)
         return [
             {name: self.request.POST.get(f"party-{index}-{name}", "") for name in _PARTY_FIELDS}
             for index in range(count)

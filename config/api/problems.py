@@ -1,5 +1,6 @@
 """Say what is wrong in one form: ``application/problem+json`` (RFC 9457), with a code and what to do."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,9 @@ from django.views import defaults
 from rest_framework import exceptions, serializers, status
 from rest_framework.views import APIView, set_rollback
 
-from accounts.errors import DomainError
+from accounts.errors import DomainError, refusal_of
 
+logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 TYPES = "urn:roboblock:problem:"
 _TITLES = {
@@ -81,8 +83,11 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """Answer an exception of the API with a problem, whatever format was asked for; None lets an unexpected one through."""
     path = context["request"].path
     headers: dict[str, str] = {}
-    if isinstance(exc, DomainError):
-        body = _refused(exc, path)
+    refusal = refusal_of(exc)
+    if refusal is not None:
+        if refusal is not exc:
+            logger.warning("Refused: %s", path, exc_info=exc)
+        body = _refused(refusal, path)
     else:
         known = _known(exc)
         if known is None:

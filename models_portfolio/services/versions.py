@@ -53,7 +53,12 @@ def require_own(model: ModelPortfolio) -> None:
 
 def _require_draft(version: ModelVersion) -> ModelVersion:
     """Return the version locked for change, or raise DomainError where it is published."""
-    locked = ModelVersion.objects.select_for_update().select_related("model").get(pk=version.pk)
+    locked = ModelVersion.objects.select_for_update().select_related("model").filter(pk=version.pk).first()
+    if locked is None:
+        raise DomainError(
+            "draft_gone",
+            _("Somebody has discarded this draft meanwhile. Start a new one from the model's page."),
+        )
     require_own(locked.model)
     if not locked.is_draft:
         raise DomainError(
@@ -176,6 +181,10 @@ def save_draft(
         if not 0 <= line.weight <= 1:
             raise DomainError(
                 "weight_range", _("%(name)s: a weight lies between 0 %% and 100 %%.") % {"name": line.name}
+            )
+        if not (0 <= line.minimum_weight <= 1 and 0 <= line.maximum_weight <= 1):
+            raise DomainError(
+                "bounds_range", _("%(name)s: bounds lie between 0 %% and 100 %%.") % {"name": line.name}
             )
     version.targets.all().delete()
     Target.objects.bulk_create(

@@ -47,8 +47,11 @@ def book(*, entries: Iterable[Transaction], by: User | None, refreshing: bool = 
     return _add(listed, by, refreshing)
 
 
+@transaction.atomic
 def reverse(*, entry: Transaction, by: User | None, text: str = "") -> Transaction:
     """Cancel an entry by its reversal, as if it had never been booked; both stay in the ledger."""
+    # Of two at once the second waits here, and reads that it is done.
+    _lock({entry.portfolio_id})
     if entry.type == Type.REVERSAL:
         raise DomainError("reverses_reversal", _("A reversal is not reversed. Book the entry again instead."))
     if entry.portfolio.closed_on is not None and entry.type == Type.TRANSFER_OUT:

@@ -2,11 +2,13 @@
 
 import datetime
 import uuid
+from decimal import Decimal
 
 import pytest
 from django.contrib import messages
 from django.contrib.messages.storage.fallback import FallbackStorage
 from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.urls import reverse
@@ -15,8 +17,11 @@ from django_htmx.middleware import HtmxMiddleware
 
 from accounts.errors import DomainError
 from accounts.middleware import DomainErrorMiddleware, PartMessagesMiddleware
-from accounts.models import Job
+from accounts.models import Job, Unit
 from accounts.tasks import clear_away
+from clients.models import Client
+from config.api.problems import handle
+from portfolios.models import Price
 
 
 def answer(method: str, content: str = "<p>part</p>", *, is_htmx: bool = True) -> str:
@@ -107,6 +112,52 @@ def test_without_a_page_to_go_back_to_the_answer_is_a_conflict(db, referer):
 def test_other_exceptions_are_left_alone():
     middleware = DomainErrorMiddleware(lambda request: HttpResponse())
     assert middleware.process_exception(RequestFactory().get("/"), ValueError()) is None
+
+
+def _too_large() -> None:
+    Price.objects.create(close=Decimal(10) ** 20, date="2026-03-02", security_id=uuid.uuid4(), currency="EUR")
+
+
+def _taken() -> None:
+    Unit.objects.create(name="Main")
+    Unit.objects.create(name="Main")
+
+
+def _gone() -> None:
+    Unit.objects.select_for_update().get(pk=uuid.uuid4())
+
+
+def _uncountable() -> None:
+    Decimal("1e40").quantize(Decimal("0.01"))
+
+
+def _ours() -> None:
+    Client.objects.create(name="")
+
+
+@pytest.mark.parametrize(
+    ("fail", "code"),
+    [
+        (_too_large, "beyond_bounds"),
+        (_uncountable, "beyond_bounds"),
+        (_taken, "somebody_was_faster"),
+        (_gone, "somebody_was_faster"),
+        (_ours, None),
+    ],
+)
+def test_what_nobody_foresaw_of_input_and_races_is_answered_as_a_refusal(in_aurora, fail, code):
+    with pytest.raises(Exception) as raised, transaction.atomic():
+        fail()
+    page = DomainErrorMiddleware(lambda request: HttpResponse()).process_exception(
+        RequestFactory().get("/"), raised.value
+    )
+    request = RequestFactory().get("/api/v1/units/")
+    body = handle(raised.value, {"request": request})
+    if code is None:
+        assert (page, body) == (None, None)
+        return
+    assert (page.status_code, body.status_code) == (409, 409)
+    assert f"urn:roboblock:problem:{code}" in body.content.decode()
 
 
 def test_the_night_clears_old_sessions_and_jobs_away(in_aurora):

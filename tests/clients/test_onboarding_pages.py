@@ -103,6 +103,14 @@ def test_a_step_opened_again_after_submitting_leads_to_the_mandate(
     assert advisor.get(url_of("clients:review", other.pk)).status_code == 404
 
 
+@pytest.mark.parametrize("count", ["²", "9" * 5000, "-1"])
+def test_a_number_of_lines_that_is_none_counts_as_none(advisor: Browser, count: str) -> None:
+    more = {"kind": "company", "_add": "1", "party-TOTAL_FORMS": count, "party-INITIAL_FORMS": "0"}
+    page = advisor.post(url_of("clients:client_create"), more)
+    assert page.status_code == 200
+    assert page.context["parties"].total_form_count() >= 1
+
+
 def test_errors_keep_what_was_typed(advisor: Browser) -> None:
     page = advisor.post(url_of("clients:client_create"), {**PERSON, "birth_date": "2999-01-01"})
     assert page.status_code == 200

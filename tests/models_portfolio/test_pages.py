@@ -228,6 +228,10 @@ def test_what_was_typed_stays_when_it_cannot_be_saved(in_aurora: Cast, aurora, b
     assert "Cash: Enter weights as numbers in percent." in text_of(response)
     response = page.post(url, {"key": ["cash"], "weight-cash": "2e1"})
     assert "Cash: Write the number out in digits, such as 1000000." in text_of(response)
+    for bounds in ({"maximum-cash": "99999999999999"}, {"minimum-cash": "-9999999999"}):
+        response = page.post(url, {"key": ["cash"], "weight-cash": "50", **bounds})
+        assert response.status_code == 422
+        assert "Cash: bounds lie between 0 % and 100 %." in text_of(response)
 
 
 def test_a_new_model_asks_for_its_targets_next(in_aurora: Cast, aurora, browse):

@@ -96,7 +96,10 @@ def test_a_model_has_one_draft_at_a_time(in_aurora: Cast):
 
     with pytest.raises(DomainError, match="draft already"):
         new_draft(model=model, by=in_aurora.manager)
-    discard_draft(version=draft, by=in_aurora.manager)
+    discard_draft(version=ModelVersion.objects.get(pk=draft.pk), by=in_aurora.manager)
+    # Whoever publishes it at the same moment reads that somebody was faster.
+    with pytest.raises(DomainError, match="discarded this draft"):
+        publish(version=draft, by=in_aurora.manager)
     assert new_draft(model=model, by=in_aurora.manager).number == 2
 
 

@@ -207,6 +207,11 @@ def test_who_trades_reads_the_reason_and_puts_it_right(in_aurora, aurora, harbou
     assert "Fees are wrong" in client.get(url("order_detail", order.pk)).content.decode()
     terms = {"price": "101", "fees": "0", "settlement_date": today.isoformat()}
     assert client.post(url("allocation_correct", allocation.pk), {**terms, "price": "0"}).status_code == 409
+    huge = client.post(
+        url("allocation_correct", allocation.pk), {**terms, "price": "99999999999999.9999999999"}
+    )
+    assert huge.status_code == 409
+    assert "larger than can be kept" in huge.content.decode()
     client.post(url("allocation_correct", allocation.pk), terms)
     anew = Allocation.objects.get(replaces=allocation)
     assert (anew.net_amount, anew.fees) == (D(-1010), D(0))

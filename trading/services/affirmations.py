@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
+from accounts.fields import MoneyField
 from accounts.models import User, audit
 from clients.duties import Duty
 from portfolios.duties import performs_for
@@ -120,6 +121,10 @@ def correct(
             field="settlement_date",
         )
     gross = rounded(gross_of(order.security, allocation.quantity, price), allocation.currency)
+    if not MoneyField.holds(gross + fees):
+        raise DomainError(
+            "terms_wrong", _("The amount is larger than can be kept. Check the price."), field="price"
+        )
     is_buy = allocation.net_amount < 0
     _withdraw(allocation, _("Corrected"))
     anew = Allocation.objects.create(

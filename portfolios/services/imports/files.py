@@ -17,6 +17,8 @@ MAXIMUM_TEXT = 150 * MEGABYTE
 MAXIMUM_CELLS = 2_500_000
 # Nothing that is honestly text compresses further than this.
 _MAXIMUM_RATIO = 400
+# How zip files are packed everywhere; other ways take any amount of memory before the first byte.
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class UnreadableFile(DomainError):
@@ -47,14 +49,20 @@ def read_text(content: bytes, file_name: str) -> str:
             _("The file has %(size)s MB; at most %(limit)s MB can be read at once. Split it by year.")
             % {"size": len(content) // MEGABYTE, "limit": MAXIMUM_UPLOAD // MEGABYTE},
         )
-    raw = _unpack(content)
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return _decode(raw, "utf-16")
-    if b"\x00" in raw[:4096]:
+    text = _text_of(_unpack(content))
+    if text is None or "\x00" in text:
         raise UnreadableFile(
             "file_not_text",
             _("“%(name)s” is not a text file. Export it as CSV and try again.") % {"name": file_name},
         )
+    return text
+
+
+def _text_of(raw: bytes) -> str | None:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return _decode(raw, "utf-16")
+    if b"\x00" in raw:
+        return None
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -111,6 +119,10 @@ def _unzip(content: bytes) -> bytes:
             if members[0].flag_bits & 1:
                 raise UnreadableFile(
                     "zip_encrypted", _("The zip file has a password. Choose the file itself.")
+                )
+            if members[0].compress_type not in _ZIP_METHODS:
+                raise UnreadableFile(
+                    "zip_method", _("The zip file is packed in an uncommon way. Choose the file itself.")
                 )
             _refuse_bomb(members[0].file_size, len(content))
             with archive.open(members[0]) as member:

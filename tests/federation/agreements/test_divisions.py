@@ -117,6 +117,8 @@ def test_the_wizard_refuses_with_every_reason_and_keeps_what_was_chosen(aurora, 
     assert "The models are the manager" in text
     assert "belong together" in text
     assert 'name="who_trading" value="channel" checked' in text
+    nobody = client.post(answer.request["PATH_INFO"], {"preset": "custom", "who_relationship": "nobody"})
+    assert "who_relationship" in nobody.context["form"].errors
     version.refresh_from_db()
     assert version.division == dict(PRESETS["closed"].division)
 

@@ -22,7 +22,7 @@ from federation.mirror.batch import run_batch
 from federation.models import AgreementEvent, ParkedRow, Proof, RecordsHold
 from federation.monitor import parked, proof
 from portfolios.models import BankEntry, Handover, Portfolio, Transaction
-from portfolios.services import book
+from portfolios.services import book, reverse
 from portfolios.services.cash_matching import enter_cash, import_cash
 from portfolios.services.handover import book_out_rest, take_over
 from tests import factories
@@ -82,6 +82,25 @@ def test_a_portfolio_is_taken_over_once(world: World) -> None:
     assert at_once(world, "borealis", take, take) == ["taken_over"]
     with world.within("borealis"):
         assert Transaction.objects.filter(portfolio__in=Portfolio.objects.own()).count() == 3
+
+
+def test_an_entry_is_reversed_once(world: World) -> None:
+    portfolio = world.portfolio(None)
+    with world.within("aurora"):
+        deposit = Transaction(
+            portfolio=portfolio, type="deposit", trade_date=TODAY, settlement_date=TODAY, currency="EUR",
+            gross_amount=10, net_amount=10,
+        )  # fmt: skip
+        book(entries=[deposit], by=None)
+
+    def take_back() -> None:
+        reverse(entry=Transaction.objects.get(pk=deposit.pk), by=None, text="Wrong.")
+
+    assert at_once(world, "aurora", take_back, take_back, take_back) == [
+        "already_reversed",
+        "already_reversed",
+    ]
+    assert world.count("aurora", Transaction, type="reversal") == 1
 
 
 def test_what_came_late_is_booked_out_once(world: World) -> None:
