@@ -3,6 +3,7 @@
 import datetime
 from decimal import Decimal
 
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -11,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts import formatting
 from accounts.currencies import check_currency
 from accounts.errors import DomainError
+from accounts.fields import MoneyField
 from accounts.models import User, audit
 from clients.duties import Duty, require
 from clients.models import ClientInstruction, InstructionBooking
@@ -91,10 +93,16 @@ def enter_cash(
         "payer": payer.strip(),
         "reference": reference.strip(),
     }
+    entry = BankEntry(**fields)
+    try:
+        entry.clean_fields(exclude=["account", "portfolio", "instruction", "transaction"])
+    except ValidationError as error:
+        name, words = next(iter(error.message_dict.items()))
+        raise DomainError("entry_refused", " ".join(words), field=name) from error
     _take_turns()
     if BankEntry.objects.own().filter(**fields).exists():
         raise DomainError("entry_known", _("This entry is here already. Nothing was added."))
-    entry = BankEntry.objects.create(**fields)
+    entry.save(force_insert=True)
     audit("enter_cash", entry, by=by)
     return entry
 
@@ -130,7 +138,7 @@ def import_cash(*, content: bytes, file_name: str, by: User | None) -> tuple[int
             try:
                 enter_cash(
                     value_date=read_date(row.get("value_date", "")),
-                    amount=read_number(row.get("amount", ""), table.has_decimal_commas),
+                    amount=read_number(row.get("amount", ""), table.has_decimal_commas, MoneyField),
                     currency=row.get("currency", "").strip(),
                     payer=row.get("payer", ""),
                     reference=row.get("reference", ""),
@@ -143,7 +151,8 @@ def import_cash(*, content: bytes, file_name: str, by: User | None) -> tuple[int
                 if error.code == "entry_known":
                     known += 1
                 else:
-                    errors.append(RowError(number, str(error.message), ""))
+                    wrong = _("This %(column)s cannot be used.") % {"column": error.field or _("row")}
+                    errors.append(RowError(number, wrong, str(error.message)))
         if errors:
             transaction.set_rollback(True)
             added = 0

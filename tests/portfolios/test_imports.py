@@ -48,12 +48,12 @@ def _import(
     )
 
 
-def zipped(content: bytes, *names: str) -> bytes:
+def zipped(content: bytes, *names: str, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(packed, "w", method) as archive:
         for name in names:
             # Its own day, not now: what is packed is the same in each process.
-            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(name), content, method)
     return packed.getvalue()
 
 
@@ -124,6 +124,27 @@ def test_each_wrong_row_says_what_to_do_and_the_others_count(source, apple):
     assert batch.summary["errors"][0] == {
         "row": 3, "problem": "“yesterday” is not a date.", "remedy": "Write dates as 2026-03-31.",
     }  # fmt: skip
+
+
+def test_a_close_that_would_be_rounded_is_a_wrong_row_and_the_others_are_imported(source, apple):
+    content = (
+        b"date,ticker,close,currency\n2026-03-02,AAPL,181.5000000000000,USD\n2026-03-03,AAPL,0.00000000001,USD\n"
+        b"2026-03-04,AAPL,1e-400,USD\n2026-03-05,AAPL,1.00000000001,USD\n2026-03-06,AAPL,999999999999.5,USD\n"
+        b"2026-03-07,AAPL,1.5000000001,GBX\n"
+    )
+    batch = _preview(content, source)
+    assert [error["row"] for error in batch.summary["errors"]] == [3, 4, 5, 7]
+    assert batch.summary["errors"][0] == {
+        "row": 3, "problem": "AAPL: “0.00000000001” has more digits than are kept.",
+        "remedy": "Write at most 14 digits before the decimal point and 10 after it.",
+    }  # fmt: skip
+    run_import(batch=confirm_import(batch=batch, by=None))
+    assert dict(Price.objects.values_list("date", "close")) == {
+        make.day(0): D("181.5"),
+        make.day(4): D("999999999999.5"),
+    }
+    rates = _preview(b"date,currency,rate\n2026-03-02,USD,99999999999\n2026-03-03,USD,1.1\n", source, RATES)
+    assert [error["row"] for error in rates.summary["errors"]] == [2]
 
 
 def test_unknown_tickers_are_offered_and_created_only_when_wanted(source, apple):
@@ -227,8 +248,10 @@ def test_the_ecbs_tables_are_read(source, content, name):
     assert ExchangeRate.objects.get(currency="USD", date=make.day(1)).rate == D("1.08")
 
 
-def test_the_ecbs_daily_file_is_read(source):
-    _import(ECB_XML, source, RATES, "eurofxref-daily.xml")
+@pytest.mark.parametrize("encoding", [b"UTF-8", b"foo"])
+def test_the_ecbs_daily_file_is_read(source, encoding):
+    # A text by then: which encoding it names counts no longer.
+    _import(ECB_XML.replace(b"UTF-8", encoding), source, RATES, "eurofxref-daily.xml")
     assert dict(ExchangeRate.objects.values_list("currency", "rate")) == {"USD": D("1.09"), "CHF": D("0.94")}
 
 
@@ -249,6 +272,10 @@ def test_the_ecbs_daily_file_is_read(source):
         (gzip.compress(ECB_CSV)[:-12], "file_broken"),
         (zipped(b"x", "[Content_Types].xml", "sheet.xml"), "file_spreadsheet"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "file_spreadsheet"),
+        (zipped(ECB_CSV, "a.csv", method=zipfile.ZIP_LZMA).replace(b"\x5d", b"\xff", 1), "zip_method"),
+        (zipped(ECB_CSV, "a.csv", method=zipfile.ZIP_BZIP2).replace(b"BZh", b"BZx", 1), "zip_method"),
+        (b'<?xml version="1.0" encoding="utf-7"?><a/>', "file_columns"),
+        (ECB_CSV + b"2026-03-01,1.06,160,N/A,\n" * 400 + b"2026-02-27,1\x00,160,N/A,\n", "file_not_text"),
     ],
     # Archives hold the time they were made, and workers must agree on the names of tests.
     ids=lambda value: value if isinstance(value, str) else "file",

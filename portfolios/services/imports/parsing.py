@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 from django.utils.translation import gettext as _
 
 from accounts.currencies import CURRENCIES
+from accounts.fields import KindField, PriceField, RateField
 from portfolios.services.imports.files import TextTable, UnreadableFile, read_table, read_text
-from portfolios.services.imports.values import RowError, Unreadable, read_date, read_number
+from portfolios.services.imports.values import RowError, Unreadable, kept, read_date, read_number
 
 _DATE = {"date", "datum", "day", "trade date", "trade_date"}
 _ISIN = {"isin"}
@@ -67,7 +68,7 @@ def parse_prices(content: bytes, file_name: str, *, today: datetime.date) -> Par
             _("No column is called “date”. Name the columns date, isin or ticker, close, currency."),
         )
     if _CLOSE & set(header) and (_ISIN | _TICKER) & set(header):
-        return _parse_long(table, header, _ISIN, _TICKER, today)
+        return _parse_long(table, header, _ISIN, _TICKER, _Reader(table, today, PriceField))
     if header[0] not in _DATE:
         raise UnreadableFile(
             "file_columns",
@@ -75,7 +76,7 @@ def parse_prices(content: bytes, file_name: str, *, today: datetime.date) -> Par
                 "The columns are not clear. Use date, isin or ticker, close, currency, or the date and one column per ticker."
             ),
         )
-    return _parse_wide(table, today)
+    return _parse_wide(table, _Reader(table, today, PriceField))
 
 
 def parse_rates(content: bytes, file_name: str, *, today: datetime.date) -> Parsed:
@@ -87,9 +88,9 @@ def parse_rates(content: bytes, file_name: str, *, today: datetime.date) -> Pars
         table = read_table(text)
         header = [cell.strip().lower() for cell in table.rows[0]]
         if _CURRENCY & set(header) and _CLOSE & set(header):
-            parsed = _parse_long(table, header, _CURRENCY, set(), today)
+            parsed = _parse_long(table, header, _CURRENCY, set(), _Reader(table, today, RateField))
         elif header and header[0] in _DATE:
-            parsed = _parse_wide(table, today)
+            parsed = _parse_wide(table, _Reader(table, today, RateField))
         else:
             raise UnreadableFile(
                 "file_columns",
@@ -115,8 +116,9 @@ def _only_currencies(parsed: Parsed) -> Parsed:
     return parsed
 
 
-def _parse_wide(table: TextTable, today: datetime.date) -> Parsed:
-    parsed = Parsed(layout="wide")
+def _parse_wide(table: TextTable, reader: "_Reader") -> Parsed:
+    parsed = reader.parsed
+    parsed.layout = "wide"
     header = [cell.strip().upper() for cell in table.rows[0]]
     names = header[1:]
     for name, count in Counter(filter(None, names)).items():
@@ -126,7 +128,6 @@ def _parse_wide(table: TextTable, today: datetime.date) -> Parsed:
             )
     if not any(names):
         raise UnreadableFile("file_columns", _("There is no column beside the date."))
-    reader = _Reader(parsed, table.has_decimal_commas, today)
     for number, cells in enumerate(table.rows[1:], start=2):
         if not any(cell.strip() for cell in cells):
             continue
@@ -147,9 +148,10 @@ def _parse_wide(table: TextTable, today: datetime.date) -> Parsed:
 
 
 def _parse_long(
-    table: TextTable, header: list[str], first: set[str], second: set[str], today: datetime.date
+    table: TextTable, header: list[str], first: set[str], second: set[str], reader: "_Reader"
 ) -> Parsed:
-    parsed = Parsed(layout="long")
+    parsed = reader.parsed
+    parsed.layout = "long"
     date_at, close_at = _position(header, _DATE), _position(header, _CLOSE)
     first_at, second_at, currency_at = (
         _position(header, first),
@@ -162,7 +164,6 @@ def _parse_long(
         raise UnreadableFile(
             "file_columns", _("A column is missing. Name them date, isin or ticker, close, currency.")
         )
-    reader = _Reader(parsed, table.has_decimal_commas, today)
 
     def cell(cells: list[str], at: int | None) -> str:
         return cells[at].strip() if at is not None and at < len(cells) else ""
@@ -194,13 +195,14 @@ def _parse_ecb_xml(text: str, today: datetime.date) -> Parsed:
             "file_broken", _("This is not the ECB's file: it declares entities. Download it again.")
         )
     try:
-        root = ElementTree.fromstring(text.encode())  # noqa: S314  (entities are refused above)
+        # A text, not bytes: which encoding it names counts no longer.
+        root = ElementTree.fromstring(text)  # noqa: S314  (entities are refused above)
     except ElementTree.ParseError as error:
         raise UnreadableFile(
             "file_broken", _("The file ends too early or is damaged. Download eurofxref-daily.xml again.")
         ) from error
-    parsed = Parsed(layout="xml")
-    reader = _Reader(parsed, False, today)
+    reader = _Reader(None, today, RateField)
+    reader.parsed.layout = "xml"
     days = [node for node in root.iter() if node.tag.endswith("Cube") and "time" in node.attrib]
     if not days:
         raise UnreadableFile(
@@ -221,8 +223,9 @@ def _parse_ecb_xml(text: str, today: datetime.date) -> Parsed:
 class _Reader:
     """Gather rows; a day and key that comes twice counts once, or is refused where the figures differ."""
 
-    def __init__(self, parsed: Parsed, has_decimal_commas: bool, today: datetime.date) -> None:
-        self.parsed, self.has_decimal_commas, self.today = parsed, has_decimal_commas, today
+    def __init__(self, table: TextTable | None, today: datetime.date, kind: type[KindField]) -> None:  # type: ignore[type-arg]
+        self.parsed, self.today, self.kind = Parsed(), today, kind
+        self.has_decimal_commas = table is not None and table.has_decimal_commas
         self.seen: dict[tuple[str, datetime.date, str], Row] = {}
 
     def day(self, number: int, cell: str) -> datetime.date | None:
@@ -254,13 +257,13 @@ class _Reader:
         if cell.strip().lower() in _GAPS:
             return
         try:
-            value = read_number(cell, self.has_decimal_commas)
+            value = read_number(cell, self.has_decimal_commas, self.kind)
+            if currency in _PENCE or currency.upper() == "GBX":
+                currency, value = "GBP", kept(value / 100, cell, self.kind)
         except Unreadable as error:
             where = f"{key}: {error.problem}"
             self.parsed.refuse(number, where, error.remedy)
             return
-        if currency in _PENCE or currency.upper() == "GBX":
-            currency, value = "GBP", value / 100
         currency = currency.upper()
         if currency and currency not in CURRENCIES:
             self.parsed.refuse(

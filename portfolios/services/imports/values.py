@@ -7,6 +7,8 @@ from functools import lru_cache
 
 from django.utils.translation import gettext as _
 
+from accounts.fields import KindField
+
 
 class Unreadable(ValueError):
     """A cell that cannot be understood: what is wrong, and what to write instead."""
@@ -42,8 +44,8 @@ def read_date(cell: str) -> datetime.date:
     raise Unreadable(_("“%(cell)s” is not a date.") % {"cell": text}, _("Write dates as 2026-03-31."))
 
 
-def read_number(cell: str, has_decimal_commas: bool) -> Decimal:
-    """Return a figure above zero, with a decimal point or comma and grouped thousands."""
+def read_number(cell: str, has_decimal_commas: bool, kind: type[KindField]) -> Decimal:  # type: ignore[type-arg]
+    """Return a figure above zero that a column of this kind can keep, with a decimal point or comma and grouped thousands."""
     text = cell.strip()
     if has_decimal_commas:
         text = text.replace(".", "").replace(",", ".")
@@ -56,8 +58,19 @@ def read_number(cell: str, has_decimal_commas: bool) -> Decimal:
             _("“%(cell)s” is not above zero.") % {"cell": cell.strip()[:40]},
             _("Correct the figure, or leave the row out."),
         )
-    if number.adjusted() > 12:
+    if number.adjusted() > 11:
         raise Unreadable(_("“%(cell)s” is too large.") % {"cell": cell.strip()[:40]}, _("Check the figure."))
+    return kept(number, cell, kind)
+
+
+def kept(number: Decimal, cell: str, kind: type[KindField]) -> Decimal:  # type: ignore[type-arg]
+    """Return a figure that a column of this kind can keep as it stands; raise Unreadable for any other."""
+    if not kind.holds(number):
+        raise Unreadable(
+            _("“%(cell)s” has more digits than are kept.") % {"cell": cell.strip()[:40]},
+            _("Write at most %(whole)s digits before the decimal point and %(places)s after it.")
+            % {"whole": kind.digits - kind.places, "places": kind.places},
+        )
     return number
 
 
