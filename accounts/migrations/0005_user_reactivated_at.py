@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0003_encrypt_second_factors'),
+        ('accounts', '0004_dates_and_numbers'),
     ]
 
     operations = [
