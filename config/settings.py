@@ -226,6 +226,7 @@ CELERY_TASK_ROUTES = {
     "federation.tasks.apply_load": {"queue": "load"},
     "federation.tasks.deliver_many": {"queue": "load"},
     "federation.tasks.in_*": {"queue": "work"},
+    "federation.tasks.go_on": {"queue": "work"},
     "federation.tasks.watch_streams": {"queue": "work"},
     "federation.tasks.trim_logs": {"queue": "work"},
     "federation.tasks.*": {"queue": "mirror"},
@@ -331,6 +332,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "args": ["reporting.tasks.resume_reports"],
     },
 }
+if DEMO:
+    # Before its portfolios are valued.
+    CELERY_BEAT_SCHEDULE["go-on-with-the-demonstration"] = {
+        "task": "federation.tasks.go_on",
+        "schedule": crontab(hour=0, minute=10),
+    }
 
 # Who may read the platform's metrics; without it there are none.
 METRICS_TOKEN = env("METRICS_TOKEN", default="")

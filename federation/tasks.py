@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable
 
 from celery import current_app, shared_task
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -140,3 +141,14 @@ def watch_streams() -> None:
 def roll_up_figures() -> None:
     """Turn old minutes of the mirrors' figures into hours."""
     figures.roll_up()
+
+
+@shared_task(ignore_result=True, soft_time_limit=540, time_limit=600)
+def go_on() -> None:
+    """Bring the demonstration to today, where there is one."""
+    # No worker loads what makes the demonstration before it is needed.
+    from federation.demo import continuing
+
+    if settings.DEMO:
+        for cast, institution in continuing.institutions():
+            continuing.go_on(cast, institution, timezone.now().date())

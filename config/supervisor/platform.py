@@ -132,7 +132,7 @@ class Platform:
                 if step.is_apart:
                     start(step)
             for step in missing:
-                with timed(step.title) as timer:
+                with timed(ledger.title(step)) as timer:
                     if not step.is_apart:
                         start(step)
                     child = started[step.title]

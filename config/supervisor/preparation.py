@@ -15,13 +15,14 @@ from config.embedded.paths import PROJECT, read_state, write_state
 class Step:
     """A management command to run unless it ran before with the same fingerprint.
 
-    One that ``is_apart`` needs no other and runs beside them.
+    One that ``is_apart`` needs no other and runs beside them. ``title_again`` says what it does where it ran before.
     """
 
     title: str
     command: tuple[str, ...]
     fingerprint: str
     is_apart: bool = False
+    title_again: str = ""
 
 
 class Ledger:
@@ -33,6 +34,11 @@ class Ledger:
     def has(self, step: Step) -> bool:
         """Say whether `step` is done as it stands."""
         return bool(read_state(self._path).get(step.command[0]) == step.fingerprint)
+
+    def title(self, step: Step) -> str:
+        """Return what `step` does now."""
+        ran_before = step.command[0] in read_state(self._path)
+        return step.title_again if ran_before and step.title_again else step.title
 
     def add(self, step: Step) -> None:
         """Remember that `step` is done."""
@@ -52,7 +58,10 @@ def steps(database_url: str, *, demo: bool, keep_current: bool) -> Sequence[Step
     found = [Step("tables", ("migrate_schemas",), _digest(tables, *_contents(packages)))]
     if demo and _has_command("demo"):
         # Once a day: what it tells is told relative to the day.
-        found.append(Step("demo institutions", ("demo",), _digest(tables, time.strftime("%Y-%m-%d"))))
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        found.append(
+            Step("demo institutions", ("demo",), _digest(tables, today), title_again="demo up to yesterday")
+        )
     static = _digest(*_contents(packages), *_stamps(_sources("static/**/*")))
     found.append(Step("static files", ("collectstatic", "--no-input"), static, is_apart=True))
     return found

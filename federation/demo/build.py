@@ -75,7 +75,11 @@ def market_until(today: datetime.date) -> Market:
     return Market(
         closes=simulate(days, today),
         rates=rates,
-        simulated_rates=continue_rates(rates, days),
+        # So that nothing looks stale.
+        simulated_rates={
+            currency: continue_rates(currency, known[max(known)], [day for day in days if day > max(known)])
+            for currency, known in rates.items()
+        },
         split_day=today - datetime.timedelta(SPLIT_DAYS_AGO),
     )
 
@@ -105,8 +109,8 @@ def _create_manager(stage: Stage, schema: str) -> None:
                 stage.models[schema] = plans.create_models(
                     demos, units[0], author, securities, stage.market, stage.today
                 )
-            if schema == "aurora":
-                plans.create_views(stage.models[schema]["AUR-BAL"], author, stage.today)
+            if plans.VIEWED in stage.models.get(schema, {}):
+                plans.create_views(stage.models[schema][plans.VIEWED], author, stage.today)
     finally:
         connection.close()
 

@@ -6,9 +6,11 @@ are the European Central Bank's reference rates, as the package currencyconverte
 
 import csv
 import datetime
+import functools
 import io
+import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
@@ -16,7 +18,7 @@ from importlib.resources import files
 import numpy as np
 
 CENT = Decimal("0.01")
-SEED = 20_240_229
+SEED = 20_260_109
 CURRENCIES = ("USD", "CHF", "GBP", "JPY")
 # Two for one, some two years ago: relative to the day the demonstration is made.
 SPLIT_TICKER, SPLIT_RATIO, SPLIT_DAYS_AGO = "NVDA", Decimal(2), 500
@@ -153,33 +155,49 @@ def business_days(first: datetime.date, last: datetime.date) -> list[datetime.da
     return [day for day in days if day.weekday() < 5]
 
 
+@functools.cache
+def _shocks(day: datetime.date) -> tuple[float, ...]:
+    """Return what moves the market on a day, and each security besides: the same whenever it is asked."""
+    generator = np.random.default_rng((SEED, day.toordinal()))
+    return tuple(generator.standard_normal(1 + len(SECURITIES)).tolist())
+
+
+def continue_closes(
+    security: DemoSecurity, close: Decimal, days: Iterable[datetime.date]
+) -> dict[datetime.date, Decimal]:
+    """Return simulated closes on ``days``, which follow a day that ended with ``close``.
+
+    From the same close it is the same whether days are added one by one or all at once.
+    """
+    place = SECURITIES.index(security) + 1
+    share = 0.6 if security.asset_class == "equity" else 0.1
+    daily = security.volatility / math.sqrt(260)
+    series = {}
+    for day in days:
+        shock = share * _shocks(day)[0] + math.sqrt(1 - share**2) * _shocks(day)[place]
+        step = math.log1p(security.growth) / 260 - daily**2 / 2 + daily * shock
+        if security.kind == "bond":
+            # Bonds hover around their start.
+            step = 0.6 * step - 0.01 * math.log(float(close) / security.start)
+        close = max(CENT, Decimal(float(close) * math.exp(step)).quantize(CENT))
+        series[day] = close
+    return series
+
+
 def simulate(days: list[datetime.date], today: datetime.date) -> dict[str, dict[datetime.date, Decimal]]:
     """Return simulated closes by ticker and day; the stale share has none of late."""
-    generator = np.random.default_rng(SEED)
-    market = generator.standard_normal(len(days))
     split_day = today - datetime.timedelta(SPLIT_DAYS_AGO)
     stale_after = today - datetime.timedelta(STALE_DAYS)
     closes: dict[str, dict[datetime.date, Decimal]] = {}
     for security in SECURITIES:
-        own = generator.standard_normal(len(days))
-        share = 0.6 if security.asset_class == "equity" else 0.1
-        shocks = share * market + np.sqrt(1 - share**2) * own
-        daily = security.volatility / np.sqrt(260)
-        steps = (np.log1p(security.growth) / 260 - daily**2 / 2) + daily * shocks
-        if security.kind == "bond":
-            # Bonds hover around their start.
-            path = security.start * np.exp(
-                0.6 * np.cumsum(steps) - 0.3 * np.linspace(0, np.cumsum(steps)[-1], len(days))
-            )
-        else:
-            path = security.start * np.exp(np.cumsum(steps))
-        series = {}
-        for day, value in zip(days, path, strict=True):
-            if security.ticker == STALE_TICKER and day > stale_after:
-                continue
-            if security.ticker == SPLIT_TICKER and day >= split_day:
-                value = value / float(SPLIT_RATIO)
-            series[day] = Decimal(repr(round(float(value), 2))).quantize(CENT)
+        series = continue_closes(security, Decimal(str(security.start)), days)
+        if security.ticker == STALE_TICKER:
+            series = {day: close for day, close in series.items() if day <= stale_after}
+        if security.ticker == SPLIT_TICKER:
+            series = {
+                day: close if day < split_day else (close / SPLIT_RATIO).quantize(CENT)
+                for day, close in series.items()
+            }
         closes[security.ticker] = series
     return closes
 
@@ -201,17 +219,14 @@ def ecb_rates(first: datetime.date) -> Iterator[tuple[datetime.date, str, Decima
 
 
 def continue_rates(
-    rates: dict[str, dict[datetime.date, Decimal]], days: list[datetime.date]
-) -> dict[str, dict[datetime.date, Decimal]]:
-    """Return simulated rates for the days after the last published one, so that nothing looks stale."""
-    generator = np.random.default_rng(SEED + 1)
-    continued: dict[str, dict[datetime.date, Decimal]] = {}
-    for currency in CURRENCIES:
-        last_day = max(rates[currency])
-        value = float(rates[currency][last_day])
-        continued[currency] = {}
-        for day in days:
-            if day > last_day:
-                value *= float(np.exp(0.004 * generator.standard_normal()))
-                continued[currency][day] = Decimal(repr(round(value, 4)))
-    return continued
+    currency: str, rate: Decimal, days: Iterable[datetime.date]
+) -> dict[datetime.date, Decimal]:
+    """Return simulated rates on ``days``, which follow the one that ended with ``rate``."""
+    place = CURRENCIES.index(currency)
+    series = {}
+    for day in days:
+        generator = np.random.default_rng((SEED + 1, day.toordinal()))
+        step = 0.004 * float(generator.standard_normal(len(CURRENCIES))[place])
+        rate = Decimal(float(rate) * math.exp(step)).quantize(Decimal("0.0001"))
+        series[day] = rate
+    return series

@@ -147,30 +147,43 @@ def create_models(
     return created
 
 
+@dataclass(frozen=True)
+class DemoView:
+    """A view on the newest version of ``VIEWED``, which expires in so many days."""
+
+    asset_class: str
+    tilt: str
+    rationale: str
+    days: int
+
+
+VIEWED = "AUR-BAL"
+VIEWS = (
+    DemoView(Security.AssetClass.EQUITY, "0.02", "Earnings have held up better than prices suggest.", 5),
+    DemoView(
+        Security.AssetClass.FIXED_INCOME,
+        "-0.01",
+        "Yields leave little cushion against a surprise in inflation.",
+        90,
+    ),
+)
+
+
 def create_views(model: ModelPortfolio, author: str, today: datetime.date) -> None:
-    """Publish two views on a model's newest version: one expires in five days, one in a quarter."""
-    version = model.versions.order_by("-number").first()
-    common = {
-        "version": version,
-        "published_at": at_nine(today - datetime.timedelta(15)),
-        "published_by_name": author,
-    }
-    View.objects.create(
-        asset_class=Security.AssetClass.EQUITY,
-        tilt=Decimal("0.02"),
-        rationale="Earnings have held up better than prices suggest.",
-        valid_from=today - datetime.timedelta(15),
-        valid_to=today + datetime.timedelta(5),
-        **common,
-    )
-    View.objects.create(
-        asset_class=Security.AssetClass.FIXED_INCOME,
-        tilt=Decimal("-0.01"),
-        rationale="Yields leave little cushion against a surprise in inflation.",
-        valid_from=today - datetime.timedelta(15),
-        valid_to=today + datetime.timedelta(90),
-        **common,
-    )
+    """Publish the views on a model's newest version: one expires in five days, one in a quarter."""
+    version = model.versions.order_by("-number")[0]
+    since = today - datetime.timedelta(15)
+    for demo in VIEWS:
+        View.objects.create(
+            version=version,
+            asset_class=demo.asset_class,
+            tilt=Decimal(demo.tilt),
+            rationale=demo.rationale,
+            valid_from=since,
+            valid_to=today + datetime.timedelta(demo.days),
+            published_at=at_nine(since),
+            published_by_name=author,
+        )
 
 
 def offer(demo: DemoModel, model: ModelPortfolio, agreement: uuid.UUID | None) -> Offer:

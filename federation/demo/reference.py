@@ -1,7 +1,7 @@
 """Securities, prices and rates of the demonstration, for the institution whose schema is current."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from federation.demo.bulk import copy_rows
@@ -20,7 +20,7 @@ from portfolios.models import (
 )
 
 SIMULATED = "demo-simulated"
-ECB = "ecb"
+ECB = "ECB"
 
 
 def create_reference_data(market: Market) -> Mapping[str, Security]:
@@ -62,7 +62,7 @@ def create_reference_data(market: Market) -> Mapping[str, Security]:
         preference=90,
     )
     ecb = PriceSource.objects.create(
-        code=ECB, name="ECB euro reference rates", is_redistributable=True, preference=10
+        code=ECB, name="European Central Bank", is_redistributable=True, preference=10
     )
     copy_rows(
         Price,
@@ -90,20 +90,27 @@ def create_benchmark(code: str, name: str, mix: Mapping[str, float], market: Mar
     """Create a benchmark that holds ``mix`` (ticker → weight) since the first day, in euro."""
     benchmark = Benchmark.objects.create(code=code, name=name, currency="EUR")
     days = sorted(next(iter(market.closes.values())))
-    start = {ticker: market.unit_value(ticker, "EUR", days[0]) for ticker in mix}
-    copy_rows(
-        BenchmarkValue,
-        ["benchmark", "date", "level"],
-        ((benchmark.pk, day, _level(mix, start, market, day)) for day in days),
-    )
+    add_levels(benchmark, mix, market, days[0], days)
     return benchmark
 
 
-def _level(
-    mix: Mapping[str, float], start: Mapping[str, Decimal], market: Market, day: datetime.date
-) -> Decimal:
-    grown = (
-        Decimal(str(weight)) * market.unit_value(ticker, "EUR", day) / start[ticker]
-        for ticker, weight in mix.items()
+def add_levels(
+    benchmark: Benchmark,
+    mix: Mapping[str, float],
+    market: Market,
+    first: datetime.date,
+    days: Iterable[datetime.date],
+) -> None:
+    """Write the levels of a benchmark on ``days``; on the ``first`` day it is 100."""
+    start = {ticker: market.unit_value(ticker, "EUR", first) for ticker in mix}
+
+    def level(day: datetime.date) -> Decimal:
+        grown = (
+            Decimal(str(weight)) * market.unit_value(ticker, "EUR", day) / start[ticker]
+            for ticker, weight in mix.items()
+        )
+        return round(100 * sum(grown, Decimal(0)), 6)
+
+    copy_rows(
+        BenchmarkValue, ["benchmark", "date", "level"], ((benchmark.pk, day, level(day)) for day in days)
     )
-    return round(100 * sum(grown, Decimal(0)), 6)

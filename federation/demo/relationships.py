@@ -230,7 +230,7 @@ class Relationships:
 
     def amount(self) -> Decimal:
         """Return a planned amount, most of them modest; grown, they lie between 40,000 and 4 million."""
-        return Decimal(round(44_000 * 68 ** (self.random.random() ** 1.8), -3))
+        return Decimal(round(44_000 * 55 ** (self.random.random() ** 1.8), -3))
 
     def opened(self) -> datetime.date:
         """Return an opening day within the last three years."""

@@ -4,7 +4,7 @@ import datetime
 from decimal import Decimal
 
 from accounts.models import Role, User
-from clients.models import ClientInstruction, KycStatus, Mandate, Task
+from clients.models import ClientInstruction, Mandate
 from clients.services import (
     create_client,
     draft_instruction,
@@ -14,6 +14,7 @@ from clients.services import (
     send_instruction,
     start_mandate,
 )
+from federation.demo import dates
 from federation.demo.books import WAITING_DAYS
 from federation.demo.build import BY_CODE, Stage, advisors
 from federation.demo.cast import FIRST_NAMES
@@ -68,22 +69,12 @@ def submit_new_mandates(stage: Stage) -> dict[Mandate, str]:
 
 
 def fill_channel_lists(stage: Stage) -> None:
-    """Let KYC run out, plan tasks and ask for deposits and withdrawals at the channels."""
+    """Let KYC run out, reviews fall due, and plan tasks at the channels; leave onboardings half done."""
     for channel in ("harbour", "lakeside", "meadow"):
         with stage.inside(channel):
-            own = KycStatus.objects.own().order_by("pk")
-            for days, kyc in zip((-3, 6, 12, 20, 27, 41), own[10:16], strict=False):
-                kyc.valid_until = stage.today + datetime.timedelta(days)
-                kyc.save(update_fields=["valid_until"])
             for number, advisor in enumerate(advisors()):
                 _begin_onboarding(number, advisor)
-                client = advisor.clients.own().order_by("pk")[3]
-                Task.objects.create(
-                    client=client,
-                    title="Call about the yearly review",
-                    due_date=stage.today + datetime.timedelta(number),
-                    assignee=advisor,
-                )
+            dates.renew_lists(stage.today)
 
 
 def _begin_onboarding(number: int, advisor: User) -> None:

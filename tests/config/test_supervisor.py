@@ -227,10 +227,12 @@ def test_a_part_that_keeps_crashing_waits_longer_each_time_and_starts_anew_after
 
 def test_a_step_is_done_once_per_fingerprint(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "prepared.json")
-    step = Step("tables", ("migrate_schemas",), "one")
+    step = Step("tables", ("migrate_schemas",), "one", title_again="tables, looked at again")
     assert not ledger.has(step)
+    assert ledger.title(step) == "tables"
     ledger.add(step)
     assert ledger.has(step)
+    assert ledger.title(step) == "tables, looked at again"
     assert not ledger.has(Step("tables", ("migrate_schemas",), "two"))
     assert not ledger.has(Step("demo", ("demo",), "one"))
 

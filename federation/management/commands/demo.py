@@ -1,4 +1,4 @@
-"""Create the demonstration's institutions, once."""
+"""Create the demonstration's institutions once, and let them go on from then."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from clients.models import ClientInstruction, Mandate
-from federation.demo import build, endings, work
+from federation.demo import build, continuing, endings, work
 from federation.demo.cast import INSTITUTIONS
 from federation.demo.institutions import create_institution, missing, open_doors
 from federation.demo.mirrors import count_rows, drain, forget_times
@@ -22,22 +22,26 @@ class Command(BaseCommand):
     """Create five fictitious institutions with their people, clients and three years of history."""
 
     help = (
-        "Create the demonstration's institutions with clients and history; does nothing where they are there."
+        "Create the demonstration's institutions with clients and history; where they are there, bring prices and "
+        "values up to yesterday, and what is dated relative to today."
     )
     # They load every page, which takes a second.
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        absent = missing()
-        if not absent:
-            self.stdout.write("The demonstration is there.")
+        today = timezone.now().date()
+        if not missing():
+            self.stdout.write(f"The demonstration is there; it goes on to {today}.")
+            for cast, institution in continuing.institutions():
+                with self._step(cast.name):
+                    continuing.go_on(cast, institution, today)
             return
         if Institution.objects.exists():
             raise CommandError(
                 "There are institutions here already, or a demonstration that was interrupted. It needs a platform "
                 "of its own: make reset forgets this one."
             )
-        stage = build.Stage(timezone.now().date(), build.market_until(timezone.now().date()))
+        stage = build.Stage(today, build.market_until(today))
         for cast in INSTITUTIONS:
             with self._step(cast.name):
                 stage.institutions[cast.schema] = create_institution(cast)
