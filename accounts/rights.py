@@ -93,6 +93,11 @@ def can(user: User, right: str) -> bool:
     return any(right in RIGHTS.get(role, frozenset()) for role in roles_of(user))
 
 
+def can_everywhere(user: User, right: str) -> bool:
+    """Say whether one of the user's roles carries ``right`` for the whole institution."""
+    return can(user, right) and reach(user, roles_with(right)).everything
+
+
 def reach(user: User, roles: Iterable[str]) -> Reach:
     """Return over which units ``user`` holds any of ``roles``."""
     wanted = set(roles)

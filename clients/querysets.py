@@ -113,6 +113,11 @@ class MandateQuerySet(RecordQuerySet):
         """Return the mandates within reach of a role that carries one of the rights: those one may write to."""
         return self.reached_by(user, roles_with(*rights))
 
+    def to_hand_over(self, user: User) -> "MandateQuerySet":
+        """Return the own mandates in force that ``user`` may give to a next manager."""
+        own = self.with_right(user, "mandate.edit").own()
+        return own.in_state(MandateState.ACTIVE, MandateState.CLOSING)
+
     def reached_by(self, user: User, roles: frozenset[str]) -> "MandateQuerySet":
         """Return the mandates that ``user`` reaches by ``roles`` alone."""
         from clients.models import Client

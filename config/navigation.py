@@ -10,7 +10,7 @@ from django.urls import NoReverseMatch, get_urlconf, reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Role, User
-from accounts.rights import can, roles_of
+from accounts.rights import can, can_everywhere, roles_of
 from federation.monitor.watch import count_open
 
 
@@ -26,6 +26,14 @@ class Item:
     below: tuple[str, ...] = ()
     # How many things there need attention, for an institution's id; shown beside the label.
     badge: Callable[[Any], int] | None = None
+    # For those alone whose right holds for the whole institution, not for some units.
+    is_whole: bool = False
+
+    def is_for(self, user: User) -> bool:
+        """Say whether a user has the right that the page asks for."""
+        if not self.right:
+            return True
+        return can_everywhere(user, self.right) if self.is_whole else can(user, self.right)
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,7 @@ NAVIGATION: dict[str, list[Section]] = {
                     "switch-horizontal",
                     badge=count_open,
                 ),
-                Item(_("Sealed records"), "federation:sealed_list", "sealed.hold", "archive"),
+                Item(_("Sealed records"), "federation:sealed_list", "sealed.hold", "archive", is_whole=True),
             ],
         ),
         Section(
@@ -127,7 +135,7 @@ NAVIGATION: dict[str, list[Section]] = {
             _("Compliance"),
             [
                 Item(_("Disclosure log"), "federation:disclosure_log", "disclosure.read", "eye-check"),
-                Item(_("Sealed records"), "federation:sealed_list", "sealed.hold", "archive"),
+                Item(_("Sealed records"), "federation:sealed_list", "sealed.hold", "archive", is_whole=True),
                 Item(_("Agreements"), "federation:agreements", "", "heart-handshake"),
                 Item(_("Audit trail"), "accounts:audit", "audit.read", "history"),
                 Item(_("People"), "accounts:people", "people.read", "users-group"),
@@ -188,7 +196,7 @@ def sections_for(user: User) -> list[tuple[str, list[tuple[Item, str]]]]:
     ):
         for item in section.items:
             url = url_of(item.url_name)
-            if not url or item.url_name in seen or (item.right and not can(user, item.right)):
+            if not url or item.url_name in seen or not item.is_for(user):
                 continue
             seen.add(item.url_name)
             merged.setdefault(str(section.label), []).append((item, url))

@@ -135,6 +135,7 @@ def _context(request: PersonRequest, mandate: Mandate, instructions: Any, positi
         "may_withdraw": state in WITHDRAWABLE and may_submit,
         "may_restrict": is_own and state not in _ENDED and may(user, "mandate.edit", mandate),
         "may_instruct": state == MandateState.ACTIVE and may_instruct,
+        "may_instruct_former": Mandate.objects.to_hand_over(user).filter(pk=mandate.predecessor_id).exists(),
         "may_close": not is_own and _may_close(request, mandate),
         "may_instruct_closing": mandate.is_withdrawn_late and may_instruct,
         "may_decide": state == MandateState.SUBMITTED and may(user, "mandate.decide", mandate),

@@ -267,6 +267,9 @@ def review(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "client": mandate.client,
             "steps": steps(4, mandate),
             "partner": partner,
+            "may_instruct_former": Mandate.objects.to_hand_over(request.user)
+            .filter(pk=mandate.predecessor_id)
+            .exists(),
             "disclosure_text": disclosure.text(disclosure.VERSION, mandate.manager_name) if discloses else "",
             "disclosure_version": disclosure.VERSION,
             "parties": mandate.client.parties.current(),

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
 from accounts.lists import ListView
-from accounts.rights import can
+from accounts.rights import can, can_everywhere
 from accounts.views_base import form_on, signed_in
 from federation.agreements import drafting, proposals, timeline
 from federation.agreements.difference import Difference, difference
@@ -231,7 +231,7 @@ def agreement_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
                 agreement, f"is_listed_by_{(Side.CHANNEL if side == Side.MANAGER else Side.MANAGER).value}"
             ),
             "ending": _ending(agreement),
-            "has_sealed": can(user_of(request), "sealed.hold")
+            "has_sealed": can_everywhere(user_of(request), "sealed.hold")
             and SealedRecords.objects.kept().filter(agreement=agreement, receiver=institution).exists(),
             "events": timeline_of(agreement, limit=30),
         },

@@ -59,8 +59,7 @@ def may_book_out(user: User, portfolio: Portfolio) -> bool:
 @signed_in("mandate.edit")
 def handover_start(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show what would be handed over of a mandate, and begin the mandate of the next manager."""
-    mandates = Mandate.objects.with_right(request.user, "mandate.edit").own().select_related("client")
-    mandate = get_object_or_404(mandates.in_state(MandateState.ACTIVE, MandateState.CLOSING), pk=pk)
+    mandate = get_object_or_404(Mandate.objects.to_hand_over(request.user).select_related("client"), pk=pk)
     assert mandate.client is not None
     successor = mandate.successor
     if request.method == "POST" and successor is None:
@@ -122,6 +121,9 @@ def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "is_empty": given.booked_out_on is not None and not positions,
             "is_waiting": is_waiting,
             "former": former if is_own else None,
+            "may_instruct_former": Mandate.objects.to_hand_over(request.user)
+            .filter(pk=mandate.predecessor_id)
+            .exists(),
             "is_unknown": is_own and former is not None and is_out_of_reach(former),
             "may_complete": is_own and is_waiting and may(request.user, "mandate.edit", mandate),
             "may_take_over": ready().filter(pk=given.pk).exists() and may_take_over(request.user, mandate),

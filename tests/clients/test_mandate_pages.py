@@ -12,6 +12,7 @@ from clients import services
 from clients.calculations.states import MandateState
 from clients.models import KycStatus, Mandate
 from federation.models import Institution
+from portfolios.models import Handover
 from tests.clients import make
 from tests.clients.pages import queries_of, url_of
 from tests.factories import Cast
@@ -244,3 +245,28 @@ def test_the_list_of_mandates_filters_by_state(advisor: Browser, meadow: Institu
     page = advisor.get(url_of("clients:mandate_list"), {"state": "submitted"}).content.decode()
     assert "Bea Example" in page
     assert "Ada Example" not in page
+
+
+def test_only_who_may_instruct_the_former_manager_is_led_there_and_while_it_manages(
+    browse: Browse, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        former = make.active(people.advisor, people.manager)
+        following = make.active(people.advisor, people.manager, of=former.client)
+        Mandate.objects.filter(pk=following.pk).update(predecessor=former)
+        Handover.objects.create(mandate=following, as_of=make.today(), currency="EUR")
+    start = url_of("portfolios:handover_start", former.pk)
+    pages = [url_of("clients:mandate_detail", following.pk), url_of("portfolios:handover", following.pk)]
+    advisor, compliance = browse(meadow, people.advisor), browse(meadow, people.compliance)
+    for page in pages:
+        assert f'href="{start}"' in advisor.get(page).content.decode()
+        seen = compliance.get(page)
+        assert seen.status_code == 200
+        assert start not in seen.content.decode()
+    assert advisor.get(start).status_code == 200
+    with tenant_context(meadow):
+        services.begin_closing(mandate=former, by=people.manager)
+        services.close_mandate(mandate=former, by=people.manager)
+    assert advisor.get(start).status_code == 404
+    for page in pages:
+        assert start not in advisor.get(page).content.decode()

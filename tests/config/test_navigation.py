@@ -33,6 +33,13 @@ def test_each_page_of_the_navigation_opens_for_those_who_see_it(aurora, in_auror
         user = getattr(in_aurora, who)
         page = browse(aurora, user)
         refused += [(who, url) for url in urls(user) if page.get(url).status_code != 200]
+    # Whoever answers for one unit is shown nothing that is for the whole institution.
+    RoleAssignment.objects.update(unit=in_aurora.unit)
+    for who in ("administrator", "compliance"):
+        user = User.objects.get(pk=getattr(in_aurora, who).pk)
+        page = browse(aurora, user)
+        assert reverse("federation:sealed_list") not in urls(user)
+        refused += [(who, url) for url in urls(user) if page.get(url).status_code != 200]
     assert refused == []
 
 

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
+from accounts.models import RoleAssignment
 from clients.models import Client, ClientInstruction, MandateDecision
 from federation.agreements import life, sealing
 from federation.models import Agreement, SealedRecords
@@ -224,6 +225,10 @@ def test_after_a_cut_the_partner_reads_who_cut_and_why_and_finds_what_it_keeps(a
         agreement=agreement, owner=harbour, receiver=aurora, retain_until=datetime.date(2040, 1, 1)
     )
     assert link in page(browse, aurora, path).content.decode()
+    # It belongs to no unit, so whoever answers for one unit is not led there.
+    with tenant_context(aurora):
+        RoleAssignment.objects.update(unit=people(aurora).unit)
+    assert link not in page(browse, aurora, path).content.decode()
 
 
 def test_the_timeline_says_whose_records_are_sealed_where_and_by_a_person_of_which_party(
