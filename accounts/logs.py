@@ -1,4 +1,4 @@
-"""Log lines without the values of rows that errors of the database carry.
+"""Log lines without the values of rows that errors of the database carry, and without secrets of links.
 
 PostgreSQL names the values of the row that it refuses: names, accounts, amounts. They come as a message, as a
 representation in which its lines are escaped (Celery's), and in every link of a chain of errors.
@@ -20,12 +20,14 @@ _QUOTED = re.compile(
     r'((?:invalid (?:input|\w+ value)|malformed \w+|out of range|at or near)[^:"\n]*[:"]|\bvalue ").*',
     re.DOTALL,
 )
+# Whoever reads a log must not come in by the link that somebody opened, used or not.
+_SECRETS = re.compile(r"(/(?:invitation|password/reset/key|demo)/)[^/\s\"'?]+")
 # The class of errors about values.
 _DATA_EXCEPTION = "22"
 
 
 class WithoutValues(logging.Filter):
-    """Leave the values of rows out of a record, whoever formats it afterwards."""
+    """Leave values of rows and secrets of links out of a record, whoever formats it afterwards."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -38,7 +40,7 @@ class WithoutValues(logging.Filter):
             if isinstance(each, DatabaseError | psycopg.Error) and str(each):
                 for said in (str(each), repr(str(each))[1:-1]):
                     text = text.replace(said, _said(each))
-        record.msg, record.args = without_values(text), None
+        record.msg, record.args = _SECRETS.sub(rf"\1{LEFT_OUT.strip()}", without_values(text)), None
         if error is not None:
             record.exc_text = error_text(error)
         elif record.exc_text:

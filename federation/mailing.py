@@ -1,16 +1,10 @@
-"""Write to an institution's people, dates and numbers as each chose."""
+"""Write to an institution's people, each in their language."""
 
-import logging
-import smtplib
 from collections.abc import Callable, Collection
 
-from django.core.mail import send_mail
-from django.utils import translation
-
-from accounts.models import Role, User
+from accounts import mailing
+from accounts.models import Role
 from federation.models import Institution
-
-logger = logging.getLogger(__name__)
 
 
 def write_to(
@@ -18,15 +12,6 @@ def write_to(
 ) -> int:
     """Send to each person with one of ``roles`` what ``message`` returns: a subject and a text.
 
-    Runs in the institution's schema. Returns how many messages left; what does not leave is logged.
+    Runs in the institution's schema. Returns how many messages left.
     """
-    people = User.objects.filter(is_active=True, role_assignments__role__in=roles).distinct()
-    sent = 0
-    for person in people:
-        with translation.override(person.locale):
-            subject, text = message()
-        try:
-            sent += send_mail(" ".join(subject.split()), text, None, [person.email])
-        except (smtplib.SMTPException, OSError):
-            logger.warning("mail_not_sent", extra={"institution": str(institution.pk)})
-    return sent
+    return mailing.write_to(mailing.people_with(roles), message)

@@ -1,6 +1,7 @@
 """People and their roles; an institution never loses its last administrator."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -8,8 +9,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
-from accounts.models import Invitation, Role, RoleAssignment, Unit, User, audit
+from accounts.models import AuditEntry, Invitation, Role, RoleAssignment, Unit, User, audit
 from accounts.services.invitations import issue
+from accounts.tasks import tell_of_rights
 
 
 @transaction.atomic
@@ -45,7 +47,7 @@ def invite_person(
     for role, unit in held:
         RoleAssignment.objects.create(user=user, role=role, unit=unit)
     invitation, secret = issue(user=user, by=by)
-    audit("person.invited", user, by=by, roles=[role for role, _unit in held])
+    _tell(audit("person.invited", user, by=by, roles=[role for role, _unit in held]))
     return invitation, secret
 
 
@@ -70,8 +72,14 @@ def assign_role(*, user: User, role: str, unit: Unit | None, by: User) -> RoleAs
     except ValidationError as error:
         raise DomainError("role_not_assigned", " ".join(error.messages), field="role") from error
     assignment.save()
-    audit("role.assigned", user, by=by, role=role, unit=str(unit.pk) if unit else None)
+    _tell(audit("role.assigned", user, by=by, role=role, unit=str(unit.pk) if unit else None))
     return assignment
+
+
+def _tell(entry: AuditEntry) -> None:
+    if entry.actor_id is not None:
+        # Where it cannot be told, the audit trail has it all the same.
+        transaction.on_commit(partial(tell_of_rights.delay, str(entry.pk)), robust=True)
 
 
 @transaction.atomic

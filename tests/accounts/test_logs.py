@@ -1,13 +1,16 @@
-"""Logs carry no values of rows, whoever prints an error and however."""
+"""Logs carry no values of rows and no secrets of links, whoever prints an error and however."""
 
+import datetime
 import io
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from celery.app.trace import trace_task
 from django.db import IntegrityError, connection, transaction
+from django.test import Client as Caller
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
@@ -15,6 +18,7 @@ import config.wsgi  # noqa: F401
 from accounts.models import User
 from clients.models import Client
 from config.celery import app
+from federation.models import Institution
 from tests.factories import Cast
 
 NAME = "Zacharias\nUnmistakable"
@@ -100,3 +104,28 @@ def test_a_task_that_fails_is_logged_without_the_values_of_a_row(
 def test_what_carries_no_values_is_logged_as_it_is(log: Callable[[], str]) -> None:
     logging.getLogger("x").info("Sent %s at %d %%", "hint", 5)
     assert log().endswith(" INFO x Sent hint at 5 %\n")
+
+
+def test_a_secret_of_a_link_is_in_no_log(
+    aurora: Institution, browse: Callable[..., Caller], log: Callable[[], str], tmp_path: Path
+) -> None:
+    paths = ["/invitation/hush-1/", "/accounts/password/reset/key/9-hush-2/", "/demo/hush-3/"]
+    for path in paths:
+        assert browse(aurora).get(path).status_code in {200, 404, 405}
+    assert "Not Found: /invitation/(left out)/" in log()
+    assert "hush" not in log()
+    file = tmp_path / "access.log"
+    settings = Config()
+    settings.set("accesslog", str(file))
+    served = Logger(settings)
+    asked = {"REQUEST_METHOD": "GET", "RAW_URI": paths[0], "SERVER_PROTOCOL": "HTTP/1.1"}
+    referer = f"http://aurora.localhost{paths[1]}"
+    served.access(
+        SimpleNamespace(status="404 Not Found", sent=1, headers=[]),
+        SimpleNamespace(headers=[]),
+        {**asked, "HTTP_REFERER": referer},
+        datetime.timedelta(),
+    )
+    served.access_log.handlers[-1].close()
+    assert '"GET /invitation/(left out)/ HTTP/1.1" 404' in file.read_text()
+    assert "hush" not in file.read_text()

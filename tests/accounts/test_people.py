@@ -13,6 +13,7 @@ from accounts.errors import DomainError
 from accounts.models import AuditEntry, Role, RoleAssignment, User
 from accounts.rights import can
 from accounts.services import grants
+from accounts.tasks import tell_of_rights
 from clients.models import Client, Mandate
 from portfolios.models import Portfolio
 
@@ -92,6 +93,33 @@ def test_each_change_of_rights_is_audited(in_aurora):
         ("role.assigned", in_aurora.administrator, "advisor"),
         ("role.removed", in_aurora.administrator, "advisor"),
     ]
+
+
+def test_the_others_are_told_of_new_rights(in_aurora, mailoutbox, django_capture_on_commit_callbacks):
+    by = in_aurora.administrator
+    with django_capture_on_commit_callbacks() as told:
+        services.invite_person(
+            email="second@example.test",
+            full_name="Nora Beispiel",
+            assignments=[(Role.ADMINISTRATOR, None)],
+            by=by,
+        )
+        services.assign_role(user=in_aurora.stranger, role=Role.ADMINISTRATOR, unit=in_aurora.unit, by=by)
+    assert [each.func for each in told] == [tell_of_rights.delay] * 2
+    for each in told:
+        tell_of_rights(*each.args)
+    # Neither who gave the right nor who has it; by now the other administrator as well.
+    first, *later = mailoutbox
+    assert sorted(to for each in mailoutbox for to in each.to) == sorted(
+        [in_aurora.compliance.email, in_aurora.stranger.email, in_aurora.compliance.email]
+    )
+    assert first.subject == "New rights for Nora Beispiel"
+    assert f"{by.full_name} has invited Nora Beispiel (second@example.test)" in first.body
+    assert "- Administrator\n" in first.body
+    assert f"- Administrator, {in_aurora.unit}\n" in later[-1].body
+    with django_capture_on_commit_callbacks() as told:
+        services.invite_person(email="first@example.test", full_name="Nora", by=None)
+    assert told == []
 
 
 def test_a_person_who_is_deactivated_is_out_at_once(aurora, in_aurora, browse):
