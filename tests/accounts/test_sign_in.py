@@ -160,16 +160,32 @@ def test_the_second_factor_is_set_up_after_the_password(aurora, nora, browse):
     page.post("/accounts/login/", {"login": "nora@example.test", "password": PASSWORD})
     asked = page.get(reverse("mfa_activate_totp"))
     assert asked.url.startswith(reverse("account_reauthenticate"))
+    assert "This changes how you sign in. Enter your password." in page.get(asked.url).content.decode()
     page.post(asked.url, {"password": PASSWORD})
     shown = page.get(reverse("mfa_activate_totp"))
     secret = shown.context["form"].secret
     assert "data:image/svg+xml" in shown.content.decode()
     answer = page.post(reverse("mfa_activate_totp"), {"code": code_now(secret)})
     assert answer.url == reverse("mfa_view_recovery_codes")
+    codes = page.get(answer.url).content.decode()
+    assert codes.count("btn-primary") == 1, "who wants to keep them does not replace them"
+    assert (
+        "10 that are unused stop working" in page.get(reverse("mfa_generate_recovery_codes")).content.decode()
+    )
+    assert "password alone" in page.get(reverse("mfa_deactivate_totp")).content.decode()
     page.post(reverse("account_logout"))
     asked = page.post("/accounts/login/", {"login": "nora@example.test", "password": PASSWORD})
     assert asked.url == reverse("mfa_authenticate")
     assert not asked.wsgi_request.user.is_authenticated
+    assert "enter one of your recovery codes" in page.get(asked.url).content.decode()
+    page.post(asked.url, {"code": code_now(secret)})
+    # With a factor the code is asked for as well as the password; each leads to the other.
+    session = page.session
+    session["account_authentication_methods"] = []
+    session.save()
+    password = page.get(reverse("account_reauthenticate")).content.decode()
+    assert "Enter a code instead" in password
+    assert "Enter the password instead" in page.get(reverse("mfa_reauthenticate")).content.decode()
 
 
 def code_now(secret):
