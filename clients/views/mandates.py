@@ -18,7 +18,7 @@ from accounts.errors import DomainError
 from accounts.lists import ListView
 from accounts.rights import can, may, roles_with
 from accounts.views_base import PersonRequest, signed_in
-from clients import disclosure, services, wealth, words
+from clients import disclosure, services, wealth, wishes, words
 from clients.calculations.states import MandateState
 from clients.filters import MandateFilter
 from clients.forms import AnswerForm, RestrictionForm, WithdrawForm
@@ -128,7 +128,7 @@ def _context(request: PersonRequest, mandate: Mandate, instructions: Any, positi
         "answer_form": AnswerForm(),
         "withdraw_form": WithdrawForm(),
         "restriction_form": RestrictionForm(),
-        "restrictions": mandate.wishes,
+        **wishes.shown(mandate.wishes),
         "is_returned": state == MandateState.RETURNED,
         "is_draft": mandate.is_draft,
         "may_answer": state == MandateState.RETURNED and may_submit,
@@ -248,7 +248,7 @@ def _restrictions(request: PersonRequest, mandate: Mandate, form: RestrictionFor
         "clients/_restrictions.html",
         {
             "mandate": mandate,
-            "restrictions": mandate.wishes,
+            **wishes.shown(mandate.wishes),
             "restriction_form": form,
             "may_restrict": True,
         },

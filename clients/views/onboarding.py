@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from accounts.errors import DomainError
 from accounts.lists import whole_number
 from accounts.views_base import PersonRequest, signed_in
-from clients import disclosure, services, words
+from clients import disclosure, services, wishes, words
 from clients.forms import KycForm, PartyFormSet, PlanForm, QuestionnaireForm, SubmitForm, WhoForm
 from clients.forms.who import stored, stored_parties
 from clients.models import Client, KycStatus, Mandate
@@ -217,7 +217,7 @@ def profile(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "page": page,
             "mandate": page.mandate,
             "client": page.client,
-            "restrictions": page.mandate.wishes if page.mandate.predecessor_id else [],
+            **(wishes.shown(page.mandate.wishes) if page.mandate.predecessor_id else {}),
             "steps": steps(2, page.mandate),
             "profile": shown,
             "profile_parts": words.parts(shown) if shown else [],
@@ -274,7 +274,7 @@ def review(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "disclosure_version": disclosure.VERSION,
             "parties": mandate.client.parties.current(),
             "contacts": mandate.client.contact_details.current(),
-            "restrictions": mandate.restrictions.current(),
+            **wishes.shown(mandate.restrictions.current()),
             "level_name": words.level_name(mandate.risk_profile.level) if mandate.risk_profile else "",
         },
     )

@@ -16,8 +16,10 @@ from portfolios.models import Handover
 from tests.clients import make
 from tests.clients.pages import queries_of, url_of
 from tests.factories import Cast
+from tests.portfolios import make as portfolios
 
 Browse = Callable[..., Browser]
+NO_EFFECT = "No security here is in this sector"
 
 
 def test_the_inbox_changes_only_when_something_changed(
@@ -235,7 +237,17 @@ def test_wishes_are_edited_in_place(advisor: Browser, meadow: Institution, peopl
     with tenant_context(meadow):
         restriction = mandate.restrictions.get()
     remove = url_of("clients:restriction_remove", mandate.pk, restriction.pk)
-    assert b"No wishes" in advisor.post(remove, **htmx).content
+    part = advisor.post(remove, **htmx)
+    assert b"No wishes" in part.content
+    # Sectors are those of the securities here; a wish about another one says that it has no effect.
+    assert b"Energy" not in part.content
+    sector = {"kind": "exclude_sector", "value": "energy"}
+    assert NO_EFFECT in advisor.post(add, sector, **htmx).content.decode()
+    with tenant_context(meadow):
+        portfolios.security(sector="Energy")
+    page = advisor.get(url_of("clients:mandate_detail", mandate.pk)).content.decode()
+    assert '<option value="Energy">' in page
+    assert NO_EFFECT not in page
 
 
 def test_the_list_of_mandates_filters_by_state(advisor: Browser, meadow: Institution, people: Cast) -> None:
