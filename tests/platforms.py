@@ -26,7 +26,24 @@ DISPATCHER = ["manage.py", "dispatch", "--sweep", "1"]
 _IMMEDIATELY = [(signal.SIGQUIT, 20.0)]
 
 
-class Platform:
+class Failpoint:
+    """Where the next process of a worker that comes there is to wait."""
+
+    failpoint: Path
+
+    def hold(self, name: str) -> None:
+        """Have the next process of a worker that comes to this point wait there."""
+        self.failpoint.with_suffix(".held").unlink(missing_ok=True)
+        self.failpoint.write_text(f"hold {name}")
+
+    def is_held(self) -> bool:
+        return self.failpoint.with_suffix(".held").exists()
+
+    def let_go(self) -> None:
+        self.failpoint.with_suffix(".held").unlink()
+
+
+class Platform(Failpoint):
     """Servers in a folder, and by name what was started on them; start from the main thread."""
 
     def __init__(self, folder: Path) -> None:
@@ -74,6 +91,13 @@ class Platform:
         command = [*WORKER, "-c", str(processes), "-n", f"{name}@localhost"]
         self.start(name, command, MIRROR_FAILPOINT_FILE=str(self.failpoint))
 
+    def start_beat(self) -> Path:
+        """Start what sends tasks at their times, and return its log."""
+        schedule = str(self.folder / "beat")
+        command = ["-m", "celery", "-A", "config", "beat", "-l", "debug", "--pidfile", "", "-s", schedule]
+        self.start("beat", command)
+        return self.folder / "beat.log"
+
     def kill(self, name: str) -> None:
         """End a process with all its children as `kill -9` would."""
         child = self._running.pop(name)
@@ -99,17 +123,6 @@ class Platform:
         return name in self._running and self._running[name].poll() is None
 
     # Crashes
-
-    def hold(self, name: str) -> None:
-        """Have the next process of a worker that comes to this point wait there."""
-        self.failpoint.with_suffix(".held").unlink(missing_ok=True)
-        self.failpoint.write_text(f"hold {name}")
-
-    def is_held(self) -> bool:
-        return self.failpoint.with_suffix(".held").exists()
-
-    def let_go(self) -> None:
-        self.failpoint.with_suffix(".held").unlink()
 
     def stop_postgres(self) -> None:
         """Stop PostgreSQL as a crash would: nobody's transaction is ended in order."""

@@ -12,6 +12,7 @@ import psutil
 
 from config.embedded.paths import PROJECT
 from federation.models import Stream
+from tests.platforms import Failpoint
 
 WORKER = [
     "-m",
@@ -29,7 +30,7 @@ WORKER = [
 DISPATCHER = ["manage.py", "dispatch", "--sweep", "0.5"]
 
 
-class Processes:
+class Processes(Failpoint):
     """What a test has started; ends with it."""
 
     def __init__(self, failpoint: Path, database_url: str) -> None:
