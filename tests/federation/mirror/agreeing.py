@@ -10,7 +10,9 @@ from tests.federation.mirror.plain import Terms
 from tests.federation.mirror.records import Records, moment
 from tests.federation.mirror.world import World
 
-MOST = 4
+MOST = 5
+# These two only exchange advice: who gives it, and who has clients that the other knows nothing of.
+ADVICE = ("borealis", "aurora")
 _DETAILS, _NATIONAL_ID = "clients.ContactDetail", "clients.Client.national_id"
 
 
@@ -32,8 +34,9 @@ class Agreeing:
     def propose(self, manager: str, channel: str) -> None:
         """Have another agreement between two in force."""
         if len(self._plain.terms) < MOST:
-            agreement = self._world.agree(manager, channel, fill=False)
-            self._plain.terms[agreement.pk] = Terms(agreement.pk, manager, channel)
+            is_advice = (manager, channel) == ADVICE
+            agreement = self._world.agree(manager, channel, "advice" if is_advice else "closed", fill=False)
+            self._plain.terms[agreement.pk] = Terms(agreement.pk, manager, channel, is_advice)
             self._plain.committed()
 
     def change(self, terms: Terms, what: str) -> None:
@@ -56,8 +59,7 @@ class Agreeing:
             self._world.change(agreement, new_mandates_suspended_at=at)
         else:
             self._world.change(agreement, state="terminated", ended_at=timezone.now())
-            terms.is_ended = True
-            self._plain.held.pop(terms.key, None)
+            self._plain.ended(terms)
         self._plain.committed()
 
     def _withhold(self, agreement: Agreement, terms: Terms, what: str) -> None:

@@ -13,6 +13,15 @@ picks = st.integers(0, 99)
 words = st.sampled_from(["one", "two", "three", POISON])
 
 
+def of(at: str) -> str:
+    """Return what stands in every client of an institution, so that it is found wherever it goes."""
+    return f"known to {at} alone"
+
+
+def _detail(word: str, at: str) -> str:
+    return word if word == POISON else f"{word} {of(at)}"
+
+
 class Channels(RuleBasedStateMachine):
     """What channels may do; whoever derives from it says when batches run, and which agreements there are."""
 
@@ -28,15 +37,22 @@ class Channels(RuleBasedStateMachine):
 
     @rule(at=st.sampled_from(["harbour", "harbour", "aurora"]), details=st.integers(0, 3))
     def take_on_a_client(self, at: str, details: int) -> None:
-        client = self.records.new("client")
-        contacts = [self.records.new("contact", client=client.key, value="first") for _ in range(details)]
+        client = self.records.new("client", name=f"Ann {of(at)}", national_id=f"id {of(at)}")
+        contacts = [
+            self.records.new("contact", client=client.key, value=f"first {of(at)}") for _ in range(details)
+        ]
         self.records.write(at, client, *contacts)
 
     @rule(client=picks, word=words)
     def edit_a_client(self, client: int, word: str) -> None:
         at, key = self.records.pick("client", client)
         if key:
-            self.records.write(at, Change("set", "client", key, {"name": word, "national_id": f"id {word}"}))
+            self.records.write(
+                at,
+                Change(
+                    "set", "client", key, {"name": f"{word} {of(at)}", "national_id": f"id {word} {of(at)}"}
+                ),
+            )
 
     @rule(first=picks, second=picks)
     def swap_the_numbers_of_two_clients(self, first: int, second: int) -> None:
@@ -64,7 +80,7 @@ class Channels(RuleBasedStateMachine):
         at, key = self.records.pick("client", client)
         if key:
             self.records.write(
-                at, *(self.records.new("contact", client=key, value=word) for _ in range(count))
+                at, *(self.records.new("contact", client=key, value=_detail(word, at)) for _ in range(count))
             )
 
     @rule(contact=picks, client=picks, word=words)
@@ -72,7 +88,9 @@ class Channels(RuleBasedStateMachine):
         at, key = self.records.pick("contact", contact)
         _, other = self.records.pick("client", client, at=at)
         if key:
-            self.records.write(at, Change("set", "contact", key, {"client": other, "value": word}))
+            self.records.write(
+                at, Change("set", "contact", key, {"client": other, "value": _detail(word, at)})
+            )
 
     @rule(
         contact=picks, how=st.sampled_from(["gone", "back at once", "back later", "new key", "rolled back"])
@@ -94,7 +112,7 @@ class Channels(RuleBasedStateMachine):
         elif how == "new key":
             self.records.change_key(at, key)
         else:
-            other = self.records.new("contact", client=values["client"], value="kept")
+            other = self.records.new("contact", client=values["client"], value=f"kept {of(at)}")
             self.records.write(at, other, rolled_back=[drop])
 
     @rule(at=st.sampled_from(["harbour", "aurora"]))

@@ -1,5 +1,6 @@
 """What may happen to institutions that work together, in any order, and what holds whatever happens."""
 
+import re
 import threading
 import uuid
 
@@ -13,19 +14,23 @@ from federation.mirror import batch, trimming, write
 from federation.mirror.batch import Outcome, run_batch
 from federation.mirror.failpoints import NAMES
 from federation.models import Institution, ParkedRow, Stream
-from tests.federation.mirror.agreeing import Agreeing
-from tests.federation.mirror.channels import Channels, picks, words
+from tests.federation.mirror.advising import Advising
+from tests.federation.mirror.agreeing import ADVICE, Agreeing
+from tests.federation.mirror.channels import of, picks, words
 from tests.federation.mirror.emptying import empty
 from tests.federation.mirror.processes import eventually
-from tests.federation.mirror.records import Change, Records
+from tests.federation.mirror.records import SCHEMAS, Change, Records
+from tests.federation.mirror.searching import held_in
 from tests.federation.mirror.world import World
+
+_IDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Killed(BaseException):
     """A worker that ends where it is."""
 
 
-class Mirror(Channels):
+class Mirror(Advising):
     """What may happen to institutions that work together, in any order."""
 
     def __init__(self, world: World) -> None:
@@ -36,19 +41,25 @@ class Mirror(Channels):
         self._begin_with_what_works()
 
     def _begin_with_what_works(self) -> None:
-        """Agreements, two of them between the same two, clients under each and one under both, portfolios.
+        """Agreements, two of them between the same two, clients under each and one under both, portfolios, advice.
 
         So short histories have something to break.
         """
         self.agreeing.propose("aurora", "harbour")
         self.agreeing.propose("aurora", "harbour")
         self.agreeing.propose("borealis", "harbour")
-        for terms in list(self.plain.terms.values()) * 2:
-            self.take_on_a_client("harbour", 2)
-            client = list(self.plain.rows["harbour"]["client"])[-1]
+        closed = list(self.plain.terms.values())
+        self.agreeing.propose(*ADVICE)
+        for terms in [*closed, *self.plain.terms.values()]:
+            self.take_on_a_client(terms.channel, 2)
+            client = list(self.plain.rows[terms.channel]["client"])[-1]
+            # Even one that names an agreement for advice stays at home.
+            self.records.write(terms.channel, self.records.mandate(client, terms.key, submitted=True))
+        client = list(self.plain.rows["harbour"]["client"])[-1]
+        for terms in closed[:2]:
             self.records.write("harbour", self.records.mandate(client, terms.key, submitted=True))
-        for terms in list(self.plain.terms.values())[:2]:
-            self.records.write("harbour", self.records.mandate(client, terms.key, submitted=True))
+        for number in range(len(self.plain.terms)):
+            self.offer_a_model(number, published=True, views=2)
         self._some_batches()
         for number in range(3):
             self.open_a_portfolio(number, 3)
@@ -132,7 +143,11 @@ class Mirror(Channels):
 
     # Agreements
 
-    @rule(between=st.sampled_from([("aurora", "harbour"), ("borealis", "harbour"), ("harbour", "aurora")]))
+    @rule(
+        between=st.sampled_from(
+            [("aurora", "harbour"), ("borealis", "harbour"), ("harbour", "aurora"), ADVICE]
+        )
+    )
     def agree(self, between: tuple[str, str]) -> None:
         self.agreeing.propose(*between)
 
@@ -147,7 +162,7 @@ class Mirror(Channels):
     def begin_a_transaction_that_stays_open(self, client: int) -> None:
         at, key = self.records.pick("client", client)
         if key:
-            change = self.records.new("contact", client=key, value="late")
+            change = self.records.new("contact", client=key, value=f"late {of(at)}")
             self.open = (self.records.begin(at, change), at, change)
 
     @precondition(lambda self: self.open is not None)
@@ -246,6 +261,13 @@ class Mirror(Channels):
             for key, values in seen.items():
                 assert values in self.plain.allowed[pair][key], (pair, key, values)
 
+    @invariant()
+    def p3_who_only_advises_holds_nothing_of_the_others(self) -> None:
+        advisor, channel = ADVICE
+        text = held_in(advisor, [key for key, each in self.plain.terms.items() if each.is_advice])
+        assert of(channel) not in text
+        assert {uuid.UUID(each) for each in _IDS.findall(text)} & self.plain.keys[channel] == set()
+
     def _check_that_all_is_in_step(self) -> None:
         seen, expected = self.records.seen(), self.plain.expected()
         for pair in seen.keys() | expected.keys():
@@ -265,22 +287,29 @@ class Mirror(Channels):
         assert {each.pk: each.rows_written for each in Stream.objects.all()} == before, "P4"
 
     def _check_that_logs_are_trimmed(self) -> None:
-        if any(terms.is_suspended for terms in self.plain.terms.values()):
-            return
+        # A stream that is suspended holds its owner's log back, up to the cap.
+        held = {
+            party
+            for each in self.plain.terms.values()
+            if each.is_suspended
+            for party in (each.manager, each.channel)
+        }
+        schemas = [schema for schema in SCHEMAS if schema not in held]
         # Transactions of the server's other databases keep rows back for a while.
-        eventually(self._are_logs_empty, seconds=60)
+        eventually(lambda: self._are_logs_empty(schemas), seconds=60)
 
-    def _are_logs_empty(self) -> bool:
+    def _are_logs_empty(self, schemas: list[str]) -> bool:
         Stream.objects.update(last_tick_at=None)
         self._to_rest()
         # Each by name: which logs have rows, the server counts only by and by.
-        for institution in Institution.objects.filter(schema_name__in=("aurora", "harbour")):
+        for institution in Institution.objects.filter(schema_name__in=schemas):
             trimming.trim_log(institution)
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT (SELECT count(*) FROM aurora.mirror_log) + (SELECT count(*) FROM harbour.mirror_log)"
-            )
-            return cursor.fetchone() == (0,)
+            for schema in schemas:
+                cursor.execute(f"SELECT EXISTS (SELECT FROM {schema}.mirror_log)")
+                if cursor.fetchone() != (False,):
+                    return False
+        return True
 
     # Helpers
 

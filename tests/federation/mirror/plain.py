@@ -1,7 +1,7 @@
 """Who may see what, in plain Python, to hold the mirror against: it shares no code with it.
 
 A handful of kinds stand for all: a client with contact details and mandates at a channel, decisions,
-portfolios and their accounts at a manager.
+portfolios and their accounts at a manager, and its models.
 """
 
 import uuid
@@ -22,6 +22,10 @@ FIELDS = {
     "decision": ("mandate", "submission", "outcome"),
     "portfolio": ("number", "name", "mandate"),
     "account": ("portfolio", "number", "custodian"),
+    "model": ("code", "name"),
+    "offer": ("model", "agreement", "name", "is_open"),
+    "version": ("model", "number", "state", "comment"),
+    "view": ("version", "rationale"),
 }
 NATIONAL_ID = FIELDS["client"].index("national_id")
 POISON = "poison"
@@ -34,6 +38,8 @@ class Terms:
     key: uuid.UUID
     manager: str
     channel: str
+    # The manager's models are all that is shared.
+    is_advice: bool = False
     withheld: frozenset[str] = frozenset()
     # Mandates submitted after this moment stay at home until they have been answered.
     cut: int | None = None
@@ -64,11 +70,14 @@ class Plain:
     held: dict[uuid.UUID, set[tuple[Pair, Key]]] = field(default_factory=lambda: defaultdict(set))
     # Institutions whose table refuses a contact detail that says "poison".
     poisoned: set[str] = field(default_factory=set)
+    # The keys of all own rows that an institution has ever had.
+    keys: dict[str, set[uuid.UUID]] = field(default_factory=lambda: defaultdict(set))
 
     # Changes
 
     def put(self, schema: str, kind: str, key: uuid.UUID, values: dict[str, Any]) -> None:
         self.rows[schema][kind].setdefault(key, {}).update(values)
+        self.keys[schema].add(key)
         if kind == "decision":
             self.answered.add(self.rows[schema][kind][key]["mandate"])
 
@@ -132,6 +141,15 @@ class Plain:
             elif is_alone and key[0] == "contact" and "clients.ContactDetail" in terms.withheld:
                 del self.allowed[pair][key]
 
+    def ended(self, terms: Terms) -> None:
+        """What nobody shares any more is gone at once, but for answers to the other's records."""
+        terms.is_ended = True
+        self.held.pop(terms.key, None)
+        for pair in ((terms.manager, terms.channel), (terms.channel, terms.manager)):
+            if not self.between(pair):
+                for key in [key for key in self.allowed[pair] if key[0] != "decision"]:
+                    del self.allowed[pair][key]
+
     # What is shared
 
     def own(self) -> dict[str, Any]:
@@ -174,8 +192,34 @@ class Plain:
         return terms is None or terms.is_ended
 
     def _shared(self, terms: Terms, *, generous: bool = False) -> Iterator[tuple[Pair, Key, Values]]:
-        yield from self._from_channel(terms, generous=generous)
-        yield from self._from_manager(terms)
+        yield from self._models(terms)
+        if not terms.is_advice:
+            yield from self._from_channel(terms, generous=generous)
+            yield from self._from_manager(terms)
+
+    def _models(self, terms: Terms) -> Iterator[tuple[Pair, Key, Values]]:
+        pair, rows = (terms.manager, terms.channel), self.rows[terms.manager]
+        offers = {key: each for key, each in rows["offer"].items() if each["agreement"] == terms.key}
+        models = {each["model"] for each in offers.values()}
+        versions = {
+            key: each
+            for key, each in rows["version"].items()
+            if each["model"] in models and each["state"] == "published"
+        }
+        views = {
+            key: each
+            for key, each in rows["view"].items()
+            if each["version"] in versions and each.get("published")
+        }
+        shared = {
+            "offer": offers,
+            "model": {key: rows["model"][key] for key in models},
+            "version": versions,
+            "view": views,
+        }
+        for kind, found in shared.items():
+            for key, each in found.items():
+                yield pair, (kind, key), _values(kind, each)
 
     def _from_channel(self, terms: Terms, *, generous: bool) -> Iterator[tuple[Pair, Key, Values]]:
         pair, rows = (terms.channel, terms.manager), self.rows[terms.channel]

@@ -14,6 +14,7 @@ from psycopg import sql
 
 from accounts.records import new_id
 from clients.models import Client, ContactDetail, Mandate, MandateDecision
+from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, View
 from portfolios.models import Account, Portfolio
 from tests.federation.mirror.plain import FIELDS, Key, Pair, Plain, Values
 from tests.federation.mirror.world import TODAY, World
@@ -26,7 +27,12 @@ MODELS: dict[str, type[models.Model]] = {
     "decision": MandateDecision,
     "portfolio": Portfolio,
     "account": Account,
+    "model": ModelPortfolio,
+    "offer": Offer,
+    "version": ModelVersion,
+    "view": View,
 }
+MOMENTS = {"at": "submitted_at", "published": "published_at"}
 BEGINNING = datetime.datetime(2026, 3, 2, tzinfo=datetime.UTC)
 # What the plain model does not look at, and the database asks for.
 REST: dict[str, dict[str, Any]] = {
@@ -36,6 +42,10 @@ REST: dict[str, dict[str, Any]] = {
     "decision": {"reason": "As it is.", "decided_at": BEGINNING},
     "portfolio": {"currency": "EUR", "opened_on": TODAY},
     "account": {"kind": "cash", "currency": "EUR"},
+    "model": {"currency": "EUR", "risk_level": 3},
+    "offer": {"currency": "EUR", "risk_level": 3},
+    "version": {"effective_from": TODAY},
+    "view": {"asset_class": "equity", "tilt": "0.01", "valid_from": TODAY},
 }
 
 
@@ -57,8 +67,8 @@ class Change:
         """Return the values as Django's fields take them."""
         found = {}
         for name, value in self.values.items():
-            if name == "at":
-                found["submitted_at"] = moment(value)
+            if name in MOMENTS:
+                found[MOMENTS[name]] = moment(value)
             else:
                 found[f"{name}_id" if name in FIELDS else name] = value
         return found
@@ -92,6 +102,10 @@ class Records:
             "decision": {},
             "portfolio": {"number": f"P-{number}", "name": "Portfolio"},
             "account": {"number": f"A-{number}", "custodian": ""},
+            "model": {"code": f"MP-{number}", "name": "Model"},
+            "offer": {"name": f"Offer {number}", "is_open": True},
+            "version": {"number": number, "state": "draft", "comment": ""},
+            "view": {"rationale": "Up"},
         }
         return Change("new", kind, new_id(), {**defaults[kind], **values})
 

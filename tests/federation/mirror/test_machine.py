@@ -1,10 +1,12 @@
 """Random histories of owners, agreements and faults against a plain Python model of who may see what.
 
-`pytest --hypothesis-profile=long` looks at many more of them.
+Others in each run. `pytest --hypothesis-profile=long` looks at many more of them; a failure says how to repeat it.
 """
 
+import secrets
+
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from federation.mirror import fill, keys, trimming
@@ -13,7 +15,7 @@ from tests.federation.mirror.world import World
 
 
 def test_p1_to_p7_hold_whatever_happens_in_whatever_order(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
 ) -> None:
     # Small batches, chunks and logs, so that a short history has many of them.
     monkeypatch.setattr(keys, "BATCH_KEYS", 12)
@@ -21,16 +23,20 @@ def test_p1_to_p7_hold_whatever_happens_in_whatever_order(
     monkeypatch.setattr(fill, "BATCH_KEYS", 12)
     monkeypatch.setattr(fill, "FIRST_CHUNK", 2)
     monkeypatch.setattr(trimming, "LOG_CAP", 10)
+    drawn = pytestconfig.getoption("hypothesis_seed") or secrets.randbits(32)
     is_long = settings.get_current_profile_name() == "long"
-    run_state_machine_as_test(
-        lambda: Mirror(world),
-        settings=settings(
-            max_examples=settings().max_examples if is_long else 6,
-            stateful_step_count=30,
-            deadline=None,
-            derandomize=not is_long,
-            database=None,
-            phases=[Phase.generate, Phase.shrink],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    try:
+        run_state_machine_as_test(
+            seed(int(drawn))(lambda: Mirror(world)),
+            settings=settings(
+                max_examples=settings().max_examples if is_long else 6,
+                stateful_step_count=30,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate, Phase.shrink],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    except BaseException as error:
+        error.add_note(f"pytest --hypothesis-seed={drawn} plays these histories again")
+        raise
