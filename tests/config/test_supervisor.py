@@ -120,6 +120,11 @@ def test_it_serves_starts_again_what_is_killed_and_after_a_kill_of_its_own_is_re
     said = _read_until(platform, "web ended")
     assert "code -9" in said
     _wait_for(lambda: (new := _part(data, "web")) and new.pid != web.pid)
+    beat = _part(data, "beat")
+    assert beat
+    beat.kill()
+    _read_until(platform, "beat ended")
+    _wait_for(lambda: (new := _part(data, "beat")) and new.pid != beat.pid)
     _wait_for(lambda: _answers(port))
     os.kill(int((data / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
     _read_until(platform, "Postgres ended by itself")

@@ -173,7 +173,6 @@ def test_f3_redis_away_and_back_needs_no_restart_of_anything(
 
 
 def test_f4_everybody_dead_and_back_catches_up(world: World, platform: Platform, running: None) -> None:
-    # No beat runs here at all.
     agreement, portfolio = _ledger(world)
     platform.kill("worker")
     platform.kill("dispatcher")
@@ -183,6 +182,26 @@ def test_f4_everybody_dead_and_back_catches_up(world: World, platform: Platform,
     eventually(lambda: world.count("harbour", Transaction) == 5, seconds=90)
     world.drain()
     world.assert_in_step(agreement)
+
+
+def test_f4_beat_killed_is_missed_by_no_mirror_and_takes_up_the_schedule_that_it_left(
+    world: World, platform: Platform, running: None
+) -> None:
+    agreement, portfolio = _ledger(world)
+
+    def start_beat() -> None:
+        log = platform.start_beat()
+        written = log.stat().st_size
+        # It has read its schedule, and waits for what is due next.
+        eventually(lambda: b"Waking up in" in log.read_bytes()[written:], seconds=90)
+
+    start_beat()
+    platform.kill("beat")
+    world.transactions(portfolio, 5)
+    eventually(lambda: world.count("harbour", Transaction) == 5, seconds=90)
+    world.assert_in_step(agreement)
+    start_beat()
+    platform.kill("beat")
 
 
 def test_f8_a_prepared_transaction_outlives_a_crash_and_is_delivered_on_its_commit(
