@@ -15,6 +15,7 @@ from federation.models import Institution
 from portfolios.models import ExchangeRate, Portfolio, PriceSource, Valuation
 from tests.clients import make
 from tests.clients.pages import queries_of, url_of
+from tests.clients.test_onboarding_pages import PERSON
 from tests.factories import Cast, cast
 
 Browse = Callable[..., Browser]
@@ -203,6 +204,51 @@ def test_a_received_client_shows_whose_it_is_and_no_button(
     advisor = browse(aurora, people.advisor)
     assert advisor.post(url_of("clients:mandate_withdraw", mandate.pk)).status_code == 404
     assert advisor.get(url_of("clients:client_edit", client.pk)).status_code == 404
+
+
+def test_f20_no_form_that_changes_an_own_client_changes_a_received_one(
+    advisor: Browser, meadow: Institution, aurora: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        own = make.client(people.advisor)
+        with make.as_mirror():
+            # Within the advisor's reach, as much as the own one.
+            theirs = Client.objects.create(
+                name="Theirs", origin=aurora.pk, unit=people.unit, advisor=people.advisor
+            )
+    day = make.today(5).isoformat()
+    marker = advisor.get(url_of("clients:client_edit", own.pk)).context["form"]["marker"].value()
+    forms: dict[str, dict[str, Any]] = {
+        "client_edit": {**PERSON, "last_name": "Changed", "marker": marker},
+        "kyc": {
+            "checked_on": make.today().isoformat(),
+            "evidence_kind": "passport",
+            "evidence_reference": "P1",
+        },
+        "profile_renew": make.ANSWERS,
+        "review_plan": {"next_review_date": day},
+        "note_create": {"text": "Likes tea"},
+        "task_create": {"title": "Send brochure", "due_date": day},
+        "payout_account_create": {"iban": make.IBAN, "holder": "Ada"},
+        "mandate_start": {},
+    }
+    for name, typed in forms.items():
+        assert advisor.post(url_of(f"clients:{name}", own.pk), typed).status_code == 302, name
+        assert advisor.post(url_of(f"clients:{name}", theirs.pk), typed).status_code == 404, name
+    with tenant_context(meadow):
+        assert [_hanging_off(each) != [] for each in (own, theirs)] == [True, False]
+        assert Client.objects.get(pk=own.pk).last_name == "Changed"
+        theirs.refresh_from_db()
+        assert (theirs.name, theirs.advisor, theirs.next_review_date) == ("Theirs", people.advisor, None)
+
+
+def _hanging_off(client: Client) -> list[str]:
+    """Return the kinds of which there are rows that name a client."""
+    return [
+        each.related_model._meta.label
+        for each in Client._meta.related_objects
+        if each.related_model._default_manager.filter(**{each.field.name: client.pk}).exists()
+    ]
 
 
 @pytest.mark.parametrize("name", ["administrator", "stranger"])
