@@ -92,7 +92,7 @@ class Traffic:
     def text(self) -> str:
         """Return all commands so far, and all that Redis holds now, messages of Celery decoded too."""
         assert self._thread.is_alive(), "nobody listens to Redis any more"
-        raw = "\n".join([*self._commands, *_contents()])
+        raw = "\n".join([*self._commands, *redis_contents(settings.REDIS_URL)])
         return "\n".join([raw, *_decoded(raw)])
 
 
@@ -107,8 +107,9 @@ def _decoded(text: str) -> list[str]:
     return found
 
 
-def _contents() -> list[str]:
-    server = redis.Redis.from_url(settings.REDIS_URL)
+def redis_contents(url: str) -> list[str]:
+    """Return what each key of a Redis holds, as text."""
+    server = redis.Redis.from_url(url)
     found = []
     for key in server.scan_iter():
         kind = server.type(key)

@@ -2,7 +2,7 @@
 
 A PostgreSQL and a Redis of its own, workers and a dispatcher. Writers and faults draw from the seed:
 the same seed makes the same sequence of operations and faults. The last line is one JSON object; a
-mirror that differs from its source ends the run with 1.
+mirror that differs from its source, or a promise that did not hold meanwhile, ends the run with 1.
 """
 
 import argparse

@@ -21,6 +21,8 @@ from federation.agreements import sealing
 from federation.mirror import batch, control, dispatch, failpoints, stubs, trimming
 from federation.models import Agreement, ParkedRow, Stream
 from tests import factories
+from tests.chaos.advice import AdviceWriter
+from tests.chaos.promises import Promises
 from tests.chaos.writers import Writer
 from tests.federation.mirror.everything import offer
 from tests.federation.mirror.world import World
@@ -54,6 +56,7 @@ class Run:
         self.world = World("roboblock")
         self.stop = threading.Event()
         self.writers: list[Writer] = []
+        self.promises = Promises(platform)
         self.counts: Counter[str] = Counter()
         self.began = self.reported = time.monotonic()
 
@@ -67,8 +70,7 @@ class Run:
             Agreement.objects.filter(pk=agreement.pk).update(name=f"{number} {manager} {channel}")
             if preset == "advice":
                 offer(self.world, agreement, manager)
-            else:
-                self._start_writer(agreement)
+            self._start_writer(agreement)
         try:
             while time.monotonic() < until:
                 self._fault()
@@ -83,7 +85,8 @@ class Run:
         return self._settle()
 
     def _start_writer(self, agreement: Agreement) -> None:
-        writer = Writer(
+        kind = AdviceWriter if agreement.preset == "advice" else Writer
+        writer = kind(
             Agreement.objects.select_related("manager", "channel").get(pk=agreement.pk), self.seed, self.stop
         )
         self.writers.append(writer)
@@ -97,6 +100,7 @@ class Run:
         draw = random.Random(self.draw.random())
         try:
             FAULTS[name][0](self, draw)
+            self.promises.look_at_advice()
         except (DatabaseError, InterfaceError, psycopg.Error):
             # A crash that was drawn before has not been recovered from.
             self.counts["not done"] += 1
@@ -159,14 +163,14 @@ class Run:
     def suspend(self, draw: random.Random) -> None:
         agreement = self._agreement(draw)
         if draw.random() < 0.5:
-            self.world.suspend(agreement)
+            self._change(agreement, suspended_at=timezone.now())
         else:
-            self.world.change(agreement, new_mandates_suspended_at=timezone.now())
+            self._change(agreement, new_mandates_suspended_at=timezone.now())
 
     def resume(self, draw: random.Random) -> None:
         for agreement in Agreement.objects.filter(state="active"):
             if draw.random() < 0.7:
-                self.world.change(agreement, suspended_at=None, new_mandates_suspended_at=None)
+                self._change(agreement, suspended_at=None, new_mandates_suspended_at=None)
 
     def narrow_or_widen(self, draw: random.Random) -> None:
         agreement = self._agreement(draw)
@@ -175,15 +179,13 @@ class Run:
         version.withheld = sorted(draw.sample(_WITHHELD, draw.randrange(len(_WITHHELD) + 1)))
         version._state.adding = True
         version.save()
-        self.world.change(agreement, version=version)
+        self._change(agreement, version=version)
 
     def end_and_agree_anew(self, draw: random.Random) -> None:
         agreement = self._agreement(draw)
-        if agreement.preset != "closed":
-            return
-        self.world.change(agreement, state="terminated", ended_at=timezone.now())
+        self._change(agreement, state="terminated", ended_at=timezone.now())
         anew = self.world.agree(
-            agreement.manager.schema_name, agreement.channel.schema_name, "closed", fill=False
+            agreement.manager.schema_name, agreement.channel.schema_name, agreement.preset, fill=False
         )
         Agreement.objects.filter(pk=anew.pk).update(name=f"{agreement.name} anew")
         self._start_writer(anew)
@@ -198,6 +200,10 @@ class Run:
     def refill(self, draw: random.Random) -> None:
         streams = list(Stream.objects.order_by("agreement__name", "owner__schema_name"))
         control.refill(draw.choice(streams))
+
+    def _change(self, agreement: Agreement, **values: Any) -> None:
+        self.promises.check(agreement)
+        self.promises.changed(self.world.change(agreement, **values))
 
     def _agreement(self, draw: random.Random) -> Agreement:
         active = Agreement.objects.filter(state="active").select_related("manager", "channel", "version")
@@ -218,8 +224,9 @@ class Run:
                 )
             time.sleep(0.05)
 
-    def _operations(self) -> int:
-        return sum(sum(each.done.values()) - each.done["refused"] for each in self.writers)
+    def _operations(self, kind: type[Writer] = Writer) -> int:
+        writers = [each for each in self.writers if isinstance(each, kind)]
+        return sum(sum(each.done.values()) - each.done["refused"] for each in writers)
 
     def _kills(self) -> int:
         return sum(count for name, count in self.counts.items() if name.startswith("kill_"))
@@ -231,6 +238,7 @@ class Run:
         self.platform.failpoint.unlink(missing_ok=True)
         # The last fault may have been a crash.
         connection.close()
+        self.promises.check_all()
         for agreement in Agreement.objects.filter(state="active"):
             self.world.change(agreement, suspended_at=None, new_mandates_suspended_at=None)
         for parked in ParkedRow.objects.all():
@@ -241,12 +249,14 @@ class Run:
         caught_up = time.monotonic() - began
         print(f"Caught up after {caught_up:.1f} s; comparing", flush=True)
         parked = ParkedRow.objects.count()
-        problems = [*self._problems()]
+        self.promises.search_for_clients()
+        problems = [*self.promises.broken, *self._problems()]
         for problem in problems[:50]:
             print(problem, flush=True)
         refused = sum(each.done["refused"] for each in self.writers)
         return {
             "operations": self._operations(),
+            "of_advice": self._operations(AdviceWriter),
             "refused": refused,
             "kills": self._kills(),
             "crashes": self.counts["crash_postgres"],
@@ -303,7 +313,7 @@ FAULTS: dict[str, tuple[Callable[[Run, random.Random], None], int]] = {
     "crash_postgres": (Run.crash_postgres, 3),
     "empty_redis": (Run.empty_redis, 4),
     "restart_redis": (Run.restart_redis, 2),
-    "suspend": (Run.suspend, 4),
+    "suspend": (Run.suspend, 24),
     "resume": (Run.resume, 4),
     "narrow_or_widen": (Run.narrow_or_widen, 2),
     "end_and_agree_anew": (Run.end_and_agree_anew, 1),

@@ -35,23 +35,26 @@ class Writer(threading.Thread):
         self._random = random.Random(f"{seed} {agreement.name}")
         self.stop_asked = stop
 
+    def operations(self) -> "dict[str, tuple[Operation, int]]":
+        """Return by name what it does, and how often."""
+        return OPERATIONS
+
     def run(self) -> None:
-        names = list(OPERATIONS)
-        weights = [OPERATIONS[name][1] for name in names]
+        operations = self.operations()
+        names = list(operations)
+        weights = [operations[name][1] for name in names]
         try:
             while not self.stop_asked.is_set():
                 name = self._random.choices(names, weights)[0]
                 # Each operation draws from a source of its own: how far a failed one came changes nothing.
-                self._try(name, OPERATIONS[name][0], random.Random(self._random.random()))
+                self._try(name, operations[name][0], random.Random(self._random.random()))
                 self.stop_asked.wait(PAUSE * self._random.random())
         except BaseException as error:  # noqa: BLE001 — the run reports it
             self.unexpected = error
         finally:
             connection.close()
 
-    def _try(
-        self, name: str, operation: "Callable[[Writer, random.Random], None]", draw: random.Random
-    ) -> None:
+    def _try(self, name: str, operation: "Operation", draw: random.Random) -> None:
         try:
             with transaction.atomic():
                 with connection.cursor() as cursor:
@@ -77,7 +80,10 @@ class Writer(threading.Thread):
         return rows[number : number + 1].first()
 
 
-def _id(draw: random.Random) -> uuid.UUID:
+Operation = Callable[[Writer, random.Random], None]
+
+
+def new_key(draw: random.Random) -> uuid.UUID:
     return uuid.UUID(int=draw.getrandbits(128), version=4)
 
 
@@ -86,16 +92,16 @@ def take_on(writer: Writer, draw: random.Random) -> None:
     with tenant_context(writer.channel):
         if Client.objects.own().count() > MOST_CLIENTS:
             return
-        key = _id(draw)
+        key = new_key(draw)
         client = Client.objects.create(
             pk=key, number=f"C-{key.hex[:10]}", name=draw.choice("ABC"), national_id=f"SECRET {key.hex}"
         )
         ContactDetail.objects.bulk_create(
-            ContactDetail(pk=_id(draw), client=client, kind="email", value=f"{number}@example.test")
+            ContactDetail(pk=new_key(draw), client=client, kind="email", value=f"{number}@example.test")
             for number in range(draw.randrange(4))
         )
         Mandate.objects.create(
-            pk=_id(draw), number=f"M-{key.hex[:10]}", client=client, agreement=writer.agreement.pk
+            pk=new_key(draw), number=f"M-{key.hex[:10]}", client=client, agreement=writer.agreement.pk
         )
 
 
@@ -164,7 +170,7 @@ def decide(writer: Writer, draw: random.Random) -> None:
         )
         if mandate:
             MandateDecision.objects.create(
-                pk=_id(draw),
+                pk=new_key(draw),
                 mandate=mandate,
                 submission=mandate.submission,
                 outcome=draw.choice(["accepted", "accepted", "accepted", "rejected"]),
@@ -184,7 +190,7 @@ def open_portfolio(writer: Writer, draw: random.Random) -> None:
             retired_at=None,
         )
         if mandate:
-            key = _id(draw)
+            key = new_key(draw)
             Portfolio.objects.create(
                 pk=key,
                 number=f"P-{key.hex[:10]}",
@@ -209,7 +215,7 @@ def book(writer: Writer, draw: random.Random, most: int = 40) -> None:
         )
         Transaction.objects.bulk_create(
             Transaction(
-                pk=_id(draw),
+                pk=new_key(draw),
                 portfolio=portfolio,
                 type="buy",
                 trade_date=TODAY,
@@ -232,7 +238,9 @@ def open_accounts(writer: Writer, draw: random.Random) -> None:
         portfolio = writer.pick(draw, Portfolio, origin=None)
         if portfolio and Account.objects.own().count() < MOST_ENTRIES:
             Account.objects.bulk_create(
-                Account(pk=_id(draw), portfolio=portfolio, kind="cash", number=str(number), currency="EUR")
+                Account(
+                    pk=new_key(draw), portfolio=portfolio, kind="cash", number=str(number), currency="EUR"
+                )
                 for number in range(draw.randrange(1, 40))
             )
 
@@ -271,7 +279,7 @@ def linger(writer: Writer, draw: random.Random) -> None:
 
 
 # name → what is done, and how often
-OPERATIONS: dict[str, tuple[Callable[[Writer, random.Random], None], int]] = {
+OPERATIONS: dict[str, tuple[Operation, int]] = {
     "take_on": (take_on, 8),
     "submit": (submit, 10),
     "edit": (edit, 14),
