@@ -1,6 +1,6 @@
 """Lists of people, tokens and the audit trail."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import django_tables2 as tables
@@ -173,6 +173,7 @@ class TokenTable(tables.Table):
 
     class Meta:
         model = ApiToken
+        attrs: ClassVar[dict[str, str]] = {"class": "table-stack"}
         fields = ("name", "user", "prefix", "may_write", "state", "expires_at", "last_used_at", "action")
         order_by = "-expires_at"
 

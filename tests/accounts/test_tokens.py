@@ -81,6 +81,8 @@ def test_the_page_shows_ones_own_token_once(aurora, in_aurora, browse):
     assert "no-store" in answer["Cache-Control"]
     assert services.find_token(text).user == in_aurora.administrator
     listed = page.get("/tokens/").content.decode()
+    # On a phone what it may, its state and the button are not out of sight.
+    assert '<td  data-label="May">' in listed
     assert "Robot" in listed
     assert text not in listed
 

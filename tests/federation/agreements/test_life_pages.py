@@ -44,6 +44,9 @@ def test_a_mirror_leads_to_where_both_directions_are_suspended(aurora, harbour, 
     assert f'href="{url("agreement_detail", agreement.pk)}#switches"' in mirror
     shown = client.get(url("agreement_detail", agreement.pk)).content.decode()
     assert shown.count(f'action="{suspend}"') == 1
+    # The top of the page leads to the one button, beside which stands what it strands.
+    assert 'href="#switches"' in shown
+    assert shown.count('form="suspend"') == 1
     assert 'name="reason"' in shown.split(suspend)[1].split("</form>")[0]
 
 
