@@ -21,7 +21,7 @@ class FederationConfig(AppConfig):
     def ready(self) -> None:
         from django_tenants.signals import schema_migrated
 
-        from clients.signals import mandate_decided, mandate_submitting
+        from clients.signals import instruction_acting, mandate_decided, mandate_submitting
         from federation import (
             checks,  # noqa: F401
             receivers,
@@ -34,5 +34,6 @@ class FederationConfig(AppConfig):
         schema_migrated.connect(_install_capture, dispatch_uid="federation_install_capture")
         mandate_submitting.connect(receivers.gate_mandate, dispatch_uid="federation_gate_mandate")
         mandate_decided.connect(receivers.gate_acceptance, dispatch_uid="federation_gate_acceptance")
+        instruction_acting.connect(receivers.gate_acting, dispatch_uid="federation_gate_acting")
         letterhead_wanted.connect(receivers.answer_letterhead, dispatch_uid="federation_letterhead")
         followers_wanted.connect(receivers.answer_followers, dispatch_uid="federation_followers")

@@ -8,8 +8,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
-from clients.models import Mandate, MandateDecision
-from federation.models import Agreement, Institution
+from clients.models import ClientInstruction, Mandate, MandateDecision
+from federation.mirror.dispatch import behind
+from federation.models import Agreement, Institution, Stream
 from federation.partners import current_institution, partners, why_not
 from models_portfolio.models import ModelPortfolio, Offer
 from models_portfolio.signals import Follower
@@ -83,6 +84,47 @@ def gate_acceptance(
             "agreement_takes_none",
             _("The agreement with this sales channel is ending and takes no new mandates. Reject it."),
         )
+
+
+def gate_acting(sender: type[ClientInstruction], *, instruction: ClientInstruction, **_kwargs: Any) -> None:
+    """Refuse to act on a partner's instruction that it may have withdrawn without being heard here.
+
+    That is while everything is suspended, while the mirror is stopped, and until what was changed
+    meanwhile has arrived.
+    """
+    if instruction.mandate.agreement is None:
+        return
+    agreement = _held(instruction.mandate.agreement)
+    if agreement.is_suspended:
+        raise DomainError(
+            "agreement_suspended",
+            _(
+                "The agreement with this sales channel is suspended: it may have withdrawn the instruction, and you "
+                "would not hear of it. Carry it out once the agreement is resumed."
+            ),
+        )
+    if not _hears(agreement, instruction.origin):
+        raise DomainError(
+            "partner_not_heard",
+            _(
+                "Not all that this sales channel has changed has arrived yet: it may have withdrawn the instruction. "
+                "Try again in a moment; where that does not help, ask your administrator to look at the mirror."
+            ),
+        )
+
+
+def _hears(agreement: Agreement, owner: uuid.UUID | None) -> bool:
+    """Say whether a partner's changes arrive, those too that it made while the agreement was suspended."""
+    stream = Stream.objects.filter(agreement=agreement, owner=owner).select_related("owner").first()
+    if stream is None:
+        # An external partner's system writes them here itself.
+        return True
+    missed = {Stream.FillReason.PAUSED, Stream.FillReason.RESTORED}
+    if stream.state == Stream.State.BROKEN or (stream.fill_kind and stream.fill_reason in missed):
+        return False
+    resumed, ticked = agreement.resumed_at, stream.last_tick_at
+    has_run_since = resumed is None or (ticked is not None and ticked > resumed)
+    return has_run_since or not behind([stream])
 
 
 def answer_letterhead(sender: type[Portfolio], *, portfolio: Portfolio, **_kwargs: Any) -> Letterhead:

@@ -19,7 +19,7 @@ from accounts.models import Unit, User
 from accounts.records import record_arrived, records_arrived
 from clients.duties import Duty, performs
 from clients.models import InstructionBooking, InstructionOutcome, Mandate, MandateDecision
-from clients.services import answer_booking
+from clients.services import answer_booking, refuse_unheard
 from clients.signals import mandate_decided, mandate_submitting
 from portfolios.duties import performs_for
 from portfolios.models import Handover, Portfolio, Transaction
@@ -50,6 +50,7 @@ def follow_decision(
             )
         instruction = moved_on(mandate.portfolio)
         if instruction is not None and performs(Duty.SETTLEMENT, mandate):
+            refuse_unheard(instruction)
             transfer_out(portfolio=mandate.portfolio, reference=instruction.pk, by=by)
         close_portfolio(portfolio=mandate.portfolio, by=by)
         complete_handover(former=mandate, by=by)

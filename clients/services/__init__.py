@@ -8,6 +8,7 @@ from clients.services.decisions import (
     reject_mandate,
     return_mandate,
 )
+from clients.services.guards import refuse_unheard
 from clients.services.instructions import (
     NewPlan,
     answer_booking,
@@ -73,6 +74,7 @@ __all__ = [
     "record_kyc",
     "record_outcome",
     "record_questionnaire",
+    "refuse_unheard",
     "reject_mandate",
     "remove_restriction",
     "return_mandate",

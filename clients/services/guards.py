@@ -7,6 +7,8 @@ from django.utils.translation import gettext as _
 from accounts import formatting
 from accounts.errors import DomainError
 from accounts.records import Record
+from clients.models import ClientInstruction
+from clients.signals import instruction_acting
 
 
 def refuse_received(record: Record) -> None:
@@ -25,3 +27,9 @@ def require_whole_units(amount: Decimal, currency: str) -> None:
             % {"currency": currency, "smallest": smallest},
             field="amount",
         )
+
+
+def refuse_unheard(instruction: ClientInstruction) -> None:
+    """Raise DomainError where its sender may have withdrawn an instruction and would not be heard here."""
+    if instruction.is_received:
+        instruction_acting.send(sender=ClientInstruction, instruction=instruction)

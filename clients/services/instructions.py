@@ -21,13 +21,14 @@ from clients.duties import Duty, performs, require
 from clients.models import ClientInstruction, InstructionBooking, InstructionOutcome, Mandate, PayoutAccount
 from clients.numbers import payment_reference
 from clients.services.decisions import begin_closing, close_mandate
-from clients.services.guards import refuse_received, require_whole_units
+from clients.services.guards import refuse_received, refuse_unheard, require_whole_units
 from clients.signals import instruction_answered
 
 Kind = ClientInstruction.Kind
 Outcome = InstructionOutcome.Outcome
 
 _CENT = Decimal("0.01")
+_ACTING = {Outcome.ACCEPTED, Outcome.IN_PROGRESS, Outcome.DONE}
 
 ENDED = {
     InstructionState.DONE,
@@ -204,7 +205,8 @@ def record_outcome(
     """Record what became of an instruction, on the managing side.
 
     Accepting the instruction to close a mandate begins its closing, its being done closes it.
-    Raises DomainError for a draft, for what has ended, and for a refusal without a note.
+    Raises DomainError for a draft, for what has ended, for a refusal without a note, and, where a
+    person answers, while its sender would not be heard.
     """
     instruction = (
         ClientInstruction.objects.current()
@@ -225,6 +227,9 @@ def record_outcome(
         raise DomainError(
             "reason_missing", _("Say why, so that the advisor can explain it to the client."), field="note"
         )
+    # What another party has booked is answered all the same.
+    if outcome in _ACTING and by is not None:
+        refuse_unheard(instruction)
     recorded = InstructionOutcome(
         instruction=instruction,
         outcome=outcome,
@@ -309,6 +314,8 @@ def record_booking(
     """
     require(Duty.SETTLEMENT, instruction.mandate)
     is_booked = outcome != InstructionBooking.Outcome.REJECTED
+    if is_booked:
+        refuse_unheard(instruction)
     booking = InstructionBooking.objects.create(
         instruction=instruction,
         outcome=outcome,

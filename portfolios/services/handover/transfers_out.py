@@ -15,6 +15,7 @@ from accounts.models import User, audit
 from clients.calculations.states import InstructionState
 from clients.duties import Duty, performs, require
 from clients.models import ClientInstruction, InstructionOutcome, Mandate, PayoutAccount
+from clients.services import refuse_unheard
 from portfolios.calculations.ledger import Positions
 from portfolios.models import Portfolio, Security, Transaction
 from portfolios.services.handover.snapshots import positions_of
@@ -38,6 +39,7 @@ def book_out(*, instruction: ClientInstruction, by: User) -> list[Transaction]:
             "instruction_not_accepted",
             _("Whoever manages the portfolio has to accept the instruction first."),
         )
+    refuse_unheard(instruction)
     return transfer_out(portfolio=mandate.portfolio, reference=instruction.pk, by=by)
 
 

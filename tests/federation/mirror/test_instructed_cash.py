@@ -5,12 +5,20 @@ from decimal import Decimal
 import pytest
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.errors import DomainError
-from clients.models import ClientInstruction
-from clients.services import close_short
+from clients.models import ClientInstruction, Mandate, PayoutAccount
+from clients.services import (
+    close_short,
+    draft_instruction,
+    record_outcome,
+    send_instruction,
+    withdraw_instruction,
+)
+from federation.models import Stream
 from portfolios.models import BankEntry, Valuation
-from portfolios.services.cash_matching import enter_cash, expected, match_cash, send_back
+from portfolios.services.cash_matching import enter_cash, expected, match_cash, pay_withdrawal, send_back
 from tests import factories
 from tests.federation.divisions import SENSIBLE, Division
 from tests.federation.mirror.shop import Shop, today
@@ -195,3 +203,58 @@ def test_an_instruction_without_any_booking_is_not_closed_with_what_was_booked(s
             by=factories.cast().operations,
             note="Nothing came.",
         )
+
+
+def test_nothing_moves_for_an_instruction_whose_withdrawal_would_not_be_heard(world: World) -> None:
+    shop = Shop(world)
+    shop.fund(5000)
+    deposit = shop.announce(700)
+    entry = arrived(shop, 700)
+    with world.within("harbour"):
+        cast = factories.cast()
+        mandate = Mandate.objects.get()
+        account = PayoutAccount.objects.create(
+            client=mandate.client, iban="DE89370400440532013000", verified_at=timezone.now()
+        )
+        asked = draft_instruction(
+            mandate=mandate, kind="withdrawal", amount=D(1000), payout_account=account, by=cast.advisor
+        )
+        withdrawal = send_instruction(instruction=asked, by=cast.advisor)
+        closing = draft_instruction(mandate=mandate, kind="close", by=cast.advisor)
+        closing = send_instruction(instruction=closing, by=cast.advisor)
+    shop.sync()
+    world.suspend(shop.agreement)
+    with world.within("harbour"):
+        for each in (withdrawal, deposit, closing):
+            withdraw_instruction(instruction=each, by=cast.advisor)
+
+    def refused(code: str) -> None:
+        for service, what in [
+            (pay_withdrawal, {"instruction": withdrawal}),
+            (match_cash, {"instruction": deposit, "entry": entry}),
+            (record_outcome, {"instruction": closing, "outcome": "accepted"}),
+        ]:
+            with pytest.raises(DomainError) as error:
+                shop.at("aurora", service, **what)
+            assert error.value.code == code, service
+
+    refused("agreement_suspended")
+    with world.within("aurora"):
+        browser = Browser(headers={"host": "aurora.localhost"})
+        browser.force_login(factories.cast().operations)
+        page = browser.post(reverse("portfolios:withdrawal_pay", args=[withdrawal.pk]), follow=True)
+    assert "it may have withdrawn the instruction" in page.content.decode()
+    world.resume(shop.agreement)
+    # Resumed, and what happened meanwhile is on its way.
+    refused("partner_not_heard")
+    Stream.objects.filter(agreement=shop.agreement).update(state="broken")
+    refused("partner_not_heard")
+    Stream.objects.filter(agreement=shop.agreement).update(state="running")
+    shop.sync()
+    with world.within("aurora"):
+        assert {each.state for each in ClientInstruction.objects.exclude(amount=5000)} == {"withdrawn"}
+    assert shop.holdings("aurora") == {"EUR": D(5000)}
+    shop.announce(700)
+    shop.at("aurora", match_cash, entry=entry, instruction=shop.instruction)
+    shop.sync()
+    assert shop.holdings("harbour") == {"EUR": D(5700)}
