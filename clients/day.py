@@ -273,9 +273,10 @@ def expiring_profiles(clients: "QuerySet[Client]") -> Work:
 def answered(clients: "QuerySet[Client]") -> Work:
     """Cash that arrived and what else became of instructions, in the last days."""
     rows = (
-        InstructionOutcome.objects.filter(
+        InstructionOutcome.objects.standing()
+        .filter(
             instruction__mandate__client__in=clients.values("pk"),
-            outcome__in=["done", "rejected", "failed"],
+            outcome__in=["done", "rejected", "failed", "reopened"],
             at__gte=timezone.now() - RECENT,
         )
         .select_related("instruction__mandate__client")

@@ -264,6 +264,17 @@ def under(agreements: Iterable[uuid.UUID]) -> Q:
     return Q(agreement__isnull=True) | Q(agreement__in=list(agreements))
 
 
+class AnswerQuerySet(RecordQuerySet):
+    """What either party says of instructions."""
+
+    def standing(self) -> "AnswerQuerySet":
+        """Return the answers that none made later has taken back."""
+        later = self.model._default_manager.filter(
+            instruction=OuterRef("instruction"), outcome="reopened", at__gt=OuterRef("at"), retired_at=None
+        )
+        return self.current().filter(~Exists(later))
+
+
 class InstructionQuerySet(RecordQuerySet):
     """Client instructions, own and received."""
 
@@ -283,7 +294,7 @@ class InstructionQuerySet(RecordQuerySet):
         """Annotate ``computed_state``: what ``ClientInstruction.state`` says."""
         from clients.models import InstructionOutcome
 
-        outcomes = InstructionOutcome.objects.filter(instruction=OuterRef("pk"), retired_at=None)
+        outcomes = InstructionOutcome.objects.standing().filter(instruction=OuterRef("pk"))
 
         def has(outcome: str) -> Exists:
             return Exists(outcomes.filter(outcome=outcome))
@@ -299,6 +310,7 @@ class InstructionQuerySet(RecordQuerySet):
                 ),
                 When(status="withdrawn", then=F("status")),
                 *(When(has(each), then=Value(each)) for each in _FURTHEST_FIRST),
+                When(has("reopened"), then=Value("received")),
                 default=F("status"),
                 output_field=CharField(),
             )
@@ -316,6 +328,15 @@ class InstructionQuerySet(RecordQuerySet):
             InstructionState.ACCEPTED,
             InstructionState.IN_PROGRESS,
         )
+
+    def unanswered(self) -> "InstructionQuerySet":
+        """Return the sent instructions that are neither done, refused nor failed."""
+        from clients.models import InstructionOutcome
+
+        ended = InstructionOutcome.objects.standing().filter(
+            instruction=OuterRef("pk"), outcome__in=["done", "rejected", "failed"]
+        )
+        return self.filter(~Exists(ended), status="sent")
 
     def to_answer(self) -> "InstructionQuerySet":
         """Return the open instructions that this institution answers."""

@@ -27,6 +27,7 @@ _TONES = {
     "done": "good",
     "rejected": "bad",
     "failed": "bad",
+    "reopened": "bad",
 }
 
 

@@ -23,6 +23,7 @@ from clients.services import answer_booking, refuse_unheard
 from clients.signals import mandate_decided, mandate_submitting
 from portfolios.duties import performs_for
 from portfolios.models import Handover, Portfolio, Transaction
+from portfolios.services.cash_reversals import reopen_cash
 from portfolios.services.handover import complete_handover, moved_on, ready, record_handover, transfer_out
 from portfolios.services.opening import close_portfolio, open_accounts, open_portfolio
 from portfolios.services.refreshing import refresh
@@ -110,6 +111,14 @@ def follow_booking(key: uuid.UUID, **_kwargs: Any) -> None:
     )
     if booking is not None:
         answer_booking(booking=booking, by=None)
+
+
+@receiver(transactions_booked)
+def follow_reversals(transactions: Iterable[Transaction], by: User | None, **_kwargs: Any) -> None:
+    """Let arrived cash and instructions be open again whose entry was reversed."""
+    for each in transactions:
+        if each.type == Transaction.Type.REVERSAL:
+            reopen_cash(reversal=each, by=by)
 
 
 @receiver(transactions_booked)

@@ -37,6 +37,8 @@ class InstructionState(StrEnum):
 
 _ANSWERS = frozenset({MandateState.ACCEPTED, MandateState.RETURNED, MandateState.REJECTED})
 _LIFE = frozenset({MandateState.ACTIVE, MandateState.CLOSING, MandateState.CLOSED})
+# Takes back all outcomes before it.
+REOPENED = "reopened"
 _OUTCOMES_IN_ORDER = (
     InstructionState.RECEIVED,
     InstructionState.ACCEPTED,
@@ -81,16 +83,21 @@ def mandate_state(status: str, submission: int, decisions: Iterable[tuple[int, s
 
 
 def instruction_state(status: str, outcomes: Iterable[str]) -> InstructionState:
-    """Return the state of an instruction with this own status and these outcomes.
+    """Return the state of an instruction with this own status and these outcomes, in the order they were made.
 
-    The furthest outcome counts, in whatever order they arrive. A withdrawal counts unless it came
+    The furthest outcome counts, in whatever order they arrive, of those after the last "reopened";
+    where there is none, the instruction has been received. A withdrawal counts unless it came
     too late: what is being carried out, or is done, stays so. Raises ValueError for a status or
     outcome that is not known.
     """
     own = InstructionState(status)
     if own not in (InstructionState.DRAFT, InstructionState.SENT, InstructionState.WITHDRAWN):
         raise ValueError(f"{status} is not a status of an instruction's own.")
-    reported = {InstructionState(outcome) for outcome in outcomes}
+    made = list(outcomes)
+    if REOPENED in made:
+        last = len(made) - made[::-1].index(REOPENED)
+        made = made[last:] or [InstructionState.RECEIVED]
+    reported = {InstructionState(outcome) for outcome in made}
     unknown = reported.difference(_OUTCOMES_IN_ORDER)
     if unknown:
         raise ValueError(f"{sorted(unknown)} is not an outcome of an instruction.")

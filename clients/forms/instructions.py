@@ -51,7 +51,14 @@ class InstructionForm(DomainForm):
 class OutcomeForm(DomainForm):
     """What became of an instruction."""
 
-    outcome = forms.ChoiceField(choices=InstructionOutcome.Outcome.choices)
+    # Nobody answers by hand that it is open again: that follows from a reversal.
+    outcome = forms.ChoiceField(
+        choices=[
+            each
+            for each in InstructionOutcome.Outcome.choices
+            if each[0] != InstructionOutcome.Outcome.REOPENED
+        ]
+    )
     note = forms.CharField(
         label=_("To the advisor"), widget=forms.Textarea(attrs={"rows": 2}), required=False, max_length=2000
     )

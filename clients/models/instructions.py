@@ -11,7 +11,7 @@ from accounts.records import Record
 from clients.calculations.states import InstructionState, instruction_state
 from clients.models.mandates import Mandate
 from clients.models.people import PayoutAccount
-from clients.querysets import InstructionQuerySet
+from clients.querysets import AnswerQuerySet, InstructionQuerySet
 
 
 class ClientInstruction(Record):
@@ -88,6 +88,8 @@ class InstructionAnswer(Record):
     at = models.DateTimeField(_("at"))
     by_name = models.CharField(max_length=150, blank=True)
 
+    objects = AnswerQuerySet.as_manager()
+
     class Meta:
         abstract = True
         ordering = ["at"]
@@ -107,6 +109,8 @@ class InstructionOutcome(InstructionAnswer):
         IN_PROGRESS = "in_progress", _("In progress")
         DONE = "done", _("Done")
         FAILED = "failed", _("Failed")
+        # Its booking was reversed: what was answered before counts no longer.
+        REOPENED = "reopened", _("Open again")
 
     instruction = models.ForeignKey(ClientInstruction, on_delete=models.PROTECT, related_name="outcomes")
     outcome = models.CharField(_("outcome"), max_length=15, choices=Outcome)
@@ -124,8 +128,9 @@ class InstructionBooking(InstructionAnswer):
         IN_PROGRESS = "in_progress", _("More is to come")
         DONE = "done", _("Done")
         REJECTED = "rejected", _("Rejected")
+        REOPENED = "reopened", _("Reversed")
 
-    # After these nothing more is booked for the instruction.
+    # After these nothing more is booked for the instruction, unless it is reversed.
     FINAL: ClassVar[set[str]] = {Outcome.DONE, Outcome.REJECTED}
 
     instruction = models.ForeignKey(ClientInstruction, on_delete=models.PROTECT, related_name="bookings")
@@ -139,4 +144,5 @@ class InstructionBooking(InstructionAnswer):
 INSTRUCTION_STATES = {
     InstructionState(value): label
     for value, label in [*ClientInstruction.Status.choices, *InstructionOutcome.Outcome.choices]
+    if value != InstructionOutcome.Outcome.REOPENED
 }

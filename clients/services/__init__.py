@@ -1,5 +1,12 @@
 """Changes to clients, mandates and instructions: the one way in for pages, API and other layers."""
 
+from clients.services.bookings import (
+    answer_booking,
+    booked_for,
+    close_short,
+    record_booking,
+    reopen_booking,
+)
 from clients.services.decisions import (
     accept_mandate,
     activate_mandate,
@@ -11,11 +18,7 @@ from clients.services.decisions import (
 from clients.services.guards import refuse_unheard
 from clients.services.instructions import (
     NewPlan,
-    answer_booking,
-    booked_for,
-    close_short,
     draft_instruction,
-    record_booking,
     record_outcome,
     send_instruction,
     withdraw_instruction,
@@ -77,6 +80,7 @@ __all__ = [
     "refuse_unheard",
     "reject_mandate",
     "remove_restriction",
+    "reopen_booking",
     "return_mandate",
     "send_instruction",
     "start_mandate",

@@ -26,7 +26,8 @@ from clients.filters import InstructionFilter
 from clients.forms import InstructionForm, OutcomeForm
 from clients.models import ClientInstruction, InstructionOutcome, Mandate
 from clients.partners import partners
-from clients.services.instructions import ENDED, booked_for
+from clients.services.bookings import booked_for
+from clients.services.instructions import ENDED
 from clients.tables import InstructionTable
 from clients.timeline import instruction_events
 from clients.views.clients import READERS

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import Exists, F, OuterRef, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -309,9 +309,11 @@ def open_instructions(kind: str) -> InstructionQuerySet:
 
     Where another party manages, its answer to what was booked here may still be on its way.
     """
+    booked = InstructionBooking.objects.standing().filter(
+        instruction=OuterRef("pk"), outcome__in=InstructionBooking.FINAL
+    )
     return (
         ClientInstruction.objects.current()
-        .filter(kind=kind, status=ClientInstruction.Status.SENT, amount__isnull=False)
-        .exclude(outcomes__outcome__in=["done", "rejected", "failed"])
-        .exclude(bookings__outcome__in=InstructionBooking.FINAL)
+        .unanswered()
+        .filter(~Exists(booked), kind=kind, amount__isnull=False)
     )

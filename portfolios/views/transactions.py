@@ -15,7 +15,7 @@ from accounts.rights import may
 from accounts.views_base import signed_in
 from portfolios.calculations.ledger import Gain, derive_positions
 from portfolios.calculations.lots import Lot
-from portfolios.models import Transaction
+from portfolios.models import BankEntry, Transaction
 from portfolios.services import reverse
 from portfolios.services.entries import load_entries
 
@@ -88,10 +88,13 @@ def reverse_entry(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     if not text:
         messages.error(request, _("Say why the entry is reversed. The ledger keeps it."))
         return redirect("portfolios:transaction_detail", entry.pk)
+    was_matched = BankEntry.objects.filter(transaction=entry).exists()
     try:
         reversal = reverse(entry=entry, by=request.user, text=text)
     except DomainError as error:
         messages.error(request, error.message)
         return redirect("portfolios:transaction_detail", entry.pk)
     messages.success(request, _("Reversed. Holdings and values are worked out again."))
+    if was_matched:
+        messages.info(request, _("The arrived cash is unmatched again, and its instruction open."))
     return redirect("portfolios:transaction_detail", reversal.pk)

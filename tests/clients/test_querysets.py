@@ -51,8 +51,10 @@ def test_where_an_instruction_stands_is_the_same_in_sql(
     with make.as_mirror():
         mandate = Mandate.objects.create(number=origin.hex[:30], origin=origin, currency="EUR")
         instruction = ClientInstruction.objects.create(mandate=mandate, kind="deposit", status=status)
-        for outcome in outcomes:
-            InstructionOutcome.objects.create(instruction=instruction, outcome=outcome, at=NOON)
+        for index, outcome in enumerate(outcomes):
+            InstructionOutcome.objects.create(
+                instruction=instruction, outcome=outcome, at=NOON + datetime.timedelta(minutes=index)
+            )
     found = ClientInstruction.objects.with_state().get(pk=instruction.pk)
     assert found.computed_state == instruction.state
 

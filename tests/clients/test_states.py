@@ -68,6 +68,12 @@ INSTRUCTIONS: list[tuple[str, list[str], str]] = [
     ("sent", ["in_progress", "accepted"], "in_progress"),
     # Tried again after a failure.
     ("sent", ["failed", "done"], "done"),
+    # Its booking was reversed: what was answered before counts no longer, what is answered later does.
+    ("sent", ["accepted", "done", "reopened"], "received"),
+    ("sent", ["done", "reopened", "in_progress"], "in_progress"),
+    ("sent", ["done", "reopened", "done"], "done"),
+    ("sent", ["done", "reopened", "done", "reopened"], "received"),
+    ("withdrawn", ["done", "reopened"], "withdrawn"),
     ("withdrawn", [], "withdrawn"),
     ("withdrawn", ["received"], "withdrawn"),
     ("withdrawn", ["received", "accepted"], "withdrawn"),

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.errors import DomainError
+from accounts.models import AuditEntry
 from clients.models import Client, ClientInstruction, InstructionOutcome, Mandate, PayoutAccount
 from clients.services import booked_for
 from portfolios.models import BankEntry, Holding, Portfolio, Transaction
@@ -352,3 +353,73 @@ def test_no_more_of_a_statement_is_read_than_may_be(aurora, browse, in_aurora: C
     page = browse(aurora, in_aurora.operations)
     page.post(reverse("portfolios:bank_entry_create"), {"from_file": "1", "file": statement})
     assert read == [11]
+
+
+def test_a_wrong_match_is_put_right_by_reversing_it(in_aurora: Cast, ada, bob, aurora, browse):
+    wrong, right = _deposit(ada, 4321, "RF1"), _deposit(bob, 4321, "RF2")
+    entry = match_cash(entry=_arrived(4321, "RF2", "Sample Bob"), instruction=wrong, by=in_aurora.operations)
+    page = browse(aurora, in_aurora.operations)
+
+    shown = page.post(
+        reverse("portfolios:transaction_reverse", args=[entry.transaction.pk]), {"text": "Wrong client"}, follow=True
+    ).content.decode()  # fmt: skip
+
+    assert "The arrived cash is unmatched again" in shown
+    entry = BankEntry.objects.get()
+    assert (entry.state, entry.portfolio, entry.instruction, entry.transaction) == (
+        "unmatched",
+        None,
+        None,
+        None,
+    )
+    why = "Matched to P-1 by Operations, reversed by Operations: Wrong client"
+    assert entry.note == why
+    assert why in page.get(reverse("portfolios:bank_entry_detail", args=[entry.pk])).content.decode()
+    assert AuditEntry.objects.filter(action="unmatch_cash", record_id=entry.pk, actor=in_aurora.operations)
+    wrong = ClientInstruction.objects.get(pk=wrong.pk)
+    last = wrong.outcomes.last()
+    assert (wrong.state, last.outcome, last.amount, last.by_name) == (
+        "received",
+        "reopened",
+        None,
+        "Operations",
+    )
+    assert last.note.endswith("was reversed. Wrong client")
+    assert set(expected(in_aurora.operations, "deposit")) == {wrong, right}
+    assert ClientInstruction.objects.open().filter(pk=wrong.pk).exists()
+
+    match_cash(entry=entry, instruction=right, by=in_aurora.operations)
+    match_cash(entry=_arrived(4321, "RF1", "Example Ada"), instruction=wrong, by=in_aurora.operations)
+    for each in (wrong, right):
+        assert ClientInstruction.objects.get(pk=each.pk).state == "done"
+        assert booked_for(each) == 4321
+    assert not expected(in_aurora.operations, "deposit")
+    assert not ClientInstruction.objects.open().exists()
+
+
+def test_of_a_deposit_in_parts_the_part_that_is_not_reversed_counts(in_aurora: Cast, ada):
+    instruction = _deposit(ada, 5000)
+    first, second = _arrived(2000), _arrived(3000)
+    match_cash(
+        entry=first, instruction=instruction, accepts_difference=True, more_to_come=True, by=in_aurora.operations
+    )  # fmt: skip
+    matched = match_cash(entry=second, instruction=instruction, by=in_aurora.operations)
+
+    reverse_entry(entry=matched.transaction, by=in_aurora.operations, text="Not theirs")
+
+    instruction = ClientInstruction.objects.get(pk=instruction.pk)
+    assert (instruction.state, instruction.outcomes.last().amount) == ("in_progress", 2000)
+    assert ClientInstruction.objects.in_state("in_progress").get() == instruction
+    match_cash(entry=BankEntry.objects.get(pk=second.pk), instruction=instruction, by=in_aurora.operations)
+    assert ClientInstruction.objects.get(pk=instruction.pk).state == "done"
+
+
+def test_a_payment_that_came_back_can_be_paid_again(in_aurora: Cast, ada):
+    instruction = _payable(ada, in_aurora, 1000)
+    book(entries=[make.deposit(ada, 1000)], by=in_aurora.operations)
+    paid = pay_withdrawal(instruction=instruction, by=in_aurora.operations)
+    reverse_entry(entry=paid, by=in_aurora.operations, text="The bank returned it")
+
+    assert list(expected(in_aurora.operations, "withdrawal")) == [instruction]
+    pay_withdrawal(instruction=instruction, by=in_aurora.operations)
+    assert Holding.objects.get(portfolio=ada, security=None).quantity == 0

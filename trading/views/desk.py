@@ -86,9 +86,9 @@ def _desk_context(user: User) -> dict[str, Any]:
     handovers = to_take_over(visible.performed_here(Duty.SETTLEMENT))
     instructions = (
         ClientInstruction.objects.visible_to(user)
-        .filter(status=ClientInstruction.Status.SENT, mandate__portfolio__in=own)
+        .unanswered()
+        .filter(mandate__portfolio__in=own)
         .exclude(kind=ClientInstruction.Kind.DEPOSIT)
-        .exclude(outcomes__outcome__in=["done", "rejected", "failed"])
         .select_related("mandate__client", "mandate__portfolio")
         .order_by("sent_at", "pk")
     )

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.errors import DomainError
+from accounts.models import User
 from clients.models import ClientInstruction, Mandate, PayoutAccount
 from clients.services import (
     close_short,
@@ -17,8 +18,9 @@ from clients.services import (
     withdraw_instruction,
 )
 from federation.models import Stream
-from portfolios.models import BankEntry, Valuation
+from portfolios.models import BankEntry, Transaction, Valuation
 from portfolios.services.cash_matching import enter_cash, expected, match_cash, pay_withdrawal, send_back
+from portfolios.services.ledger import reverse as reverse_entry
 from tests import factories
 from tests.federation.divisions import SENSIBLE, Division
 from tests.federation.mirror.shop import Shop, today
@@ -258,3 +260,30 @@ def test_nothing_moves_for_an_instruction_whose_withdrawal_would_not_be_heard(wo
     shop.at("aurora", match_cash, entry=entry, instruction=shop.instruction)
     shop.sync()
     assert shop.holdings("harbour") == {"EUR": D(5700)}
+
+
+@pytest.mark.parametrize("each", BY_LEDGER, ids=str)
+def test_who_gave_an_instruction_reads_that_its_booking_was_reversed(world: World, each: Division) -> None:
+    shop = Shop(world, each)
+    shop.fund(5000)
+    shop.at(shop.settler, reverse_deposit, text="It was another client's.")
+    shop.sync()
+    for schema in ("aurora", "harbour"):
+        with world.within(schema):
+            instruction = ClientInstruction.objects.get()
+            done, reopened = instruction.outcomes.all()
+            assert (instruction.state, done.outcome, reopened.outcome) == ("received", "done", "reopened")
+            assert "It was another client's." in reopened.note
+            assert ClientInstruction.objects.open().get() == instruction
+    with world.within(shop.settler):
+        assert set(expected(factories.cast().operations, "deposit")) == {instruction}
+        entry = BankEntry.objects.get()
+    shop.at(shop.settler, match_cash, entry=entry, instruction=instruction)
+    shop.sync()
+    for schema in ("aurora", "harbour"):
+        assert [answer[0] for answer in answers(shop, schema)] == ["done", "reopened", "done"]
+    settled(shop)
+
+
+def reverse_deposit(*, by: User, text: str) -> None:
+    reverse_entry(entry=Transaction.objects.get(type="deposit"), by=by, text=text)
