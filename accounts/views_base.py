@@ -35,7 +35,8 @@ def ids_in(texts: Iterable[str]) -> list[uuid.UUID]:
     return found
 
 
-def _has(user: User, right: str | Iterable[str] | None, roles: Iterable[str]) -> bool:
+def admits(user: User, right: str | Iterable[str] | None, roles: Iterable[str] = ()) -> bool:
+    """Say whether a page of these rights, or of these roles, is there for a person; with neither it is for all."""
     rights = [right] if isinstance(right, str) else list(right or [])
     wanted = set(roles)
     if not rights and not wanted:
@@ -56,7 +57,7 @@ class SignedIn(LoginRequiredMixin):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return self.handle_no_permission()
-        if not _has(request.user, self.right, self.roles):
+        if not admits(request.user, self.right, self.roles):
             raise Http404
         return super().dispatch(request, *args, **kwargs)
 
@@ -102,7 +103,7 @@ def signed_in(
         @wraps(view)
         def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             assert isinstance(request.user, User)
-            if not _has(request.user, right, roles):
+            if not admits(request.user, right, roles):
                 raise Http404
             return view(request, *args, **kwargs)
 

@@ -264,6 +264,8 @@ class Adoption(Record):
     decided_at = models.DateTimeField()
     decided_by_name = models.CharField(max_length=150, blank=True)
 
+    objects = ModelRecordQuerySet.as_manager()
+
     class Meta:
         ordering = ["-decided_at"]
         constraints = [

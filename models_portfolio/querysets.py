@@ -107,7 +107,7 @@ def _followers(day: datetime.date) -> "ModelRecordQuerySet":
 
 
 class ModelRecordQuerySet(RecordQuerySet):
-    """Versions, targets and views of models."""
+    """Versions, targets and views of models, and decisions on them."""
 
     def visible_to(self, user: User) -> "ModelRecordQuerySet":
         """Return all rows to those who manage portfolios, and to nobody else."""

@@ -6,7 +6,7 @@ from accounts.models import User
 from accounts.records import RecordQuerySet
 from accounts.rights import ALL_ROLES, CLIENT_ROLES, PORTFOLIO_ROLES, granted, has_granted, reach, roles_with
 from clients.duties import Duty, performed_under
-from clients.models import Client
+from clients.models import Client, Mandate
 
 
 class PortfolioQuerySet(RecordQuerySet):
@@ -72,6 +72,16 @@ class PortfolioRecordQuerySet(RecordQuerySet):
         from portfolios.models import Portfolio
 
         return self.current().filter(portfolio__in=Portfolio.objects.with_right(user, *rights).values("pk"))
+
+
+class HandoverQuerySet(RecordQuerySet):
+    """What was handed over with clients' mandates."""
+
+    def visible_to(self, user: User) -> "HandoverQuerySet":
+        """Return what was handed over under the mandates that ``user`` sees, manages or may take on."""
+        seen = Mandate.objects.visible_to(user).values("pk")
+        managed = Mandate.objects.managed_by(user).values("pk")
+        return self.current().filter(Q(mandate__in=seen) | Q(mandate__in=managed))
 
 
 class HoldingQuerySet(PortfolioRecordQuerySet):

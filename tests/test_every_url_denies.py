@@ -37,12 +37,13 @@ NAMES = {
     "transactions": "transaction", "cash": "entry", "proposals": "proposal", "orders": "order",
     "allocations": "allocation", "affirmations": "affirmation", "settlements": "settlement", "reports": "report", "releases": "release",
     "jobs": "job", "holdings": "holding", "valuations": "portfolio", "accounts": "account",
+    "bank-entries": "entry", "disclosures": "mandate",
 }  # fmt: skip
 # They are nobody's in particular, or of the institution as a whole.
 SHARED = {
     "people", "units", "tokens", "securities", "sources", "imports", "models", "model-versions", "model-views",
     "model-offers", "agreements", "prices", "exchange-rates", "offers", "versions", "views", "streams", "mirrors",
-    "sealed",
+    "sealed", "benchmarks", "benchmark-values", "adoptions",
 }  # fmt: skip
 # Ends the session that asks, so that everything after it would be denied.
 ENDS = ("accounts/logout",)

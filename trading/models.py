@@ -10,7 +10,7 @@ from accounts.records import Record
 from models_portfolio.models import ModelVersion
 from portfolios.models import Portfolio, Security
 from portfolios.querysets import PortfolioRecordQuerySet
-from trading.querysets import AllocationQuerySet
+from trading.querysets import AllocationQuerySet, BlockQuerySet, ExecutionQuerySet
 
 
 class Side(models.TextChoices):
@@ -178,6 +178,8 @@ class Block(Record):
     fill_parts = models.PositiveSmallIntegerField(_("fill in parts"), default=1)
     sent_at = models.DateTimeField(_("sent"))
 
+    objects = BlockQuerySet.as_manager()
+
     class Meta:
         ordering = ["-sent_at"]
 
@@ -193,6 +195,8 @@ class Execution(Record):
     price = PriceField(_("price"))
     executed_at = models.DateTimeField(_("executed"))
     reference = models.CharField(_("broker's reference"), max_length=60, unique=True)
+
+    objects = ExecutionQuerySet.as_manager()
 
     class Meta:
         ordering = ["executed_at"]

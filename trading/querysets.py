@@ -1,12 +1,36 @@
-"""Questions about allocations."""
+"""Questions about allocations, and about blocks and their fills."""
 
-from django.db.models import Case, CharField, F, Q, Value, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Value, When
 
 from accounts.models import User
+from accounts.records import RecordQuerySet
 from clients.duties import Duty
 from portfolios.querysets import PortfolioRecordQuerySet
 
 ANSWERED = Q(affirmation__isnull=False, affirmation__retired_at=None)
+
+
+class BlockQuerySet(RecordQuerySet):
+    """Blocks, which span portfolios."""
+
+    def visible_to(self, user: User) -> "BlockQuerySet":
+        """Return the blocks all of whose orders are of visible portfolios: a block shows their sum."""
+        from portfolios.models import Portfolio
+        from trading.models import Order
+
+        orders = Order.objects.filter(block=OuterRef("pk"))
+        visible = Portfolio.objects.visible_to(user).values("pk")
+        return self.current().filter(Exists(orders), ~Exists(orders.exclude(portfolio__in=visible)))
+
+
+class ExecutionQuerySet(RecordQuerySet):
+    """Fills in the market."""
+
+    def visible_to(self, user: User) -> "ExecutionQuerySet":
+        """Return the fills of visible blocks."""
+        from trading.models import Block
+
+        return self.current().filter(block__in=Block.objects.visible_to(user).values("pk"))
 
 
 class AllocationQuerySet(PortfolioRecordQuerySet):

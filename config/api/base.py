@@ -18,7 +18,7 @@ from accounts.errors import DomainError
 from accounts.models import User
 from accounts.origins import origin_name
 from accounts.rights import can
-from accounts.views_base import Unkept
+from accounts.views_base import Unkept, admits
 from config.api.idempotency import once
 from portfolios.models import Security
 
@@ -71,18 +71,20 @@ def shown(names: str) -> tuple[str, ...]:
 class Resource(Unkept, viewsets.GenericViewSet):
     """A resource whose rows are those that the user may see; what is not theirs does not exist.
 
-    ``right`` names rights of which one is needed to see that the resource is there at all.
+    ``right`` names rights of which one is needed to see that the resource is there at all; ``roles`` names
+    roles to which it is there without.
     """
 
     lookup_value_converter = "uuid"
     right: ClassVar[tuple[str, ...]] = ()
+    roles: ClassVar[Iterable[str]] = ()
     # Rights by action, for what writes.
     rights: ClassVar[dict[str, str]] = {}
     orderings: ClassVar[tuple[str, ...]] = ("-id",)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if self.right and not any(can(self.person, right) for right in self.right):
+        if not admits(self.person, self.right, self.roles):
             raise Http404
         needed = self.rights.get(self.action or "")
         if needed and not can(self.person, needed):

@@ -1,11 +1,13 @@
-"""Model portfolios: what is offered, the versions with their targets, and views."""
+"""Model portfolios: what is offered, the versions with their targets, views, and decisions on received ones."""
+
+from typing import Any
 
 import django_filters
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 from rest_framework import serializers
 
 from config.api.base import Listed, RecordSerializer, SecurityName, shown
-from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, Target, View
+from models_portfolio.models import Adoption, ModelPortfolio, ModelVersion, Offer, Target, View
 from portfolios.models import Security
 
 
@@ -70,6 +72,14 @@ class ModelViewSerializer(RecordSerializer):
         )
 
 
+class AdoptionSerializer(RecordSerializer):
+    """This institution's decision on a received version, or where ``view`` is not null on that view of it."""
+
+    class Meta:
+        model = Adoption
+        fields = read_only_fields = shown("version view decision reason decided_at decided_by_name")
+
+
 class VersionFilter(django_filters.FilterSet):
     """Narrow versions down."""
 
@@ -89,6 +99,17 @@ class ViewFilter(django_filters.FilterSet):
     class Meta:
         model = View
         fields = ("asset_class",)
+
+
+class AdoptionFilter(django_filters.FilterSet):
+    """Narrow decisions down."""
+
+    version = django_filters.UUIDFilter(field_name="version_id")
+    model = django_filters.UUIDFilter(field_name="version__model_id")
+
+    class Meta:
+        model = Adoption
+        fields = ("decision",)
 
 
 class Offers(Listed):
@@ -127,3 +148,15 @@ class Views(Listed):
     serializer_class = ModelViewSerializer
     filterset_class = ViewFilter
     orderings = ("-valid_from", "id")
+
+
+class Adoptions(Listed):
+    """Decisions on received versions and views."""
+
+    queryset = Adoption.objects.all()
+    serializer_class = AdoptionSerializer
+    filterset_class = AdoptionFilter
+    orderings = ("-decided_at", "id")
+
+    def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return super().narrow(queryset).filter(version__retired_at=None)

@@ -1,4 +1,4 @@
-"""Reference data: securities, prices and exchange rates."""
+"""Reference data: securities, prices, exchange rates and benchmarks."""
 
 from typing import Any
 
@@ -7,7 +7,15 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from config.api.base import Listed, RecordSerializer, shown
-from portfolios.models import ExchangeRate, Listing, Price, PriceSource, Security
+from portfolios.models import (
+    Benchmark,
+    BenchmarkValue,
+    ExchangeRate,
+    Listing,
+    Price,
+    PriceSource,
+    Security,
+)
 
 
 class ListingSerializer(RecordSerializer):
@@ -60,6 +68,22 @@ class RateSerializer(RecordSerializer):
         fields = read_only_fields = shown("currency date rate source")
 
 
+class BenchmarkSerializer(RecordSerializer):
+    """What portfolios and models are compared with."""
+
+    class Meta:
+        model = Benchmark
+        fields = read_only_fields = shown("code name currency")
+
+
+class BenchmarkValueSerializer(RecordSerializer):
+    """A benchmark's level at the close of a day, in its currency; levels count relative to each other."""
+
+    class Meta:
+        model = BenchmarkValue
+        fields = read_only_fields = shown("benchmark date level")
+
+
 class SecurityFilter(django_filters.FilterSet):
     """Narrow securities down."""
 
@@ -97,6 +121,17 @@ class RateFilter(DayFilter):
         fields = ("currency",)
 
 
+class BenchmarkValueFilter(DayFilter):
+    """Narrow levels down."""
+
+    benchmark = django_filters.UUIDFilter(field_name="benchmark_id")
+    code = django_filters.CharFilter(field_name="benchmark__code")
+
+    class Meta:
+        model = BenchmarkValue
+        fields: tuple[str, ...] = ()
+
+
 class Securities(Listed):
     """Securities that this institution knows."""
 
@@ -129,3 +164,21 @@ class ExchangeRates(Shared):
     serializer_class = RateSerializer
     filterset_class = RateFilter
     orderings = ("-date", "id", "currency")
+
+
+class Benchmarks(Shared):
+    """Benchmarks, own and received."""
+
+    queryset = Benchmark.objects.all()
+    serializer_class = BenchmarkSerializer
+    filterset_fields = ("code", "currency")
+    orderings = ("name", "id", "code")
+
+
+class BenchmarkValues(Shared):
+    """Levels of benchmarks by day."""
+
+    queryset = BenchmarkValue.objects.all()
+    serializer_class = BenchmarkValueSerializer
+    filterset_class = BenchmarkValueFilter
+    orderings = ("-date", "id")

@@ -1,10 +1,80 @@
-"""Orders, their allocations, affirmations and settlements."""
+"""Proposals, orders and blocks, their fills, allocations, affirmations and settlements."""
 
 import django_filters
+from django.db.models import Prefetch
+from rest_framework import serializers
 
+from accounts.rights import PORTFOLIO_ROLES
 from config.api.base import Listed, RecordSerializer, SecurityName, shown
 from config.api.portfolios import OfPortfolio
-from trading.models import Affirmation, Allocation, Order, Settlement
+from trading.models import (
+    Affirmation,
+    Allocation,
+    Block,
+    Execution,
+    Order,
+    Proposal,
+    ProposalLine,
+    Settlement,
+    Side,
+)
+
+
+class ProposalLineSerializer(serializers.ModelSerializer):
+    """A security, or cash where it is null: what is, what should be, and why it is traded or not."""
+
+    security = SecurityName(read_only=True, allow_null=True)
+    side = serializers.ChoiceField(
+        choices=Side.choices, allow_blank=True, read_only=True, help_text="Empty where nothing is traded."
+    )
+
+    class Meta:
+        model = ProposalLine
+        fields = read_only_fields = (
+            "security", "current_weight", "target_weight", "proposed_weight", "current_quantity", "side", "quantity",
+            "price", "currency", "amount", "reason", "reason_data",
+        )  # fmt: skip
+
+
+class ProposalSerializer(RecordSerializer):
+    """Trades worked out for a portfolio; a line's ``amount`` is in the portfolio's currency."""
+
+    made_by = serializers.CharField(source="made_by.full_name", read_only=True, allow_null=True, default=None)
+    proposed_by = serializers.CharField(
+        source="proposed_by.full_name", read_only=True, allow_null=True, default=None
+    )
+    decided_by = serializers.CharField(
+        source="decided_by.full_name", read_only=True, allow_null=True, default=None
+    )
+    lines = ProposalLineSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Proposal
+        fields = read_only_fields = shown(
+            "portfolio reason mode state model_version revision note turnover drift_before drift_after cash_after"
+            " made_by created_at proposed_by proposed_at decided_by decided_at decision_note lines"
+        )
+
+
+class ExecutionSerializer(RecordSerializer):
+    """A fill in the market of a block."""
+
+    class Meta:
+        model = Execution
+        fields = read_only_fields = shown("block quantity price executed_at reference")
+
+
+class BlockSerializer(RecordSerializer):
+    """Orders that went to the market as one, with its fills."""
+
+    security = SecurityName(read_only=True)
+    executions = ExecutionSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Block
+        fields = read_only_fields = shown(
+            "security side currency quantity filled_quantity state broker sent_at executions"
+        )
 
 
 class OrderSerializer(RecordSerializer):
@@ -49,6 +119,34 @@ class AffirmationSerializer(RecordSerializer):
         fields = read_only_fields = shown("allocation portfolio state reason at by_name")
 
 
+class ProposalFilter(OfPortfolio):
+    """Narrow proposals down."""
+
+    class Meta:
+        model = Proposal
+        fields = ("state", "reason")
+
+
+class BlockFilter(django_filters.FilterSet):
+    """Narrow blocks down."""
+
+    security = django_filters.UUIDFilter(field_name="security_id")
+
+    class Meta:
+        model = Block
+        fields = ("state", "side")
+
+
+class ExecutionFilter(django_filters.FilterSet):
+    """Narrow fills down."""
+
+    block = django_filters.UUIDFilter(field_name="block_id")
+
+    class Meta:
+        model = Execution
+        fields: tuple[str, ...] = ()
+
+
 class OrderFilter(OfPortfolio):
     """Narrow orders down."""
 
@@ -91,6 +189,38 @@ class AffirmationFilter(OfPortfolio):
     class Meta:
         model = Affirmation
         fields = ("state",)
+
+
+class Proposals(Listed):
+    """Proposals with their lines, open and past."""
+
+    roles = PORTFOLIO_ROLES
+    queryset = Proposal.objects.select_related("made_by", "proposed_by", "decided_by").prefetch_related(
+        Prefetch("lines", ProposalLine.objects.select_related("security"))
+    )
+    serializer_class = ProposalSerializer
+    filterset_class = ProposalFilter
+    orderings = ("-created_at", "id")
+
+
+class Blocks(Listed):
+    """Blocks with their fills, as far as all of their orders are within the user's reach."""
+
+    roles = PORTFOLIO_ROLES
+    queryset = Block.objects.select_related("security").prefetch_related("executions")
+    serializer_class = BlockSerializer
+    filterset_class = BlockFilter
+    orderings = ("-sent_at", "id")
+
+
+class Executions(Listed):
+    """Fills in the market, of the same blocks."""
+
+    roles = PORTFOLIO_ROLES
+    queryset = Execution.objects.all()
+    serializer_class = ExecutionSerializer
+    filterset_class = ExecutionFilter
+    orderings = ("-executed_at", "id")
 
 
 class Orders(Listed):

@@ -5,7 +5,19 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import SimpleRouter
 
 from accounts.views_base import signed_in
-from config.api import agreements, clients, mandates, models, portfolios, reference, reports, trading
+from config.api import (
+    agreements,
+    bookings,
+    clients,
+    disclosures,
+    mandates,
+    models,
+    portfolios,
+    reference,
+    reports,
+    trading,
+    units,
+)
 
 router = SimpleRouter(use_regex_path=False)
 for prefix, viewset in (
@@ -17,19 +29,30 @@ for prefix, viewset in (
     ("holdings", portfolios.Holdings),
     ("transactions", portfolios.Transactions),
     ("valuations", portfolios.Valuations),
+    ("bank-entries", bookings.BankEntries),
+    ("corporate-actions", bookings.CorporateActions),
+    ("handovers", bookings.Handovers),
+    ("proposals", trading.Proposals),
     ("orders", trading.Orders),
+    ("blocks", trading.Blocks),
+    ("executions", trading.Executions),
     ("allocations", trading.Allocations),
     ("affirmations", trading.Affirmations),
     ("settlements", trading.Settlements),
     ("securities", reference.Securities),
     ("prices", reference.Prices),
     ("exchange-rates", reference.ExchangeRates),
+    ("benchmarks", reference.Benchmarks),
+    ("benchmark-values", reference.BenchmarkValues),
     ("offers", models.Offers),
     ("models", models.Models),
     ("versions", models.Versions),
     ("views", models.Views),
+    ("adoptions", models.Adoptions),
     ("reports", reports.Reports),
     ("releases", reports.Releases),
+    ("disclosures", disclosures.Disclosures),
+    ("units", units.Units),
     ("agreements", agreements.Agreements),
     ("streams", agreements.Streams),
 ):

@@ -7,6 +7,7 @@ from accounts.fields import CurrencyField, MoneyField, PriceField, QuantityField
 from accounts.records import Record
 from clients.models import Mandate
 from portfolios.models.reference import Security
+from portfolios.querysets import HandoverQuerySet
 
 
 class Handover(Record):
@@ -26,6 +27,8 @@ class Handover(Record):
     time_weighted_return = RateField(_("time-weighted return"), null=True, blank=True)
     booked_out_on = models.DateField(_("booked out by the former manager"), null=True, blank=True)
     value = MoneyField(_("value"), null=True, blank=True)
+
+    objects = HandoverQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("handover")

@@ -4,7 +4,6 @@ import uuid
 from decimal import Decimal
 
 from django.contrib import messages
-from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -96,12 +95,9 @@ def _latest_value(mandate: Mandate) -> Decimal | None:
 @signed_in()
 def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show what was handed over to the manager of a mandate, on both sides."""
-    visible = Mandate.objects.filter(
-        Q(pk__in=Mandate.objects.visible_to(request.user).values("pk"))
-        | Q(pk__in=Mandate.objects.managed_by(request.user).values("pk"))
-    )
-    mandate = get_object_or_404(visible.select_related("client"), pk=pk)
-    given = get_object_or_404(Handover.objects.current(), mandate=mandate)
+    visible = Handover.objects.visible_to(request.user).select_related("mandate__client")
+    given = get_object_or_404(visible, mandate=pk)
+    mandate = given.mandate
     is_own, former = not given.is_received, mandate.predecessor
     waits = set(waiting(given).values_list("pk", flat=True))
     positions = given.listed()

@@ -11,24 +11,40 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
+from accounts.models import Role, RoleAssignment, User
 from accounts.pagination import Cursor
-from clients.models import Client
+from clients.models import Client, Mandate
 from federation.models import Institution, Proof, Stream
-from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, Target, View
-from portfolios.models import Account, Portfolio, Price
+from models_portfolio.models import Adoption, ModelPortfolio, ModelVersion, Offer, Target, View
+from portfolios.models import (
+    Account,
+    BankEntry,
+    Benchmark,
+    CorporateAction,
+    Handover,
+    Portfolio,
+    Price,
+)
 from reporting import services
 from reporting.models import Report
 from tests.api.conftest import Call, assert_problem, rows
 from tests.factories import Cast
 from tests.portfolios import make as portfolios
 from tests.reporting import make
-from trading.models import Allocation, Order, Settlement
+from trading.models import Affirmation, Allocation, Block, Order, Proposal, Settlement
 
 PATHS = (
     "clients/", "mandates/", "instructions/", "portfolios/", "accounts/", "holdings/", "transactions/", "valuations/",
-    "orders/", "allocations/", "settlements/", "securities/", "prices/", "exchange-rates/", "offers/", "models/",
-    "versions/", "views/", "reports/", "releases/",
+    "bank-entries/", "corporate-actions/", "handovers/", "proposals/", "orders/", "blocks/", "executions/",
+    "allocations/", "affirmations/", "settlements/", "securities/", "prices/", "exchange-rates/", "benchmarks/",
+    "benchmark-values/", "offers/", "models/", "versions/", "views/", "adoptions/", "reports/", "releases/",
+    "disclosures/",
 )  # fmt: skip
+# To who has none of their roles they are not there at all.
+GUARDED = ("bank-entries/", "proposals/", "blocks/", "executions/")
+# Everybody who signs in reads these, and these everybody with one of their roles, in whatever unit.
+OPEN = ("securities/", "prices/", "exchange-rates/", "benchmarks/", "benchmark-values/")
+SHARED = (*OPEN, "offers/", "models/", "versions/", "views/", "adoptions/")
 
 
 def furnish(cast: Cast, number: int) -> Portfolio:
@@ -47,21 +63,39 @@ def furnish(cast: Cast, number: int) -> Portfolio:
     portfolio.valuations.create(date=portfolios.MONDAY, currency="EUR", market_value=5, is_latest=True)
     entry = portfolios.deposit(portfolio, 10)
     entry.save()
+    BankEntry.objects.create(portfolio=portfolio, amount=10, currency="EUR", value_date=portfolios.MONDAY)
+    CorporateAction.objects.create(
+        portfolio=portfolio, security=security, kind="split", ex_date=portfolios.MONDAY, ratio=2
+    )
+    handover = Handover.objects.create(mandate=mandate, as_of=portfolios.MONDAY, currency="EUR")
+    handover.positions.create(isin=security.isin, security_name=security.name, currency="EUR", quantity=1)
+    proposal = Proposal.objects.create(portfolio=portfolio, reason="drift", made_by=cast.manager)
+    proposal.lines.create(security=security, currency="EUR", reason="below_minimum")
+    block = Block.objects.create(
+        security=security, side="buy", currency="EUR", quantity=1, sent_at=timezone.now()
+    )
+    block.executions.create(quantity=1, price=1, executed_at=timezone.now(), reference=f"X-{number}")
     order = Order.objects.create(
         portfolio=portfolio, security=security, number=f"O-{number}", side="buy", quantity=1, currency="EUR",
-        reason="drift",
+        reason="drift", block=block,
     )  # fmt: skip
     allocation = Allocation.objects.create(
         order=order, portfolio=portfolio, quantity=1, price=1, currency="EUR", gross_amount=1, net_amount=1,
         trade_date=portfolios.MONDAY, settlement_date=portfolios.MONDAY,
     )  # fmt: skip
     Settlement.objects.create(allocation=allocation, portfolio=portfolio, expected_date=portfolios.MONDAY)
+    Affirmation.objects.create(
+        allocation=allocation, portfolio=portfolio, state="affirmed", at=timezone.now()
+    )
+    benchmark = Benchmark.objects.create(code=f"B{number}", name=f"Index {number}", currency="EUR")
+    benchmark.values.create(date=portfolios.MONDAY, level=100)
     model = ModelPortfolio.objects.create(
         code=f"C{number}", name=f"Model {number}", currency="EUR", risk_level=4
     )
     Offer.objects.create(model=model, name=model.name, risk_level=4, currency="EUR")
     version = ModelVersion.objects.create(model=model, number=1, effective_from=portfolios.MONDAY)
     Target.objects.create(version=version, security=security, weight=1)
+    Adoption.objects.create(version=version, decision="accepted", decided_at=timezone.now())
     View.objects.create(
         version=version, security=security, tilt=Decimal("0.01"), rationale="Up", valid_from=portfolios.MONDAY
     )
@@ -70,56 +104,83 @@ def furnish(cast: Cast, number: int) -> Portfolio:
         period_from=portfolios.MONDAY, period_to=portfolios.MONDAY,
     )  # fmt: skip
     services.release_report(report=report, by=cast.advisor)
+    Mandate.objects.filter(pk=mandate.pk).update(agreement=uuid.uuid4(), submitted_at=timezone.now())
     return portfolio
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_a_list_takes_the_same_queries_for_many(
-    path: str, in_aurora: Cast, aurora: Institution, call: Call
-) -> None:
+def test_a_list_takes_the_same_queries_for_many(in_aurora: Cast, aurora: Institution, call: Call) -> None:
     furnish(in_aurora, 1)
     portfolios.rates("CHF", {0: "0.9"})
     caller = call(aurora, in_aurora.operations)
 
-    def queries() -> int:
+    def queries(path: str) -> int:
         with tenant_context(aurora), CaptureQueriesContext(connection) as captured:
-            assert rows(caller, path)
+            assert rows(caller, path), path
         return len([each for each in captured if not each["sql"].startswith("SET ")])
 
-    queries()
-    before = queries()
+    queries(PATHS[0])
+    before = {path: queries(path) for path in PATHS}
     for number in range(2, 6):
         furnish(in_aurora, number)
     portfolios.rates("USD", {0: "1.1", 1: "1.2"})
-    assert queries() == before <= 13
+    assert {path: queries(path) for path in PATHS} == before
+    assert max(before.values()) <= 13
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_each_row_is_at_the_address_of_its_id(
-    path: str, in_aurora: Cast, aurora: Institution, call: Call
-) -> None:
+def test_each_row_is_at_the_address_of_its_id(in_aurora: Cast, aurora: Institution, call: Call) -> None:
     furnish(in_aurora, 1)
     portfolios.rates("CHF", {0: "0.9"})
     caller = call(aurora, in_aurora.operations)
-    row = rows(caller, path)[0]
-    again = caller.get(f"/api/v1/{path}{row['id']}/")
-    assert again.status_code == 200
-    assert row.items() <= again.json().items()
-    assert_problem(caller.get(f"/api/v1/{path}{uuid.uuid4()}/"), 404, "not_found")
+    for path in PATHS:
+        row = rows(caller, path)[0]
+        again = caller.get(f"/api/v1/{path}{row['id']}/")
+        assert again.status_code == 200, path
+        assert row.items() <= again.json().items(), path
+        assert_problem(caller.get(f"/api/v1/{path}{uuid.uuid4()}/"), 404, "not_found")
 
 
-_OPEN = ("securities/", "prices/", "exchange-rates/")
+def test_what_is_out_of_reach_does_not_exist(in_aurora: Cast, aurora: Institution, call: Call) -> None:
+    furnish(in_aurora, 1)
+    reader, stranger = call(aurora, in_aurora.operations), call(aurora, in_aurora.stranger)
+    elsewhere = User.objects.create(email="elsewhere@example.test", full_name="Elsewhere", password="!")
+    for role in Role:
+        RoleAssignment.objects.create(user=elsewhere, role=role, unit=in_aurora.other_unit)
+    other = call(aurora, elsewhere)
+    for path in PATHS:
+        if path in OPEN:
+            continue
+        key = rows(reader, path)[0]["id"]
+        if path in GUARDED:
+            assert_problem(stranger.get(f"/api/v1/{path}"), 404, "not_found")
+        else:
+            assert rows(stranger, path) == [], path
+        assert_problem(stranger.get(f"/api/v1/{path}{key}/"), 404, "not_found")
+        if path not in SHARED:
+            assert rows(other, path) == [], path
+            assert_problem(other.get(f"/api/v1/{path}{key}/"), 404, "not_found")
 
 
-@pytest.mark.parametrize("path", [path for path in PATHS if path not in _OPEN])
-def test_what_is_out_of_reach_does_not_exist(
-    path: str, in_aurora: Cast, aurora: Institution, call: Call
+def test_who_opens_no_page_of_it_does_not_read_it_here(
+    in_aurora: Cast, aurora: Institution, call: Call
 ) -> None:
     furnish(in_aurora, 1)
-    key = rows(call(aurora, in_aurora.operations), path)[0]["id"]
-    stranger = call(aurora, in_aurora.stranger)
-    assert rows(stranger, path) == []
-    assert_problem(stranger.get(f"/api/v1/{path}{key}/"), 404, "not_found")
+    advisor, administrator = call(aurora, in_aurora.advisor), call(aurora, in_aurora.administrator)
+    assert rows(advisor, "portfolios/")
+    for path in (*GUARDED, "units/"):
+        assert_problem(advisor.get(f"/api/v1/{path}"), 404, "not_found")
+    assert {row["name"] for row in rows(administrator, "units/")} == {"Main", "Elsewhere"}
+    # A block shows the sum of its orders: who does not see all of them does not see it.
+    manager = call(aurora, in_aurora.manager)
+    (block,) = rows(manager, "blocks/")
+    assert [each["block"] for each in block["executions"]] == [block["id"]]
+    portfolio = portfolios.portfolio(in_aurora.other_unit, "P-9")
+    first = Order.objects.get()
+    Order.objects.create(
+        portfolio=portfolio, security=first.security, number="O-9", side="buy", quantity=1, currency="EUR",
+        reason="drift", block=first.block,
+    )  # fmt: skip
+    assert rows(manager, "blocks/") == rows(manager, "executions/") == []
+    assert len(rows(call(aurora, in_aurora.compliance), "blocks/")) == 1
 
 
 def test_another_institution_has_nothing_of_it(
@@ -207,7 +268,7 @@ def test_a_cursor_whose_value_is_no_text_is_not_one_of_the_list(
     for path, ordering in (
         ("clients", "name"), ("mandates", "number"), ("portfolios", "number"), ("orders", "number"),
         ("securities", "name"), ("exchange-rates", "currency"), ("offers", "name"), ("models", "code"),
-        ("reports", "number"), ("agreements", "name"),
+        ("reports", "number"), ("agreements", "name"), ("benchmarks", "code"), ("units", "name"),
     ):  # fmt: skip
         cursor = Cursor(ordering, value, str(uuid.uuid4()), False)
         answer = caller.get(f"/api/v1/{path}/", {"ordering": ordering, "cursor": str(cursor)})
@@ -217,7 +278,10 @@ def test_a_cursor_whose_value_is_no_text_is_not_one_of_the_list(
 def test_rows_are_filtered(in_aurora: Cast, aurora: Institution, call: Call) -> None:
     first, second = furnish(in_aurora, 1), furnish(in_aurora, 2)
     caller = call(aurora, in_aurora.operations)
-    for path in ("holdings/", "transactions/", "valuations/", "orders/", "allocations/", "reports/"):
+    for path in (
+        "holdings/", "transactions/", "valuations/", "orders/", "allocations/", "reports/", "proposals/",
+        "corporate-actions/", "affirmations/",
+    ):  # fmt: skip
         assert {row["portfolio"] for row in rows(caller, path, portfolio=first.pk)} == {str(first.pk)}
         assert {row["portfolio"] for row in rows(caller, path, client=second.mandate.client_id)} == {
             str(second.pk)
@@ -228,6 +292,10 @@ def test_rows_are_filtered(in_aurora: Cast, aurora: Institution, call: Call) -> 
     assert rows(caller, "mandates/", state="active") == []
     assert rows(caller, "prices/", isin="US0000000001", date_from="2030-01-01") == []
     assert len(rows(caller, "reports/", is_released="true")) == 2
+    assert len(rows(caller, "bank-entries/", portfolio=first.pk, state="unmatched")) == 1
+    assert len(rows(caller, "handovers/", client=first.mandate.client_id)) == 1
+    assert len(rows(caller, "disclosures/", client=first.mandate.client_id)) == 1
+    assert len(rows(caller, "benchmark-values/", code="B1")) == 1
 
 
 def test_agreements_and_streams_are_the_administrators(

@@ -94,6 +94,14 @@ def test_narrowing_and_ending_leave_an_interval_each_and_suspending_an_interrupt
     since, until = next(csv.reader([last]))[column].split("/")
     assert since <= until
     assert {each.kept for each in found} == {None}, "it was never accepted"
+    answer = get(browse, harbour, "compliance", "/api/v1/disclosures/").json()["results"]
+    ((row, earlier),) = [each["disclosures"] for each in answer]
+    assert [row["why"], earlier["why"]] == ["agreement_ended", "new_version"]
+    assert [kind["kind"] for kind in row["shared"]] == [kind.kind for kind in found[1].shared]
+    assert [each["since"][:16] for each in row["interruptions"]] == [since[:16]]
+    assert (row["partner"], row["kept"]) == ("Aurora Asset Management", None)
+    own = get(browse, harbour, "advisor", "/api/v1/disclosures/").json()["results"]
+    assert [each["client"] for each in own] == [str(client.pk)]
 
 
 def get(browse, institution, who, path, **data):
