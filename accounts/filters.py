@@ -152,9 +152,15 @@ class JobFilter(django_filters.FilterSet):
 
 
 class AuditFilter(django_filters.FilterSet):
-    """Narrow the audit trail down by words and days."""
+    """Narrow the audit trail down by words, days, and whether something was changed or a partner's record read."""
 
     q = django_filters.CharFilter(label=_("Who or what"), method="by_words", widget=SearchInput)
+    what = django_filters.ChoiceFilter(
+        label=_("What"),
+        method="by_what",
+        empty_label=_("All"),
+        choices=[("done", _("What was done")), ("read", _("Partners' records that were read"))],
+    )
     since = django_filters.DateFilter(
         label=_("From"), field_name="at", lookup_expr="date__gte", widget=DayInput
     )
@@ -171,3 +177,8 @@ class AuditFilter(django_filters.FilterSet):
         return queryset.filter(
             Q(actor_name__icontains=value) | Q(action__icontains=value) | Q(kind__icontains=value)
         )
+
+    def by_what(self, queryset: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
+        """Return the entries of reading a partner's records, or all others."""
+        read = Q(action=AuditEntry.READ)
+        return queryset.filter(read if value == "read" else ~read)

@@ -11,7 +11,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.records import new_id
+from accounts.records import Record, new_id
 
 
 class Role(models.TextChoices):
@@ -273,7 +273,9 @@ class ApiRequest(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what to which record, when; written in the transaction of the change."""
+    """Who did what to which record, when, written in the transaction of the change; or who read a partner's."""
+
+    READ = "read"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
@@ -304,6 +306,33 @@ def audit(action: str, record: models.Model, *, by: User | None, **data: Any) ->
         record_id=record_id,
         data=data,
     )
+
+
+# The id of a reading follows from who read what on which day: a second one that day is none.
+_READINGS = uuid.UUID("5b7c4f0e-0d5e-5f43-9d0c-6d2b8f1a7e34")
+
+
+def audit_reading(*records: Record | None, by: User) -> None:
+    """Write down that ``by`` has read these records, each once a day (UTC), by one statement.
+
+    What the institution owns itself is left out, and nothing is asked or written where nothing else remains.
+    """
+    day = timezone.now().date()
+    entries = [
+        AuditEntry(
+            id=uuid.uuid5(_READINGS, f"{by.pk} {record.pk} {day}"),
+            actor=by,
+            actor_name=by.full_name,
+            action=AuditEntry.READ,
+            kind=record._meta.label_lower,
+            record_id=record.pk,
+            data={"origin": str(record.origin)},
+        )
+        for record in records
+        if record is not None and record.is_received
+    ]
+    if entries:
+        AuditEntry.objects.bulk_create(entries, ignore_conflicts=True)
 
 
 class Job(models.Model):

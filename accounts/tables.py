@@ -14,6 +14,7 @@ from accounts.columns import DateColumn, LinkColumn, MomentColumn, NumberColumn,
 from accounts.filters import PlacedUnit
 from accounts.formatting import UNKNOWN, icon, state_badge
 from accounts.models import ApiToken, AuditEntry, Job, User
+from accounts.origins import origin_name
 
 
 def person_state(person: User) -> tuple[str, str]:
@@ -258,6 +259,9 @@ class AuditTable(tables.Table):
 
     def render_data(self, value: dict[str, object]) -> str:
         said = {key: shown for key, shown in value.items() if shown not in (None, "", [], {})}
+        if "origin" in said:
+            # Whose record was read; exports have the id.
+            said["origin"] = origin_name(str(said["origin"]))
         return ", ".join(f"{key}: {_plain(shown)}" for key, shown in said.items()) or UNKNOWN
 
     def value_data(self, value: dict[str, object]) -> str:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from accounts import formatting
 from accounts.errors import DomainError
 from accounts.lists import ListView
-from accounts.models import Job, Role, audit
+from accounts.models import Job, Role, audit, audit_reading
 from accounts.rights import can, may
 from accounts.views_base import PersonRequest, form_on, ids_in, signed_in
 from clients.duties import Duty, performs
@@ -68,6 +68,7 @@ class ReportList(ListView):
 def report_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show a report on its letterhead, with the same figures as its PDF, and what can be done with it."""
     report = _found(Report.objects.with_people().visible_to(request.user), pk)
+    audit_reading(report, by=request.user)
     return render(request, "reporting/report_detail.html", _context(request, report, ReleaseForm()))
 
 

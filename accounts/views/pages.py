@@ -187,7 +187,9 @@ class AuditList(ListView):
     table_class = AuditTable
     filterset_class = AuditFilter
     empty_title = gettext_lazy("Nothing has been done yet")
-    empty_text = gettext_lazy("Every change that a person makes is written down here.")
+    empty_text = gettext_lazy(
+        "Every change that a person makes is written down here, and who reads a partner's records, once a day each."
+    )
 
     def get_queryset(self) -> QuerySet[AuditEntry]:
         return AuditEntry.objects.all()

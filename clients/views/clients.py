@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts import formatting
 from accounts.lists import ListView
-from accounts.models import Role
+from accounts.models import Role, audit_reading
 from accounts.period import parse_period
 from accounts.rights import can, may
 from accounts.views_base import PersonRequest, signed_in
@@ -59,6 +59,7 @@ class ClientList(ListView):
 def client_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show one client: what they own and how it went, what waits, and who they are."""
     client = get_object_or_404(Client.objects.visible_to(request.user), pk=pk)
+    audit_reading(client, by=request.user)
     mandates = list(
         Mandate.objects.visible_to(request.user).filter(client=client).prefetch_related("decisions")
     )

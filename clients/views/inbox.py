@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from accounts import formatting
 from accounts.errors import DomainError
 from accounts.lists import ListView
-from accounts.models import Role, Unit, User
+from accounts.models import Role, Unit, User, audit_reading
 from accounts.rights import PORTFOLIO_ROLES, reach, roles_with
 from accounts.views_base import PersonRequest, signed_in
 from clients import services, words
@@ -122,6 +122,7 @@ def mandate_decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     mandate = _in_inbox(request.user).filter(pk=pk).first()
     if mandate is None:
         return _gone(request, pk)
+    audit_reading(mandate, mandate.client, by=request.user)
     data = request.POST if request.method == "POST" else None
     form = DecisionForm(data, units=_desks(request.user), initial={"submission": mandate.submission})
     decision = request.POST.get("decision", "")

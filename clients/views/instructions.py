@@ -17,6 +17,7 @@ from stdnum import iso11649
 
 from accounts.errors import DomainError
 from accounts.lists import ListView
+from accounts.models import audit_reading
 from accounts.rights import can, may
 from accounts.views_base import PersonRequest, signed_in
 from clients import services, wealth
@@ -131,6 +132,8 @@ def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     rows = ClientInstruction.objects.visible_to(request.user)
     rows = rows.select_related("mandate__client", "payout_account").prefetch_related("outcomes")
     instruction = get_object_or_404(rows, pk=pk)
+    if "seen" not in request.GET:
+        audit_reading(instruction, by=request.user)
     state = instruction.state
     may_answer = (
         may(request.user, "instruction.answer", instruction)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
 from accounts.lists import ListView
+from accounts.models import audit_reading
 from accounts.rights import can, may, roles_with
 from accounts.views_base import PersonRequest, signed_in
 from clients import disclosure, services, wealth, wishes, words
@@ -71,6 +72,8 @@ def mandate_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show one mandate; what the other side does appears without a reload."""
     mandates = Mandate.objects.visible_to(request.user).select_related("client", "risk_profile")
     mandate = get_object_or_404(mandates.prefetch_related("decisions", "restrictions"), pk=pk)
+    if "seen" not in request.GET:
+        audit_reading(mandate, by=request.user)
     rows = ClientInstruction.objects.current().filter(mandate=mandate)
     instructions = list(rows.prefetch_related("outcomes").order_by("-created_at"))
     state = mandate.state

@@ -15,8 +15,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.errors import DomainError
-from accounts.models import User
+from accounts.models import User, audit_reading
 from accounts.origins import origin_name
+from accounts.records import Record
 from accounts.rights import can
 from accounts.views_base import Unkept, admits
 from config.api.idempotency import once
@@ -133,7 +134,18 @@ class Resource(Unkept, viewsets.GenericViewSet):
 
 
 class Listed(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
-    """A resource that is read: a list and each of its rows."""
+    """A resource that is read: a list and each of its rows.
+
+    Who reads one row of a partner's is written down, except where ``is_reference``: prices and the like.
+    """
+
+    is_reference: ClassVar[bool] = False
+
+    def get_object(self) -> Any:
+        row = super().get_object()
+        if self.action == "retrieve" and isinstance(row, Record) and not self.is_reference:
+            audit_reading(row, by=self.person)
+        return row
 
 
 class ClientFilter(django_filters.UUIDFilter):

@@ -135,6 +135,7 @@ class BenchmarkValueFilter(DayFilter):
 class Securities(Listed):
     """Securities that this institution knows."""
 
+    is_reference = True
     queryset = Security.objects.prefetch_related("listings")
     serializer_class = SecuritySerializer
     filterset_class = SecurityFilter
@@ -143,6 +144,8 @@ class Securities(Listed):
 
 class Shared(Listed):
     """Rows that everybody who signs in may read."""
+
+    is_reference = True
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.current()  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
 from accounts.lists import ListView
+from accounts.models import audit_reading
 from accounts.rights import can
 from accounts.views_base import PersonRequest, signed_in
 from models_portfolio.calculations.weights import ZERO
@@ -82,6 +83,7 @@ def model_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     model = get_object_or_404(
         ModelPortfolio.objects.visible_to(request.user).select_related("benchmark"), pk=pk
     )
+    audit_reading(model, by=request.user)
     day = today()
     in_force = ModelBook(day, as_published=model.is_received)
     version = _chosen_version(model, in_force, request.GET.get("version", ""))

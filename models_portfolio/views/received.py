@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from accounts import formatting
 from accounts.lists import ListView
+from accounts.models import audit_reading
 from accounts.rights import can
 from accounts.views_base import PersonRequest, signed_in
 from models_portfolio.calculations.weights import ZERO
@@ -66,6 +67,7 @@ def received_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     newest = newest_received(model.pk)
     if newest is None:
         raise Http404
+    audit_reading(model, by=request.user)
     day = today()
     now = ModelBook(day)
     followed = now.versions.get(model.pk)

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
-from accounts.models import User
+from accounts.models import User, audit_reading
 from accounts.rights import may, roles_with
 from accounts.views_base import PersonRequest, signed_in
 from clients.calculations.states import InstructionState, MandateState
@@ -97,6 +97,7 @@ def handover(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show what was handed over to the manager of a mandate, on both sides."""
     visible = Handover.objects.visible_to(request.user).select_related("mandate__client")
     given = get_object_or_404(visible, mandate=pk)
+    audit_reading(given, by=request.user)
     mandate = given.mandate
     is_own, former = not given.is_received, mandate.predecessor
     waits = set(waiting(given).values_list("pk", flat=True))

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts import formatting
 from accounts.lists import Export, ListView, table_for
-from accounts.models import User
+from accounts.models import User, audit_reading
 from accounts.period import Period, parse_period
 from accounts.rights import PORTFOLIO_ROLES, may, reach
 from accounts.views_base import signed_in
@@ -54,8 +54,9 @@ def visible_portfolio(request: HttpRequest, pk: uuid.UUID) -> Portfolio:
 
 
 def _frame(request: HttpRequest, portfolio: Portfolio, tab: str) -> dict[str, Any]:
-    """Return what every tab shows around its content."""
+    """Return what every tab shows around its content, and write down who read a partner's portfolio."""
     assert isinstance(request.user, User)
+    audit_reading(portfolio, by=request.user)
     # The model stands to the left of this app, hence the reverse accessor.
     assignment = portfolio.model_assignments.filter(valid_to=None).select_related("model__benchmark").first()
     is_own = portfolio.origin is None

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
-from accounts.models import User
+from accounts.models import User, audit_reading
 from accounts.rights import may
 from accounts.views_base import signed_in
 from portfolios.calculations.ledger import Gain, derive_positions
@@ -39,6 +39,7 @@ def detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         ),
         pk=pk,
     )
+    audit_reading(entry, by=request.user)
     gain, lots = _explain(entry)
     return render(
         request,

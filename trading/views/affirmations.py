@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
 from accounts.lists import ListView
-from accounts.models import Role
+from accounts.models import Role, audit_reading
 from accounts.rights import can
 from accounts.views_base import PersonRequest, form_on, ids_in, signed_in
 from trading.filters import AffirmationFilter
@@ -136,7 +136,9 @@ def _terms(allocation: Allocation) -> dict[str, Any]:
 @signed_in(roles=ROLES)
 def allocation_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show an allocation with its answer, and what is to be done about it."""
-    return _page(request, get_object_or_404(_allocations(request), pk=pk))
+    allocation = get_object_or_404(_allocations(request), pk=pk)
+    audit_reading(allocation, by=request.user)
+    return _page(request, allocation)
 
 
 @signed_in(SETTLE)

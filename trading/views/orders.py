@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.formatting import price, quantity
 from accounts.lists import ListView
-from accounts.models import Role
+from accounts.models import Role, audit_reading
 from accounts.rights import can, may, roles_of
 from accounts.views_base import PersonRequest, ids_in, signed_in
 from clients.duties import Duty
@@ -198,8 +198,11 @@ def _events(order: Order, allocations: list[Any]) -> list[dict[str, Any]]:
 @signed_in(roles=ORDER_ROLES)
 def order_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show an order with its fills and their settlement; follows along while it is open."""
-    template = "trading/_order.html" if request.GET.get("part") == "live" else "trading/order_detail.html"
-    return render(request, template, _context(request, pk))
+    context = _context(request, pk)
+    if request.GET.get("part") == "live":
+        return render(request, "trading/_order.html", context)
+    audit_reading(context["order"], by=request.user)
+    return render(request, "trading/order_detail.html", context)
 
 
 @require_POST
