@@ -11,13 +11,17 @@ from clients.models import (
     ContactDetail,
     InstructionBooking,
     InstructionOutcome,
+    KycEvidence,
     KycStatus,
     Mandate,
     MandateDecision,
     MandateRestriction,
+    Note,
     Party,
     PayoutAccount,
+    Questionnaire,
     RiskProfile,
+    Task,
 )
 
 _ORIGIN = ("origin", admin.EmptyFieldListFilter)
@@ -76,12 +80,21 @@ class OutcomeAdmin(ReadOnlyAdmin):
     list_select_related = ["instruction"]
 
 
-@admin.register(Party, ContactDetail, KycStatus, RiskProfile)
+@admin.register(Party, ContactDetail, KycStatus, KycEvidence, RiskProfile, Questionnaire, Note)
 class ClientRecordAdmin(ReadOnlyAdmin):
     """What hangs off a client."""
 
     list_display = ["__str__", "client", "origin"]
     list_select_related = ["client"]
+    search_fields = ["client__name"]
+
+
+@admin.register(Task)
+class TaskAdmin(ReadOnlyAdmin):
+    """What was promised to clients."""
+
+    list_display = ["title", "client", "due_date", "assignee", "done_at"]
+    list_select_related = ["client", "assignee"]
     search_fields = ["client__name"]
 
 

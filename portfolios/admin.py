@@ -13,6 +13,8 @@ from portfolios.models import (
     BenchmarkValue,
     CorporateAction,
     ExchangeRate,
+    Handover,
+    HandoverPosition,
     Holding,
     ImportBatch,
     Listing,
@@ -146,6 +148,23 @@ class ImportBatchAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("content", "before")
+
+
+@admin.register(Handover)
+class HandoverAdmin(ReadOnlyAdmin):
+    """What was handed to the next manager."""
+
+    list_display = ["mandate", "as_of", "currency", "booked_out_on", "origin"]
+    list_select_related = ["mandate"]
+    search_fields = ["mandate__number"]
+
+
+@admin.register(HandoverPosition)
+class HandoverPositionAdmin(ReadOnlyAdmin):
+    """Its lots and cash."""
+
+    list_display = ["security_name", "isin", "handover", "quantity", "currency", "acquired_on", "origin"]
+    list_select_related = ["handover"]
 
 
 for _model in (Account, Benchmark, BenchmarkValue, CorporateAction, Listing):
