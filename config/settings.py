@@ -100,6 +100,8 @@ PARTNERS_RESOLVER = "federation.partners.partners"
 ORIGIN_NAMES_RESOLVER = "federation.institutions.origin_names"
 # Since when nothing of such an institution arrives.
 ORIGIN_HELD_BACK_RESOLVER = "federation.institutions.held_back_since"
+# What these call differently of the securities that both know.
+SECURITY_DIFFERENCES_RESOLVER = "federation.reference_differences.called_differently"
 # The URL of the page where a person's day starts.
 FIRST_PAGE_RESOLVER = "config.navigation.first_page"
 

@@ -13,6 +13,7 @@ from accounts.models import Unit
 from clients.querysets import client_named
 from portfolios.attention import LATE, REASONS, in_need
 from portfolios.models import BankEntry, ImportBatch, Portfolio, PriceSource, Security, Transaction
+from portfolios.services.differences import differing
 
 _DAY = {"widget": DateInput(attrs={"type": "date"})}
 
@@ -119,6 +120,7 @@ class SecurityFilter(filters.FilterSet):
         label=_("Asset class"), empty_label=_("All"), choices=Security.AssetClass.choices
     )
     is_active = filters.BooleanFilter(label=_("Active"))
+    differs = filters.BooleanFilter(label=_("A partner calls it differently"), method="by_difference")
 
     class Meta:
         model = Security
@@ -127,6 +129,11 @@ class SecurityFilter(filters.FilterSet):
     def by_words(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
         """Return the securities whose name, ISIN or ticker contains the words."""
         return queryset.filter(Q(name__icontains=value) | Q(isin__icontains=value) | Q(ticker__iexact=value))
+
+    def by_difference(self, queryset: QuerySet[Any], _name: str, value: bool) -> QuerySet[Any]:
+        """Return the securities that a partner calls differently, or the others."""
+        condition = Q(pk__in=differing())
+        return queryset.filter(condition if value else ~condition)
 
 
 class PriceFilter(filters.FilterSet):

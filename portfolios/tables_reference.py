@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import formatting
@@ -24,6 +25,11 @@ from portfolios.models import ExchangeRate, ImportBatch, Price, PriceSource, Sec
 from portfolios.tables import Ordered, mark_simulated, nulls_last
 
 
+def _partners(security: Any) -> str:
+    """Return the partners that call a security differently."""
+    return ", ".join(dict.fromkeys(each.partner for each in security.differences))
+
+
 class SecurityTable(tables.Table):
     """Securities with their last price."""
 
@@ -37,9 +43,29 @@ class SecurityTable(tables.Table):
     price_date = DateColumn(verbose_name=_("as of"))
     source = tables.Column(verbose_name=_("Source"), empty_values=())
     is_active = tables.BooleanColumn(verbose_name=_("Active"), yesno=(_("yes"), _("no")))
+    differences = tables.Column(
+        verbose_name=_("Called differently by"), visible=False, orderable=False, empty_values=()
+    )
 
     class Meta:
         order_by = "name"
+
+    def render_name(self, value: str, record: Security, bound_column: Any) -> Any:
+        shown = bound_column.column.render(value, record)
+        partners = _partners(record)
+        if not partners:
+            return shown
+        return format_html(
+            "{} {}",
+            shown,
+            formatting.state_badge("warning", gettext("%(partner)s differs") % {"partner": partners}),
+        )
+
+    def value_name(self, value: str) -> str:
+        return value
+
+    def value_differences(self, record: Any) -> str:
+        return "; ".join(f"{each.partner}: {each.field} {each.theirs}" for each in record.differences)
 
     def order_last_price(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
         return nulls_last(queryset, "known_last_price", is_descending, then="name")

@@ -22,6 +22,7 @@ from portfolios.charts import price_chart
 from portfolios.filters import PriceFilter, RateFilter, SecurityFilter, SourceFilter
 from portfolios.forms import SecurityForm, SourceForm
 from portfolios.models import ExchangeRate, Holding, Portfolio, Price, PriceSource, Security
+from portfolios.services.differences import differences_of
 from portfolios.services.market import load_prices, newest_price, prices_as_of
 from portfolios.services.securities import change_security, create_security, is_used, save_source
 from portfolios.tables_reference import PriceTable, RateTable, SecurityTable, SourceTable
@@ -66,12 +67,14 @@ class SecurityList(ListView):
             else [row.record for row in table.paginated_rows]
         )
         prices = prices_as_of([security.pk for security in rows], timezone.now().date())
+        differences = differences_of(rows)
         for security in rows:
             price = prices.get(security.pk)
             security.last_price = price.close if price else None
             security.price_date = price.date if price else None
             security.price_source = price.source_name if price else ""
             security.is_simulated = bool(price and price.is_simulated)
+            security.differences = differences.get(security.pk, [])
         return table
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -115,6 +118,7 @@ def detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "sources": sources.items(),
             "prices": price_chart([(price.date, price.close) for price in prices], security.currency),
             "listings": security.listings.current(),
+            "differences": differences_of([security]).get(security.pk, []),
             "holdings": held[:50],
             "held_total": held.aggregate(Sum("quantity"))["quantity__sum"],
             "held_by": held.count(),

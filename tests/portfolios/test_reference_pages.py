@@ -1,12 +1,18 @@
 """Pages of securities, prices, rates, sources and imports: with and without data, their lists, and who may see them."""
 
+from functools import partial
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts.errors import DomainError
+from accounts.models import AuditEntry
+from accounts.records import new_id
 from portfolios.models import Transaction
 from portfolios.services import book
+from portfolios.services.securities import replace_security
 from tests.factories import Cast
 from tests.portfolios import make
 from tests.portfolios.pages import get
@@ -55,6 +61,27 @@ def test_imports_and_sources_are_filtered_sorted_and_exported(as_manager, in_aur
 )
 def test_a_page_without_the_right_does_not_exist(aurora, browse, in_aurora: Cast, name):
     assert get(browse(aurora, in_aurora.advisor), name).status_code == 404
+
+
+def test_a_wrong_isin_is_corrected_by_a_security_that_the_old_one_names(as_manager, in_aurora: Cast):
+    wrong, right = make.security("US0378331005", "Appel"), make.security("US5949181045", "Apple")
+    theirs = make.security("CH0038863350", "Nestlé", origin=new_id())
+    replace = partial(replace_security, by=in_aurora.manager)
+
+    for security, code in ((wrong, "replaces_itself"), (theirs, "received_security")):
+        with pytest.raises(DomainError) as refused:
+            replace(security=security, replacement=wrong)
+        assert refused.value.code == code
+    replace(security=wrong, replacement=right)
+
+    wrong.refresh_from_db()
+    assert (wrong.isin, wrong.replaced_by, wrong.is_active) == ("US0378331005", right, False)
+    (entry,) = AuditEntry.objects.filter(action="replace_security")
+    assert (entry.record_id, entry.data) == (wrong.pk, {"replacement": str(right.pk)})
+    page = get(as_manager, "security_detail", wrong.pk).content.decode()
+    assert "Replaced by" in page
+    assert reverse("portfolios:security_detail", args=[right.pk]) in page
+    assert "Replaced by" not in get(as_manager, "security_detail", right.pk).content.decode()
 
 
 def test_a_security_is_created_and_its_isin_stays(as_manager, in_aurora: Cast):
