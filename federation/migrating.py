@@ -103,6 +103,7 @@ class Plan:
 
     @property
     def is_backwards(self) -> bool:
+        """Say whether any migration is to be taken back."""
         return any(backwards for _, backwards in self.moves)
 
     @property
@@ -116,6 +117,7 @@ class Plan:
 
     @property
     def operations(self) -> int:
+        """Return how many operations it comes to in one schema."""
         return sum(len(migration.operations) for migration, _ in self.moves)
 
     def prepare(self) -> None:

@@ -8,6 +8,8 @@ from reporting.models import Report, ReportRelease
 
 @admin.register(Report)
 class ReportAdmin(ReadOnlyAdmin):
+    """Reports, without their PDFs."""
+
     list_display = ("number", "title", "portfolio", "period_to", "state", "made_at", "origin")
     list_filter = ("state", "language")
     list_select_related = ("portfolio",)
@@ -17,5 +19,7 @@ class ReportAdmin(ReadOnlyAdmin):
 
 @admin.register(ReportRelease)
 class ReportReleaseAdmin(ReadOnlyAdmin):
+    """Releases to clients."""
+
     list_display = ("report", "released_at", "released_by_name", "origin")
     list_select_related = ("report",)

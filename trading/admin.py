@@ -17,12 +17,16 @@ from trading.models import (
 
 
 class LineInline(ReadOnly, admin.TabularInline):
+    """A proposal's lines."""
+
     model = ProposalLine
     extra = 0
 
 
 @admin.register(RestrictedSecurity)
 class RestrictedSecurityAdmin(ReadOnlyAdmin):
+    """What is not bought or sold for now."""
+
     list_display = ("security", "rule", "reason", "valid_from", "valid_to")
     list_filter = ("rule",)
     list_select_related = ("security",)
@@ -30,6 +34,8 @@ class RestrictedSecurityAdmin(ReadOnlyAdmin):
 
 @admin.register(Proposal)
 class ProposalAdmin(ReadOnlyAdmin):
+    """Proposals."""
+
     list_display = ("portfolio", "reason", "mode", "state", "made_by", "decided_by", "created_at")
     list_filter = ("state", "reason")
     list_select_related = ("portfolio", "made_by", "decided_by")
@@ -38,6 +44,8 @@ class ProposalAdmin(ReadOnlyAdmin):
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
+    """Orders."""
+
     list_display = (
         "number",
         "portfolio",
@@ -55,6 +63,8 @@ class OrderAdmin(ReadOnlyAdmin):
 
 @admin.register(Block)
 class BlockAdmin(ReadOnlyAdmin):
+    """Blocks."""
+
     list_display = ("security", "side", "quantity", "filled_quantity", "state", "sent_at")
     list_filter = ("state",)
     list_select_related = ("security",)
@@ -62,18 +72,24 @@ class BlockAdmin(ReadOnlyAdmin):
 
 @admin.register(Execution)
 class ExecutionAdmin(ReadOnlyAdmin):
+    """Fills in the market."""
+
     list_display = ("block", "quantity", "price", "executed_at", "reference")
     list_select_related = ("block__security",)
 
 
 @admin.register(Allocation)
 class AllocationAdmin(ReadOnlyAdmin):
+    """Portfolios' parts of fills."""
+
     list_display = ("order", "portfolio", "quantity", "price", "net_amount", "settlement_date", "origin")
     list_select_related = ("order", "portfolio")
 
 
 @admin.register(Settlement)
 class SettlementAdmin(ReadOnlyAdmin):
+    """Settlements."""
+
     list_display = ("allocation", "portfolio", "state", "expected_date", "settled_on", "origin")
     list_filter = ("state",)
     list_select_related = ("allocation__order", "portfolio")
@@ -81,6 +97,8 @@ class SettlementAdmin(ReadOnlyAdmin):
 
 @admin.register(Affirmation)
 class AffirmationAdmin(ReadOnlyAdmin):
+    """The settling party's answers."""
+
     list_display = ("allocation", "portfolio", "state", "reason", "at", "by_name", "origin")
     list_filter = ("state",)
     list_select_related = ("allocation__order", "portfolio")

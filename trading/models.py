@@ -14,6 +14,8 @@ from trading.querysets import AllocationQuerySet, BlockQuerySet, ExecutionQueryS
 
 
 class Side(models.TextChoices):
+    """Whether an order or a line of a proposal buys or sells."""
+
     BUY = "buy", _("Buy")
     SELL = "sell", _("Sell")
 

@@ -16,6 +16,8 @@ HIGHEST_LEVEL = 7
 
 
 class Section(StrEnum):
+    """The parts of the questionnaire that a profile is drawn from (ESMA guidelines on suitability, 2022)."""
+
     KNOWLEDGE = "knowledge"
     CAPACITY = "capacity"
     TOLERANCE = "tolerance"

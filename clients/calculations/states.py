@@ -11,6 +11,8 @@ from enum import StrEnum
 
 
 class MandateState(StrEnum):
+    """Where a mandate stands, read from both parties' records by ``mandate_state``."""
+
     DRAFT = "draft"
     SIGNED = "signed"
     SUBMITTED = "submitted"
@@ -24,6 +26,8 @@ class MandateState(StrEnum):
 
 
 class InstructionState(StrEnum):
+    """Where an instruction stands, read from both parties' records by ``instruction_state``."""
+
     DRAFT = "draft"
     SENT = "sent"
     RECEIVED = "received"

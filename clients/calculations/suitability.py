@@ -11,6 +11,8 @@ from clients.calculations.risk import HIGHEST_LEVEL
 
 
 class UnsuitableCode(StrEnum):
+    """Why a plan does not suit a client, or cannot be judged."""
+
     NO_PROFILE = "no_profile"
     PROFILE_EXPIRED = "profile_expired"
     RISK_TOO_HIGH = "risk_too_high"

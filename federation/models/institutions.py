@@ -18,6 +18,7 @@ class HostedManager(models.Manager["Institution"]):
     """Institutions with a schema here: what tenant commands go over."""
 
     def get_queryset(self) -> models.QuerySet["Institution"]:
+        """Return the institutions that are hosted here."""
         return super().get_queryset().filter(schema_name__isnull=False)
 
 

@@ -21,6 +21,7 @@ class Mirrors(Collector):
     """Reads all streams that have not ended, in a fixed number of queries."""
 
     def collect(self) -> Iterator[Metric]:
+        """Yield the figures of all streams, labelled as ``LABELS`` says."""
         gauges = {
             name: GaugeMetricFamily(f"roboblock_mirror_{name}", text, labels=LABELS)
             for name, text in {

@@ -15,6 +15,8 @@ WEIGHT_DECIMALS = 10
 
 
 class NotAppliedReason(StrEnum):
+    """Why a view does not tilt a model's weights, wholly or in part."""
+
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     OTHER_BASELINE = "other_baseline"

@@ -20,12 +20,16 @@ _DIGITS = 100
 
 
 class TargetKind(StrEnum):
+    """What a line of a version is about."""
+
     SECURITY = "security"
     CASH = "cash"
     MODEL = "model"
 
 
 class WeightProblem(StrEnum):
+    """Why the lines of a version are no weights."""
+
     NO_TARGETS = "no_targets"
     NEGATIVE = "negative"
     DUPLICATE = "duplicate"

@@ -15,6 +15,8 @@ ONE = Decimal(1)
 
 
 class EntryType(StrEnum):
+    """What an entry of the ledger books."""
+
     BUY = "buy"
     SELL = "sell"
     DEPOSIT = "deposit"
@@ -31,6 +33,8 @@ class EntryType(StrEnum):
 
 
 class LedgerErrorCode(StrEnum):
+    """Why an entry does not fit the ledger before it."""
+
     SELLS_MORE_THAN_HELD = "sells_more_than_held"
     QUANTITY_SIGN = "quantity_sign"
     RATIO_MISSING = "ratio_missing"

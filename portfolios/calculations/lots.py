@@ -11,6 +11,8 @@ from portfolios.calculations.entries import ZERO, Entry, Key
 
 
 class CostMethod(StrEnum):
+    """Which lots a sale uses up: their average, the first, the last, or those of the highest cost a unit."""
+
     AVERAGE = "average"
     FIFO = "fifo"
     LIFO = "lifo"

@@ -20,6 +20,8 @@ DAYS_PER_YEAR = 365
 
 
 class FlowTiming(StrEnum):
+    """Whether money that moves on a day counts before or after that day's gain."""
+
     START = "start"
     END = "end"
 

@@ -13,6 +13,8 @@ from portfolios.calculations.returns import Reason
 
 
 class Frequency(StrEnum):
+    """How far apart the returns lie that a figure of risk is worked out from."""
+
     DAILY = "daily"
     WEEKLY = "weekly"
     MONTHLY = "monthly"

@@ -19,11 +19,15 @@ STALE_AFTER_DAYS = 5
 
 
 class PriceUnit(StrEnum):
+    """What a price is for: one unit, or a hundredth of the nominal amount."""
+
     PER_UNIT = "per_unit"
     PERCENT = "percent"
 
 
 class MissingKind(StrEnum):
+    """What a value could not be worked out without."""
+
     PRICE = "price"
     RATE = "rate"
 

@@ -11,6 +11,8 @@ from models_portfolio.calculations.weights import ONE, ZERO, Key
 
 
 class Mode(StrEnum):
+    """What a rebalancing is to do: reach the target, invest or raise cash, or sell everything."""
+
     TO_TARGET = "to_target"
     INVEST_CASH = "invest_cash"
     RAISE_CASH = "raise_cash"
@@ -18,6 +20,8 @@ class Mode(StrEnum):
 
 
 class Side(StrEnum):
+    """Whether a trade buys or sells."""
+
     BUY = "buy"
     SELL = "sell"
 

@@ -117,6 +117,7 @@ def _make(
 
 
 def require_managed(portfolio: Portfolio) -> None:
+    """Raise DomainError unless this institution manages the portfolio, and it is open."""
     if portfolio.is_received or portfolio.retired_at is not None:
         raise DomainError(
             "received",

@@ -9,6 +9,8 @@ from federation.models import Institution
 
 
 class Command(BaseCommand):
+    """Check, and with ``--repair`` mend, what the mirror rests on in each schema."""
+
     help = (
         "Compare the triggers of every institution, and what the mirror's roles may do, with the scope table;"
         " --repair brings them in line."

@@ -18,6 +18,8 @@ RECONNECT_SECONDS = 600.0
 
 
 class Command(BaseCommand):
+    """Run the dispatcher until it is told to stop."""
+
     # They load every page, which takes as long as all else at its start.
     requires_system_checks = []
     help = "Tell the workers which mirrors have work; sweeps for what was missed. Stops on SIGTERM or Ctrl-C."
