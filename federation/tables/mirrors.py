@@ -47,6 +47,22 @@ class MirrorTable(tables.Table):
         attrs={"td": {"class": "mirror-direction"}},
     )
     state = tables.Column(verbose_name=gettext_lazy("State"), attrs={"td": {"class": "mirror-state"}})
+    last_error = tables.Column(
+        verbose_name=gettext_lazy("Last error"),
+        empty_values=(None, ""),
+        default=formatting.UNKNOWN,
+        attrs={"td": {"class": "mirror-error"}},
+    )
+    last_error_utc = tables.Column(
+        accessor="last_error_at", verbose_name=gettext_lazy("Last error (UTC)"), visible=False
+    )
+    switches = tables.Column(
+        accessor="agreement__pk",
+        verbose_name="",
+        orderable=False,
+        exclude_from_export=True,
+        attrs={"td": {"class": "text-end"}},
+    )
     pending = NumberColumn(verbose_name=gettext_lazy("Waiting"), attrs=_NARROW)
     oldest_age = NumberColumn(verbose_name=gettext_lazy("Oldest (s)"), attrs=_NARROW)
     p95 = NumberColumn(
@@ -73,22 +89,6 @@ class MirrorTable(tables.Table):
     )
     proof_utc = tables.Column(
         accessor="proof__at", verbose_name=gettext_lazy("Last comparison (UTC)"), visible=False
-    )
-    last_error = tables.Column(
-        verbose_name=gettext_lazy("Last error"),
-        empty_values=(None, ""),
-        default=formatting.UNKNOWN,
-        attrs={"td": {"class": "mirror-error"}},
-    )
-    last_error_utc = tables.Column(
-        accessor="last_error_at", verbose_name=gettext_lazy("Last error (UTC)"), visible=False
-    )
-    switches = tables.Column(
-        accessor="agreement__pk",
-        verbose_name="",
-        orderable=False,
-        exclude_from_export=True,
-        attrs={"td": {"class": "text-end"}},
     )
 
     class Meta:

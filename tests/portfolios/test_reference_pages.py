@@ -65,7 +65,8 @@ def test_a_page_without_the_right_does_not_exist(aurora, browse, in_aurora: Cast
 
 def test_a_wrong_isin_is_corrected_by_a_security_that_the_old_one_names(as_manager, in_aurora: Cast):
     wrong, right = make.security("US0378331005", "Appel"), make.security("US5949181045", "Apple")
-    theirs = make.security("CH0038863350", "Nestlé", origin=new_id())
+    with make.as_mirror():
+        theirs = make.security("CH0038863350", "Nestlé", origin=new_id())
     replace = partial(replace_security, by=in_aurora.manager)
 
     for security, code in ((wrong, "replaces_itself"), (theirs, "received_security")):
