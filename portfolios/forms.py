@@ -39,6 +39,14 @@ class SecurityForm(forms.ModelForm):
         required=False,
         help_text=_("Twelve characters. Leave it empty where there is none; it cannot be added later."),
     )
+    replaced_by = forms.CharField(
+        label=_("Replaced by (ISIN)"),
+        max_length=14,
+        required=False,
+        help_text=_(
+            "Where this ISIN is wrong or no longer used: that of the security in its place. This one ends."
+        ),
+    )
 
     class Meta:
         model = Security
@@ -56,6 +64,16 @@ class SecurityForm(forms.ModelForm):
             self.fields["isin"].help_text = _(
                 "An ISIN is not edited. A correction is a new security that replaces this one."
             )
+            self.initial["replaced_by"] = getattr(self.instance.replaced_by, "isin", None)
+        else:
+            del self.fields["replaced_by"]
+
+    def clean_replaced_by(self) -> Security | None:
+        isin = self.cleaned_data["replaced_by"].strip().upper()
+        found: Security | None = Security.objects.current().filter(isin=isin).first() if isin else None
+        if isin and found is None:
+            raise forms.ValidationError(_("There is no security with this ISIN yet. Create it first."))
+        return found
 
     def clean_isin(self) -> str:
         return (self.cleaned_data["isin"] or "").strip().upper()

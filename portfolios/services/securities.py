@@ -92,11 +92,14 @@ def change_security(*, security: Security, by: User | None, **fields: Any) -> Se
 
 @transaction.atomic
 def replace_security(*, security: Security, replacement: Security, by: User | None) -> Security:
-    """Name the security that a wrong or renamed one is replaced by."""
-    if security.pk == replacement.pk:
-        raise DomainError(
-            "replaces_itself", _("Choose another security as the replacement."), field="replaced_by"
-        )
+    """Name the security that a wrong or renamed one is replaced by, and use the old one no more."""
+    last: Security | None = replacement
+    while last is not None:
+        if last.pk == security.pk:
+            raise DomainError(
+                "replaces_itself", _("Choose another security as the replacement."), field="replaced_by"
+            )
+        last = last.replaced_by
     if security.is_received:
         raise DomainError("received_security", _("This security is your partner's. Ask them to change it."))
     security.replaced_by, security.is_active = replacement, False

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -24,7 +25,13 @@ from portfolios.forms import SecurityForm, SourceForm
 from portfolios.models import ExchangeRate, Holding, Portfolio, Price, PriceSource, Security
 from portfolios.services.differences import differences_of
 from portfolios.services.market import load_prices, newest_price, prices_as_of
-from portfolios.services.securities import change_security, create_security, is_used, save_source
+from portfolios.services.securities import (
+    change_security,
+    create_security,
+    is_used,
+    replace_security,
+    save_source,
+)
 from portfolios.tables_reference import PriceTable, RateTable, SecurityTable, SourceTable
 
 _EDIT = "security.edit"
@@ -151,8 +158,12 @@ def edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     form = SecurityForm(request.POST or None, instance=security)
     if request.method == "POST" and form.is_valid():
         changed = {name: form.cleaned_data[name] for name in form.changed_data}
+        replacement = changed.pop("replaced_by", None)
         try:
-            change_security(security=security, by=request.user, **changed)
+            with transaction.atomic():
+                changed_one = change_security(security=security, by=request.user, **changed)
+                if replacement is not None:
+                    replace_security(security=changed_one, replacement=replacement, by=request.user)
         except DomainError as error:
             form.add_error(error.field if error.field in form.fields else None, str(error.message))
         else:

@@ -1,7 +1,5 @@
 """Pages of securities, prices, rates, sources and imports: with and without data, their lists, and who may see them."""
 
-from functools import partial
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -67,13 +65,16 @@ def test_a_wrong_isin_is_corrected_by_a_security_that_the_old_one_names(as_manag
     wrong, right = make.security("US0378331005", "Appel"), make.security("US5949181045", "Apple")
     with make.as_mirror():
         theirs = make.security("CH0038863350", "Nestlé", origin=new_id())
-    replace = partial(replace_security, by=in_aurora.manager)
+    with pytest.raises(DomainError, match="your partner's"):
+        replace_security(security=theirs, replacement=right, by=in_aurora.manager)
+    edit = reverse("portfolios:security_edit", args=[wrong.pk])
+    form = {"name": "Appel", "kind": "share", "asset_class": "equity", "currency": "EUR", "price_unit": "per_unit",
+            "lot_size": "1", "quantity_decimals": "0", "is_active": "on"}  # fmt: skip
 
-    for security, code in ((wrong, "replaces_itself"), (theirs, "received_security")):
-        with pytest.raises(DomainError) as refused:
-            replace(security=security, replacement=wrong)
-        assert refused.value.code == code
-    replace(security=wrong, replacement=right)
+    for isin, said in (("US0378331005", "Choose another"), ("US0000000000", "Create it first")):
+        page = as_manager.post(edit, {**form, "replaced_by": isin})
+        assert said in str(page.context["form"].errors["replaced_by"])
+    assert as_manager.post(edit, {**form, "replaced_by": " us5949181045 "}).status_code == 302
 
     wrong.refresh_from_db()
     assert (wrong.isin, wrong.replaced_by, wrong.is_active) == ("US0378331005", right, False)
@@ -83,6 +84,8 @@ def test_a_wrong_isin_is_corrected_by_a_security_that_the_old_one_names(as_manag
     assert "Replaced by" in page
     assert reverse("portfolios:security_detail", args=[right.pk]) in page
     assert "Replaced by" not in get(as_manager, "security_detail", right.pk).content.decode()
+    with pytest.raises(DomainError, match="Choose another"):
+        replace_security(security=right, replacement=wrong, by=in_aurora.manager)
 
 
 def test_a_security_is_created_and_its_isin_stays(as_manager, in_aurora: Cast):
