@@ -167,5 +167,22 @@ class HandoverPositionAdmin(ReadOnlyAdmin):
     list_select_related = ["handover"]
 
 
-for _model in (Account, Benchmark, BenchmarkValue, CorporateAction, Listing):
+@admin.register(CorporateAction)
+class CorporateActionAdmin(ReadOnlyAdmin):
+    """Corporate actions by portfolio."""
+
+    list_display = ["portfolio", "security", "kind", "ex_date", "is_booked", "origin"]
+    list_filter = ["kind"]
+    list_select_related = ["portfolio", "security"]
+
+
+@admin.register(BenchmarkValue)
+class BenchmarkValueAdmin(ReadOnlyAdmin):
+    """Levels of benchmarks by day."""
+
+    list_display = ["benchmark", "date", "level", "origin"]
+    list_select_related = ["benchmark"]
+
+
+for _model in (Account, Benchmark, Listing):
     admin.site.register(_model, ReadOnlyAdmin)
