@@ -85,8 +85,9 @@ def _plan_call(advisor: User, day: datetime.date, today: datetime.date) -> None:
     """Have an advisor call a client: the one who is not called yet, or another one."""
     call = Task.objects.filter(title=CALL, assignee=advisor, done_at=None).first()
     if call is None:
-        client = _clients().filter(advisor=advisor).order_by("next_review_date", "pk")[3]
-        Task.objects.create(client=client, title=CALL, due_date=day, assignee=advisor)
+        client = _clients().filter(advisor=advisor).order_by("next_review_date", "pk").first()
+        if client is not None:
+            Task.objects.create(client=client, title=CALL, due_date=day, assignee=advisor)
     elif call.due_date is not None and call.due_date < today:
         call.due_date = day
         call.save(update_fields=["due_date"])

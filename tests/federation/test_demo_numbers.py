@@ -9,6 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from stdnum import iban, lei
 
+from clients.models import Task
+from federation.demo.dates import renew_lists
 from federation.demo.market import SECURITIES, business_days, continue_closes
 from federation.demo.relationships import demo_iban, demo_lei
 from federation.models import Domain
@@ -40,3 +42,8 @@ def test_prices_go_on_day_by_day_as_they_do_at_once():
             (known,) = continue_closes(security, known, [day]).values()
             assert known == at_once[day]
         assert len(set(at_once.values())) > 1
+
+
+def test_an_advisor_without_clients_of_the_demonstration_is_left_alone(in_harbour):
+    renew_lists(datetime.date(2026, 3, 2))
+    assert not Task.objects.exists()
