@@ -22,6 +22,17 @@ def hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def end_of(day: datetime.date) -> datetime.datetime:
+    """Return the instant at which a day ends where the reader is."""
+    following = datetime.datetime.combine(day + datetime.timedelta(days=1), datetime.time())
+    return timezone.make_aware(following)
+
+
+def last_day(expires_at: datetime.datetime) -> datetime.date:
+    """Return the last day on which what ends then is of use where the reader is."""
+    return timezone.localtime(expires_at - datetime.timedelta(microseconds=1)).date()
+
+
 def new_credential(mark: str, expires_at: datetime.datetime) -> tuple[str, str, str]:
     """Return a prefix, the secret's hash, and the text that proves it, which can never be read again.
 
@@ -31,7 +42,7 @@ def new_credential(mark: str, expires_at: datetime.datetime) -> tuple[str, str, 
     if not now < expires_at <= now + LONGEST:
         raise DomainError(
             "token_expiry",
-            _("A token expires within a year. Choose a day after today and within a year."),
+            _("A token ends within a year. Choose today or a later day within a year."),
             field="expires_on",
         )
     prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)

@@ -12,6 +12,7 @@ from django.forms.models import ModelChoiceIterator, ModelChoiceIteratorValue
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.credentials import end_of
 from accounts.errors import DomainError
 from accounts.models import ApiToken, Role, RoleAssignment, Unit, User
 
@@ -198,8 +199,7 @@ class TokenForm(forms.ModelForm):
 
     def expires_at(self) -> datetime.datetime:
         """Return the instant at which the last day ends."""
-        following = self.cleaned_data["expires_on"] + datetime.timedelta(days=1)
-        return timezone.make_aware(datetime.datetime.combine(following, datetime.time()))
+        return end_of(self.cleaned_data["expires_on"])
 
 
 class ProfileForm(forms.ModelForm):

@@ -1,5 +1,6 @@
 """People of one institution: users, their roles, their units, and what they may reach."""
 
+import datetime
 import uuid
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.credentials import last_day
 from accounts.records import Record, new_id
 
 
@@ -223,6 +225,11 @@ class Credential(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def last_day(self) -> datetime.date:
+        """Return the last day on which it is of use."""
+        return last_day(self.expires_at)
 
     @property
     def is_usable(self) -> bool:

@@ -162,7 +162,9 @@ class TokenTable(tables.Table):
     )
     may_write = tables.Column(verbose_name=gettext_lazy("May"))
     state = tables.Column(verbose_name=gettext_lazy("State"), accessor="pk", orderable=False)
-    expires_at = DateColumn(verbose_name=gettext_lazy("Expires"))
+    expires_at = DateColumn(
+        verbose_name=gettext_lazy("Last day"), accessor="last_day", order_by=("expires_at",)
+    )
     last_used_at = MomentColumn(verbose_name=gettext_lazy("Last used"))
     action = tables.Column(
         verbose_name="",

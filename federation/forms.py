@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from stdnum import lei
 
 from accounts.amounts import AmountField, NumberField, WholeNumberField
+from accounts.credentials import end_of
 from federation.agreements.presets import PRESETS, WORDS
 from federation.models import Agreement, AgreementVersion, Function, Institution, Side, Watch
 from federation.monitor.settings import OUT_OF_BOUNDS
@@ -346,13 +347,14 @@ class TokenForm(forms.Form):
     """A credential for the partner's system."""
 
     name = forms.CharField(label=_("What it is for"), max_length=100)
-    expires_on = forms.DateField(label=_("Expires on"), widget=day_input())
+    expires_on = forms.DateField(
+        label=_("Last day"), widget=day_input(), help_text=_("Within a year; the token ends with this day.")
+    )
 
     @property
     def expires_at(self) -> datetime.datetime:
-        """Return the end of the chosen day, UTC."""
-        day = self.cleaned_data["expires_on"]
-        return datetime.datetime.combine(day, datetime.time(23, 59, 59), tzinfo=datetime.UTC)
+        """Return the instant at which the last day ends."""
+        return end_of(self.cleaned_data["expires_on"])
 
 
 class InstitutionForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -10,7 +10,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import services
 from accounts.errors import DomainError
@@ -68,11 +68,13 @@ def create(request: PersonRequest) -> HttpResponseBase:
 
 
 @never_cache
-@require_POST
+@require_http_methods(["GET", "POST"])
 @signed_in()
 def show(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
-    """Show a token that waits for the person it acts as, once."""
+    """Show a token that waits for the person it acts as, once; who comes back to the page is led to the profile."""
     token = get_object_or_404(ApiToken, pk=pk, user=request.user)
+    if request.method == "GET":
+        return redirect("accounts:profile")
     try:
         return _show(request, token)
     except DomainError as error:

@@ -85,6 +85,11 @@ def test_the_page_shows_ones_own_token_once(aurora, in_aurora, browse):
     assert '<td  data-label="May">' in listed
     assert "Robot" in listed
     assert text not in listed
+    # The last day is the one that was chosen, though the token ends with it.
+    for where in (listed, page.get("/profile/").content.decode(), answer.content.decode()):
+        assert f'datetime="{day.isoformat()}"' in where
+    past = {"name": "Robot", "user": in_aurora.administrator.pk, "expires_on": day - datetime.timedelta(12)}
+    assert "Choose today or a later day" in page.post("/tokens/new/", past).content.decode()
 
 
 def test_the_token_of_somebody_else_is_shown_to_that_person_alone(aurora, in_aurora, browse):
@@ -102,12 +107,14 @@ def test_the_token_of_somebody_else_is_shown_to_that_person_alone(aurora, in_aur
         services.show_token(token=token, by=in_aurora.administrator)
     own = browse(aurora, in_aurora.advisor)
     assert f"/tokens/{token.pk}/show/" in own.get("/profile/").content.decode()
-    assert own.get(f"/tokens/{token.pk}/show/").status_code == 405
     shown = own.post(f"/tokens/{token.pk}/show/")
     text = shown.context["text"]
     assert text in shown.content.decode()
     assert "no-store" in shown["Cache-Control"]
     assert services.find_token(text) == token
+    # Who asks for the page's address, by Back or a reload, is led to where the token stands.
+    assert own.get(f"/tokens/{token.pk}/show/").url == "/profile/"
+    assert page.get(f"/tokens/{token.pk}/show/").status_code == 404
     again = own.post(f"/tokens/{token.pk}/show/", follow=True).content.decode()
     assert "shown already" in again
     assert text not in again

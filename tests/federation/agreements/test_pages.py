@@ -157,12 +157,10 @@ def test_a_manager_offers_a_model_from_the_agreements_page(aurora, harbour, brow
 def test_a_token_is_shown_once_and_revoked(aurora, meadow, browse):
     agreement = make.active(aurora, meadow, "advice")
     client = browse(aurora, people(aurora).administrator)
+    day = (timezone.localdate() + datetime.timedelta(days=60)).isoformat()
     made = client.post(
         url("token_make", agreement.pk),
-        {
-            "name": "Their system",
-            "expires_on": (timezone.localdate() + datetime.timedelta(days=60)).isoformat(),
-        },
+        {"name": "Their system", "expires_on": day},
         HTTP_HOST="aurora.localhost:666",
     )
     assert b":666" not in made.content
@@ -171,6 +169,7 @@ def test_a_token_is_shown_once_and_revoked(aurora, meadow, browse):
     assert made["Cache-Control"] == "no-store"
     shown = client.get(url("agreement_detail", agreement.pk)).content.decode()
     assert token.prefix in shown
+    assert f'until <time datetime="{day}"' in shown
     assert made.context["text"] not in shown
     client.post(url("token_revoke", agreement.pk, token.pk))
     token.refresh_from_db()
