@@ -272,7 +272,7 @@ _TONES: dict[str, tuple[str, str]] = {
     ),
     **dict.fromkeys(
         ["draft", "signed", "closed", "terminated", "cancelled", "withdrawn", "retired", "superseded", "sealed",
-         "inactive"],
+         "inactive", "reversed"],
         ("secondary", "circle-dashed"),
     ),
 }  # fmt: skip

@@ -9,7 +9,7 @@ class TradingConfig(AppConfig):
     def ready(self) -> None:
         from accounts.search import register as register_finder
         from portfolios.attention import register as register_reason
-        from trading import attention
+        from trading import attention, receivers  # noqa: F401
         from trading.search import find_orders
 
         register_finder(find_orders)

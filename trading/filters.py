@@ -96,7 +96,7 @@ class SettlementFilter(django_filters.FilterSet):
     def by_state(self, queryset: QuerySet[Settlement], name: str, value: str) -> QuerySet[Settlement]:
         """Return the settlements in a state, or all that have not settled."""
         if value == "open":
-            return queryset.exclude(state=Settlement.State.SETTLED)
+            return queryset.exclude(state__in=Settlement.FINAL)
         return queryset.filter(state=value)
 
 

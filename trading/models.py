@@ -359,12 +359,18 @@ class Settlement(Record):
         PENDING = "pending", _("Pending")
         SETTLED = "settled", _("Settled")
         FAILED = "failed", _("Failed")
+        # The trade's entry was reversed before it settled: nothing is delivered or paid any more.
+        REVERSED = "reversed", _("Reversed")
+
+    # After these nothing is to be done.
+    FINAL = (State.SETTLED, State.REVERSED)
 
     allocation = models.OneToOneField(Allocation, on_delete=models.PROTECT, related_name="settlement")
     portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="settlements")
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.PENDING)
     expected_date = models.DateField(_("expected"))
     settled_on = models.DateField(_("settled"), null=True, blank=True)
+    # Why it failed, or was reversed.
     failure_reason = models.CharField(_("why it failed"), max_length=200, blank=True)
 
     objects = PortfolioRecordQuerySet.as_manager()

@@ -72,10 +72,7 @@ def open_work(agreement: Agreement) -> OpenWork:
         mandates_running=mandates.exclude(pk__in=final).filter(_runs(accepted)).count(),
         orders=Order.objects.current().filter(state__in=Order.OPEN, **under).count(),
         affirmations=_unaffirmed(agreement, under),
-        settlements=Settlement.objects.current()
-        .exclude(state=Settlement.State.SETTLED)
-        .filter(**under)
-        .count(),
+        settlements=Settlement.objects.current().exclude(state__in=Settlement.FINAL).filter(**under).count(),
         instructions=ClientInstruction.objects.current()
         .open()
         .filter(mandate__agreement=agreement.pk)

@@ -10,6 +10,7 @@ from models_portfolio.effective import today
 from models_portfolio.services import new_draft, publish, save_draft
 from portfolios.models import Listing, Portfolio, Transaction
 from portfolios.services.holdings import derive_holdings
+from portfolios.services.ledger import reverse as reverse_entry
 from tests.factories import Cast
 from tests.models_portfolio import make as models
 from tests.portfolios import make as portfolios
@@ -208,6 +209,36 @@ def test_a_failed_settlement_says_why_and_is_tried_again(in_aurora: Cast, queued
     again = retry(settlement=settlement, by=in_aurora.operations)
     assert again.state == "pending"
     assert again.expected_date > today()
+
+
+def test_a_trade_that_is_reversed_settles_no_more_and_takes_its_exchange_with_it(in_aurora: Cast, queued):
+    apple = models.security("Apple", currency="USD")
+    portfolios.rates("USD", {0: "1.25"})
+    model = models.published(in_aurora.manager, {apple: "0.5", models.security("Nestlé"): "0.5"})
+    portfolio = make.portfolio(in_aurora, model)
+    fill_all(make.sent(portfolio, in_aurora))
+    run_market(queued)
+    bought = Transaction.objects.get(type="buy", security=apple)
+
+    reverse_entry(entry=bought, by=in_aurora.operations, text="Wrong price")
+
+    settlement = Settlement.objects.get(allocation=bought.reference)
+    assert (settlement.state, settlement.failure_reason) == ("reversed", "Wrong price")
+    exchange = Transaction.objects.get(type="currency_exchange")
+    assert exchange.reversed_by.text == "Wrong price"
+    cash = {holding.currency: holding.quantity for holding in portfolio.holdings.filter(security=None)}
+    other = Transaction.objects.get(type="buy", security__name="Nestlé")
+    assert (cash["EUR"], cash.get("USD", D(0))) == (100_000 + other.net_amount, 0)
+    with pytest.raises(DomainError, match="is reversed by now"):
+        settle(settlement=settlement, by=in_aurora.operations)
+    settle(settlement=Settlement.objects.get(allocation=other.reference), by=in_aurora.operations)
+    assert settle_due(day=today() + datetime.timedelta(days=30)) == 0
+    assert dict(Order.objects.values_list("security__name", "state")) == {
+        "Apple": "filled",
+        "Nestlé": "settled",
+    }
+    cash = portfolio.holdings.get(security=None, currency="EUR")
+    assert cash.quantity == cash.settled_quantity
 
 
 def test_open_buys_in_a_foreign_currency_lower_the_cash_that_pays_for_them(in_aurora: Cast):

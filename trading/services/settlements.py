@@ -10,7 +10,8 @@ from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
 from models_portfolio.effective import today
-from portfolios.services import refresh_holdings
+from portfolios.models import Transaction
+from portfolios.services import refresh_holdings, reverse
 from trading.calculations.settlement import settlement_date
 from trading.models import Order, Settlement
 
@@ -91,6 +92,36 @@ def retry(*, settlement: Settlement, by: User) -> Settlement:
     return settlement
 
 
+@transaction.atomic
+def reverse_trade(*, reversal: Transaction, by: User | None) -> None:
+    """Stop the settlement of a trade whose entry was reversed, and reverse the currency exchange booked with it."""
+    reversed_entry = reversal.reverses
+    if reversed_entry is None or reversed_entry.type not in (Transaction.Type.BUY, Transaction.Type.SELL):
+        return
+    settlement = (
+        Settlement.objects.own()
+        .select_for_update(of=("self",))
+        .select_related("allocation__order")
+        .filter(allocation=reversal.reference)
+        .first()
+    )
+    if settlement is None:
+        return
+    if settlement.state not in Settlement.FINAL:
+        settlement.state, settlement.failure_reason = State.REVERSED, reversal.text[:200]
+        settlement.save(update_fields=["state", "failure_reason"])
+        _follow(settlement.allocation.order)
+        audit("reversed", settlement, by=by)
+    exchanges = Transaction.objects.own().filter(
+        portfolio=reversal.portfolio_id,
+        reference=reversal.reference,
+        type=Transaction.Type.CURRENCY_EXCHANGE,
+        reversed_by=None,
+    )
+    for exchange in exchanges.select_related("portfolio"):
+        reverse(entry=exchange, by=by, text=reversal.text)
+
+
 def _locked(settlement: Settlement, *states: str) -> Settlement:
     locked = (
         Settlement.objects.select_for_update(of=("self",))
@@ -110,10 +141,10 @@ def _locked(settlement: Settlement, *states: str) -> Settlement:
 
 
 def _follow(order: Order) -> None:
-    """Close an order that is filled once all its parts are settled."""
+    """Close an order that is filled once all its parts are settled, but for those that were reversed."""
     if order.is_received or order.state != Order.State.FILLED:
         return
-    parts = order.allocations.live().count()
+    parts = order.allocations.live().exclude(settlement__state=State.REVERSED).count()
     settled = Settlement.objects.filter(
         allocation__order=order, allocation__withdrawn_at=None, state=State.SETTLED
     ).count()

@@ -10,9 +10,11 @@ from django.urls import reverse
 from accounts.errors import DomainError
 from accounts.models import Role, RoleAssignment, User
 from clients.models import Client
+from federation.agreements.open_work import open_work
 from federation.models import Agreement
 from portfolios.models import Account, Portfolio, Transaction, Valuation
 from portfolios.services import book, value_portfolios
+from portfolios.services.ledger import reverse as reverse_entry
 from reporting.models import Report
 from reporting.services import make_report, release_report
 from tests import factories
@@ -124,6 +126,24 @@ def test_an_allocation_is_booked_only_once_it_is_affirmed(split: Shop) -> None:
     split.sync()
     split.world.assert_in_step(split.agreement)
     assert split.world.orphans("aurora") == split.world.orphans("harbour") == []
+
+
+def test_both_read_that_an_affirmed_trade_was_reversed(split: Shop) -> None:
+    split.fund(5000)
+    allocation = split.fill()
+    split.at("harbour", affirm, allocation_ids=[allocation.pk])
+    split.sync()
+    with split.world.within("harbour"):
+        reverse_entry(entry=Transaction.objects.get(type="buy"), by=factories.cast().operations, text="Oops")
+        assert settle_due(day=today() + datetime.timedelta(days=10)) == 0
+    split.sync()
+    assert split.holdings("aurora") == split.holdings("harbour")
+    for schema in ("aurora", "harbour"):
+        with split.world.within(schema):
+            settlement = Settlement.objects.get()
+            assert (settlement.state, settlement.failure_reason) == ("reversed", "Oops")
+            assert not open_work(split.agreement).settlements
+    split.world.assert_in_step(split.agreement)
 
 
 def test_a_rejected_allocation_is_allocated_anew_or_withdrawn(split: Shop) -> None:
