@@ -114,6 +114,34 @@ def test_a_restriction_that_came_since_is_shown_before_approval(in_aurora: Cast,
     assert "Apple may not be bought any more (the client&#x27;s wish). Propose again" in shown
 
 
+def test_targets_without_what_is_excluded_are_those_that_the_drift_is_measured_from(
+    in_aurora: Cast, aurora, browse
+):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    make.buy(portfolio, models.security("Apple"), 100, 180)
+    wish = {"mandate": portfolio.mandate, "kind": "exclude_security"}
+    MandateRestriction.objects.create(**wish, value=models.security("Apple").isin, note="Works there")
+    proposal = propose(portfolio=portfolio, by=in_aurora.manager)
+    page, url = browse(aurora, in_aurora.manager), reverse("trading:proposal_detail", args=[proposal.pk])
+
+    response = page.get(url)
+
+    rows = {str(row.line.security or "cash"): row for row in response.context["lines"]}
+    gaps = [row.line.current_weight - row.target_weight for row in rows.values()]
+    assert sum(map(abs, gaps)) / 2 == pytest.approx(proposal.drift_before)
+    assert (rows["Apple"].target_weight, rows["cash"].is_shifted) == (0, False)
+    # 95 % shared by 25 to 30, cash apart.
+    assert "43.18% model 25.00%" in text_of(response)
+    assert "Works there; its 40.00% goes to the other lines" in text_of(response)
+
+    for name in ("Nestlé", "Bund"):
+        MandateRestriction.objects.create(**wish, value=models.security(name).isin)
+    proposal = propose(portfolio=portfolio, by=in_aurora.manager)
+    response = page.get(reverse("trading:proposal_detail", args=[proposal.pk]))
+    assert "its 40.00% stays in cash" in text_of(response)
+    assert sum(row.target_weight for row in response.context["lines"]) == 1
+
+
 def test_many_portfolios_are_proposed_for_at_once_and_failures_are_listed(in_aurora: Cast, aurora, browse):
     model = make.balanced(in_aurora.manager)
     good = make.portfolio(in_aurora, model, "P-1")
