@@ -6,7 +6,7 @@ written, the page that polls cannot see.
 
 import uuid
 from collections.abc import Iterable
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from django.db.models import F, Func, JSONField, Value
 from django.utils import timezone
@@ -15,9 +15,10 @@ from accounts.models import Job, User
 
 
 class Failure(TypedDict):
-    """What could not be done, why, and what to do about it."""
+    """What could not be done, why, and what to do about it; ``url`` is the path where it is put right."""
 
     what: str
+    url: NotRequired[str]
     why: str
     remedy: str
 

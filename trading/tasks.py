@@ -6,6 +6,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from celery import shared_task
 from django.conf import settings
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import override
@@ -63,6 +64,7 @@ def note(job: Job, outcomes: list[Outcome]) -> None:
             job.failures.append(
                 {
                     "what": outcome.portfolio.number,
+                    "url": reverse("portfolios:portfolio_detail", args=[outcome.portfolio.pk]),
                     "why": outcome.refusal,
                     "remedy": _("Open the portfolio, put it right and propose again."),
                 }

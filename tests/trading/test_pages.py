@@ -126,8 +126,12 @@ def test_what_a_person_may_not_see_or_do_does_not_exist(in_aurora: Cast, aurora,
     assert watching.get(url).status_code == 200
     for name in ("proposal_approve", "proposal_submit", "proposal_discard", "proposal_edit"):
         assert watching.post(reverse(f"trading:{name}", args=[proposal.pk])).status_code == 404
-    response = elsewhere.post(reverse("trading:propose"), {"portfolio": str(portfolio.pk)}, follow=True)
+    # Back in the book as it was filtered and sorted.
+    book = f"http://aurora.localhost{reverse('portfolios:book')}?q=P&sort=-value"
+    asked = {"portfolio": str(portfolio.pk)}
+    response = elsewhere.post(reverse("trading:propose"), asked, follow=True, headers={"referer": book})
     assert "Choose at least one own portfolio." in text_of(response)
+    assert response.redirect_chain == [(book, 302)]
 
 
 def test_a_received_order_shows_whose_it_is_and_no_button(in_harbour: Cast, harbour, browse):

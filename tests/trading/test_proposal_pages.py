@@ -155,6 +155,7 @@ def test_many_portfolios_are_proposed_for_at_once_and_failures_are_listed(in_aur
     shown = text_of(response)
     assert "2 of 2" in shown
     assert "P-2 follows no model" in shown
+    assert reverse("portfolios:portfolio_detail", args=[without.pk]) in response.content.decode()
     assert Proposal.objects.get().portfolio == good
 
 
@@ -170,7 +171,7 @@ def test_many_proposals_are_approved_together_but_never_ones_own(in_aurora: Cast
         follow=True,
     )
 
-    assert "1 proposal done." in text_of(response)
+    assert "1 proposal approved." in text_of(response)
     assert "P-2: Somebody else has to approve" in text_of(response)
     assert set(Proposal.objects.values_list("portfolio__number", "state")) == {
         ("P-1", "approved"),

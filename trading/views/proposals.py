@@ -287,6 +287,15 @@ def _chosen(request: PersonRequest) -> dict[uuid.UUID, int]:
     return chosen
 
 
+def _decided(action: str, count: int) -> str:
+    texts = {
+        "submit": ngettext("%(n)d proposal submitted.", "%(n)d proposals submitted.", count),
+        "approve": ngettext("%(n)d proposal approved.", "%(n)d proposals approved.", count),
+        "discard": ngettext("%(n)d proposal discarded.", "%(n)d proposals discarded.", count),
+    }
+    return texts[action] % {"n": count}
+
+
 @require_POST
 @signed_in(("proposal.make", "proposal.approve"))
 def proposals_decide(request: PersonRequest) -> HttpResponseBase:
@@ -316,9 +325,7 @@ def proposals_decide(request: PersonRequest) -> HttpResponseBase:
         else:
             done += 1
     if done:
-        messages.success(
-            request, ngettext("%(n)d proposal done.", "%(n)d proposals done.", done) % {"n": done}
-        )
+        messages.success(request, _decided(action, done))
     for sentence in refused[:10]:
         messages.warning(request, sentence)
     if not done and not refused:

@@ -55,7 +55,7 @@ def propose_for(request: PersonRequest) -> HttpResponseBase:
     portfolios = _managed(request.user, request.POST.getlist("portfolio"))
     if not portfolios:
         messages.error(request, _("Choose at least one own portfolio."))
-        return redirect("portfolios:book")
+        return redirect(_back(request) or reverse("portfolios:book"))
     data = form.cleaned_data
     if len(portfolios) == 1:
         try:
@@ -68,7 +68,7 @@ def propose_for(request: PersonRequest) -> HttpResponseBase:
         return redirect("trading:proposal_detail", proposal.pk)
     if data["mode"] in (Proposal.Mode.RAISE_CASH, Proposal.Mode.LIQUIDATE):
         messages.error(request, _("Raise cash and liquidate for one portfolio at a time."))
-        return redirect("portfolios:book")
+        return redirect(_back(request) or reverse("portfolios:book"))
     job = start_proposing(portfolios=portfolios, by=request.user, mode=data["mode"], reason=data["reason"])
     return redirect("accounts:job", job.pk)
 
