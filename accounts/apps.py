@@ -10,9 +10,12 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from accounts.finders import find_people
         from accounts.forms import say_what_to_enter
+        from accounts.models import Unit
+        from accounts.named import register as register_named
         from accounts.search import register
 
         register(find_people)
+        register_named("unit", lambda _user: Unit.objects.all())
         say_what_to_enter()
 
 

@@ -1,5 +1,6 @@
 """Lists of people, tokens and the audit trail."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from accounts.columns import DateColumn, LinkColumn, MomentColumn, NumberColumn,
 from accounts.filters import PlacedUnit
 from accounts.formatting import UNKNOWN, icon, state_badge
 from accounts.models import ApiToken, AuditEntry, Job, User
+from accounts.named import Named, is_id
 from accounts.origins import origin_name
 
 
@@ -211,11 +213,6 @@ class TokenTable(tables.Table):
         )
 
 
-def _plain(value: object) -> str:
-    """Return a detail as a person reads it."""
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
 class AuditTable(tables.Table):
     """Who did what, when."""
 
@@ -234,6 +231,9 @@ class AuditTable(tables.Table):
         model = AuditEntry
         fields = ("at", "actor_name", "action", "kind", "record_id", "data")
 
+    # The records that details speak of, by id.
+    named: Mapping[str, Named] = {}
+
     def render_actor_name(self, value: str) -> str:
         return value or _("the platform")
 
@@ -247,8 +247,11 @@ class AuditTable(tables.Table):
             return value
 
     def render_record_id(self, value: UUID) -> str:
+        return self._short(str(value))
+
+    def _short(self, value: str) -> str:
         # The end of a time-ordered id tells records apart; all of it is in exports and on hover.
-        return format_html('<span title="{}">…{}</span>', value, value.hex[-8:])
+        return format_html('<span title="{}">…{}</span>', value, value[-8:])
 
     def value_action(self, value: str) -> str:
         return value
@@ -264,7 +267,21 @@ class AuditTable(tables.Table):
         if "origin" in said:
             # Whose record was read; exports have the id.
             said["origin"] = origin_name(str(said["origin"]))
-        return ", ".join(f"{key}: {_plain(shown)}" for key, shown in said.items()) or UNKNOWN
+        parts = ((key, self._plain(shown)) for key, shown in said.items())
+        return format_html_join(", ", "{}: {}", parts) or UNKNOWN
+
+    def _plain(self, value: object) -> str:
+        """Return a detail as a person reads it."""
+        if isinstance(value, list):
+            return format_html_join(" ", "{}", ((self._plain(each),) for each in value))
+        if isinstance(value, bool):
+            return _("yes") if value else _("no")
+        if not is_id(value):
+            return str(value)
+        found = self.named.get(str(value))
+        if found is None:
+            return self._short(str(value))
+        return format_html('<a href="{}">{}</a>', found.url, found.label) if found.url else found.label
 
     def value_data(self, value: dict[str, object]) -> str:
         return "; ".join(f"{key}={shown}" for key, shown in value.items())

@@ -7,14 +7,18 @@ class ModelPortfoliosConfig(AppConfig):
     verbose_name = _("Model portfolios")
 
     def ready(self) -> None:
+        from accounts.named import register as register_named
         from accounts.search import register as register_finder
         from models_portfolio import (
             attention,
             receivers,  # noqa: F401
         )
+        from models_portfolio.models import ModelPortfolio, Offer
         from models_portfolio.search import find_models
         from portfolios.attention import register as register_reason
 
+        register_named("offer", Offer.objects.visible_to)
+        register_named("model", ModelPortfolio.objects.visible_to, "models_portfolio:model_detail")
         register_finder(find_models)
         for reason in attention.REASONS:
             register_reason(reason)

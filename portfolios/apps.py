@@ -7,9 +7,12 @@ class PortfoliosConfig(AppConfig):
     verbose_name = _("Portfolios")
 
     def ready(self) -> None:
+        from accounts.named import register as register_named
         from accounts.search import register
         from portfolios import receivers  # noqa: F401
         from portfolios.finders import find_portfolios, find_securities
+        from portfolios.models import Portfolio
 
+        register_named("portfolio", Portfolio.objects.visible_to, "portfolios:portfolio_detail")
         register(find_portfolios)
         register(find_securities)

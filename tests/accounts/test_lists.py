@@ -2,6 +2,7 @@
 
 import csv
 import io
+import uuid
 from decimal import Decimal
 
 import django_tables2 as tables
@@ -17,6 +18,7 @@ from accounts import formatting
 from accounts.columns import MoneyColumn, PercentColumn, StateColumn
 from accounts.lists import ListView, harmless, table_for
 from accounts.models import AuditEntry, User, audit
+from tests.portfolios import make as portfolios
 
 
 class MoneyTable(tables.Table):
@@ -213,6 +215,29 @@ def test_filters_narrow_down_and_can_be_lifted(aurora, in_aurora, browse):
     assert answer.context["table"].paginator.count == 2
     (chip,) = answer.context["chips"]
     assert (chip.label, chip.value, chip.without) == ("Who or what", "thing.undone", "?sort=at")
+
+
+def test_details_name_and_link_what_their_reader_may_see(aurora, in_aurora, browse):
+    by, filled = in_aurora.administrator, portfolios.portfolio(in_aurora.unit)
+    unknown = uuid.uuid4()
+    said = {
+        "unit": str(in_aurora.unit.pk),
+        "portfolio": str(filled.pk),
+        "offer": str(unknown),
+        "override": False,
+    }
+    audit("thing.done", by, by=by, **said)
+    page = browse(aurora, in_aurora.compliance).get("/audit/").content.decode()
+    shown = [
+        f"unit: {in_aurora.unit}, ",
+        f'portfolio: <a href="/portfolios/{filled.pk}/">P-1</a>',
+        f'offer: <span title="{unknown}">…{str(unknown)[-8:]}</span>',
+        "override: no",
+    ]
+    assert [each for each in shown if each not in page] == []
+    # Administrators configure, they do not look.
+    page = browse(aurora, by).get("/audit/").content.decode()
+    assert "P-1</a>" not in page
 
 
 def test_no_match_is_told_apart_from_nothing_there(aurora, in_aurora, browse):
