@@ -2,6 +2,18 @@
 
 A right is a role (what one may do), a unit (over whose clients and portfolios) and, for single
 clients and portfolios, a grant (django-guardian). Default is deny.
+
+Who reaches what, as the querysets ask it (``reached_by``; ``visible_to`` with all roles, ``with_right`` with those that
+carry a right):
+
+- A client is *served* by the advisors, operations and compliance of its unit, by its own advisor, and by whom it was
+  granted. Who serves a client reaches all of its mandates and portfolios, whoever manages them.
+- A mandate is *managed* by the portfolio managers of its portfolio's unit; one that was submitted and no desk has taken
+  on, by all. Who manages a mandate sees its client too, and nothing else that the client has.
+- A portfolio is reached by the portfolio managers, operations and compliance of its own unit, and by whom it was granted.
+- An instruction is reached with its mandate; a transaction, an order, a report and what else a portfolio has, with it.
+
+Each reason stands by itself: two roles, or a role and a grant, reach what one or the other reaches, and nothing more.
 """
 
 import uuid

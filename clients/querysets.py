@@ -29,6 +29,8 @@ from accounts.records import RecordQuerySet
 from accounts.rights import ALL_ROLES, CLIENT_ROLES, PORTFOLIO_ROLES, granted, reach, roles_with
 from clients.calculations.states import InstructionState, MandateState
 
+# Whose desk a mandate is.
+MANAGING = frozenset({Role.PORTFOLIO_MANAGER})
 # The furthest of these outcomes is where an instruction stands (clients.calculations.states).
 _FURTHEST_FIRST = ("done", "failed", "rejected", "in_progress", "accepted", "received")
 
@@ -47,7 +49,7 @@ class ClientQuerySet(RecordQuerySet):
     """Clients, own and received."""
 
     def visible_to(self, user: User) -> "ClientQuerySet":
-        """Return the clients that ``user`` may see: own, the unit's, and those granted or managed."""
+        """Return the clients that ``user`` may see: those served, and those of managed mandates."""
         return self.reached_by(user, ALL_ROLES)
 
     def with_right(self, user: User, *rights: str) -> "ClientQuerySet":
@@ -58,12 +60,18 @@ class ClientQuerySet(RecordQuerySet):
         """Return the clients that ``user`` reaches by ``roles`` alone."""
         from clients.models import Mandate
 
+        managed = Mandate.objects.managed_by(user, MANAGING & roles)
+        return self.current().filter(self._served_by(user, roles) | Q(pk__in=managed.values("client")))
+
+    def served_by(self, user: User, roles: frozenset[str] = ALL_ROLES) -> "ClientQuerySet":
+        """Return the clients of whom ``user`` reaches all mandates and portfolios (``accounts.rights``)."""
+        return self.current().filter(self._served_by(user, roles))
+
+    def _served_by(self, user: User, roles: frozenset[str]) -> Q:
         condition = reach(user, CLIENT_ROLES & roles).q("unit") | granted(user, self.model, roles)
         if reach(user, {Role.ADVISOR} & roles):
             condition |= Q(advisor=user)
-        if reach(user, {Role.PORTFOLIO_MANAGER} & roles):
-            condition |= Q(pk__in=Mandate.objects.managed_by(user, roles).values("client"))
-        return self.current().filter(condition)
+        return condition
 
     def like(
         self, people: Iterable[Person], *, registration_number: str = "", but_not: uuid.UUID | None = None
@@ -106,7 +114,7 @@ class MandateQuerySet(RecordQuerySet):
         return self.filter(within.q("portfolio__unit") | Q(portfolio__isnull=True))
 
     def visible_to(self, user: User) -> "MandateQuerySet":
-        """Return the mandates of visible clients, and those that ``user`` manages."""
+        """Return the mandates of the clients that ``user`` serves, and those that ``user`` manages."""
         return self.reached_by(user, ALL_ROLES)
 
     def with_right(self, user: User, *rights: str) -> "MandateQuerySet":
@@ -122,10 +130,9 @@ class MandateQuerySet(RecordQuerySet):
         """Return the mandates that ``user`` reaches by ``roles`` alone."""
         from clients.models import Client
 
-        condition = Q(client__in=Client.objects.reached_by(user, roles).values("pk"))
-        if reach(user, {Role.PORTFOLIO_MANAGER} & roles):
-            condition |= Q(pk__in=self.model.objects.managed_by(user, roles).values("pk"))
-        return self.current().filter(condition)
+        served = Client.objects.served_by(user, roles)
+        managed = self.model.objects.managed_by(user, MANAGING & roles)
+        return self.current().filter(Q(client__in=served.values("pk")) | Q(pk__in=managed.values("pk")))
 
     def with_state(self) -> "MandateQuerySet":
         """Annotate ``computed_state``: what ``Mandate.state`` says, for sorting, filtering and counting."""

@@ -59,8 +59,10 @@ def convert(
     return amount / known[from_currency] * known[to_currency]
 
 
-def with_total(clients: "QuerySet[Client]", known: Mapping[str, Decimal]) -> "QuerySet[Client]":
-    """Annotate ``total``: the latest values of all of a client's portfolios, in the client's currency.
+def with_total(
+    clients: "QuerySet[Client]", mandates: "QuerySet[Mandate]", known: Mapping[str, Decimal]
+) -> "QuerySet[Client]":
+    """Annotate ``total``: the latest values of a client's portfolios under these mandates, in the client's currency.
 
     What is on its way from one manager to the next counts too. Null where there is no portfolio, and where any of
     it has no value or rate: then ``total_missing`` is the currency without a rate, or "" for a value.
@@ -69,13 +71,13 @@ def with_total(clients: "QuerySet[Client]", known: Mapping[str, Decimal]) -> "Qu
         apps.get_model("portfolios", "Portfolio")
         .objects.current()
         .in_book()
-        .filter(mandate__client=OuterRef("pk"))
+        .filter(mandate__client=OuterRef("pk"), mandate__in=mandates.values("pk"))
         .order_by()
         .annotate(client=F("mandate__client"), amount=F("latest__market_value"))
     )
     coming = (
         in_transit()
-        .filter(mandate__client=OuterRef("pk"))
+        .filter(mandate__client=OuterRef("pk"), mandate__in=mandates.values("pk"))
         .annotate(client=F("mandate__client"), amount=F("coming"))
     )
     parts = [_in_currency_of_client(rows, known) for rows in (portfolios, coming)]

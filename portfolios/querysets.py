@@ -13,7 +13,7 @@ class PortfolioQuerySet(RecordQuerySet):
     """Portfolios, own and received."""
 
     def visible_to(self, user: User) -> "PortfolioQuerySet":
-        """Return the portfolios of the user's desks, of the user's clients, and those granted."""
+        """Return the portfolios of the user's desks, of the clients that ``user`` serves, and those granted."""
         return self.reached_by(user, ALL_ROLES)
 
     def with_right(self, user: User, *rights: str) -> "PortfolioQuerySet":
@@ -27,7 +27,7 @@ class PortfolioQuerySet(RecordQuerySet):
         """
         condition = reach(user, PORTFOLIO_ROLES & roles).q("unit") | granted(user, self.model, roles)
         if reach(user, CLIENT_ROLES & roles) or has_granted(user, Client):
-            condition |= Q(mandate__client__in=Client.objects.reached_by(user, roles).values("pk"))
+            condition |= Q(mandate__client__in=Client.objects.served_by(user, roles).values("pk"))
         return self.current().filter(condition)
 
     def in_book(self) -> "PortfolioQuerySet":

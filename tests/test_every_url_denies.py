@@ -16,8 +16,9 @@ from django_tenants.utils import tenant_context
 
 from accounts.models import Job, Role, RoleAssignment, Unit, User
 from accounts.services import create_token
-from clients.models import ClientInstruction, PayoutAccount, Task
+from clients.models import Client, ClientInstruction, PayoutAccount, Task
 from federation.models import Institution
+from models_portfolio.models import ModelPortfolio
 from portfolios.models import Account, BankEntry, Holding, Transaction
 from reporting.models import Report, ReportRelease
 from tests.factories import Cast
@@ -196,7 +197,11 @@ def test_what_lies_in_another_unit_does_not_exist_for_somebody_with_every_role(
     records = _ids(in_aurora)
     browser = browse(aurora, _with_every_role(in_aurora.other_unit))
 
-    assert _leaks(_answers(browser, records)) == []
+    assert _leaks(_answers(browser, records, "clients/")) == []
+    # The client is seen for another portfolio, and nothing else with it.
+    make.another_desks(in_aurora, Client.objects.get(pk=records["client"]), ModelPortfolio.objects.get())
+    assert browser.get(f"/clients/{records['client']}/").status_code == 200
+    assert _leaks(_answers(browser, {**records, "client": UNKNOWN})) == []
 
 
 def test_the_same_addresses_answer_somebody_with_every_role_in_the_unit(
@@ -235,10 +240,14 @@ def test_what_lies_in_another_unit_does_not_exist_for_that_persons_token(
         by=user,
     )
     browser = browse(aurora)
-    answers = list(_answers(browser, records, "api/", HTTP_AUTHORIZATION=f"Bearer {text}"))
+    bearer: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {text}"}
+    answers = list(_answers(browser, records, "api/", **bearer))
 
     assert answers != []
     assert _leaks(iter(answers)) == []
+    make.another_desks(in_aurora, Client.objects.get(pk=records["client"]), ModelPortfolio.objects.get())
+    assert browser.get(f"/api/v1/clients/{records['client']}/", **bearer).status_code == 200
+    assert _leaks(_answers(browser, {**records, "client": UNKNOWN}, "api/", **bearer)) == []
 
 
 def test_a_person_without_a_role_reaches_no_record(

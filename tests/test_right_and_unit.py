@@ -1,6 +1,8 @@
 """A right counts where its role reaches: another role that sees more widely does not carry it there."""
 
 import datetime
+import itertools
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,14 +13,18 @@ from django.db import transaction
 from django.db.models import Model
 from django.test import Client as Browser
 from django.utils import timezone
+from guardian.shortcuts import assign_perm
 
 from accounts.models import AuditEntry, Role, RoleAssignment, Unit, User
+from accounts.rights import can
 from accounts.services import create_token
 from clients.models import Client, ClientInstruction, Mandate, MandateDecision, PayoutAccount
 from federation.models import Institution
 from models_portfolio.models import ModelPortfolio
+from portfolios.models import Portfolio
 from tests.clients.make import ANSWERS
 from tests.factories import Cast
+from tests.portfolios import make as portfolios
 from tests.test_every_url_denies import _records
 from tests.trading import make
 
@@ -155,6 +161,7 @@ def records(in_aurora: Cast) -> dict[str, Model]:
         "drafted": ClientInstruction.objects.create(kind="deposit", status="draft", **asked),
         "withdrawal": ClientInstruction.objects.create(kind="withdrawal", payout_account=verified, **sent),
         "unplaced": unplaced,
+        "another": make.another_desks(in_aurora, client, model),
     }
 
 
@@ -165,12 +172,25 @@ def _undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-def _acting(role: str, unit: Unit) -> User:
-    """Return somebody who acts in one unit and reads everywhere."""
-    user = User.objects.create(email=f"{role}-{unit.name}@example.test", full_name="Two Roles", password="!")
-    RoleAssignment.objects.create(user=user, role=role, unit=unit)
-    RoleAssignment.objects.create(user=user, role=Role.COMPLIANCE)
+# A reason to reach something: a role and its unit, or one record that was granted.
+Reason = tuple[str, Unit | None] | Model
+
+
+def _person(*reasons: Reason) -> User:
+    user = User.objects.create(email=f"{uuid.uuid4()}@example.test", full_name="Two Roles", password="!")
+    for reason in reasons:
+        if isinstance(reason, Model):
+            assign_perm(f"view_{reason._meta.model_name}", user, reason)
+        else:
+            RoleAssignment.objects.create(user=user, role=reason[0], unit=reason[1])
     return user
+
+
+def _all_else(cast: Cast) -> list[Reason]:
+    """Return every role in the other unit, where the client has another portfolio, and grants of what is others'."""
+    other = Client.objects.create(name="Other", number="C-0")
+    granted = portfolios.portfolio(None, "P-0")
+    return [*((role, cast.other_unit) for role in Role.values), other, granted]
 
 
 Ask = Callable[[str, str, dict[str, Any]], tuple[int, bool]]
@@ -179,8 +199,8 @@ Ask = Callable[[str, str, dict[str, Any]], tuple[int, bool]]
 @pytest.fixture
 def asking(
     in_aurora: Cast, aurora: Institution, browse: Callable[..., Browser], records: dict[str, Model]
-) -> Callable[[str, Unit], Ask]:
-    """Return what asks as somebody who acts in one unit: the status, and whether anything changed."""
+) -> Callable[..., Ask]:
+    """Return what asks as somebody with these reasons: the status, and whether anything changed."""
     ids = {name: str(record.pk) for name, record in records.items()}
 
     def filled(value: Any) -> Any:
@@ -190,8 +210,8 @@ def asking(
         rows = [type(each)._default_manager.filter(pk=each.pk).values().get() for each in records.values()]
         return [AuditEntry.objects.count(), *rows]
 
-    def ask_as(role: str, unit: Unit) -> Ask:
-        user = _acting(role, unit)
+    def ask_as(*reasons: Reason) -> Ask:
+        user = _person(*reasons)
         soon = timezone.now() + datetime.timedelta(days=1)
         _token, text = create_token(user=user, name="T", may_write=True, expires_at=soon, by=user)
         browser, caller = browse(aurora, user), browse(aurora)
@@ -217,19 +237,128 @@ def asking(
 
 @pytest.mark.parametrize("role", ACTIONS)
 def test_a_right_in_one_unit_does_nothing_where_only_another_role_reads(
-    in_aurora: Cast, asking: Callable[[str, Unit], Ask], role: str
+    in_aurora: Cast, asking: Callable[..., Ask], role: str
 ) -> None:
-    elsewhere, here = asking(role, in_aurora.other_unit), asking(role, in_aurora.unit)
+    reads: Reason = (Role.COMPLIANCE, None)
+    here = asking((role, in_aurora.unit), reads)
+    elsewhere = {
+        "reading everywhere": asking((role, in_aurora.other_unit), reads),
+        "for all other reasons": asking(*_all_else(in_aurora)),
+    }
     wrong = []
     for method, path, sent in ACTIONS[role]:
-        if (answer := elsewhere(method, path, sent)) != (404, False):
-            wrong.append(f"{answer} to {method} {path} elsewhere")
+        for why, ask in elsewhere.items():
+            if (answer := ask(method, path, sent)) != (404, False):
+                wrong.append(f"{answer} to {method} {path} {why}")
         if (answer := here(method, path, sent))[0] == 404:
             wrong.append(f"{answer} to {method} {path} in the unit")
     for path, sent in CHOICES[role]:
-        if (answer := elsewhere("post", path, sent))[1]:
-            wrong.append(f"{answer} to {path} elsewhere")
+        for why, ask in elsewhere.items():
+            if (answer := ask("post", path, sent))[1]:
+                wrong.append(f"{answer} to {path} {why}")
         if not (answer := here("post", path, sent))[1]:
             wrong.append(f"{answer} to {path} in the unit")
 
     assert wrong == []
+
+
+# What lists of all kinds show of the client to the other desk: the address, and what stands there.
+LISTS = (
+    ("clients/{client}/", "M-P-9"),
+    ("clients/{client}/disclosures/", ""),
+    ("clients/?_export=csv", "Zacharias"),
+    ("mandates/", "M-P-9"),
+    ("mandates/?_export=csv", "M-P-9"),
+    ("mandates/?q=Zacharias", "M-P-9"),
+    ("instructions/", ""),
+    ("instructions/?_export=csv", ""),
+    ("inbox/", ""),
+    ("book/", "P-9"),
+    ("book/?_export=csv", "P-9"),
+    ("proposals/", ""),
+    ("orders/?_export=csv", ""),
+    ("reports/", ""),
+    ("cash/", ""),
+    ("desk/", ""),
+    ("my-day/?of=unit", ""),
+    ("models/{model}/", "P-9"),
+    ("search/?q=Zacharias", "M-P-9"),
+    ("search/?q=P-1", ""),
+    ("api/v1/mandates/?client={client}", "M-P-9"),
+    ("api/v1/instructions/?client={client}", ""),
+    ("api/v1/portfolios/?client={client}", "P-9"),
+    ("api/v1/transactions/?client={client}", "{another}"),
+    ("api/v1/orders/?client={client}", ""),
+    ("api/v1/reports/", ""),
+)
+
+
+def test_whoever_sees_a_client_for_one_portfolio_is_shown_no_other(
+    in_aurora: Cast, aurora: Institution, browse: Callable[..., Browser], records: dict[str, Model]
+) -> None:
+    client = records["client"]
+    Client.objects.filter(pk=client.pk).update(number="C-1")
+    theirs = ("active", "draft", "portfolio", "mandate", "instruction", "order", "report", "transaction")
+    ids = {name: str(record.pk) for name, record in records.items()}
+    secret = {*(ids[name] for name in theirs), "M-P-1", "M-P-2", ">P-1<", ",P-1,", "R-1", '"number":"P-1"'}
+    browser = browse(aurora, _person(*_all_else(in_aurora)))
+    wrong = []
+    for path, stands in LISTS:
+        answer = browser.get(f"/{path.format(**ids)}")
+        text = answer.content.decode()
+        wrong += [f"{path}: {each}" for each in secret if each in text]
+        if answer.status_code != 200 or stands.format(**ids) not in text:
+            wrong.append(f"{path}: {answer.status_code} without {stands}")
+
+    assert wrong == []
+    page = browser.get(f"/clients/{client.pk}/")
+    rows = browser.get("/clients/?q=Zacharias").context["table"].paginated_rows
+    assert page.context["owned"].total == next(iter(rows)).record.total == 100_000
+    assert "Total of what you may see" in page.content.decode()
+    # Whose client it is sees them all.
+    page = browse(aurora, in_aurora.advisor).get(f"/clients/{client.pk}/")
+    rows = browse(aurora, in_aurora.advisor).get("/clients/?q=Zacharias").context["table"].paginated_rows
+    assert page.context["owned"].total == next(iter(rows)).record.total > 250_000
+    assert "Total over all managers" in page.content.decode()
+    # Operations of a desk sees portfolios there, which shows a portfolio manager of another desk no mandate.
+    Client.objects.filter(pk=client.pk).update(unit=None)
+    manages = browse(
+        aurora, _person((Role.PORTFOLIO_MANAGER, in_aurora.other_unit), (Role.OPERATIONS, in_aurora.unit))
+    )
+    page = manages.get(f"/inbox/{Mandate.objects.get(number='M-P-9').pk}/")
+    assert (page.status_code, "M-P-1" in page.content.decode()) == (200, False)
+
+
+def _reached(user: User) -> dict[tuple[str, str], set[uuid.UUID]]:
+    """Return what a person sees of each kind, and what a right that two roles carry reaches."""
+    reached = {}
+    for model in (Client, Mandate, Portfolio):
+        rows = model._default_manager
+        reached[model.__name__, ""] = set(rows.visible_to(user).values_list("pk", flat=True))
+        acts = rows.with_right(user, "report.make")
+        reached[model.__name__, "report.make"] = set(acts.values_list("pk", flat=True))
+    return reached
+
+
+def test_two_reasons_together_reach_what_each_reaches_by_itself(
+    in_aurora: Cast, records: dict[str, Model]
+) -> None:
+    grants = [records["client"], records["another"], *_all_else(in_aurora)[-2:]]
+    reasons: list[Reason] = [
+        *((role, unit) for role in Role.values for unit in (in_aurora.unit, in_aurora.other_unit)),
+        *grants,
+    ]
+    alone = [_reached(_person(reason)) for reason in reasons]
+    added = []
+    for (one, first), (two, second) in itertools.combinations(zip(reasons, alone, strict=True), 2):
+        person = _person(one, two)
+        for (kind, right), found in _reached(person).items():
+            expected = first[kind, right] | second[kind, right]
+            # A grant says over what, a role what one may do.
+            if right and can(person, right):
+                expected |= first[kind, ""] if isinstance(one, Model) else set()
+                expected |= second[kind, ""] if isinstance(two, Model) else set()
+            if found != expected:
+                added.append(f"{kind} {right} for {one} and {two}")
+
+    assert added == []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import apps
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -42,9 +42,10 @@ class ClientList(ListView):
 
     def get_queryset(self) -> QuerySet[Client]:
         newest = RiskProfile.objects.current().filter(client=OuterRef("pk")).order_by("-number")
-        rows = Client.objects.visible_to(self.request.user).select_related("kyc")
+        user = self.request.user
+        rows = Client.objects.visible_to(user).select_related("kyc")
         rows = rows.annotate(risk_level=Subquery(newest.values("level")[:1]))
-        return wealth.with_total(rows, wealth.rates())
+        return wealth.with_total(rows, Mandate.objects.visible_to(user), wealth.rates())
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**kwargs) | {"may_create": can(self.request.user, "client.edit")}
@@ -58,7 +59,9 @@ class ClientList(ListView):
 @signed_in(roles=READERS)
 def client_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show one client: what they own and how it went, what waits, and who they are."""
-    client = get_object_or_404(Client.objects.visible_to(request.user), pk=pk)
+    served = Client.objects.served_by(request.user).filter(pk=OuterRef("pk"))
+    clients = Client.objects.visible_to(request.user).annotate(is_served=Exists(served))
+    client = get_object_or_404(clients, pk=pk)
     audit_reading(client, by=request.user)
     mandates = list(
         Mandate.objects.visible_to(request.user).filter(client=client).prefetch_related("decisions")

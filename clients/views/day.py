@@ -13,7 +13,7 @@ from clients.models import Client
 def my_day(request: PersonRequest) -> HttpResponse:
     """Show what waits for the advisor's own clients, or for all of the unit with ``?of=unit``."""
     of_unit = request.GET.get("of") == "unit"
-    clients = Client.objects.visible_to(request.user).own()
+    clients = Client.objects.reached_by(request.user, frozenset({Role.ADVISOR})).own()
     if not of_unit:
         clients = clients.filter(advisor=request.user)
     work = day.work_for(clients)

@@ -184,7 +184,7 @@ def _gone(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         raise Http404
     nothing = _("The mandate no longer waits for a decision.")
     # Who decided on another desk's mandate is that desk's to know.
-    is_seen = asked.on_desks_of(request.user).exists()
+    is_seen = asked.on_desks_of(request.user, roles_with("mandate.decide")).exists()
     text = _too_late(decision, mandate, is_named=is_seen) or f"{nothing} {_NOT_RECORDED[decision]}"
     wrote = request.POST.get("reason", "").strip()
     messages.error(request, f"{text} {_('You wrote: “%(text)s”') % {'text': wrote}}" if wrote else text)
@@ -205,7 +205,8 @@ def _too_late(decision: str, mandate: Mandate, *, is_named: bool = True) -> str:
 
 
 def _same_client(user: User, mandate: Mandate) -> Any:
-    return Mandate.objects.managed_by(user).filter(client=mandate.client_id).exclude(pk=mandate.pk)
+    managed = Mandate.objects.managed_by(user, roles_with("mandate.decide"))
+    return managed.filter(client=mandate.client_id).exclude(pk=mandate.pk)
 
 
 def _decide(decision: str, mandate: Mandate, form: DecisionForm, by: User) -> str:

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from clients.models import Client, Mandate
+from clients.models import Mandate
 from config.api.base import Listed, UtcField
 from federation.disclosure import Disclosure
 from federation.disclosure_log import log_of
@@ -107,7 +107,7 @@ class DisclosureFilter(django_filters.FilterSet):
 
 
 class Disclosures(Listed):
-    """The disclosure log, by mandate: of all clients for compliance, to others of those within their reach."""
+    """The disclosure log, by mandate: the mandates within reach."""
 
     queryset = Mandate.objects.filter(submitted_at__isnull=False, agreement__isnull=False).select_related(
         "client"
@@ -117,5 +117,4 @@ class Disclosures(Listed):
     orderings = ("-submitted_at", "id")
 
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        clients = Client.objects.visible_to(self.person)
-        return queryset.current().filter(client__in=clients.values("pk"))  # type: ignore[attr-defined]
+        return super().narrow(queryset).filter(client__isnull=False, client__retired_at=None)

@@ -68,10 +68,8 @@ class DisclosureLog(ListView):
     empty_text = _("A client's records reach a partner once a mandate is submitted under an agreement.")
 
     def get_queryset(self) -> Any:
-        visible = Mandate.objects.filter(
-            client__in=Client.objects.visible_to(user_of(self.request)).values("pk")
-        )
-        return log_of(institution_of(self.request), visible)
+        mandates = Mandate.objects.with_right(user_of(self.request), "disclosure.read")
+        return log_of(institution_of(self.request), mandates)
 
     def get_filterset(self, queryset: Any) -> DisclosureFilter:
         return DisclosureFilter(self.request.GET, queryset)
@@ -79,9 +77,10 @@ class DisclosureLog(ListView):
 
 @signed_in()
 def client_disclosures(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Show what was disclosed of one client to whoever may see the client: part of its page, or a page of its own."""
-    client = get_object_or_404(Client.objects.visible_to(user_of(request)), pk=pk)
-    rows = log_of(institution_of(request), Mandate.objects.filter(client=client))
+    """Show what was disclosed of one client under the mandates that one may see: part of its page, or a page of its own."""
+    user = user_of(request)
+    client = get_object_or_404(Client.objects.visible_to(user), pk=pk)
+    rows = log_of(institution_of(request), Mandate.objects.visible_to(user).filter(client=client))
     is_part = bool(getattr(request, "htmx", False))
     template = "federation/_client_disclosures.html" if is_part else "federation/client_disclosures.html"
     shown = [(each, interruption_words(each), kept_words(each)) for each in rows]

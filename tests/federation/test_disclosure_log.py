@@ -8,13 +8,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import tenant_context
 
+from accounts.models import Role, RoleAssignment, User
 from clients import services
+from clients.models import Mandate
 from federation.agreements import drafting, life, proposals
 from federation.disclosure import Until
 from federation.disclosure_log import log_of
 from tests import factories
 from tests.clients import make as clients_make
 from tests.federation.agreements import make
+from tests.portfolios.make import portfolio
 
 
 @pytest.fixture
@@ -152,8 +155,22 @@ def test_the_log_takes_the_same_number_of_queries_whatever_its_length(submitted,
 
 def test_one_clients_disclosures_are_for_who_may_see_the_client(submitted, harbour, aurora, browse):
     with tenant_context(harbour):
-        client = submitted().client
+        mandate, cast = submitted(), factories.cast()
+        client = mandate.client
+        # The client has another portfolio on a desk; who manages that is told nothing of this mandate.
+        portfolio(None, "P-1", mandate=mandate)
+        second = Mandate.objects.create(
+            number="M-2", client=client, status="submitted", submission=1, submitted_at=mandate.submitted_at,
+            signed_on=mandate.signed_on,
+        )  # fmt: skip
+        portfolio(cast.other_unit, "P-2", mandate=second)
+        both = User.objects.create(email="both@example.test", full_name="Both", password="!")
+        RoleAssignment.objects.create(user=both, role=Role.PORTFOLIO_MANAGER, unit=cast.other_unit)
+        RoleAssignment.objects.create(user=both, role=Role.COMPLIANCE, unit=cast.other_unit)
     path = f"/clients/{client.pk}/disclosures/"
+    for page in (path, "/disclosures/", f"/api/v1/disclosures/?client={client.pk}"):
+        answer = browse(harbour, both).get(page)
+        assert (answer.status_code, str(mandate.pk).encode() in answer.content) == (200, False), page
     for who in ("compliance", "advisor"):
         assert b"Aurora Asset Management" in get(browse, harbour, who, path).content
     for who in ("administrator", "stranger"):

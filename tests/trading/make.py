@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from django.utils import timezone
+
 from accounts.models import User
-from clients.models import Client, KycStatus, Mandate, RiskProfile
+from clients.models import Client, KycStatus, Mandate, MandateDecision, RiskProfile
 from models_portfolio.effective import today
 from models_portfolio.models import ModelPortfolio
 from models_portfolio.services import assign_model
@@ -53,6 +55,19 @@ def portfolio(
         book(entries=[portfolios.deposit(new, cash)], by=cast.manager)
     if model is not None:
         assign_model(portfolio=new, model=model, by=cast.manager)
+    return new
+
+
+def another_desks(cast: Cast, of: Client, model: ModelPortfolio, number: str = "P-9") -> Portfolio:
+    """Return an active portfolio of a client that is managed in the other unit."""
+    new = portfolio(cast, model, number)
+    assert new.mandate is not None
+    now = timezone.now()
+    Mandate.objects.filter(pk=new.mandate.pk).update(
+        client=of, status="submitted", submission=1, submitted_at=now, signed_on=now.date()
+    )
+    MandateDecision.objects.create(mandate=new.mandate, submission=1, outcome="active", decided_at=now)
+    Portfolio.objects.filter(pk=new.pk).update(unit=cast.other_unit)
     return new
 
 

@@ -228,7 +228,7 @@ def owned_in_all(world: World, journey: Journey) -> wealth.Wealth:
         mandates = list(Mandate.objects.filter(client=client))
         owned = wealth.wealth_of(client, mandates, TODAY, wealth.rates())
         assert sum(each.share or 0 for each in owned.positions) == 1
-        rows = wealth.with_total(Client.objects.filter(pk=client.pk), wealth.rates())
+        rows = wealth.with_total(Client.objects.filter(pk=client.pk), Mandate.objects.all(), wealth.rates())
         assert rows.get().total == owned.total
         assert (
             sum(amount for _name, amount in wealth.allocation(mandates, "EUR", wealth.rates())) == owned.total
