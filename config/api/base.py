@@ -20,7 +20,7 @@ from accounts.origins import origin_name
 from accounts.records import Record
 from accounts.rights import can
 from accounts.views_base import Unkept, admits
-from config.api.idempotency import once
+from config.api.idempotency import REPLAYED, once
 from portfolios.models import Security
 
 
@@ -121,9 +121,13 @@ class Resource(Unkept, viewsets.GenericViewSet):
     def write(self, act: Callable[[dict[str, Any]], Model], *, status: int, then: Any) -> Response:
         """Check the request's body, act on it once, and answer with the record as it is then.
 
-        ``then`` is the serializer of the answer.
+        ``then`` is the serializer of the answer. What was answered before is answered again as long as the user may
+        still do it to the record.
         """
-        return once(self.request, lambda: self._written(act, status, then))
+        answer = once(self.request, lambda: self._written(act, status, then))
+        if REPLAYED in answer.headers and not self.get_queryset().filter(pk=answer.data["id"]).exists():
+            raise Http404
+        return answer
 
     def _written(self, act: Callable[[dict[str, Any]], Model], status: int, then: Any) -> Response:
         body = self.get_serializer(data=self.request.data)

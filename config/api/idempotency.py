@@ -17,6 +17,7 @@ from accounts.models import ApiRequest, ApiToken, User
 from accounts.tasks import REQUESTS_KEPT_FOR
 
 HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
 LONGEST = 100
 
 PARAMETER = OpenApiParameter(
@@ -61,7 +62,7 @@ def once(request: Request, act: Callable[[], Response]) -> Response:
                 field=HEADER,
             )
         if known.status is not None:
-            return Response(known.body, status=known.status, headers={"Idempotency-Replayed": "true"})
+            return Response(known.body, status=known.status, headers={REPLAYED: "true"})
         response = act()
         known.status, known.body = response.status_code, _plain(response.data)
         known.save(update_fields=["status", "body"])

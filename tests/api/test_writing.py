@@ -176,7 +176,7 @@ def test_the_second_person_of_a_couple_is_recognised(advisor: Caller) -> None:
     assert body["data"] == {"ids": [first]}
 
 
-def test_the_same_key_creates_once(advisor: Caller) -> None:
+def test_the_same_key_creates_once(advisor: Caller, in_aurora: Cast) -> None:
     key = {"Idempotency-Key": "a-1"}
     first = post(advisor, "clients/", PERSON, **key)
     again = post(advisor, "clients/", PERSON, **key)
@@ -190,6 +190,9 @@ def test_the_same_key_creates_once(advisor: Caller) -> None:
         post(advisor, "clients/", {**PERSON, "first_name": "Bea"}, **{"Idempotency-Key": "a-2"}).status_code
         == 201
     )
+    # Once the client is others', the answer of then is not shown either.
+    Client.objects.update(advisor=None, unit=in_aurora.other_unit)
+    assert_problem(post(advisor, "clients/", PERSON, **key), 404, "not_found")
 
 
 def test_a_refused_request_leaves_its_key_free(advisor: Caller) -> None:
