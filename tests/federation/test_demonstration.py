@@ -3,6 +3,9 @@
 import datetime
 import io
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from decimal import Decimal as D
@@ -17,6 +20,7 @@ from pytest_django import DjangoDbBlocker
 
 from accounts.models import User
 from clients.models import Client, KycStatus, Mandate, RiskProfile, Task
+from config.embedded.paths import PROJECT
 from federation import tasks
 from federation.demo import mirrors
 from federation.demo.cast import INSTITUTIONS
@@ -44,21 +48,32 @@ pytestmark = pytest.mark.xdist_group("demonstration")
 
 MANAGERS, CHANNELS = ("aurora", "borealis"), ("harbour", "lakeside", "meadow")
 LATER = datetime.timedelta(8)
+# A first fill waits for older transactions in any database of the server: for whole tests beside this one.
+MAKE = """
+import django
+django.setup()
+from django.core.management import call_command
+from federation.demo import mirrors
+mirrors.PATIENCE_SECONDS = 300
+call_command("demo")
+"""
 
 
 @pytest.fixture(scope="module")
 def made(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[datetime.date]:
     """Make the demonstration in a database of its own; gives the day it is made for."""
     with django_db_blocker.unblock(), databases.fresh("demonstration"), pytest.MonkeyPatch.context() as patch:
-        # A first fill waits for older transactions in any database of the server: for whole tests beside this one.
-        patch.setattr(mirrors, "PATIENCE_SECONDS", 300)
         with connection.cursor() as cursor:
             for schema in Institution.objects.values_list("schema_name", flat=True):
                 cursor.execute(f"DROP SCHEMA {schema} CASCADE")
             cursor.execute("TRUNCATE federation_institution CASCADE")
         now = timezone.now()
         patch.setattr(timezone, "now", lambda: now)
-        call_command("demo", stdout=io.StringIO())
+        # In a process of its own, as `make run` has it: it forks, which reports that were set here before would not stand.
+        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
+        subprocess.run(
+            [sys.executable, "-c", MAKE], cwd=PROJECT, env=environment, check=True, stdout=subprocess.DEVNULL
+        )
         yield now.date()
         connection.set_schema_to_public()
 
