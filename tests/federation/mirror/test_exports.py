@@ -20,7 +20,7 @@ from accounts.models import ApiToken, Job, Role, RoleAssignment, User, audit
 from accounts.services import create_token
 from clients.models import Client, ClientInstruction, KycStatus, Mandate
 from federation.agreements import sealing, timeline
-from federation.models import Agreement, ParkedRow, Proof, SealedErasure, Stream
+from federation.models import Agreement, ParkedRow, Proof, SealedErasure, Stream, Suspension
 from federation.scope import PRESETS
 from models_portfolio.models import Adoption, ModelPortfolio, ModelVersion
 from portfolios.models import (
@@ -29,6 +29,7 @@ from portfolios.models import (
     ImportBatch,
     Portfolio,
     PriceSource,
+    Security,
     Transaction,
     Valuation,
 )
@@ -134,13 +135,20 @@ def fill(world: World, schema: str, user: User) -> None:
 
 
 def leave_open(world: World, agreement: Agreement) -> None:
-    """Park a row of each mirror, compare both sides, and have a change wait."""
+    """Park a row of each mirror, compare both sides, have a change wait, and what else lists say of a partnership."""
     now = timezone.now()
     with world.within("harbour"):
         harbour = world.institution("harbour")
         by = factories.cast().administrator
         timeline.record(timeline.EventKind.DECLINED, agreement, by=by, institution=harbour, note=NOTE)
         Client.objects.own().update(language="de")
+        Security.objects.exclude(isin=None).update(name="Called otherwise")
+    agreement.versions.update(in_force_from=now - datetime.timedelta(days=1))
+    Suspension.objects.create(
+        agreement=agreement, institution=harbour, what=Suspension.What.EVERYTHING, suspended_at=now,
+        suspended_by_name=NAME, resumed_at=now + datetime.timedelta(minutes=1),
+    )  # fmt: skip
+    Stream.objects.filter(agreement=agreement).update(problem="column unknown", problem_at=now)
     for stream in Stream.objects.filter(agreement=agreement):
         ParkedRow.objects.get_or_create(
             stream=stream, kind="clients.Client", key=stream.pk,

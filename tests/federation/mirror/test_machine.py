@@ -1,6 +1,7 @@
 """Random histories of owners, agreements and faults against a plain Python model of who may see what.
 
-Others in each run. `pytest --hypothesis-profile=long` looks at many more of them; a failure says how to repeat it.
+The same few in each run, so that what is checked in does not fail by chance; `pytest --hypothesis-profile=long` draws many
+others each time, and a failure says how to repeat it.
 """
 
 import secrets
@@ -14,6 +15,10 @@ from tests.federation.mirror.machine import Mirror
 from tests.federation.mirror.world import World
 
 
+# Of the histories that every run plays.
+SEED = 828590501
+
+
 def test_p1_to_p7_hold_whatever_happens_in_whatever_order(
     world: World, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
 ) -> None:
@@ -23,8 +28,8 @@ def test_p1_to_p7_hold_whatever_happens_in_whatever_order(
     monkeypatch.setattr(fill, "BATCH_KEYS", 12)
     monkeypatch.setattr(fill, "FIRST_CHUNK", 2)
     monkeypatch.setattr(trimming, "LOG_CAP", 10)
-    drawn = pytestconfig.getoption("hypothesis_seed") or secrets.randbits(32)
     is_long = settings.get_current_profile_name() == "long"
+    drawn = pytestconfig.getoption("hypothesis_seed") or (secrets.randbits(32) if is_long else SEED)
     try:
         run_state_machine_as_test(
             seed(int(drawn))(lambda: Mirror(world)),
