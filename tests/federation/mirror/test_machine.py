@@ -14,7 +14,6 @@ from federation.mirror import fill, keys, trimming
 from tests.federation.mirror.machine import Mirror
 from tests.federation.mirror.world import World
 
-
 # Of the histories that every run plays.
 SEED = 828590501
 
