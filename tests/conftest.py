@@ -21,10 +21,7 @@ hypothesis.settings.register_profile("long", max_examples=1_000, **_PATIENT)
 if settings.configured:
     pytest.exit("Unset DJANGO_SETTINGS_MODULE: the tests set it once their servers run.", returncode=4)
 
-_IS_WORKER = servers.worker() != "main"
-_run = None if _IS_WORKER else servers.Run()
-if _IS_WORKER:
-    servers.separate_redis()
+_servers = servers.Run() if servers.worker() == "main" else servers.Worker()
 os.environ.setdefault("STATICFILES_BACKEND", "django.contrib.staticfiles.storage.StaticFilesStorage")
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 
@@ -52,8 +49,7 @@ pytest_plugins = ["tests.institutions"]
 
 def pytest_unconfigure() -> None:
     """Stop the servers at the end, also after Ctrl-C."""
-    if _run is not None:
-        _run.stop()
+    _servers.stop()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""Databases of the tests: one migrated template per run, and quick copies of it."""
+"""Databases of the tests: one migrated template per server, and quick copies of it."""
 
 import contextlib
 import importlib.util
@@ -100,8 +100,8 @@ def fresh(label: str = "own") -> Iterator[str]:
 
 
 def build_template() -> None:
-    """Migrate a database and add the standing institutions, once per run, whoever comes first."""
-    lock = Lock(servers.run_folder() / "template.lock")
+    """Migrate a database and add the standing institutions, once per server, whoever comes first."""
+    lock = Lock(servers.servers_folder() / "template.lock")
     lock.take(wait=True)
     try:
         if _exists(template_name()):

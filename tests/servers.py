@@ -1,16 +1,24 @@
-"""One throw-away PostgreSQL and Redis per run of the tests; a given DATABASE_URL or REDIS_URL is used instead."""
+"""A throw-away PostgreSQL and Redis for each process of the tests; a given DATABASE_URL or REDIS_URL is used instead.
+
+A mirror waits for older transactions in any database of its server: with one server for all, the tests of one
+process would wait for those of another.
+"""
 
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from config import embedded
 from config.embedded.paths import Lock
 from config.embedded.postgres import THROW_AWAY
 
-# Workers of pytest-xdist inherit it, as they inherit the URLs.
+# Workers of pytest-xdist inherit these, as they inherit the URLs: the run's folder, which servers are not given,
+# and the folder of those that a process works with.
 FOLDER = "ROBOBLOCK_TEST_RUN"
+_OWN = "ROBOBLOCK_TEST_OWN"
+_SERVERS = "ROBOBLOCK_TEST_SERVERS"
 # What DATABASE_URL was at the start: a worker later names its own database there.
 SERVER_URL = "ROBOBLOCK_TEST_SERVER_URL"
 _PREFIX = "roboblock-test-"
@@ -27,8 +35,13 @@ def run_folder() -> Path:
     return Path(os.environ[FOLDER])
 
 
+def servers_folder() -> Path:
+    """Return the folder of the servers of this process, which others share where they are given."""
+    return Path(os.environ[_SERVERS])
+
+
 class Run:
-    """The servers of one run, held by pytest's first process. They end with it, even by `kill -9`."""
+    """The folder of one run and the servers of its first worker. They end with pytest's first process, even by `kill -9`."""
 
     def __init__(self) -> None:
         _remove_dead_runs()
@@ -37,9 +50,8 @@ class Run:
         self._lock.take()
         os.environ[FOLDER] = str(self.folder)
         os.environ["DATA_DIR"] = str(self.folder / "data")
-        self._servers = embedded.ensure(self.folder / "servers", settings=THROW_AWAY)
-        os.environ["DATABASE_URL"] = os.environ[SERVER_URL] = self._servers.database_url
-        os.environ["REDIS_URL"] = self._servers.redis_url
+        os.environ[_OWN] = " ".join(name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name))
+        self._servers = _start("gw0")
 
     def stop(self) -> None:
         """Stop the servers and remove all they wrote."""
@@ -48,11 +60,42 @@ class Run:
         self._lock.release()
 
 
-def separate_redis() -> None:
-    """Give this xdist worker a Redis database of its own."""
-    number = worker().removeprefix("gw")
-    if number.isdecimal() and os.environ["REDIS_URL"].endswith("?db=0"):
-        os.environ["REDIS_URL"] = os.environ["REDIS_URL"][:-1] + str((int(number) + 1) % _REDIS_DATABASES)
+class Worker:
+    """What a worker of xdist works with: servers of its own but for the first, and a number at a given Redis."""
+
+    def __init__(self) -> None:
+        own = os.environ[_OWN].split()
+        if "REDIS_URL" not in own:
+            _separate_redis()
+        self._servers = None
+        if own and worker() != "gw0":
+            for name in own:
+                del os.environ[name]
+            self._servers = _start(worker())
+
+    def stop(self) -> None:
+        """Stop what was started."""
+        if self._servers is not None:
+            self._servers.stop()
+
+
+def _start(name: str) -> embedded.Servers:
+    """Start the servers that are not given, and name them to whatever this process starts."""
+    folder = run_folder() / f"servers-{name}"
+    folder.mkdir(mode=0o700)
+    started = embedded.ensure(folder, settings=THROW_AWAY)
+    os.environ[_SERVERS] = str(folder)
+    os.environ["DATABASE_URL"] = os.environ[SERVER_URL] = started.database_url
+    os.environ["REDIS_URL"] = started.redis_url
+    return started
+
+
+def _separate_redis() -> None:
+    """Give this xdist worker a database of its own in the Redis that all share."""
+    parts = urlsplit(os.environ["REDIS_URL"])
+    number = (int(worker().removeprefix("gw")) + 1) % _REDIS_DATABASES
+    own = {"query": f"db={number}"} if parts.scheme == "unix" else {"path": f"/{number}"}
+    os.environ["REDIS_URL"] = urlunsplit(parts._replace(**own))
 
 
 def _remove_dead_runs() -> None:
@@ -60,6 +103,7 @@ def _remove_dead_runs() -> None:
         if folder.is_dir() and folder.stat().st_uid == os.geteuid() and (folder / "alive").exists():
             lock = Lock(folder / "alive")
             if lock.take():
-                embedded.stop_leftovers(folder / "servers")
+                for data in folder.glob("servers-*"):
+                    embedded.stop_leftovers(data)
                 shutil.rmtree(folder, ignore_errors=True)
                 lock.release()
