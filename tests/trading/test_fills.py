@@ -233,10 +233,11 @@ def test_a_trade_that_is_reversed_settles_no_more_and_takes_its_exchange_with_it
         settle(settlement=settlement, by=in_aurora.operations)
     settle(settlement=Settlement.objects.get(allocation=other.reference), by=in_aurora.operations)
     assert settle_due(day=today() + datetime.timedelta(days=30)) == 0
-    assert dict(Order.objects.values_list("security__name", "state")) == {
-        "Apple": "filled",
-        "Nestlé": "settled",
+    assert set(Order.objects.values_list("security__name", "state", "state_note")) == {
+        ("Apple", "cancelled", "What was filled was reversed in the ledger."),
+        ("Nestlé", "settled", ""),
     }
+    assert Order.objects.get(security=apple).filled_quantity == bought.quantity
     cash = portfolio.holdings.get(security=None, currency="EUR")
     assert cash.quantity == cash.settled_quantity
 

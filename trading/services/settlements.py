@@ -1,8 +1,10 @@
 """Follow allocations to delivery against payment: settled, failed, tried again."""
 
 import datetime
+from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import bulk
@@ -39,13 +41,13 @@ def settle_due(*, day: datetime.date | None = None) -> int:
 
 @transaction.atomic
 def close_settled() -> int:
-    """Close own filled orders whose parts another party has settled; return how many were looked at."""
+    """Close own filled orders whose parts another party has settled or reversed; return how many were looked at."""
     orders = (
         Order.objects.own()
         .filter(
             state=Order.State.FILLED,
             allocations__settlement__origin__isnull=False,
-            allocations__settlement__state=State.SETTLED,
+            allocations__settlement__state__in=Settlement.FINAL,
         )
         .distinct()
     )
@@ -141,12 +143,21 @@ def _locked(settlement: Settlement, *states: str) -> Settlement:
 
 
 def _follow(order: Order) -> None:
-    """Close an order that is filled once all its parts are settled, but for those that were reversed."""
+    """Close an order that is filled once nothing of it is left to settle: as settled, or cancelled where all was reversed.
+
+    As FIX 4.4 ends an order whose fills are all taken back. ``filled_quantity`` stays what the market filled: the fill
+    is in the block still, and divided among others too.
+    """
     if order.is_received or order.state != Order.State.FILLED:
         return
-    parts = order.allocations.live().exclude(settlement__state=State.REVERSED).count()
-    settled = Settlement.objects.filter(
-        allocation__order=order, allocation__withdrawn_at=None, state=State.SETTLED
-    ).count()
-    if parts and parts == settled:
-        Order.objects.filter(pk=order.pk, state=Order.State.FILLED).update(state=Order.State.SETTLED)
+    states = set(order.allocations.live().values_list("settlement__state", flat=True))
+    if not states or not states.issubset(Settlement.FINAL):
+        return
+    closed: dict[str, Any] = {"state": Order.State.SETTLED}
+    if State.SETTLED not in states:
+        closed = {
+            "state": Order.State.CANCELLED,
+            "state_note": _("What was filled was reversed in the ledger."),
+            "closed_at": timezone.now(),
+        }
+    Order.objects.filter(pk=order.pk, state=Order.State.FILLED).update(**closed)

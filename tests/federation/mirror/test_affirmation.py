@@ -144,6 +144,9 @@ def test_both_read_that_an_affirmed_trade_was_reversed(split: Shop) -> None:
             assert (settlement.state, settlement.failure_reason) == ("reversed", "Oops")
             assert not open_work(split.agreement).settlements
     split.world.assert_in_step(split.agreement)
+    with split.world.within("aurora"):
+        close_settled()
+        assert Order.objects.get().state == "cancelled"
 
 
 def test_a_rejected_allocation_is_allocated_anew_or_withdrawn(split: Shop) -> None:
