@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from functools import partial
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.errors import DomainError
+from accounts.errors import DomainError, refusing
 from accounts.models import AuditEntry, Invitation, Role, RoleAssignment, Unit, User, audit
 from accounts.services.invitations import issue
 from accounts.tasks import tell_of_rights
@@ -67,10 +66,8 @@ def assign_role(*, user: User, role: str, unit: Unit | None, by: User) -> RoleAs
     """Give a person a role in a unit and all below it, or in the whole institution; never oneself."""
     require_somebody_else(user, by)
     assignment = RoleAssignment(user=user, role=role, unit=unit)
-    try:
+    with refusing("role_not_assigned", field="role"):
         assignment.full_clean()
-    except ValidationError as error:
-        raise DomainError("role_not_assigned", " ".join(error.messages), field="role") from error
     assignment.save()
     _tell(audit("role.assigned", user, by=by, role=role, unit=str(unit.pk) if unit else None))
     return assignment

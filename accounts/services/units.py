@@ -1,12 +1,11 @@
 """The tree of units: branches and desks."""
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import ProtectedError, Value
 from django.db.models.functions import Concat, Substr
 from django.utils.translation import gettext as _
 
-from accounts.errors import DomainError
+from accounts.errors import DomainError, refusing
 from accounts.models import Unit, User, audit
 
 # Each level takes 33 characters of the path.
@@ -14,10 +13,8 @@ DEEPEST = 12
 
 
 def _check(unit: Unit) -> None:
-    try:
+    with refusing("unit_not_valid", field="name"):
         unit.full_clean()
-    except ValidationError as error:
-        raise DomainError("unit_not_valid", " ".join(error.messages), field="name") from error
 
 
 def _check_depth(levels: int) -> None:

@@ -3,7 +3,6 @@
 import datetime
 from decimal import Decimal
 
-from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -11,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from accounts import formatting
 from accounts.currencies import check_currency
-from accounts.errors import DomainError
+from accounts.errors import DomainError, refusing
 from accounts.fields import MoneyField
 from accounts.models import User, audit
 from clients.duties import Duty, require
@@ -94,11 +93,8 @@ def enter_cash(
         "reference": reference.strip(),
     }
     entry = BankEntry(**fields)
-    try:
+    with refusing("entry_refused"):
         entry.clean_fields(exclude=["account", "portfolio", "instruction", "transaction"])
-    except ValidationError as error:
-        name, words = next(iter(error.message_dict.items()))
-        raise DomainError("entry_refused", " ".join(words), field=name) from error
     _take_turns()
     if BankEntry.objects.own().filter(**fields).exists():
         raise DomainError("entry_known", _("This entry is here already. Nothing was added."))

@@ -8,7 +8,7 @@ from stdnum import isin as isin_number
 from stdnum.exceptions import ValidationError as NumberError
 
 from accounts.currencies import check_currency
-from accounts.errors import DomainError
+from accounts.errors import DomainError, refusing
 from accounts.models import User, audit
 from accounts.records import new_id
 from portfolios.models import PriceSource, Security, security_id
@@ -53,7 +53,8 @@ def create_security(
         asset_class=asset_class,
         **fields,
     )
-    security.full_clean(exclude=["replaced_by"])
+    with refusing("security_refused"):
+        security.full_clean(exclude=["replaced_by"])
     security.save(force_insert=True)
     audit("create_security", security, by=by, isin=isin)
     return security
@@ -84,27 +85,30 @@ def change_security(*, security: Security, by: User | None, **fields: Any) -> Se
         changed["currency"] = check_currency(changed["currency"])
     for name, value in changed.items():
         setattr(security, name, value)
-    security.full_clean(exclude=["replaced_by"])
+    with refusing("security_refused"):
+        security.full_clean(exclude=["replaced_by"])
     security.save(update_fields=list(changed) or None)
     audit("change_security", security, by=by, fields=sorted(changed))
     return security
 
 
 @transaction.atomic
-def replace_security(*, security: Security, replacement: Security, by: User | None) -> Security:
-    """Name the security that a wrong or renamed one is replaced by, and use the old one no more."""
-    last: Security | None = replacement
+def replace_security(*, security: Security, replacement: Security | None, by: User | None) -> Security:
+    """Name the security that a wrong or renamed one is replaced by, and use the old one no more; None names none again."""
+    if security.is_received:
+        raise DomainError("received_security", _("This security is your partner's. Ask them to change it."))
+    named, last = {security.pk}, replacement
     while last is not None:
-        if last.pk == security.pk:
+        if last.pk in named:
             raise DomainError(
                 "replaces_itself", _("Choose another security as the replacement."), field="replaced_by"
             )
+        named.add(last.pk)
         last = last.replaced_by
-    if security.is_received:
-        raise DomainError("received_security", _("This security is your partner's. Ask them to change it."))
-    security.replaced_by, security.is_active = replacement, False
+    security.replaced_by = replacement
+    security.is_active = security.is_active and replacement is None
     security.save(update_fields=["replaced_by", "is_active"])
-    audit("replace_security", security, by=by, replacement=str(replacement.pk))
+    audit("replace_security", security, by=by, replacement=str(replacement.pk) if replacement else None)
     return security
 
 
@@ -129,7 +133,8 @@ def save_source(
         is_simulated,
         preference,
     )
-    source.full_clean()
+    with refusing("source_refused"):
+        source.full_clean()
     source.save()
     audit("save_source", source, by=by, code=source.code)
     return source

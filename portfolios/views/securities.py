@@ -158,12 +158,13 @@ def edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     form = SecurityForm(request.POST or None, instance=security)
     if request.method == "POST" and form.is_valid():
         changed = {name: form.cleaned_data[name] for name in form.changed_data}
-        replacement = changed.pop("replaced_by", None)
         try:
             with transaction.atomic():
                 changed_one = change_security(security=security, by=request.user, **changed)
-                if replacement is not None:
-                    replace_security(security=changed_one, replacement=replacement, by=request.user)
+                if "replaced_by" in changed:
+                    replace_security(
+                        security=changed_one, replacement=changed["replaced_by"], by=request.user
+                    )
         except DomainError as error:
             form.add_error(error.field if error.field in form.fields else None, str(error.message))
         else:

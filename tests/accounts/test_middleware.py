@@ -8,7 +8,7 @@ import pytest
 from django.contrib import messages
 from django.contrib.messages.storage.fallback import FallbackStorage
 from django.contrib.sessions.models import Session
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.urls import reverse
@@ -127,6 +127,11 @@ def _gone() -> None:
     Unit.objects.select_for_update().get(pk=uuid.uuid4())
 
 
+def _deadlocked() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$")
+
+
 def _uncountable() -> None:
     Decimal("1e40").quantize(Decimal("0.01"))
 
@@ -142,6 +147,7 @@ def _ours() -> None:
         (_uncountable, "beyond_bounds"),
         (_taken, "somebody_was_faster"),
         (_gone, "somebody_was_faster"),
+        (_deadlocked, "somebody_was_faster"),
         (_ours, None),
     ],
 )

@@ -14,6 +14,7 @@ from portfolios.models import ExchangeRate, ImportBatch, Portfolio, Price, Price
 from portfolios.services import book
 from portfolios.services.imports import PRICES, RATES, confirm_import, preview_import, run_import, undo_import
 from portfolios.services.imports.files import UnreadableFile
+from portfolios.tasks import run_import as import_in_worker
 from tests.factories import Cast
 from tests.portfolios import make
 
@@ -156,6 +157,17 @@ def test_unknown_tickers_are_offered_and_created_only_when_wanted(source, apple)
     create = [{"key": "MSFT", "name": "Microsoft", "currency": "USD"}]
     _import(content, source, create=create)
     assert Price.objects.get(security__name="Microsoft").close == 400
+
+
+def test_a_new_security_that_cannot_be_kept_is_refused_before_anything_runs_or_with_words(source):
+    batch = _preview(b"Date,MSFT\n2026-03-02,400\n", source)
+    create = [{"key": "MSFT", "name": "M" * 201, "currency": "USD"}]
+    with pytest.raises(DomainError, match="The name of MSFT is too long"):
+        confirm_import(batch=batch, by=None, create=create)
+    batch = confirm_import(batch=batch, by=None, create=[{**create[0], "name": "M", "asset_class": "luck"}])
+    import_in_worker(str(batch.pk))
+    batch.refresh_from_db()
+    assert (batch.state, "'luck' is not a valid choice" in batch.summary["failure"]) == ("failed", True)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,16 @@ def test_a_wrong_isin_is_corrected_by_a_security_that_the_old_one_names(as_manag
     assert "Replaced by" not in get(as_manager, "security_detail", right.pk).content.decode()
     with pytest.raises(DomainError, match="Choose another"):
         replace_security(security=right, replacement=wrong, by=in_aurora.manager)
+    # Two at once may have made a ring of others.
+    one = make.security("DE0007164600", "SAP")
+    one.replaced_by = make.security("DE0005190003", "BMW", replaced_by=one)
+    one.save()
+    with pytest.raises(DomainError, match="Choose another"):
+        replace_security(security=right, replacement=one, by=in_aurora.manager)
+
+    assert as_manager.post(edit, {**form, "replaced_by": ""}).status_code == 302
+    wrong.refresh_from_db()
+    assert (wrong.replaced_by, wrong.is_active) == (None, True)
 
 
 def test_a_security_is_created_and_its_isin_stays(as_manager, in_aurora: Cast):

@@ -66,13 +66,7 @@ def confirm_import(
             "import_empty", _("No row of this file can be used. Correct the file and upload it again.")
         )
     for wanted in create or []:
-        if not wanted.get("name", "").strip() or not wanted.get("currency", "").strip():
-            raise DomainError(
-                "security_incomplete",
-                _("Enter a name and a currency for %(key)s, or leave it out.")
-                % {"key": wanted.get("key", "")},
-            )
-        check_currency(wanted["currency"])
+        _check_wanted(wanted)
     batch.state = State.QUEUED
     batch.options = {
         **batch.options,
@@ -83,6 +77,23 @@ def confirm_import(
     batch.save(update_fields=["state", "options"])
     audit("confirm_import", batch, by=by, kind=batch.kind)
     return batch
+
+
+def _check_wanted(wanted: dict[str, str]) -> None:
+    key, name = wanted.get("key", ""), wanted.get("name", "").strip()
+    if not name or not wanted.get("currency", "").strip():
+        raise DomainError(
+            "security_incomplete",
+            _("Enter a name and a currency for %(key)s, or leave it out.") % {"key": key},
+        )
+    longest = Security._meta.get_field("name").max_length or 0
+    if len(name) > longest:
+        raise DomainError(
+            "security_name",
+            _("The name of %(key)s is too long. Enter at most %(longest)s characters.")
+            % {"key": key, "longest": longest},
+        )
+    check_currency(wanted["currency"])
 
 
 def run_import(*, batch: ImportBatch) -> ImportBatch:
