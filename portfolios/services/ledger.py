@@ -50,25 +50,25 @@ def book(*, entries: Iterable[Transaction], by: User | None, refreshing: bool = 
 @transaction.atomic
 def reverse(*, entry: Transaction, by: User | None, text: str = "") -> Transaction:
     """Cancel an entry by its reversal, as if it had never been booked; both stay in the ledger."""
-    # Of two at once the second waits here, and reads that it is done.
-    _lock({entry.portfolio_id})
+    # Of two at once the second waits here, and reads what the first has done.
+    portfolio = _lock({entry.portfolio_id})[entry.portfolio_id]
     if entry.type == Type.REVERSAL:
         raise DomainError("reverses_reversal", _("A reversal is not reversed. Book the entry again instead."))
-    if entry.portfolio.closed_on is not None and entry.type == Type.TRANSFER_OUT:
+    if portfolio.closed_on is not None and entry.type == Type.TRANSFER_OUT:
         raise DomainError(
             "portfolio_closed",
             _(
                 "Portfolio %(number)s is closed: what was transferred out of it may have been taken over. Ask for"
                 " it to be transferred back to an open one."
             )
-            % {"number": entry.portfolio.number},
+            % {"number": portfolio.number},
         )
     if Transaction.objects.filter(reverses=entry).exists():
         raise DomainError(
             "already_reversed", _("This entry is already reversed. Nothing more is to be done.")
         )
     reversal = Transaction(
-        portfolio=entry.portfolio,
+        portfolio=portfolio,
         type=Type.REVERSAL,
         trade_date=entry.trade_date,
         settlement_date=entry.settlement_date,

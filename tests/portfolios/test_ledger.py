@@ -12,6 +12,7 @@ from accounts.models import AuditEntry
 from clients.models import Client, Mandate
 from portfolios.models import Holding, Portfolio, Transaction, Valuation
 from portfolios.services import book, book_dividend, book_split, open_portfolio, reverse
+from portfolios.services.handover import transfer_out
 from tests.factories import Cast
 from tests.portfolios import make
 
@@ -118,6 +119,14 @@ def test_a_reversal_leaves_the_books_as_if_the_entry_had_never_been(in_aurora: C
     assert again.value.code == "already_reversed"
     with pytest.raises(DomainError):
         reverse(entry=reversal, by=in_aurora.operations)
+
+
+def test_what_left_a_portfolio_that_somebody_closes_meanwhile_is_not_reversed(in_aurora: Cast, portfolio):
+    book(entries=[make.deposit(portfolio, 1000)], by=None)
+    [left] = transfer_out(portfolio=portfolio, reference=portfolio.pk, by=in_aurora.operations)
+    Portfolio.objects.update(closed_on=left.trade_date)
+    with pytest.raises(DomainError, match="is closed"):
+        reverse(entry=left, by=in_aurora.operations)
 
 
 def test_a_purchase_whose_units_are_sold_cannot_be_reversed(in_aurora: Cast, portfolio, apple):
