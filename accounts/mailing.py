@@ -1,4 +1,4 @@
-"""Write to people of this institution, each in their language."""
+"""Write to people of this institution, with dates and numbers as each of them chose."""
 
 import logging
 import smtplib
@@ -19,13 +19,13 @@ def people_with(roles: Collection[Role]) -> QuerySet[User]:
 
 
 def write_to(people: Iterable[User], message: Callable[[], tuple[str, str]]) -> int:
-    """Send to each person what ``message`` returns in their language: a subject and a text.
+    """Send to each person what ``message`` returns, written as they chose: a subject and a text.
 
     Returns how many messages left; what does not leave is logged.
     """
     sent = 0
     for person in people:
-        with translation.override(person.language):
+        with translation.override(person.locale):
             subject, text = message()
         try:
             sent += send_mail(" ".join(subject.split()), text, None, [person.email])

@@ -9,9 +9,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django_tenants.utils import tenant_context
 
+from accounts.mailing import people_with, write_to
 from accounts.models import Role
 from federation.agreements.timeline import EventKind
-from federation.mailing import write_to
 from federation.models import AgreementEvent, Institution
 
 # What is told, with what follows from it for who reads it.
@@ -91,4 +91,4 @@ def _tell(event: AgreementEvent, reader: Institution) -> int:
             words = {"event": event, "what": what, "follows": TOLD[event.kind], "link": link}
             return f"{event.agreement.name}: {what}", render_to_string("federation/mail/agreement.txt", words)
 
-        return write_to(reader, roles, message)
+        return write_to(people_with(roles), message)

@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django_tenants.utils import tenant_context
 
+from accounts.mailing import people_with, write_to
 from accounts.models import Role
-from federation.mailing import write_to
 from federation.models import Alert, Institution, Watch
 
 REMINDED_AFTER = datetime.timedelta(hours=24)
@@ -56,7 +56,7 @@ def _due(now: datetime.datetime) -> list[Alert]:
 
 
 def _tell(institution: Institution, alerts: list[Alert]) -> int:
-    """Write to each administrator in their language; called in the institution's schema."""
+    """Write to each administrator; called in the institution's schema."""
     domain = institution.get_primary_domain()
     link = f"{domain.url}/mirrors/" if domain else ""
 
@@ -80,4 +80,4 @@ def _tell(institution: Institution, alerts: list[Alert]) -> int:
         }
         return subject, render_to_string("federation/mail/alerts.txt", context)
 
-    return write_to(institution, [Role.ADMINISTRATOR], message)
+    return write_to(people_with([Role.ADMINISTRATOR]), message)

@@ -6,10 +6,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.translation import gettext
 from guardian.shortcuts import get_perms
 
 from accounts import services
 from accounts.errors import DomainError
+from accounts.formatting import money
+from accounts.mailing import write_to
 from accounts.models import AuditEntry, Role, RoleAssignment, User
 from accounts.rights import can
 from accounts.services import grants
@@ -120,6 +123,13 @@ def test_the_others_are_told_of_new_rights(in_aurora, mailoutbox, django_capture
     with django_capture_on_commit_callbacks() as told:
         services.invite_person(email="first@example.test", full_name="Nora", by=None)
     assert told == []
+
+
+def test_mails_are_in_english_with_numbers_as_the_reader_chose(in_aurora, mailoutbox):
+    in_aurora.compliance.language = User.Writing.GERMAN
+    # Django has a German word for it.
+    assert write_to([in_aurora.compliance], lambda: (gettext("January"), money(1234.5, "EUR"))) == 1
+    assert (mailoutbox[0].subject, mailoutbox[0].body) == ("January", "EUR\u00a01.234,50")
 
 
 def test_a_person_who_is_deactivated_is_out_at_once(aurora, in_aurora, browse):
