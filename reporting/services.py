@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import formatting
 from accounts.errors import DomainError
 from accounts.jobs import create_job
 from accounts.models import Job, User, audit
@@ -53,7 +54,7 @@ def _check_opening(portfolio: Portfolio, period_from: datetime.date) -> None:
         raise DomainError(
             "period_before_opening",
             _("The portfolio was opened on %(day)s. Choose a period that begins in that year or later.")
-            % {"day": portfolio.opened_on.isoformat()},
+            % {"day": formatting.day(portfolio.opened_on)},
             field="period_from",
         )
 

@@ -61,7 +61,7 @@ class AllocationQuerySet(PortfolioRecordQuerySet):
         return self.between_parties(user).own().live().filter(ANSWERED, affirmation__state="rejected")
 
     def unbooked(self) -> "AllocationQuerySet":
-        """Return own allocations that nobody has booked: unanswered, or rejected and not yet withdrawn."""
+        """Return own allocations that are not booked: unanswered, rejected and not yet withdrawn, or refused by the ledger."""
         return self.own().live().filter(settlement__isnull=True)
 
     def refused_by_ledger(self) -> "AllocationQuerySet":

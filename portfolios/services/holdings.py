@@ -291,17 +291,17 @@ def commitments(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[st
 
 def promised_to_buys(portfolio: Portfolio, currency: str) -> Decimal:
     """Return what purchases that are not booked yet will take: open orders, and fills that wait to be affirmed."""
-    deductions = commitments([portfolio.pk]).get(portfolio.pk, {}).get(currency, CashDeductions())
+    orders = commitments([portfolio.pk]).get(portfolio.pk, {}).get(currency, CashDeductions()).open_buys
+    if currency != portfolio.currency:
+        # A fill is paid in the portfolio's currency, whatever the security's is.
+        return orders
     fills = portfolio.allocations.filter(
         net_amount__lt=0, settlement=None, withdrawn_at=None, retired_at=None
     ).values_list("currency", "net_amount", "exchange_rate")
-    # As for orders: a purchase is paid in the portfolio's currency, whatever the security's is.
     waiting = (
-        -net_amount * (1 if paid_in == portfolio.currency else rate)
-        for paid_in, net_amount, rate in fills
-        if portfolio.currency == currency
+        -net_amount * (1 if paid_in == portfolio.currency else rate) for paid_in, net_amount, rate in fills
     )
-    return deductions.open_buys + sum(waiting, Decimal(0)).quantize(_MONEY)
+    return orders + sum(waiting, Decimal(0)).quantize(_MONEY)
 
 
 def open_instructions(kind: str) -> InstructionQuerySet:

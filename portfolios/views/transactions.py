@@ -89,13 +89,18 @@ def reverse_entry(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     if not text:
         messages.error(request, _("Say why the entry is reversed. The ledger keeps it."))
         return redirect("portfolios:transaction_detail", entry.pk)
-    was_matched = BankEntry.objects.filter(transaction=entry).exists()
+    matched = BankEntry.objects.filter(transaction=entry).first()
     try:
         reversal = reverse(entry=entry, by=request.user, text=text)
     except DomainError as error:
         messages.error(request, error.message)
         return redirect("portfolios:transaction_detail", entry.pk)
     messages.success(request, _("Reversed. Holdings and values are worked out again."))
-    if was_matched:
-        messages.info(request, _("The arrived cash is unmatched again, and its instruction open."))
+    if matched is not None:
+        text = (
+            _("The arrived cash is unmatched again, and its instruction open.")
+            if matched.instruction_id
+            else _("The arrived cash is unmatched again.")
+        )
+        messages.info(request, text)
     return redirect("portfolios:transaction_detail", reversal.pk)

@@ -396,6 +396,11 @@ def test_a_wrong_match_is_put_right_by_reversing_it(in_aurora: Cast, ada, bob, a
     assert not expected(in_aurora.operations, "deposit")
     assert not ClientInstruction.objects.open().exists()
 
+    loose = match_cash(entry=_arrived(5), portfolio=ada, by=in_aurora.operations)
+    undo = reverse("portfolios:transaction_reverse", args=[loose.transaction.pk])
+    shown = page.post(undo, {"text": "Not theirs"}, follow=True).content.decode()
+    assert "The arrived cash is unmatched again." in shown
+
 
 def test_of_a_deposit_in_parts_the_part_that_is_not_reversed_counts(in_aurora: Cast, ada):
     instruction = _deposit(ada, 5000)

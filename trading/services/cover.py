@@ -63,17 +63,16 @@ class Cover:
 
     Securities are those held by trade date. Cash is that by trade date in the portfolio's currency,
     with what committed orders will take and bring, less the withdrawals that clients have asked for.
-    Of both, fills count that are not booked yet. ``trades`` themselves are not committed: the orders
-    among them are named by ``order_ids``.
+    Of both, fills count that are not booked yet. ``trades`` themselves are not committed yet.
     """
 
-    def __init__(self, trades: Collection[Trade], order_ids: Collection[uuid.UUID] = ()) -> None:
+    def __init__(self, trades: Collection[Trade]) -> None:
         self._portfolios = {trade.portfolio.pk: trade.portfolio for trade in trades}
         self._held: dict[tuple[uuid.UUID, uuid.UUID], Decimal] = defaultdict(Decimal)
         self._amounts: dict[uuid.UUID, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
         self._read_holdings()
         self._read_unbooked()
-        committed = self._read_committed(order_ids)
+        committed = self._read_committed()
         for portfolio_id, amounts in open_withdrawals(self._portfolios).items():
             for currency, amount in amounts.items():
                 self._amounts[portfolio_id][currency] -= amount
@@ -102,11 +101,10 @@ class Cover:
             self._held[(portfolio_id, security_id)] += filled if side == Side.BUY else -filled
             self._amounts[portfolio_id][currency] += net_amount
 
-    def _read_committed(self, order_ids: Collection[uuid.UUID]) -> list[Trade]:
+    def _read_committed(self) -> list[Trade]:
         orders = (
             Order.objects.current()
             .filter(portfolio__in=self._portfolios, state__in=_COMMITTED)
-            .exclude(pk__in=list(order_ids))
             .select_related("portfolio", "security")
         )
         trades = [Trade.of(order) for order in orders]
@@ -146,15 +144,15 @@ class Cover:
                 wanted[trade.currency] -= self._flow(trade)
             else:
                 there[trade.currency] += self._flow(trade)
-        unknown = [code for code in {**there, **wanted} if self._rate(code, portfolio) is None]
-        unknown = [code for code in unknown if there.get(code) or wanted.get(code)]
+        unknown = [
+            code
+            for code in {**there, **wanted}
+            if (there[code] or wanted[code]) and self._rate(code, portfolio) is None
+        ]
         if unknown:
             return _(
                 "There is no exchange rate for %(currency)s, so the cash of %(number)s is not known."
-            ) % {
-                "currency": ", ".join(unknown),
-                "number": portfolio.number,
-            }
+            ) % {"currency": ", ".join(unknown), "number": portfolio.number}
         cost, cash = (self._converted(amounts, portfolio) for amounts in (wanted, there))
         if cost - cash < _CENT:
             return ""
@@ -168,7 +166,5 @@ class Cover:
         return self._market.rate(currency, portfolio.currency)
 
     def _converted(self, amounts: dict[str, Decimal], portfolio: Portfolio) -> Decimal:
-        known = {
-            code: self._rate(code, portfolio) or Decimal(0) for code, amount in amounts.items() if amount
-        }
-        return sum((amounts[code] * rate for code, rate in known.items()), Decimal(0))
+        known = ((amount, self._rate(code, portfolio)) for code, amount in amounts.items() if amount)
+        return sum((amount * rate for amount, rate in known if rate is not None), Decimal(0))

@@ -60,7 +60,8 @@ def record_execution(*, block_id: uuid.UUID, quantity: Decimal, price: Decimal, 
     """Record a fill and divide it among the block's orders; return it.
 
     ``reference`` is the broker's: the same one again changes nothing, so that a message may come
-    twice. A part that its portfolio's ledger refuses is noted there and stops no other. Raises DomainError for a fill of more than is left, or of a broken lot that is not all of it.
+    twice. A part that its portfolio's ledger refuses is noted there and stops no other. Raises DomainError for a
+    fill of more than is left, or of a broken lot that is not all of it.
     """
     block = Block.objects.select_for_update().select_related("security").get(pk=block_id)
     known = Execution.objects.filter(reference=reference).first()

@@ -189,10 +189,9 @@ def _sendable(orders: Collection[Order]) -> tuple[list[Order], list[tuple[Order,
 
 def _covered(orders: Collection[Order]) -> tuple[list[Order], list[tuple[Order, DomainError]]]:
     """Tell orders for which cash and securities are there now from those for which they are not."""
-    ids = [order.pk for order in orders]
     lock_portfolios({order.portfolio_id for order in orders})
     trades = {order.pk: Trade.of(order) for order in orders}
-    cover = Cover(list(trades.values()), ids)
+    cover = Cover(trades.values())
     lacking = {pk: why for pk, trade in trades.items() if (why := cover.lacks_units(trade))}
     together: dict[uuid.UUID, list[Order]] = defaultdict(list)
     for order in orders:

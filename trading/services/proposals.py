@@ -227,8 +227,9 @@ def approve(
     """Approve a submitted proposal and create its orders; return them.
 
     The approver is neither who made nor who submitted it. ``accepted_moves`` are those that a page showed, as
-    ``Moved.seen`` says them. Raises DomainError where others have moved by more than 2 %, purchases are blocked by a stale risk profile, a
-    restriction has come since that bars a trade, or cash or securities that the trades need are not there any more.
+    ``Moved.seen`` says them. Raises DomainError where others have moved by more than 2 %, purchases are blocked by
+    a stale risk profile, a restriction has come since that bars a trade, or cash or securities that the trades need
+    are not there any more.
     """
     proposal = _locked(proposal, State.PROPOSED)
     portfolio = proposal.portfolio
