@@ -50,7 +50,9 @@ class Run:
         self._lock.take()
         os.environ[FOLDER] = str(self.folder)
         os.environ["DATA_DIR"] = str(self.folder / "data")
-        os.environ[_OWN] = " ".join(name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name))
+        os.environ[_OWN] = " ".join(
+            name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)
+        )
         self._servers = _start("gw0")
 
     def stop(self) -> None:
