@@ -18,6 +18,7 @@ from tests.models_portfolio.make import as_mirror
 from tests.trading import make
 from trading.models import Order, Proposal, RestrictedSecurity
 from trading.services import approve, discard, edit, propose, propose_each, reject, send, submit
+from trading.services.fills import record_execution
 from trading.services.proposals import moved_prices
 from trading.services.proposing import reproduce
 
@@ -251,6 +252,26 @@ def test_an_edit_voids_the_approval_and_cancels_its_orders(in_aurora: Cast):
     assert (line.quantity, line.reason) == (D(10), "edited")
     assert line.computed_quantity > 10
     assert set(portfolio.orders.values_list("state", flat=True)) == {"cancelled"}
+
+
+def test_a_proposal_of_which_an_order_was_sent_is_not_traded_a_second_time(in_aurora: Cast):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    orders = {order.security.name: order for order in make.approved(portfolio, in_aurora)}
+    apple, proposal = orders["Apple"], orders["Apple"].proposal
+    [block] = send(order_ids=[apple.pk], by=in_aurora.second_manager)
+    record_execution(block_id=block.pk, quantity=apple.quantity, price=D(180), reference="one")
+
+    # Another line is edited, and the order for Apple is filled: approved again, it would be made anew.
+    fewer = {orders["Nestlé"].security_id: D(1)}
+    with pytest.raises(DomainError, match=r"have been sent\. Discard what is left of it, and propose again"):
+        edit(proposal=proposal, quantities=fewer, by=in_aurora.manager)
+    Proposal.objects.filter(pk=proposal.pk).update(state="proposed")
+    with pytest.raises(DomainError, match="have been sent"):
+        approve(proposal=proposal, by=in_aurora.second_manager)
+
+    discard(proposal=proposal, by=in_aurora.manager)
+    assert not lines_of(propose(portfolio=portfolio, by=in_aurora.manager))["Apple"].side
+    assert portfolio.orders.filter(security=apple.security).count() == 1
 
 
 def test_an_edit_is_refused_where_it_cannot_be_traded(in_aurora: Cast):

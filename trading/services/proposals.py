@@ -55,6 +55,8 @@ class Moved:
 
 def _locked(proposal: Proposal, *states: str) -> Proposal:
     """Return the proposal locked for change, or raise DomainError where it changed or is past that."""
+    # Its orders first, as whoever sends them does: what is being sent now counts as sent.
+    list(proposal.orders.select_for_update().order_by("number").values_list("pk"))
     locked = (
         Proposal.objects.select_for_update(of=("self",))
         .select_related("portfolio__mandate__client")
@@ -79,9 +81,10 @@ def edit(*, proposal: Proposal, quantities: Mapping[uuid.UUID, Decimal], by: Use
 
     Everything is worked out again from the stored inputs. The proposal is a draft afterwards, and
     orders of an approval are cancelled. Raises DomainError for a short sale, a quantity that
-    cannot be traded, a restriction, or more purchases than there is cash.
+    cannot be traded, a restriction, more purchases than there is cash, or where orders have been sent.
     """
     proposal = _locked(proposal, *OPEN_STATES)
+    _require_unsent(proposal)
     _withdraw_approval(proposal, by)
     trades: dict[Key, Decimal] = {
         line.security_id: -line.quantity if line.side == Side.SELL else line.quantity
@@ -112,6 +115,15 @@ def edit(*, proposal: Proposal, quantities: Mapping[uuid.UUID, Decimal], by: Use
     proposal.save()
     audit("edited", proposal, by=by)
     return proposal
+
+
+def _require_unsent(proposal: Proposal) -> None:
+    """Refuse to trade by a proposal again of which orders have been sent: they would be made a second time."""
+    if proposal.orders.filter(sent_at__isnull=False).exists():
+        raise DomainError(
+            "orders_sent",
+            _("Orders of this proposal have been sent. Discard what is left of it, and propose again."),
+        )
 
 
 def _check_trade(inputs: RebalanceInputs, key: Key, quantity: Decimal) -> None:
@@ -232,6 +244,7 @@ def approve(
     are not there any more.
     """
     proposal = _locked(proposal, State.PROPOSED)
+    _require_unsent(proposal)
     portfolio = proposal.portfolio
     require_managed(portfolio)
     require(Duty.TRADING, portfolio.mandate)

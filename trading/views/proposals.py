@@ -111,6 +111,8 @@ def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     is_own_work = user.pk in (proposal.proposed_by_id, proposal.made_by_id)
     can_make, can_approve = (may(user, right, proposal) for right in ("proposal.make", "proposal.approve"))
     orders = list(proposal.orders.select_related("security").order_by("number"))
+    can_edit = can_make and proposal.state in (State.DRAFT, State.PROPOSED, State.APPROVED)
+    is_unsent = not any(order.sent_at for order in orders)
     context = {
         "proposal": proposal,
         "portfolio": proposal.portfolio,
@@ -125,10 +127,9 @@ def proposal_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "orders": orders,
         "currency": proposal.inputs.get("currency", proposal.portfolio.currency),
         "day": datetime.date.fromisoformat(day) if (day := proposal.inputs.get("as_of")) else None,
-        "is_editing": "edit" in request.GET
-        and proposal.state in (State.DRAFT, State.PROPOSED, State.APPROVED)
-        and can_make,
-        "can_edit": can_make and proposal.state in (State.DRAFT, State.PROPOSED, State.APPROVED),
+        "is_editing": "edit" in request.GET and can_edit and is_unsent,
+        "can_edit": can_edit and is_unsent,
+        "can_discard": can_edit,
         "can_submit": can_make and proposal.state == State.DRAFT and any(row.line.side for row in lines),
         "can_approve": can_approve and proposal.state == State.PROPOSED and not is_own_work,
         "waits_for_other": proposal.state == State.PROPOSED and is_own_work,
