@@ -20,8 +20,12 @@ from django.db.migrations.operations import (
     AddConstraint,
     AddField,
     AddIndex,
+    AlterField,
+    AlterModelOptions,
+    AlterUniqueTogether,
     CreateModel,
     RemoveConstraint,
+    RemoveField,
     RemoveIndex,
     RunPython,
     RunSQL,
@@ -38,10 +42,12 @@ _KEPT_OPERATIONS = 150
 # So many schemas are asked about in one query: each takes locks on its tables.
 _AT_ONCE = 100
 
-# These ask for their own model and what it refers to: a run of one kind takes one state, in which what refers
-# to these models is not built anew. Whatever asks for more begins with all of them anew.
+# Forwards these ask for their own model and for the tables and keys of what it refers to: nothing but that model
+# is built anew for them, and a run of one kind of the first takes one state. Whatever asks for more begins with
+# all models anew.
 _TOGETHER = (CreateModel, AddField, AddConstraint, AddIndex)
-_ONE_MODEL = (RemoveConstraint, RemoveIndex, RunSQL)
+_ONE_MODEL = (RemoveConstraint, RemoveIndex, RemoveField, AlterModelOptions, AlterUniqueTogether)
+_NO_MODEL = (RemoveConstraint, RemoveIndex, RunSQL)
 _WITHIN_MODELS = (FieldOperation, IndexOperation, RunSQL, RunPython)
 
 # django-tenants' connection, which knows of schemas.
@@ -165,19 +171,30 @@ class Plan:
     def _chain(self, migration: Migration, state: ProjectState) -> list[ProjectState]:
         states = [state.clone()]
         for kind, run in groupby(migration.operations, key=type):
+            operations = list(run)
             if kind in _TOGETHER and not self.is_backwards:
-                operations = list(run)
                 states += [_after(states[-1], migration.app_label, operations)] * len(operations)
                 continue
-            if kind not in _ONE_MODEL:
-                _build_anew(states[-1])
-            for operation in run:
+            for operation in operations:
                 if self.is_backwards and not operation.reversible:
                     raise IrreversibleError(f"Operation {operation} in {migration} is not reversible")
+                if not self.is_backwards and _asks_for_one_model(operation, states[-1], migration.app_label):
+                    states.append(_after(states[-1], migration.app_label, [operation]))
+                    continue
+                if kind not in _NO_MODEL:
+                    _build_anew(states[-1])
                 following = states[-1].clone()
                 operation.state_forwards(migration.app_label, following)
                 states.append(following)
         return states
+
+
+def _asks_for_one_model(operation: Operation, state: ProjectState, label: str) -> bool:
+    """Say whether nothing that refers to the operation's model has to know of it, as of another key."""
+    if not isinstance(operation, AlterField):
+        return isinstance(operation, _ONE_MODEL)
+    before = state.models[label, operation.model_name_lower].fields[operation.name]
+    return not before.unique and not operation.field.unique
 
 
 def _build_anew(state: ProjectState) -> None:
@@ -188,14 +205,18 @@ def _build_anew(state: ProjectState) -> None:
 
 
 def _after(state: ProjectState, label: str, operations: Sequence[Any]) -> ProjectState:
-    """Return the state after several operations, whose models are built anew once."""
+    """Return the state after several operations, of which the models that they name are built anew, once each."""
     following = state.clone()
     rendered = following.__dict__.pop("apps")
     for operation in operations:
         operation.state_forwards(label, following)
     following.__dict__["apps"] = rendered
+    following.is_delayed = True
     names = {getattr(each, "model_name_lower", None) or each.name_lower for each in operations}
-    following.reload_models([(label, name) for name in names])
+    with rendered.bulk_update():
+        for name in names:
+            rendered.unregister_model(label, name)
+    rendered.render_multiple([following.models[label, name] for name in names])
     return following
 
 
