@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 import environ
-from celery.schedules import crontab
 from django.utils.translation import gettext_lazy as _
 
 from config import embedded
 from config.api.description import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+from config.schedule import DEMONSTRATION, SCHEDULE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -206,8 +206,12 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG
-MEDIA_ROOT = embedded.data_folder() / "media"
 EMAIL_BACKEND = env("EMAIL_BACKEND", default="django.core.mail.backends.filebased.EmailBackend")
+EMAIL_HOST = env("EMAIL_HOST", default="localhost")
+EMAIL_PORT = env.int("EMAIL_PORT", default=25)
+EMAIL_HOST_USER = env("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
 # A mail server that does not answer is tried again later.
 EMAIL_TIMEOUT = 10
 EMAIL_FILE_PATH = embedded.data_folder() / "mail"
@@ -248,98 +252,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Seconds between the parts of a fill by the paper broker, so that people can watch it.
 PAPER_BROKER_DELAY = env.int("PAPER_BROKER_DELAY", default=2)
 CELERY_BEAT_SCHEDULE_FILENAME = str(embedded.data_folder() / "celerybeat-schedule")
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
-    # A second net below the dispatcher's own sweep.
-    "sweep-streams": {"task": "federation.tasks.sweep_streams", "schedule": 30.0},
-    "trim-logs": {"task": "federation.tasks.trim_logs", "schedule": 60.0},
-    "erase-due": {"task": "federation.tasks.erase_due", "schedule": crontab(hour=2, minute=10)},
-    "clear-stubs": {"task": "federation.tasks.clear_stubs", "schedule": crontab(hour=2, minute=40)},
-    "watch-streams": {"task": "federation.tasks.watch_streams", "schedule": 30.0},
-    "roll-up-figures": {"task": "federation.tasks.roll_up_figures", "schedule": crontab(minute=7)},
-    # All streams over three hours of the night.
-    "prove-nightly": {
-        "task": "federation.tasks.prove_nightly",
-        "schedule": crontab(hour="1-3", minute="*/5"),
-    },
-    "clear-away": {
-        "task": "federation.tasks.in_every_institution",
-        "schedule": crontab(hour=3, minute=40),
-        "args": ["accounts.tasks.clear_away"],
-    },
-    # After midnight in UTC: settlement dates and the age of prices change with the day.
-    "value-portfolios": {
-        "task": "federation.tasks.in_every_institution",
-        "schedule": crontab(hour=0, minute=20),
-        "args": ["portfolios.tasks.value_portfolios"],
-    },
-    "hand-over-late-everywhere": {
-        "task": "federation.tasks.in_every_institution",
-        "schedule": crontab(hour=0, minute=35),
-        "args": ["portfolios.tasks.hand_over_late"],
-    },
-    # Where something was written within a week, often; everywhere else once a day.
-    "settle-due-everywhere": {
-        "task": "federation.tasks.in_every_institution",
-        "schedule": crontab(hour=0, minute=5),
-        "args": ["trading.tasks.settle_due_settlements"],
-    },
-    "release-waiting-orders-everywhere": {
-        "task": "federation.tasks.in_every_institution",
-        "schedule": crontab(hour=9, minute=5),
-        "args": ["trading.tasks.release_waiting_orders"],
-    },
-    "resume-blocks-everywhere": {
-        "task": "federation.tasks.in_every_institution",
-        "schedule": crontab(hour=2, minute=5),
-        "args": ["trading.tasks.resume_blocks"],
-    },
-    "resume-reports-everywhere": {
-        "task": "federation.tasks.in_every_institution",
-        "schedule": crontab(hour=2, minute=25),
-        "args": ["reporting.tasks.resume_reports"],
-    },
-    "forget-api-requests-everywhere": {
-        "task": "federation.tasks.in_every_institution",
-        "schedule": crontab(hour=3, minute=20),
-        "args": ["accounts.tasks.forget_api_requests"],
-    },
-    "settle-due": {
-        "task": "federation.tasks.in_active_institutions",
-        "schedule": 600.0,
-        "args": ["trading.tasks.settle_due_settlements"],
-    },
-    "hand-over-late": {
-        "task": "federation.tasks.in_active_institutions",
-        "schedule": 1800.0,
-        "args": ["portfolios.tasks.hand_over_late"],
-    },
-    "release-waiting-orders": {
-        "task": "federation.tasks.in_active_institutions",
-        "schedule": 300.0,
-        "args": ["trading.tasks.release_waiting_orders"],
-    },
-    "resume-blocks": {
-        "task": "federation.tasks.in_active_institutions",
-        "schedule": 300.0,
-        "args": ["trading.tasks.resume_blocks"],
-    },
-    "forget-api-requests": {
-        "task": "federation.tasks.in_active_institutions",
-        "schedule": crontab(minute=40),
-        "args": ["accounts.tasks.forget_api_requests"],
-    },
-    "resume-reports": {
-        "task": "federation.tasks.in_active_institutions",
-        "schedule": 300.0,
-        "args": ["reporting.tasks.resume_reports"],
-    },
-}
-if DEMO:
-    # Before its portfolios are valued.
-    CELERY_BEAT_SCHEDULE["go-on-with-the-demonstration"] = {
-        "task": "federation.tasks.go_on",
-        "schedule": crontab(hour=0, minute=10),
-    }
+CELERY_BEAT_SCHEDULE = {**SCHEDULE, **(DEMONSTRATION if DEMO else {})}
 
 # Who may read the platform's metrics; without it there are none.
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
