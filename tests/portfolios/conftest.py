@@ -7,6 +7,7 @@ from portfolios.models import Portfolio
 from portfolios.services import book
 from tests.factories import Cast
 from tests.portfolios import make
+from tests.portfolios.cash import portfolio_of
 
 
 @pytest.fixture
@@ -29,3 +30,15 @@ def filled(in_aurora: Cast) -> Portfolio:
 @pytest.fixture
 def as_manager(aurora, browse, in_aurora: Cast):
     return browse(aurora, in_aurora.manager)
+
+
+@pytest.fixture
+def ada(in_aurora: Cast) -> Portfolio:
+    """The empty portfolio of a client."""
+    return portfolio_of(in_aurora, "P-1", "Ada Example")
+
+
+@pytest.fixture
+def bob(in_aurora: Cast) -> Portfolio:
+    """The empty portfolio of another client."""
+    return portfolio_of(in_aurora, "P-2", "Bob Sample")

@@ -1,71 +1,26 @@
-"""Arrived cash: what it answers, booking it, sending it back, and paying withdrawals."""
+"""Arrived cash: what it answers, booking it, and sending it back."""
 
-import datetime
 import re
 from decimal import Decimal as D
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.errors import DomainError
-from accounts.models import AuditEntry
-from clients.models import Client, ClientInstruction, InstructionOutcome, Mandate, PayoutAccount
-from clients.services import booked_for
-from portfolios.models import BankEntry, Holding, Portfolio, Transaction
-from portfolios.services import book
-from portfolios.services.cash_matching import (
-    enter_cash,
-    expected,
-    import_cash,
-    match_cash,
-    pay_withdrawal,
-    send_back,
-)
+from clients.models import InstructionOutcome
+from portfolios.models import BankEntry, Holding, Transaction
+from portfolios.services.cash_matching import expected, import_cash, match_cash, send_back
 from portfolios.services.cash_suggestions import suggest
-from portfolios.services.ledger import reverse as reverse_entry
 from tests.factories import Cast
 from tests.portfolios import make
-
-
-def _portfolio(cast: Cast, number: str, name: str) -> Portfolio:
-    client = Client.objects.create(name=name, unit=cast.unit)
-    mandate = Mandate.objects.create(number=f"M-{number}", client=client, currency="EUR", status="submitted",
-                                     submission=1, submitted_at=timezone.now(), signed_on=make.day(0),
-                                     disclosure_authorised_on=make.day(0))  # fmt: skip
-    return make.portfolio(cast.unit, number, mandate=mandate)
-
-
-def _deposit(
-    portfolio: Portfolio, amount: int, reference: str = "", kind: str = "deposit", **fields
-) -> ClientInstruction:
-    return ClientInstruction.objects.create(
-        mandate=portfolio.mandate, kind=kind, status="sent", amount=amount, currency="EUR", reference=reference,
-        sent_at=timezone.now(), **fields,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def ada(in_aurora: Cast) -> Portfolio:
-    return _portfolio(in_aurora, "P-1", "Ada Example")
-
-
-@pytest.fixture
-def bob(in_aurora: Cast) -> Portfolio:
-    return _portfolio(in_aurora, "P-2", "Bob Sample")
-
-
-def _arrived(amount: int, reference: str = "", payer: str = "", currency: str = "EUR") -> BankEntry:
-    return enter_cash(
-        value_date=make.day(1), amount=D(amount), currency=currency, reference=reference, payer=payer, by=None
-    )
+from tests.portfolios.cash import arrived, asked
 
 
 def test_the_reference_amount_and_payer_say_which_instruction_is_meant(in_aurora: Cast, ada, bob):
-    right, _other = _deposit(ada, 5000, "RF18539007547034"), _deposit(bob, 5000, "RF712348231")
+    right, _other = asked(ada, 5000, "RF18539007547034"), asked(bob, 5000, "RF712348231")
     found = suggest(
-        _arrived(5000, "rf18 5390 0754 7034", "EXAMPLE ADA"), expected(in_aurora.operations, "deposit")
+        arrived(5000, "rf18 5390 0754 7034", "EXAMPLE ADA"), expected(in_aurora.operations, "deposit")
     )
     assert found[0].instruction == right
     assert found[0].score == 100
@@ -74,12 +29,12 @@ def test_the_reference_amount_and_payer_say_which_instruction_is_meant(in_aurora
 
 
 def test_cash_that_fits_nothing_gets_no_suggestion(in_aurora: Cast, ada):
-    _deposit(ada, 5000, "RF18539007547034")
-    assert suggest(_arrived(123, "savings", "Somebody"), expected(in_aurora.operations, "deposit")) == []
+    asked(ada, 5000, "RF18539007547034")
+    assert suggest(arrived(123, "savings", "Somebody"), expected(in_aurora.operations, "deposit")) == []
 
 
 def test_a_confirmed_match_books_the_deposit_and_answers_the_instruction(in_aurora: Cast, ada):
-    instruction, entry = _deposit(ada, 5000, "RF1"), _arrived(5000, "RF1")
+    instruction, entry = asked(ada, 5000, "RF1"), arrived(5000, "RF1")
     matched = match_cash(entry=entry, instruction=instruction, by=in_aurora.operations)
     deposit = Transaction.objects.get()
     assert (deposit.type, deposit.net_amount, deposit.reference) == ("deposit", D(5000), instruction.pk)
@@ -94,7 +49,7 @@ def test_a_confirmed_match_books_the_deposit_and_answers_the_instruction(in_auro
 
 
 def test_another_amount_has_to_be_accepted(in_aurora: Cast, ada):
-    instruction, entry = _deposit(ada, 5000, "RF1"), _arrived(4000, "RF1")
+    instruction, entry = asked(ada, 5000, "RF1"), arrived(4000, "RF1")
     with pytest.raises(DomainError) as refused:
         match_cash(entry=entry, instruction=instruction, by=in_aurora.operations)
     assert refused.value.code == "amount_differs"
@@ -108,7 +63,7 @@ def test_another_amount_has_to_be_accepted(in_aurora: Cast, ada):
     )
     assert InstructionOutcome.objects.get().outcome == "in_progress"
     # With what was booked before it is what was announced.
-    match_cash(entry=_arrived(1000, "RF1"), instruction=instruction, by=in_aurora.operations)
+    match_cash(entry=arrived(1000, "RF1"), instruction=instruction, by=in_aurora.operations)
     assert Holding.objects.get(portfolio=ada).quantity == 5000
     assert instruction.outcomes.latest("at").outcome == "done"
 
@@ -116,7 +71,7 @@ def test_another_amount_has_to_be_accepted(in_aurora: Cast, ada):
 def test_a_shortfall_is_accepted_with_a_reason_that_goes_into_the_ledger_and_to_the_advisor(
     in_aurora: Cast, ada
 ):
-    instruction, entry = _deposit(ada, 5000, "RF1"), _arrived(4990, "RF1")
+    instruction, entry = asked(ada, 5000, "RF1"), arrived(4990, "RF1")
     accepted = {"entry": entry, "instruction": instruction, "accepts_difference": True}
     for nothing in ("", "  "):
         with pytest.raises(DomainError) as refused:
@@ -131,7 +86,7 @@ def test_a_shortfall_is_accepted_with_a_reason_that_goes_into_the_ledger_and_to_
 
 
 def test_a_long_reference_of_the_bank_cuts_no_reason(in_aurora: Cast, ada):
-    instruction, entry = _deposit(ada, 5000, "RF1"), _arrived(4990, "RF1 " + "9" * 136)
+    instruction, entry = asked(ada, 5000, "RF1"), arrived(4990, "RF1 " + "9" * 136)
     reason = "The bank kept its charges. " + "So it says. " * 14
     match_cash(
         entry=entry, instruction=instruction, accepts_difference=True, reason=reason, by=in_aurora.operations
@@ -141,22 +96,22 @@ def test_a_long_reference_of_the_bank_cuts_no_reason(in_aurora: Cast, ada):
 
 
 def test_cash_may_go_into_a_portfolio_without_an_instruction(in_aurora: Cast, ada):
-    match_cash(entry=_arrived(700), portfolio=ada, by=in_aurora.operations)
+    match_cash(entry=arrived(700), portfolio=ada, by=in_aurora.operations)
     assert Transaction.objects.get().net_amount == 700
     assert not InstructionOutcome.objects.exists()
 
 
 def test_cash_is_sent_back_with_a_reason(in_aurora: Cast):
-    entry = _arrived(700)
+    entry = arrived(700)
     with pytest.raises(DomainError):
         send_back(entry=entry, reason=" ", by=in_aurora.operations)
     assert send_back(entry=entry, reason="Unknown payer", by=in_aurora.operations).state == "refused"
 
 
 def test_the_same_entry_is_recognised(in_aurora: Cast):
-    _arrived(700, "a")
+    arrived(700, "a")
     with pytest.raises(DomainError, match="here already"):
-        _arrived(700, "a")
+        arrived(700, "a")
 
 
 def test_cash_in_a_currency_that_does_not_exist_is_refused_at_its_field(browse, aurora, in_aurora: Cast):
@@ -190,76 +145,9 @@ def test_a_statement_is_taken_whole_or_not_at_all(in_aurora: Cast):
     assert BankEntry.objects.get().amount == D("1000.5")
 
 
-def _payable(portfolio: Portfolio, cast: Cast, amount: int) -> ClientInstruction:
-    account = PayoutAccount.objects.create(
-        client=portfolio.mandate.client, iban="CH9300762011623852957", holder="Ada"
-    )
-    account.entered_by, account.verified_by, account.verified_at = (
-        cast.advisor,
-        cast.operations,
-        timezone.now(),
-    )
-    account.save()
-    return _deposit(portfolio, amount, kind="withdrawal", payout_account=account)
-
-
-def test_a_withdrawal_is_paid_once_the_cash_is_settled(in_aurora: Cast, ada):
-    instruction = _payable(ada, in_aurora, 300)
-    with pytest.raises(DomainError) as refused:
-        pay_withdrawal(instruction=instruction, by=in_aurora.operations)
-    assert refused.value.code == "cash_short"
-    book(entries=[make.deposit(ada, 1000)], by=None)
-    assert Holding.objects.get(portfolio=ada).available_quantity == 700
-    paid = pay_withdrawal(instruction=instruction, by=in_aurora.operations)
-    assert paid.net_amount == -300
-    assert InstructionOutcome.objects.get().outcome == "done"
-
-
-def test_a_withdrawal_leaves_the_cash_that_purchases_will_take(in_aurora: Cast, ada):
-    instruction, share, today = _payable(ada, in_aurora, 1000), make.security(), timezone.now().date()
-
-    def pay() -> str:
-        with pytest.raises(DomainError) as refused:
-            pay_withdrawal(instruction=instruction, by=in_aurora.operations)
-        assert refused.value.code == "cash_short"
-        return str(refused.value.message)
-
-    later = {"trade_date": today, "settlement_date": today + datetime.timedelta(days=2)}
-    bought = make.buy(ada, share, 9, 100)
-    for name, value in later.items():
-        setattr(bought, name, value)
-    book(entries=[make.deposit(ada, 1500), bought], by=None)
-    cash = Holding.objects.get(portfolio=ada, security=None)
-    assert (cash.settled_quantity, cash.quantity) == (1500, 600)
-    assert pay().startswith(
-        "Only EUR\xa0600.00 is settled and not needed for purchases. Free EUR\xa0400.00 first"
-    )
-    # Two of ten are filled, and the fill waits to be affirmed.
-    order = ada.orders.create(number="O-1", security=share, side="buy", quantity=10, filled_quantity=2, reason="drift",
-                              currency="EUR", estimated_amount=500, state="partially_filled")  # fmt: skip
-    order.allocations.create(portfolio=ada, quantity=2, price=50, currency="EUR", gross_amount=100,
-                             net_amount=-100, **later)  # fmt: skip
-    assert pay().startswith("Only EUR\xa0100.00 ")
-    order.allocations.update(withdrawn_at=timezone.now())
-    assert pay().startswith("Only EUR\xa0200.00 ")
-    order.state = "cancelled"
-    order.save()
-    book(entries=[make.deposit(ada, 400)], by=None)
-    assert pay_withdrawal(instruction=instruction, by=in_aurora.operations).net_amount == -1000
-    assert Holding.objects.get(portfolio=ada, security=None).quantity == 0
-
-
-def test_nothing_goes_to_an_account_that_two_people_have_not_verified(in_aurora: Cast, ada):
-    book(entries=[make.deposit(ada, 1000)], by=None)
-    instruction = _deposit(ada, 300, kind="withdrawal")
-    with pytest.raises(DomainError) as refused:
-        pay_withdrawal(instruction=instruction, by=in_aurora.operations)
-    assert refused.value.code == "payout_account_unverified"
-
-
 def test_operations_match_cash_in_the_browser(aurora, browse, in_aurora: Cast, ada):
     client = browse(aurora, in_aurora.operations)
-    instruction = _deposit(ada, 5000, "RF1")
+    instruction = asked(ada, 5000, "RF1")
     client.post(reverse("portfolios:bank_entry_create"),
                 {"value_date": "2026-03-03", "amount": "4900", "currency": "eur", "payer": "Ada Example", "reference": "RF1"})  # fmt: skip
     entry = BankEntry.objects.get()
@@ -280,8 +168,8 @@ def test_operations_match_cash_in_the_browser(aurora, browse, in_aurora: Cast, a
 def test_operations_match_cash_in_another_currency_at_a_rate_in_the_browser(
     aurora, browse, in_aurora: Cast, ada
 ):
-    client, instruction = browse(aurora, in_aurora.operations), _deposit(ada, 5000, "RF1")
-    entry = _arrived(5500, "RF1", currency="USD")
+    client, instruction = browse(aurora, in_aurora.operations), asked(ada, 5000, "RF1")
+    entry = arrived(5500, "RF1", currency="USD")
     url = reverse("portfolios:bank_entry_match", args=[entry.pk])
     typed = {
         "instruction": str(instruction.pk),
@@ -300,23 +188,14 @@ def test_operations_match_cash_in_another_currency_at_a_rate_in_the_browser(
 
 
 def test_operations_send_cash_back_with_its_instruction_in_the_browser(aurora, browse, in_aurora: Cast, ada):
-    client, instruction = browse(aurora, in_aurora.operations), _deposit(ada, 5000, "RF1")
-    entry = _arrived(5500, "RF1", currency="USD")
+    client, instruction = browse(aurora, in_aurora.operations), asked(ada, 5000, "RF1")
+    entry = arrived(5500, "RF1", currency="USD")
     assert "Reject its instruction too" in client.get(entry_page(entry)).content.decode()
     url = reverse("portfolios:bank_entry_send_back", args=[entry.pk])
     client.post(url, {"reason": "We take no dollars.", "rejected_instruction": str(instruction.pk)})
     outcome = InstructionOutcome.objects.get()
     assert (outcome.outcome, outcome.note) == ("rejected", "We take no dollars.")
     assert BankEntry.objects.get().instruction == instruction
-
-
-def test_what_a_reversal_takes_back_is_booked_for_no_instruction(in_aurora: Cast, ada):
-    instruction = _deposit(ada, 5000, "RF1")
-    match_cash(entry=_arrived(1000, "RF1", currency="USD"), instruction=instruction, accepts_difference=True,
-               more_to_come=True, exchange_rate=D("0.9"), by=in_aurora.operations)  # fmt: skip
-    assert booked_for(instruction) == 900
-    reverse_entry(entry=Transaction.objects.get(), by=None)
-    assert booked_for(instruction) == 0
 
 
 def entry_page(entry: BankEntry) -> str:
@@ -331,7 +210,7 @@ def test_a_wrong_statement_is_shown_row_by_row(aurora, browse, in_aurora: Cast):
 
 
 def test_a_portfolio_manager_matches_no_cash(aurora, browse, in_aurora: Cast, ada):
-    entry = _arrived(5)
+    entry = arrived(5)
     client = browse(aurora, in_aurora.manager)
     assert (
         client.post(reverse("portfolios:bank_entry_match", args=[entry.pk]), {"number": "P-1"}).status_code
@@ -353,78 +232,3 @@ def test_no_more_of_a_statement_is_read_than_may_be(aurora, browse, in_aurora: C
     page = browse(aurora, in_aurora.operations)
     page.post(reverse("portfolios:bank_entry_create"), {"from_file": "1", "file": statement})
     assert read == [11]
-
-
-def test_a_wrong_match_is_put_right_by_reversing_it(in_aurora: Cast, ada, bob, aurora, browse):
-    wrong, right = _deposit(ada, 4321, "RF1"), _deposit(bob, 4321, "RF2")
-    entry = match_cash(entry=_arrived(4321, "RF2", "Sample Bob"), instruction=wrong, by=in_aurora.operations)
-    page = browse(aurora, in_aurora.operations)
-
-    shown = page.post(
-        reverse("portfolios:transaction_reverse", args=[entry.transaction.pk]), {"text": "Wrong client"}, follow=True
-    ).content.decode()  # fmt: skip
-
-    assert "The arrived cash is unmatched again" in shown
-    entry = BankEntry.objects.get()
-    assert (entry.state, entry.portfolio, entry.instruction, entry.transaction) == (
-        "unmatched",
-        None,
-        None,
-        None,
-    )
-    why = "Matched to P-1 by Operations, reversed by Operations: Wrong client"
-    assert entry.note == why
-    assert why in page.get(reverse("portfolios:bank_entry_detail", args=[entry.pk])).content.decode()
-    assert AuditEntry.objects.filter(action="unmatch_cash", record_id=entry.pk, actor=in_aurora.operations)
-    wrong = ClientInstruction.objects.get(pk=wrong.pk)
-    last = wrong.outcomes.last()
-    assert (wrong.state, last.outcome, last.amount, last.by_name) == (
-        "received",
-        "reopened",
-        None,
-        "Operations",
-    )
-    assert last.note.endswith("was reversed. Wrong client")
-    assert set(expected(in_aurora.operations, "deposit")) == {wrong, right}
-    assert ClientInstruction.objects.open().filter(pk=wrong.pk).exists()
-
-    match_cash(entry=entry, instruction=right, by=in_aurora.operations)
-    match_cash(entry=_arrived(4321, "RF1", "Example Ada"), instruction=wrong, by=in_aurora.operations)
-    for each in (wrong, right):
-        assert ClientInstruction.objects.get(pk=each.pk).state == "done"
-        assert booked_for(each) == 4321
-    assert not expected(in_aurora.operations, "deposit")
-    assert not ClientInstruction.objects.open().exists()
-
-    loose = match_cash(entry=_arrived(5), portfolio=ada, by=in_aurora.operations)
-    undo = reverse("portfolios:transaction_reverse", args=[loose.transaction.pk])
-    shown = page.post(undo, {"text": "Not theirs"}, follow=True).content.decode()
-    assert "The arrived cash is unmatched again." in shown
-
-
-def test_of_a_deposit_in_parts_the_part_that_is_not_reversed_counts(in_aurora: Cast, ada):
-    instruction = _deposit(ada, 5000)
-    first, second = _arrived(2000), _arrived(3000)
-    match_cash(
-        entry=first, instruction=instruction, accepts_difference=True, more_to_come=True, by=in_aurora.operations
-    )  # fmt: skip
-    matched = match_cash(entry=second, instruction=instruction, by=in_aurora.operations)
-
-    reverse_entry(entry=matched.transaction, by=in_aurora.operations, text="Not theirs")
-
-    instruction = ClientInstruction.objects.get(pk=instruction.pk)
-    assert (instruction.state, instruction.outcomes.last().amount) == ("in_progress", 2000)
-    assert ClientInstruction.objects.in_state("in_progress").get() == instruction
-    match_cash(entry=BankEntry.objects.get(pk=second.pk), instruction=instruction, by=in_aurora.operations)
-    assert ClientInstruction.objects.get(pk=instruction.pk).state == "done"
-
-
-def test_a_payment_that_came_back_can_be_paid_again(in_aurora: Cast, ada):
-    instruction = _payable(ada, in_aurora, 1000)
-    book(entries=[make.deposit(ada, 1000)], by=in_aurora.operations)
-    paid = pay_withdrawal(instruction=instruction, by=in_aurora.operations)
-    reverse_entry(entry=paid, by=in_aurora.operations, text="The bank returned it")
-
-    assert list(expected(in_aurora.operations, "withdrawal")) == [instruction]
-    pay_withdrawal(instruction=instruction, by=in_aurora.operations)
-    assert Holding.objects.get(portfolio=ada, security=None).quantity == 0

@@ -17,8 +17,9 @@ from portfolios.services import book
 from tests.factories import Cast
 from tests.models_portfolio import make as models
 from tests.portfolios import make as portfolios
-from trading.models import Order, Proposal
+from trading.models import Block, Order, Proposal
 from trading.services import approve, propose, send, submit
+from trading.tasks import fill_block, submit_block
 
 D = Decimal
 
@@ -113,3 +114,16 @@ def held(by: Portfolio) -> Mapping[str, Decimal]:
         str(holding.security or holding.currency): holding.quantity
         for holding in by.holdings.select_related("security")
     }
+
+
+def run_market(queued: list[tuple[str, list]]) -> None:
+    """Hand over messages until there are none."""
+    while queued:
+        kind, args = queued.pop(0)
+        {"fill": fill_block, "submit": submit_block}[kind](*args)
+
+
+def fill_all(orders: list[Order]) -> None:
+    """Send the blocks of orders to the market."""
+    for block in Block.objects.filter(orders__in=orders).distinct():
+        submit_block(str(block.pk))

@@ -6,53 +6,18 @@ import pytest
 
 from accounts.errors import DomainError
 from clients.models import KycStatus, MandateRestriction
-from models_portfolio.effective import today
 from models_portfolio.services import new_draft, publish, save_draft
-from portfolios.models import Listing, Portfolio, Transaction
-from portfolios.services.holdings import derive_holdings
-from portfolios.services.ledger import reverse as reverse_entry
+from portfolios.models import Transaction
 from tests.factories import Cast
 from tests.models_portfolio import make as models
 from tests.portfolios import make as portfolios
 from tests.trading import make
-from trading.calculations.settlement import settlement_date
 from trading.models import Allocation, Block, Execution, Order, Settlement
-from trading.services import (
-    cancel,
-    propose,
-    propose_each,
-    record_execution,
-    record_failure,
-    release_waiting,
-    retry,
-    send,
-    settle,
-    settle_due,
-)
+from trading.services import cancel, propose, propose_each, record_execution, release_waiting, send
 from trading.tasks import fill_block, resume_blocks, submit_block
 
 D = Decimal
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list]]:
-    """Keep messages in a list instead of sending them; a test hands them over when it wants."""
-    messages: list[tuple[str, list]] = []
-    monkeypatch.setattr(fill_block, "apply_async", lambda args, countdown: messages.append(("fill", args)))
-    monkeypatch.setattr(submit_block, "delay", lambda *args: messages.append(("submit", list(args))))
-    return messages
-
-
-def run_market(queued: list[tuple[str, list]]) -> None:
-    """Hand over messages until there are none."""
-    while queued:
-        kind, args = queued.pop(0)
-        {"fill": fill_block, "submit": submit_block}[kind](*args)
-
-
-def fill_all(orders: list[Order]) -> None:
-    for block in Block.objects.filter(orders__in=orders).distinct():
-        submit_block(str(block.pk))
+pytestmark = pytest.mark.usefixtures("queued")
 
 
 def test_orders_in_one_security_and_side_go_to_market_as_one_block(in_aurora: Cast):
@@ -74,8 +39,8 @@ def test_orders_in_one_security_and_side_go_to_market_as_one_block(in_aurora: Ca
 def test_a_block_filled_in_parts_ends_in_holdings_without_negative_cash(in_aurora: Cast, queued):
     portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
     orders = make.sent(portfolio, in_aurora, parts=3)
-    fill_all(orders)
-    run_market(queued)
+    make.fill_all(orders)
+    make.run_market(queued)
 
     for order in Order.objects.all():
         assert order.state == Order.State.FILLED
@@ -90,8 +55,8 @@ def test_a_block_filled_in_parts_ends_in_holdings_without_negative_cash(in_auror
 
 def test_a_second_run_trades_nothing(in_aurora: Cast, queued):
     portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
-    fill_all(make.sent(portfolio, in_aurora))
-    run_market(queued)
+    make.fill_all(make.sent(portfolio, in_aurora))
+    make.run_market(queued)
 
     [outcome] = propose_each(portfolios=[portfolio], by=in_aurora.manager)
 
@@ -115,7 +80,7 @@ def test_a_message_that_comes_twice_fills_once(in_aurora: Cast, queued):
     submit_block(str(block.pk))
     fill_block(str(block.pk), 1)
     fill_block(str(block.pk), 1)
-    run_market(queued)
+    make.run_market(queued)
 
     order = Order.objects.get(pk=next(o.pk for o in orders if o.security_id == block.security_id))
     assert order.filled_quantity == order.quantity
@@ -150,8 +115,8 @@ def test_a_purchase_in_a_foreign_currency_brings_its_own_exchange(in_aurora: Cas
     model = models.published(in_aurora.manager, {dollars: "0.90", None: "0.10"})
     portfolio = make.portfolio(in_aurora, model)
 
-    fill_all(make.sent(portfolio, in_aurora))
-    run_market(queued)
+    make.fill_all(make.sent(portfolio, in_aurora))
+    make.run_market(queued)
 
     held = make.held(portfolio)
     assert held["Microsoft"] == D(280)
@@ -161,85 +126,6 @@ def test_a_purchase_in_a_foreign_currency_brings_its_own_exchange(in_aurora: Cas
     assert exchange.net_amount == cost
     assert exchange.counter_amount == -cost * D("0.8")
     assert held["EUR"] == D(100_000) - cost * D("0.8")
-
-
-def test_settlement_follows_the_market_of_the_listing(in_aurora: Cast, queued):
-    apple = models.security("Apple", currency="USD")
-    portfolios.rates("USD", {0: "1.25"})
-    Listing.objects.create(security=apple, mic="XNAS", currency="USD")
-    model = models.published(in_aurora.manager, {apple: "0.5", models.security("Nestlé"): "0.5"})
-    fill_all(make.sent(make.portfolio(in_aurora, model), in_aurora))
-    run_market(queued)
-
-    dates = dict(Allocation.objects.values_list("order__security__name", "settlement_date"))
-    assert dates["Apple"] == settlement_date(today(), "XNAS")
-    assert dates["Nestlé"] == settlement_date(today())
-    # A day sooner, but for a holiday of that market alone.
-    assert dates["Apple"] <= dates["Nestlé"]
-
-
-def test_an_order_is_settled_once_all_its_parts_are(in_aurora: Cast, queued):
-    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
-    fill_all(make.sent(portfolio, in_aurora, parts=2))
-    run_market(queued)
-    assert settle_due() == 0
-    order = Order.objects.get(security__name="Apple")
-    first, second = Settlement.objects.filter(allocation__order=order)
-
-    settle(settlement=first, by=in_aurora.operations)
-    order.refresh_from_db()
-    assert order.state == Order.State.FILLED
-    settle_due(day=second.expected_date)
-    order.refresh_from_db()
-    assert order.state == Order.State.SETTLED
-
-
-def test_a_failed_settlement_says_why_and_is_tried_again(in_aurora: Cast, queued):
-    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
-    fill_all(make.sent(portfolio, in_aurora))
-    run_market(queued)
-    settlement = Settlement.objects.first()
-
-    with pytest.raises(DomainError, match="Say why"):
-        record_failure(settlement=settlement, reason=" ", by=in_aurora.operations)
-    failed = record_failure(settlement=settlement, reason="Short of units", by=in_aurora.operations)
-    assert (failed.state, failed.failure_reason) == ("failed", "Short of units")
-    assert settle_due(day=today() + datetime.timedelta(days=30)) == Settlement.objects.count() - 1
-
-    again = retry(settlement=settlement, by=in_aurora.operations)
-    assert again.state == "pending"
-    assert again.expected_date > today()
-
-
-def test_a_trade_that_is_reversed_settles_no_more_and_takes_its_exchange_with_it(in_aurora: Cast, queued):
-    apple = models.security("Apple", currency="USD")
-    portfolios.rates("USD", {0: "1.25"})
-    model = models.published(in_aurora.manager, {apple: "0.5", models.security("Nestlé"): "0.5"})
-    portfolio = make.portfolio(in_aurora, model)
-    fill_all(make.sent(portfolio, in_aurora))
-    run_market(queued)
-    bought = Transaction.objects.get(type="buy", security=apple)
-
-    reverse_entry(entry=bought, by=in_aurora.operations, text="Wrong price")
-
-    settlement = Settlement.objects.get(allocation=bought.reference)
-    assert (settlement.state, settlement.failure_reason) == ("reversed", "Wrong price")
-    exchange = Transaction.objects.get(type="currency_exchange")
-    assert exchange.reversed_by.text == "Wrong price"
-    cash = {holding.currency: holding.quantity for holding in portfolio.holdings.filter(security=None)}
-    other = Transaction.objects.get(type="buy", security__name="Nestlé")
-    assert (cash["EUR"], cash.get("USD", D(0))) == (100_000 + other.net_amount, 0)
-    with pytest.raises(DomainError, match="is reversed by now"):
-        settle(settlement=settlement, by=in_aurora.operations)
-    settle(settlement=Settlement.objects.get(allocation=other.reference), by=in_aurora.operations)
-    assert settle_due(day=today() + datetime.timedelta(days=30)) == 0
-    assert set(Order.objects.values_list("security__name", "state", "state_note")) == {
-        ("Apple", "cancelled", "What was filled was reversed in the ledger."),
-        ("Nestlé", "settled", ""),
-    }
-    assert Order.objects.get(security=apple).filled_quantity == bought.quantity
-    cash = portfolio.holdings.get(security=None, currency="EUR")
-    assert cash.quantity == cash.settled_quantity
 
 
 def test_open_buys_in_a_foreign_currency_lower_the_cash_that_pays_for_them(in_aurora: Cast):
@@ -252,39 +138,6 @@ def test_open_buys_in_a_foreign_currency_lower_the_cash_that_pays_for_them(in_au
     cash = {h.currency: h for h in portfolio.holdings.filter(security=None)}
     assert set(cash) == {"EUR"}
     assert cash["EUR"].available_quantity == cash["EUR"].quantity - promised
-
-
-def settled(portfolio: Portfolio, what: str) -> tuple[Decimal, Decimal]:
-    """Return how much of a security a portfolio holds by trade date, and how much has settled."""
-    holding = portfolio.holdings.get(security__name=what)
-    return holding.quantity, holding.settled_quantity
-
-
-def test_settled_units_and_cash_follow_what_really_settled(in_aurora: Cast, queued):
-    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
-    fill_all(make.sent(portfolio, in_aurora))
-    run_market(queued)
-    apple, *others = Settlement.objects.order_by("allocation__order__number")
-    name = str(apple.allocation.order.security)
-    quantity = apple.allocation.quantity
-    assert settled(portfolio, name) == (quantity, 0)
-
-    # Delivered before its day: settled at once.
-    settle(settlement=apple, by=in_aurora.operations)
-    assert settled(portfolio, name) == (quantity, quantity)
-    cash = portfolio.holdings.get(security=None)
-    assert cash.settled_quantity == 100_000 + apple.allocation.net_amount
-    assert cash.quantity == 100_000 + sum(a.net_amount for a in Allocation.objects.all())
-
-    # Failed: the agreed day comes and goes, and nothing has settled.
-    failed = record_failure(settlement=others[0], reason="Short of units", by=in_aurora.operations)
-    later = max(each.expected_date for each in others) + datetime.timedelta(days=10)
-    derived = derive_holdings([portfolio], later)[portfolio.pk]
-    line = next(h for h in derived if h.security_id == failed.allocation.order.security_id)
-    assert (line.quantity, line.settled_quantity) == (failed.allocation.quantity, 0)
-
-    settle(settlement=retry(settlement=failed, by=in_aurora.operations), by=in_aurora.operations)
-    assert settled(portfolio, str(failed.allocation.order.security)) == (failed.allocation.quantity,) * 2
 
 
 def test_cancelling_keeps_what_was_filled_and_ends_the_block(in_aurora: Cast):
@@ -309,7 +162,7 @@ def test_a_block_without_a_price_is_refused_with_its_orders(in_aurora: Cast, que
     block.security.prices.all().delete()
 
     submit_block(str(block.pk))
-    run_market(queued)
+    make.run_market(queued)
 
     order = Order.objects.get(security__name="Apple")
     assert (order.state, order.state_note) == ("rejected", "There is no price for Apple.")
@@ -361,7 +214,7 @@ def test_a_block_whose_message_was_lost_is_taken_up_again(in_aurora: Cast, queue
     Block.objects.update(sent_at=models.timezone.now() - datetime.timedelta(minutes=5))
 
     resume_blocks()
-    run_market(queued)
+    make.run_market(queued)
 
     assert set(Order.objects.values_list("state", flat=True)) == {"filled"}
 
@@ -370,8 +223,8 @@ def test_a_fund_of_fractions_trades_in_them(in_aurora: Cast, queued):
     fund = models.security("Nestlé", "13.37", lot_size=0, quantity_decimals=4)
     model = models.published(in_aurora.manager, {fund: "0.97", None: "0.03"})
     portfolio = make.portfolio(in_aurora, model, cash="9999.99")
-    fill_all(make.sent(portfolio, in_aurora, parts=3))
-    run_market(queued)
+    make.fill_all(make.sent(portfolio, in_aurora, parts=3))
+    make.run_market(queued)
 
     order = Order.objects.get()
     assert order.state == "filled"
@@ -402,8 +255,8 @@ def test_an_order_cannot_be_sent_twice(in_aurora: Cast):
 def test_a_proposal_after_a_new_version_says_that_the_model_changed(in_aurora: Cast, queued):
     model = make.balanced(in_aurora.manager)
     portfolio = make.portfolio(in_aurora, model)
-    fill_all(make.sent(portfolio, in_aurora))
-    run_market(queued)
+    make.fill_all(make.sent(portfolio, in_aurora))
+    make.run_market(queued)
     draft = new_draft(model=model, by=in_aurora.manager)
     save_draft(version=draft, lines=[models.line(models.security("Apple"), "1")], by=in_aurora.manager)
     publish(version=draft, by=in_aurora.manager)
