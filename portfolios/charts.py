@@ -1,7 +1,7 @@
 """Charts of portfolios and prices, with the same figures as tables."""
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -24,18 +24,21 @@ def _spread(rows: Sequence[Any]) -> list[Any]:
     return list(reversed(rows[::-1][::step]))
 
 
+def _lines_over(days: Iterable[datetime.date]) -> dict[str, Any]:
+    """Return what the options of charts with lines over days share."""
+    return {
+        "tooltip": {"trigger": "axis"},
+        "xAxis": {"type": "category", "data": [formatting.day(day) for day in days], "boundaryGap": False},
+        "yAxis": {"type": "value", "scale": True},
+        "grid": {"left": 8, "right": 28, "top": 32, "bottom": 8, "containLabel": True},
+    }
+
+
 def value_chart(days: Sequence[Day], currency: str) -> dict[str, Any]:
     """Return the value by day, with what clients paid in and out as its table's columns."""
     option = {
         "roboblock": {"format": "money", "currency": currency},
-        "tooltip": {"trigger": "axis"},
-        "xAxis": {
-            "type": "category",
-            "data": [formatting.day(day.date) for day in days],
-            "boundaryGap": False,
-        },
-        "yAxis": {"type": "value", "scale": True},
-        "grid": {"left": 8, "right": 28, "top": 32, "bottom": 8, "containLabel": True},
+        **_lines_over(day.date for day in days),
         "series": [
             {
                 "name": _("Value"),
@@ -111,15 +114,8 @@ def return_chart(
         )
     option = {
         "roboblock": {"format": "percent"},
-        "tooltip": {"trigger": "axis"},
         "legend": {"show": benchmark is not None, "top": 0},
-        "xAxis": {
-            "type": "category",
-            "data": [formatting.day(day.date) for day in days],
-            "boundaryGap": False,
-        },
-        "yAxis": {"type": "value", "scale": True},
-        "grid": {"left": 8, "right": 28, "top": 32, "bottom": 8, "containLabel": True},
+        **_lines_over(day.date for day in days),
         "series": series,
     }
     headers = [_("Date"), _("Portfolio, net"), *([benchmark.name] if benchmark else [])]
@@ -180,14 +176,7 @@ def price_chart(points: Sequence[tuple[datetime.date, Decimal]], currency: str) 
     """Return closing prices by day."""
     option = {
         "roboblock": {"format": "money", "currency": currency},
-        "tooltip": {"trigger": "axis"},
-        "xAxis": {
-            "type": "category",
-            "data": [formatting.day(day) for day, _close in points],
-            "boundaryGap": False,
-        },
-        "yAxis": {"type": "value", "scale": True},
-        "grid": {"left": 8, "right": 28, "top": 32, "bottom": 8, "containLabel": True},
+        **_lines_over(day for day, _close in points),
         "series": [
             {
                 "name": _("Close"),

@@ -3,11 +3,9 @@
 import contextlib
 import datetime
 import uuid
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
@@ -18,6 +16,7 @@ from federation.scope import PRESETS
 from models_portfolio.models import ModelPortfolio, ModelVersion, Offer
 from models_portfolio.offers import cards, choice_of
 from portfolios.services import book
+from tests.federation.received import as_mirror as as_mirror
 from tests.portfolios import make as portfolios
 
 D = Decimal
@@ -34,17 +33,6 @@ ANSWERS = {
     "sustainability": "none",
 }
 IBAN = "DE89370400440532013000"
-
-
-@contextlib.contextmanager
-def as_mirror() -> Iterator[None]:
-    """Write received rows as the mirror does: as a replica, whose triggers stay silent."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")
-        try:
-            yield
-        finally:
-            cursor.execute("SET session_replication_role = origin")
 
 
 def today(days: int = 0) -> datetime.date:

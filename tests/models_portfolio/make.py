@@ -1,13 +1,11 @@
 """Models, versions, views and offers for tests."""
 
-import contextlib
 import datetime
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
@@ -15,18 +13,10 @@ from models_portfolio.effective import today
 from models_portfolio.models import ModelPortfolio, ModelVersion, Target, View
 from models_portfolio.services import TargetLine, create_model, publish, save_draft
 from portfolios.models import Price, Security
+from tests.federation.received import as_mirror as as_mirror
 from tests.portfolios import make
 
 D = Decimal
-
-
-@contextlib.contextmanager
-def as_mirror() -> Iterator[None]:
-    """Write rows of a partner's, as only the mirror may."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL session_replication_role = replica")
-        yield
-        cursor.execute("SET LOCAL session_replication_role = origin")
 
 
 ISINS = {

@@ -1,12 +1,10 @@
 """Portfolios, securities, prices and ledger entries for tests."""
 
-import contextlib
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Unit
@@ -19,20 +17,10 @@ from portfolios.models import (
     Transaction,
     security_id,
 )
+from tests.federation.received import as_mirror as as_mirror
 
 D = Decimal
 MONDAY = datetime.date(2026, 3, 2)
-
-
-@contextlib.contextmanager
-def as_mirror() -> Iterator[None]:
-    """Write received rows as the mirror does: as a replica, whose triggers stay silent."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")
-        try:
-            yield
-        finally:
-            cursor.execute("SET session_replication_role = origin")
 
 
 def day(offset: int) -> datetime.date:

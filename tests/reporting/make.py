@@ -3,14 +3,13 @@
 import datetime
 from decimal import Decimal
 
-from django.db import connection
-
 from accounts.models import Unit, User
 from clients.models import Client, Mandate
 from portfolios.models import Portfolio
 from portfolios.services import book, value_portfolios
 from reporting import services
 from reporting.models import Report
+from tests.federation.received import as_mirror as as_mirror
 from tests.portfolios import make
 
 D = Decimal
@@ -78,15 +77,3 @@ def received_report(of: Portfolio, origin: object, **fields: object) -> Report:
     }  # fmt: skip
     with as_mirror():
         return Report.objects.create(portfolio=of, origin=origin, **values)
-
-
-class as_mirror:
-    """Write as the mirror does: as a replica, for which the rules for received rows do not fire."""
-
-    def __enter__(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL session_replication_role = replica")
-
-    def __exit__(self, *_error: object) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL session_replication_role = origin")
