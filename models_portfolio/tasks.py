@@ -21,9 +21,3 @@ def refresh_followers(model_id: str) -> None:
 def refresh_drift_of(portfolio_ids: list[str]) -> None:
     """Work out again the drift of some portfolios."""
     refresh_drift([uuid.UUID(pk) for pk in portfolio_ids])
-
-
-@shared_task
-def refresh_all_drift() -> None:
-    """Work out all drift again: versions take effect and views end with the day."""
-    refresh_drift()

@@ -208,7 +208,12 @@ class Execution(Record):
 
 
 class Order(Record):
-    """An order for one portfolio in one security; its state is FIX 4.4's OrdStatus."""
+    """An order for one portfolio in one security; its state is FIX 4.4's OrdStatus, from ``new`` on.
+
+    Approved, or waiting until it may go on, it is sent, is new in the market, partly filled, filled, and settled once all
+    its parts are. An open one can be cancelled, the market rejects it or lets it expire. A filled one ends as cancelled
+    too where its parts are withdrawn, since whoever settles rejects them, or reversed.
+    """
 
     class State(models.TextChoices):
         APPROVED = "approved", _("Approved")

@@ -71,11 +71,6 @@ class Servers:
         """Return Celery's form of the Redis URL."""
         return redis.celery_url(self.redis_url)
 
-    @property
-    def superuser_url(self) -> str | None:
-        """Return the URL of the cluster's superuser, where this process started the cluster."""
-        return self._postgres.url("postgres", role=postgres.SUPERUSER) if self._postgres else None
-
     def restart_failed(self) -> list[str]:
         """Start again what this process started and what ended by itself; return the names."""
         failed = [server for server in (self._postgres, self._redis) if server and not server.is_running()]

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Prefetch
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
 from accounts.errors import DomainError
@@ -81,10 +81,3 @@ def show_refusal(form: Any, error: DomainError) -> None:
 def say(request: HttpRequest, text: Any) -> None:
     """Tell the person what has been done."""
     messages.success(request, text)
-
-
-def htmx_redirect(url: str) -> HttpResponse:
-    """Return a response that leads htmx and the browser to ``url``."""
-    response = HttpResponse(status=204)
-    response["HX-Redirect"] = url
-    return response

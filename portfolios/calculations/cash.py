@@ -39,11 +39,6 @@ class CashPosition:
     available: Decimal
     deductions: CashDeductions
 
-    @property
-    def unsettled(self) -> Decimal:
-        """Return what trades not yet settled will add (or take, below zero)."""
-        return self.traded - self.settled
-
 
 def cash_positions(
     balances: Mapping[str, CashBalance], deductions: Mapping[str, CashDeductions]

@@ -11,9 +11,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-import numpy as np
-from numpy.typing import NDArray
-
 from portfolios.calculations.entries import ONE, ZERO
 
 DAYS_PER_YEAR = 365
@@ -248,46 +245,3 @@ def time_weighted_return(
         chains=tuple(chains),
         daily=tuple(points),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainedReturns:
-    """Hold the returns of many portfolios: `daily` n × d, `total` and `chains` n.
-
-    NaN is a return not available; `chains` counts the stretches of linked days.
-    """
-
-    daily: NDArray[np.float64]
-    total: NDArray[np.float64]
-    chains: NDArray[np.int64]
-
-
-def chain_returns(
-    values: NDArray[np.float64],
-    inflows: NDArray[np.float64],
-    outflows: NDArray[np.float64],
-    *,
-    opening: NDArray[np.float64] | None = None,
-    fees: NDArray[np.float64] | None = None,
-) -> ChainedReturns:
-    """Link the daily returns of many portfolios at once, as `time_weighted_return` does.
-
-    All arrays are n portfolios × d days; `values` at the close with NaN where not available,
-    flows positive, inflows at the start and outflows at the end of the day; `opening` the n
-    values before the first day (nothing by default); with `fees` the returns are gross.
-    Floats: for screens and batches, not for the books.
-    """
-    count = values.shape[0]
-    first = np.zeros(count) if opening is None else opening
-    base = np.column_stack([first, values[:, :-1]]) + inflows
-    result = values + outflows if fees is None else values + outflows + fees
-    has_base = base > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        daily = np.where(has_base, result / np.where(has_base, base, 1.0) - 1.0, np.nan)
-    is_linked = np.isfinite(daily)
-    begins = is_linked & ~np.column_stack([np.zeros(count, dtype=bool), is_linked[:, :-1]])
-    chains = begins.sum(axis=1)
-    total = np.where(is_linked, 1.0 + daily, 1.0).prod(axis=1) - 1.0
-    has_gap = np.isnan(values).any(axis=1) | np.isnan(first)
-    total[has_gap | (chains != 1)] = np.nan
-    return ChainedReturns(daily=daily, total=total, chains=chains)

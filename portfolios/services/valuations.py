@@ -3,7 +3,7 @@
 import bisect
 import datetime
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
@@ -334,12 +334,3 @@ def _escaped(text: str) -> str:
     if not text:
         return ""
     return text.replace("\\", "\\\\").replace("\t", " ").replace("\n", " ").replace("\r", " ")
-
-
-def portfolios_holding(security_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
-    """Return the portfolios managed or kept here whose ledger names any of the securities."""
-    return list(
-        Portfolio.objects.current()
-        .filter(pk__in=Portfolio.objects.filter(transactions__security__in=list(security_ids)).values("pk"))
-        .values_list("pk", flat=True)
-    )

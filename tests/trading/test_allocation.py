@@ -12,7 +12,6 @@ from trading.calculations.allocation import (
     allocate_amount,
     allocate_fill,
     average_price,
-    reverse_fill,
 )
 
 
@@ -73,11 +72,6 @@ def test_a_fill_that_is_no_whole_lot_is_given_out_wholly() -> None:
 def test_a_large_fill_is_given_out_at_once() -> None:
     members = block(*(10**9 + i for i in range(50)))
     assert sum(quantities(members, 5 * 10**9)) == 5 * 10**9
-
-
-def test_a_busted_fill_is_reversed_exactly_as_it_was_allocated() -> None:
-    parts = allocate_fill(block(500, 300, 200), D(333))
-    assert reverse_fill(parts) == {0: -166, 1: -100, 2: -67}
 
 
 def test_the_average_price_has_eight_decimals() -> None:

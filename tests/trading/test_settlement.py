@@ -5,7 +5,6 @@ from datetime import date
 import pytest
 
 from trading.calculations.settlement import (
-    is_trading_day,
     settlement_date,
     settlement_days,
     trading_days,
@@ -56,12 +55,6 @@ def test_a_trade_settles_on_the_markets_trading_days(mic: str, traded: date, set
 def test_a_fund_may_have_a_cycle_of_its_own() -> None:
     assert settlement_date(date(2026, 3, 16), "XETR", days=4) == date(2026, 3, 20)
     assert settlement_date(date(2026, 3, 16), "XETR", days=0) == date(2026, 3, 16)
-
-
-def test_trading_days_are_known() -> None:
-    assert is_trading_day(date(2026, 4, 2), "XETR")
-    assert not is_trading_day(date(2026, 4, 3), "XETR")
-    assert not is_trading_day(date(2026, 1, 1), "XNYS")
 
 
 def test_a_market_without_published_holidays_counts_on_frankfurts_days() -> None:

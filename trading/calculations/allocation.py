@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
@@ -66,11 +66,6 @@ def allocate_fill(
         MemberAllocation(id=member.id, quantity=parts[member.id][0], ideal=parts[member.id][1])
         for member in members
     )
-
-
-def reverse_fill(allocated: Iterable[MemberAllocation]) -> dict[Key, Decimal]:
-    """Return the negative quantities that take a busted fill back exactly as it was allocated."""
-    return {part.id: -part.quantity for part in allocated if part.quantity}
 
 
 def average_price(fills: Sequence[Fill], *, decimals: int = PRICE_DECIMALS) -> Decimal | None:

@@ -73,13 +73,6 @@ def settlement_date(trade_date: date, mic: str = "", *, days: int | None = None)
     return sessions[start + count]
 
 
-def is_trading_day(day: date, mic: str = "") -> bool:
-    """Return whether the market trades on a day."""
-    sessions = trading_days(mic, day.year)
-    index = bisect_right(sessions, day) - 1
-    return index >= 0 and sessions[index] == day
-
-
 @lru_cache(maxsize=256)
 def trading_days(mic: str, year: int) -> tuple[date, ...]:
     """Return the market's trading days from a year's first day to the end of the next year.

@@ -17,7 +17,6 @@ from clients.duties import Duty
 from portfolios.duties import performs_for
 from portfolios.services import refresh_holdings
 from trading.calculations.allocation import Fill, average_price
-from trading.calculations.orders import is_cancellable
 from trading.models import Affirmation, Allocation, Order
 from trading.services.booking import settle_and_book
 from trading.services.policy import gross_of, rounded
@@ -157,7 +156,7 @@ def withdraw(*, allocation: Allocation, note: str, by: User) -> Allocation:
     allocation, order = _to_put_right(allocation)
     if not note.strip():
         raise DomainError("reason_missing", _("Say why it is withdrawn."), field="note")
-    if is_cancellable(order.state):
+    if order.state in Order.OPEN:
         raise DomainError(
             "order_open",
             _("Order %(number)s is still in the market. Cancel what is left of it first.")

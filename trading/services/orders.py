@@ -15,7 +15,6 @@ from accounts.models import User, audit
 from clients.duties import Duty, require
 from models_portfolio.effective import today
 from portfolios.services import refresh_holdings
-from trading.calculations.orders import is_cancellable
 from trading.models import Block, Order, Proposal, ProposalLine, Side
 from trading.services.cover import Cover, Trade, lock_portfolios
 from trading.services.gates import ending_problem, kyc_problem
@@ -285,7 +284,7 @@ def cancel(*, order: Order, by: User, note: str = "") -> Order:
     order = (
         Order.objects.select_for_update(of=("self",)).select_related("portfolio__mandate").get(pk=order.pk)
     )
-    if not is_cancellable(order.state) or (order.block_id and block is None):
+    if order.state not in Order.OPEN or (order.block_id and block is None):
         raise DomainError(
             "order_state",
             _("Order %(number)s is %(state)s: there is nothing left to cancel.")

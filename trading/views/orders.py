@@ -20,7 +20,6 @@ from clients.duties import Duty
 from models_portfolio.querysets import MODEL_ROLES
 from portfolios.duties import performs_for
 from portfolios.models import Portfolio
-from trading.calculations.orders import is_cancellable
 from trading.filters import OrderFilter
 from trading.forms import SendForm
 from trading.models import Allocation, Order
@@ -153,7 +152,7 @@ def _context(request: PersonRequest, pk: uuid.UUID) -> dict[str, Any]:
         "events": _events(order, allocations),
         "share": order.filled_quantity / order.quantity if order.quantity else None,
         "others": order.block.orders.count() - 1 if order.block else 0,
-        "can_cancel": is_own and is_cancellable(order.state) and may(request.user, "order.send", order),
+        "can_cancel": is_own and order.state in Order.OPEN and may(request.user, "order.send", order),
         "can_settle": may_settle,
         "sees_proposal": is_own and can(request.user, "proposal.make"),
         "is_live": order.state in (*Order.OPEN, Order.State.FILLED),

@@ -4,7 +4,6 @@ from datetime import date, timedelta
 from decimal import Decimal as D
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +18,6 @@ from portfolios.calculations.returns import (
     FlowTiming,
     Reason,
     annualise,
-    chain_returns,
     link,
     time_weighted_return,
 )
@@ -260,36 +258,6 @@ def test_a_drawdown_may_not_have_recovered() -> None:
     result = max_drawdown([(on(0), D(0)), (on(1), D("-0.5")), (on(2), D("-0.1"))])
     assert result is not None
     assert result.recovered is None
-
-
-amounts = st.integers(0, 10**6).map(D)
-some_days = st.lists(
-    st.tuples(st.one_of(st.none(), st.integers(-(10**3), 10**6).map(D)), amounts, amounts, amounts),
-    min_size=1,
-    max_size=12,
-)
-
-
-@given(portfolios=st.lists(some_days, min_size=1, max_size=4), gross=st.booleans())
-def test_many_portfolios_at_once_get_the_same_returns(
-    portfolios: list[list[tuple[D | None, D, D, D]]], gross: bool
-) -> None:
-    width = max(len(days) for days in portfolios)
-    padded = [days + [(D(0), D(0), D(0), D(0))] * (width - len(days)) for days in portfolios]
-    grid = np.array([[[float("nan") if x is None else float(x) for x in row] for row in d] for d in padded])
-    fast = chain_returns(grid[:, :, 0], grid[:, :, 1], grid[:, :, 2], fees=grid[:, :, 3] if gross else None)
-    for i, days in enumerate(padded):
-        slow = time_weighted_return([daily(n, *row) for n, row in enumerate(days)], gross=gross)
-        assert fast.chains[i] == len(slow.chains)
-        for n, point in enumerate(slow.daily):
-            if point.daily is None:
-                assert np.isnan(fast.daily[i, n])
-            else:
-                assert fast.daily[i, n] == pytest.approx(float(point.daily), rel=1e-9, abs=1e-9)
-        if slow.value is None:
-            assert np.isnan(fast.total[i])
-        else:
-            assert fast.total[i] == pytest.approx(float(slow.value), rel=1e-6, abs=1e-6)
 
 
 @given(

@@ -174,5 +174,4 @@ def test_available_cash_is_traded_cash_less_what_is_promised() -> None:
     }
     cash = cash_positions(balances, promised)
     assert (cash["EUR"].settled, cash["EUR"].traded, cash["EUR"].available) == (1000, 700, 500)
-    assert cash["EUR"].unsettled == -300
     assert cash["USD"].available == -5
