@@ -42,12 +42,11 @@ _KEPT_OPERATIONS = 150
 # So many schemas are asked about in one query: each takes locks on its tables.
 _AT_ONCE = 100
 
-# Forwards these ask for their own model and for the tables and keys of what it refers to: nothing but that model
-# is built anew for them, and a run of one kind of the first takes one state. Whatever asks for more begins with
-# all models anew.
+# In either direction these ask for their own model and for the tables and keys of what it refers to: nothing but
+# that model is built anew for them, and a run of one kind of the first takes one state. Whatever asks for more
+# begins with all models anew.
 _TOGETHER = (CreateModel, AddField, AddConstraint, AddIndex)
 _ONE_MODEL = (RemoveConstraint, RemoveIndex, RemoveField, AlterModelOptions, AlterUniqueTogether)
-_NO_MODEL = (RemoveConstraint, RemoveIndex, RunSQL)
 _WITHIN_MODELS = (FieldOperation, IndexOperation, RunSQL, RunPython)
 
 # django-tenants' connection, which knows of schemas.
@@ -147,6 +146,8 @@ class Plan:
                 steps[migration] = Step(migration, wanted[migration], states)
                 state = states[-1].clone()
             elif self.is_backwards and (migration.app_label, migration.name) in applied:
+                # The next that is wanted builds all models once.
+                state.__dict__.pop("apps", None)
                 migration.mutate_state(state, preserve=False)
         # Forwards in the order of the whole graph, backwards in that of the plan.
         ordered = [migration for migration, _ in self.moves] if self.is_backwards else list(steps)
@@ -172,16 +173,16 @@ class Plan:
         states = [state.clone()]
         for kind, run in groupby(migration.operations, key=type):
             operations = list(run)
-            if kind in _TOGETHER and not self.is_backwards:
+            if kind in _TOGETHER:
                 states += [_after(states[-1], migration.app_label, operations)] * len(operations)
                 continue
             for operation in operations:
                 if self.is_backwards and not operation.reversible:
                     raise IrreversibleError(f"Operation {operation} in {migration} is not reversible")
-                if not self.is_backwards and _asks_for_one_model(operation, states[-1], migration.app_label):
+                if _asks_for_one_model(operation, states[-1], migration.app_label):
                     states.append(_after(states[-1], migration.app_label, [operation]))
                     continue
-                if kind not in _NO_MODEL:
+                if kind is not RunSQL:
                     _build_anew(states[-1])
                 following = states[-1].clone()
                 operation.state_forwards(migration.app_label, following)

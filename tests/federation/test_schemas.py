@@ -43,7 +43,8 @@ QUERIES = {
 }
 
 
-def _read(what: str, schema: str) -> list[str]:
+def read(what: str, schema: str) -> list[str]:
+    """Return what a schema has of a kind of QUERIES, without its name."""
     with connection.cursor() as cursor:
         cursor.execute(QUERIES[what], {"schema": schema})
         # A condition that is read again comes with its casts elsewhere: (a, b)::text[] or (a::text, b::text).
@@ -63,8 +64,8 @@ def fresh_copy(db: None) -> str:
 
 def test_a_copy_differs_from_the_blank_schema_in_nothing(fresh_copy: str) -> None:
     for what in QUERIES:
-        assert _read(what, fresh_copy) == _read(what, BLANK), what
-    assert _read("kinds of objects that are not copied", BLANK) == []
+        assert read(what, fresh_copy) == read(what, BLANK), what
+    assert read("kinds of objects that are not copied", BLANK) == []
 
 
 def test_a_copy_has_the_rows_of_the_migrations(fresh_copy: str) -> None:
