@@ -241,10 +241,11 @@ def test_what_lies_in_another_unit_does_not_exist_for_that_persons_token(
     )
     browser = browse(aurora)
     bearer: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {text}"}
-    answers = list(_answers(browser, records, "api/", **bearer))
+    answers = list(_answers(browser, records, "api/v1/clients/", **bearer))
 
     assert answers != []
     assert _leaks(iter(answers)) == []
+    # What is denied to whoever sees the client for another portfolio is denied to whoever does not see it.
     make.another_desks(in_aurora, Client.objects.get(pk=records["client"]), ModelPortfolio.objects.get())
     assert browser.get(f"/api/v1/clients/{records['client']}/", **bearer).status_code == 200
     assert _leaks(_answers(browser, {**records, "client": UNKNOWN}, "api/", **bearer)) == []
