@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Model
 from django.test import Client as Browser
 from django.utils import timezone
 from guardian.shortcuts import assign_perm
+from psycopg import sql
 
 from accounts.models import AuditEntry, Role, RoleAssignment, Unit, User
 from accounts.rights import can
@@ -206,9 +207,21 @@ def asking(
     def filled(value: Any) -> Any:
         return value.format(**ids) if isinstance(value, str) else value
 
+    # All of them in one query: it is asked after each request. As text they would depend on the time zone.
+    audited = sql.SQL("(SELECT count(*) FROM {})").format(sql.Identifier(AuditEntry._meta.db_table))
+    rows = [
+        sql.SQL("(SELECT hash_record_extended(kept, 0) FROM {} kept WHERE id = {})").format(
+            sql.Identifier(each._meta.db_table), sql.Literal(each.pk)
+        )
+        for each in records.values()
+    ]
+
     def state() -> list[Any]:
-        rows = [type(each)._default_manager.filter(pk=each.pk).values().get() for each in records.values()]
-        return [AuditEntry.objects.count(), *rows]
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL("SELECT ") + sql.SQL(", ").join([audited, *rows]))
+            found = list(cursor.fetchone())
+        assert None not in found
+        return found
 
     def ask_as(*reasons: Reason) -> Ask:
         user = _person(*reasons)
