@@ -1,5 +1,6 @@
 """The embedded servers, each test with real ones in a folder of its own."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -22,7 +23,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from config import embedded
-print(embedded.ensure(Path(sys.argv[1])).database_url, flush=True)
+print(embedded.ensure(Path(sys.argv[1]), settings={"fsync": "off"}).database_url, flush=True)
 sys.stdin.read()
 """
 
@@ -35,9 +36,9 @@ GIVEN = ("DATABASE_URL", "REDIS_URL")
 
 
 @pytest.fixture(autouse=True)
-def no_given_servers(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in GIVEN:
-        monkeypatch.delenv(name, raising=False)
+def no_given_servers() -> Iterator[None]:
+    with _nothing_given():
+        yield
 
 
 @pytest.fixture
@@ -52,19 +53,41 @@ def nothing(tmp_path: Path) -> Iterator[Path]:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cluster that has been started and stopped once."""
     folder = tmp_path_factory.mktemp("made") / "data"
-    with pytest.MonkeyPatch.context() as patch:
-        for name in GIVEN:
-            patch.delenv(name, raising=False)
+    with _nothing_given():
         _ensure(folder).stop()
     return folder / "postgres"
+
+
+@pytest.fixture(scope="module")
+def at_work(
+    cluster: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, embedded.Servers]]:
+    """A data folder and its running servers, for tests that leave them as they are."""
+    folder = _copied(cluster, tmp_path_factory.mktemp("at-work") / "data")
+    with _nothing_given():
+        running = _ensure(folder)
+    with running:
+        yield folder, running
 
 
 @pytest.fixture
 def data(nothing: Path, cluster: Path) -> Path:
     """A data folder with a cluster, so that not every test makes one."""
-    nothing.mkdir(mode=0o700)
-    shutil.copytree(cluster, nothing / "postgres")
-    return nothing
+    return _copied(cluster, nothing)
+
+
+@contextlib.contextmanager
+def _nothing_given() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in GIVEN:
+            patch.delenv(name, raising=False)
+        yield
+
+
+def _copied(cluster: Path, data: Path) -> Path:
+    data.mkdir(mode=0o700)
+    shutil.copytree(cluster, data / "postgres")
+    return data
 
 
 def _ensure(data: Path) -> embedded.Servers:
@@ -108,25 +131,26 @@ def _value(url: str, statement: str) -> object:
     return row[0]
 
 
-def test_the_platform_is_no_superuser_and_may_apply_as_a_replica(data: Path) -> None:
-    with _ensure(data) as running:
-        assert (
-            _value(running.database_url, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
-            is False
-        )
-        with psycopg.connect(running.database_url) as connection:
-            connection.execute("SET LOCAL session_replication_role = replica")
+def test_the_platform_is_no_superuser_and_may_apply_as_a_replica(
+    at_work: tuple[Path, embedded.Servers],
+) -> None:
+    _data, running = at_work
+    assert _value(running.database_url, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
+    with psycopg.connect(running.database_url) as connection:
+        connection.execute("SET LOCAL session_replication_role = replica")
 
 
-def test_neither_server_listens_on_a_port(data: Path) -> None:
-    with _ensure(data) as running, redis.Redis.from_url(running.redis_url) as queue:
+def test_neither_server_listens_on_a_port(at_work: tuple[Path, embedded.Servers]) -> None:
+    data, running = at_work
+    with redis.Redis.from_url(running.redis_url) as queue:
         assert _value(running.database_url, "SHOW listen_addresses") == ""
         assert queue.config_get("port") == {"port": "0"}
         assert not [each for process in _servers_of(data) for each in process.net_connections("inet")]
 
 
-def test_statements_and_their_values_stay_out_of_the_log(data: Path) -> None:
-    with _ensure(data) as running, psycopg.connect(running.database_url) as connection:
+def test_statements_and_their_values_stay_out_of_the_log(at_work: tuple[Path, embedded.Servers]) -> None:
+    data, running = at_work
+    with psycopg.connect(running.database_url) as connection:
         connection.execute("CREATE TABLE people (name text PRIMARY KEY)")
         connection.execute("INSERT INTO people VALUES ('Invented Person')")
         with pytest.raises(psycopg.errors.UniqueViolation):
@@ -161,21 +185,21 @@ def test_a_given_redis_leaves_only_postgresql_to_start(data: Path, monkeypatch: 
         assert not (data / "redis").exists()
 
 
-def test_settings_find_running_servers_and_nothing_when_none_runs(nothing: Path) -> None:
-    assert embedded.urls(nothing) == (None, None)
-    with _ensure(nothing) as running:
-        assert embedded.urls(nothing) == (running.database_url, running.redis_url)
-    assert embedded.urls(nothing) == (None, None)
-
-
-def test_a_socket_folder_that_others_may_enter_is_not_trusted(data: Path) -> None:
+def test_settings_find_running_servers_and_nothing_when_none_runs(data: Path) -> None:
+    assert embedded.urls(data) == (None, None)
     with _ensure(data) as running:
-        sockets = Path(read_state(data / "servers.json")["sockets"])
-        assert is_private(sockets, os.geteuid())
-        sockets.chmod(0o755)
-        assert embedded.urls(data) == (None, None)
-        sockets.chmod(0o700)
-        assert embedded.urls(data)[0] == running.database_url
+        assert embedded.urls(data) == (running.database_url, running.redis_url)
+    assert embedded.urls(data) == (None, None)
+
+
+def test_a_socket_folder_that_others_may_enter_is_not_trusted(at_work: tuple[Path, embedded.Servers]) -> None:
+    data, running = at_work
+    sockets = Path(read_state(data / "servers.json")["sockets"])
+    assert is_private(sockets, os.geteuid())
+    sockets.chmod(0o755)
+    assert embedded.urls(data) == (None, None)
+    sockets.chmod(0o700)
+    assert embedded.urls(data)[0] == running.database_url
 
 
 def test_a_link_in_place_of_the_socket_folder_is_not_trusted(tmp_path: Path) -> None:
@@ -208,8 +232,9 @@ def test_a_path_longer_than_a_socket_name_with_a_space_and_an_accent_works(tmp_p
     assert (data / "redis" / "dump.rdb").exists()
 
 
-def test_two_folders_run_side_by_side(tmp_path: Path) -> None:
-    with _ensure(tmp_path / "one") as one, _ensure(tmp_path / "two") as two:
+def test_two_folders_run_side_by_side(cluster: Path, tmp_path: Path) -> None:
+    folders = [_copied(cluster, tmp_path / name) for name in ("one", "two")]
+    with _ensure(folders[0]) as one, _ensure(folders[1]) as two:
         for running, number in ((one, 1), (two, 2)):
             with psycopg.connect(running.database_url) as connection:
                 connection.execute(f"CREATE TABLE mine AS SELECT {number} AS number")
@@ -268,7 +293,6 @@ def test_a_killed_server_is_started_again_where_it_was(data: Path) -> None:
 
 
 def test_a_pid_file_that_names_another_program_is_stale(data: Path) -> None:
-    _ensure(data).stop()
     pid_file = data / "postgres" / "postmaster.pid"
     pid_file.write_text(f"{os.getppid()}\n{data / 'postgres'}\n1\n5432\n\n\n\n")
     with _ensure(data) as running:
@@ -277,7 +301,6 @@ def test_a_pid_file_that_names_another_program_is_stale(data: Path) -> None:
 
 
 def test_a_pid_file_that_names_a_zombie_is_stale(data: Path) -> None:
-    _ensure(data).stop()
     zombie = subprocess.Popen(["true"])
     _wait_for(lambda: psutil.Process(zombie.pid).status() == psutil.STATUS_ZOMBIE)
     (data / "postgres" / "postmaster.pid").write_text(f"{zombie.pid}\n{data / 'postgres'}\n1\n5432\n\n\n\n")
@@ -331,11 +354,11 @@ def test_it_runs_below_a_closed_home_however_it_leaves_root(
 
 
 def test_a_cluster_changes_hands_when_the_way_out_of_root_changes(
-    nothing: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, command in enumerate([*WAYS, WAYS[0]]):
         monkeypatch.setattr(postgres, "unprivileged", lambda command=command: command)
-        with _ensure(nothing) as running, psycopg.connect(running.database_url) as connection:
+        with _ensure(data) as running, psycopg.connect(running.database_url) as connection:
             connection.execute("CREATE TABLE IF NOT EXISTS runs (number integer)")
             connection.execute("INSERT INTO runs VALUES (%s)", [number])
             connection.commit()
