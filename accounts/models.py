@@ -147,7 +147,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
 
     @property
-    def has_come(self) -> bool:
+    def has_credentials(self) -> bool:
         """Say whether the person has something to sign in with: no invitation may replace it."""
         return self.has_usable_password() or self.authenticator_set.exists()  # type: ignore[attr-defined]
 

@@ -37,7 +37,7 @@ def issue(*, user: User, by: User | None) -> tuple[Invitation, str]:
 def renew_invitation(*, user: User, by: User) -> tuple[Invitation, str]:
     """Invite a person again who has not come yet; earlier links end."""
     user = User.objects.select_for_update().get(pk=user.pk)
-    if user.has_come and not user.is_active:
+    if user.has_credentials and not user.is_active:
         raise DomainError(
             "has_come",
             _(
@@ -84,7 +84,7 @@ def find_invitation(secret: str) -> Invitation | None:
         .filter(secret_hash=hashed(secret), accepted_at=None, expires_at__gt=timezone.now())
         .first()
     )
-    return None if invitation is None or invitation.user.has_come else invitation
+    return None if invitation is None or invitation.user.has_credentials else invitation
 
 
 @transaction.atomic

@@ -114,7 +114,7 @@ def deactivate_person(*, user: User, by: User) -> User:
 def reactivate_person(*, user: User, by: User) -> User:
     """Let a person in again who had been shut out, to sign in anew with what they have."""
     user = User.objects.select_for_update().get(pk=user.pk)
-    if not user.has_come:
+    if not user.has_credentials:
         raise DomainError("never_came", _("This person never accepted an invitation. Invite them again."))
     user.is_active, user.reactivated_at = True, timezone.now()
     user.save(update_fields=["is_active", "reactivated_at"])

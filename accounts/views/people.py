@@ -105,6 +105,7 @@ def _page(request: PersonRequest, person: User, *, role_form: RoleForm | None = 
     if may_edit and kind in grants.GRANTABLE and number:
         records = grants.candidates(kind, number)[:CANDIDATES]
         found = [(record.pk, grants.label_of(record)) for record in records]
+    has_credentials = person.has_credentials
     context: dict[str, Any] = {
         "person": person,
         "assignments": person.role_assignments.select_related("unit").order_by("role"),
@@ -118,9 +119,8 @@ def _page(request: PersonRequest, person: User, *, role_form: RoleForm | None = 
         "kind": kind,
         "number": number,
         "found": found,
-        "has_come": person.has_come,
-        "may_invite_again": not person.is_active
-        and not person.has_come
+        "has_credentials": has_credentials,
+        "may_invite_again": not (person.is_active or has_credentials)
         and person.invitations.filter(accepted_at=None).exists(),
     }
     return render(request, "accounts/person_detail.html", context)
