@@ -41,26 +41,27 @@ from portfolios.services.cash_suggestions import suggest
 from portfolios.services.imports import MAXIMUM_UPLOAD
 from portfolios.tables import BankEntryTable
 
-_RIGHT = MATCHES
 _READERS = (Role.COMPLIANCE,)
 _SHOWN = 100
 Kind = ClientInstruction.Kind
 
 
-@signed_in(_RIGHT, roles=_READERS)
+@signed_in(MATCHES, roles=_READERS)
 def cash(request: HttpRequest) -> HttpResponse:
     """Show arrived cash with what it most likely answers, what is expected, and what is to be paid."""
     assert isinstance(request.user, User)
     deposits = list(expected(request.user, Kind.DEPOSIT)[:_SHOWN])
+    withdrawals = list(expected(request.user, Kind.WITHDRAWAL)[:_SHOWN])
+    payable = bookable(request.user, Kind.WITHDRAWAL).filter(pk__in=[each.pk for each in withdrawals])
     entries = list(visible_entries(request.user).filter(state=BankEntry.State.UNMATCHED)[:_SHOWN])
     context = {
         "arrived": [
             {"entry": entry, "best": next(iter(suggest(entry, deposits)), None)} for entry in entries
         ],
         "deposits": deposits,
-        "withdrawals": list(expected(request.user, Kind.WITHDRAWAL)[:_SHOWN]),
-        "payable": set(bookable(request.user, Kind.WITHDRAWAL).values_list("pk", flat=True)),
-        "may_match": can(request.user, _RIGHT),
+        "withdrawals": withdrawals,
+        "payable": set(payable.values_list("pk", flat=True)),
+        "may_match": can(request.user, MATCHES),
     }
     is_part = bool(getattr(request, "htmx", False))
     return render(request, "portfolios/_cash_lists.html" if is_part else "portfolios/cash.html", context)
@@ -69,7 +70,7 @@ def cash(request: HttpRequest) -> HttpResponse:
 class EntryList(ListView):
     """List all arrived cash."""
 
-    right = _RIGHT
+    right = MATCHES
     roles = _READERS
     table_class = BankEntryTable
     filterset_class = BankEntryFilter
@@ -82,7 +83,7 @@ class EntryList(ListView):
         return visible_entries(self.request.user).select_related("portfolio").order_by("-value_date", "-pk")
 
 
-@signed_in(_RIGHT, roles=_READERS)
+@signed_in(MATCHES, roles=_READERS)
 def entry_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Show arrived cash with the instructions that it may answer."""
     assert isinstance(request.user, User)
@@ -96,7 +97,7 @@ def _entry(entries: QuerySet[BankEntry], pk: uuid.UUID) -> BankEntry:
 def _entry_page(request: HttpRequest, entry: BankEntry, error: DomainError | None = None) -> HttpResponse:
     assert isinstance(request.user, User)
     is_open = entry.state == BankEntry.State.UNMATCHED
-    may_match = is_open and can(request.user, _RIGHT)
+    may_match = is_open and can(request.user, MATCHES)
     # Who matches chooses among what may be booked; who reads sees what there is.
     asked = bookable if may_match else expected
     deposits = list(asked(request.user, Kind.DEPOSIT)) if is_open else []
@@ -129,7 +130,7 @@ def _namesakes(request: HttpRequest, error: DomainError | None) -> Iterable[Port
     return _numbered(request.user, request.POST.get("number", "").strip())
 
 
-@signed_in(_RIGHT)
+@signed_in(MATCHES)
 @form_on("portfolios:bank_entry_detail")
 def entry_match(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Confirm which instruction, or which portfolio, arrived cash belongs to."""
@@ -207,7 +208,7 @@ def _portfolio(request: HttpRequest) -> Portfolio | None:
 def _numbered(user: User, number: str) -> QuerySet[Portfolio]:
     """Return the portfolios of a number that cash may go to: each partner numbers its own."""
     return (
-        Portfolio.objects.with_right(user, _RIGHT)
+        Portfolio.objects.with_right(user, MATCHES)
         .performed_here(Duty.SETTLEMENT)
         # A closed one may owe what is paid in now.
         .filter(Q(closed_on=None) | Q(pk__in=Portfolio.objects.closed_but_holding().values("pk")))
@@ -216,7 +217,7 @@ def _numbered(user: User, number: str) -> QuerySet[Portfolio]:
     )
 
 
-@signed_in(_RIGHT)
+@signed_in(MATCHES)
 @form_on("portfolios:bank_entry_detail")
 def entry_send_back(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Send arrived cash back to its payer."""
@@ -235,7 +236,7 @@ def entry_send_back(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return redirect("portfolios:cash")
 
 
-@signed_in(_RIGHT)
+@signed_in(MATCHES)
 def entry_create(request: HttpRequest) -> HttpResponse:
     """Enter cash that arrived by hand, or take it from a file."""
     assert isinstance(request.user, User)
@@ -270,7 +271,7 @@ def entry_create(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@signed_in(_RIGHT)
+@signed_in(MATCHES)
 def withdrawal_pay(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Pay an open withdrawal."""
     assert isinstance(request.user, User)

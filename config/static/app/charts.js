@@ -30,7 +30,7 @@
     const options =
       kind === "percent"
         ? { style: "percent", minimumFractionDigits: 0, maximumFractionDigits: places ?? (forAxis ? 1 : 2) }
-        : { maximumFractionDigits: places ?? (kind === "money" && !forAxis ? 2 : 2) };
+        : { maximumFractionDigits: places ?? 2 };
     if (forAxis && kind === "money") Object.assign(options, { notation: "compact", maximumFractionDigits: 2 });
     const formatter = new Intl.NumberFormat(language, options);
     const unit = kind === "money" && !forAxis && rule.currency ? `${rule.currency}\u00a0` : "";
