@@ -122,6 +122,24 @@ def agreement(manager: Institution, channel: Institution, preset: str = "closed"
     return made
 
 
+def received(under: Agreement, origin: Institution) -> Mandate:
+    """Return a mandate that a partner has submitted, with its client, as the mirror brings it."""
+    with as_mirror():
+        return Mandate.objects.create(
+            number="M-1",
+            client=Client.objects.create(name="Theirs", origin=origin.pk),
+            agreement=under.pk,
+            status="submitted",
+            submission=1,
+            submitted_at=timezone.now(),
+            signed_on=today(),
+            disclosure_authorised_on=today(),
+            currency="EUR",
+            amount=1,
+            origin=origin.pk,
+        )
+
+
 def planned(by: User, of: Client | None = None, amount: int = 100_000) -> Mandate:
     """Start a mandate with a checked identity, a profile and an amount."""
     of = of or client(by)

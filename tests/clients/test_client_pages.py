@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.test import Client as Browser
-from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from clients import services
@@ -177,21 +176,8 @@ def test_a_received_client_shows_whose_it_is_and_no_button(
     agreement = make.agreement(aurora, harbour)
     with tenant_context(aurora):
         people = cast()
-        with make.as_mirror():
-            client = Client.objects.create(name="Theirs", origin=harbour.pk)
-            mandate = Mandate.objects.create(
-                number="M-1",
-                client=client,
-                agreement=agreement.pk,
-                status="submitted",
-                submission=1,
-                submitted_at=timezone.now(),
-                signed_on=make.today(),
-                disclosure_authorised_on=make.today(),
-                currency="EUR",
-                amount=1,
-                origin=harbour.pk,
-            )
+        mandate = make.received(agreement, harbour)
+        client = mandate.client
     manager = browse(aurora, people.manager)
     page = manager.get(url_of("clients:client_detail", client.pk)).content.decode()
     assert "Received from <strong>Harbour</strong>" in page

@@ -9,7 +9,7 @@ from accounts.errors import DomainError
 from accounts.records import new_id
 from clients import services
 from clients.calculations.states import InstructionState, MandateState
-from clients.models import Client, ClientInstruction, InstructionOutcome, Mandate
+from clients.models import ClientInstruction, InstructionOutcome, Mandate
 from clients.signals import instruction_answered
 from federation.models import Institution
 from portfolios.models import Valuation
@@ -180,11 +180,8 @@ def test_an_outcome_is_the_managing_sides_own_row(aurora: Institution, harbour: 
     agreement = make.agreement(aurora, harbour)
     with tenant_context(aurora):
         people = cast()
+        mandate = make.received(agreement, harbour)
         with make.as_mirror():
-            client = Client.objects.create(name="Theirs", origin=harbour.pk)
-            mandate = Mandate.objects.create(
-                number="M-1", client=client, agreement=agreement.pk, currency="EUR", origin=harbour.pk
-            )
             instruction = ClientInstruction.objects.create(
                 mandate=mandate,
                 kind=Kind.DEPOSIT,

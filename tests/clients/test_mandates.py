@@ -225,20 +225,7 @@ def test_decisions_on_a_received_mandate_never_touch_it(aurora: Institution, har
         from tests.factories import cast
 
         people = cast()
-        with make.as_mirror():
-            client = Client.objects.create(name="Theirs", origin=harbour.pk)
-            mandate = Mandate.objects.create(
-                number="M-1",
-                client=client,
-                agreement=agreement.pk,
-                status="submitted",
-                submission=1,
-                signed_on=make.today(),
-                disclosure_authorised_on=make.today(),
-                submitted_at=agreement.started_at,
-                currency="EUR",
-                origin=harbour.pk,
-            )
+        mandate = make.received(agreement, harbour)
         before = Mandate.objects.filter(pk=mandate.pk).values().get()
         services.accept_mandate(mandate=mandate, by=people.manager, unit=people.unit)
         assert Mandate.objects.filter(pk=mandate.pk).values().get() == before
