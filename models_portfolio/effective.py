@@ -21,7 +21,7 @@ from models_portfolio.calculations.weights import (
     TargetKind,
     flatten,
 )
-from models_portfolio.models import Adoption, ModelPortfolio, ModelVersion, Target, View
+from models_portfolio.models import Adoption, ModelVersion, Target, View
 from portfolios.models import Security
 
 Weights = Mapping[Key, Decimal]
@@ -199,11 +199,6 @@ def as_model_target(line: Target) -> ModelTarget:
     if line.security_id is not None:
         return ModelTarget(kind=TargetKind.SECURITY, weight=line.weight, key=line.security_id)
     return ModelTarget(kind=TargetKind.CASH, weight=line.weight)
-
-
-def current_targets(model: ModelPortfolio, day: datetime.date | None = None) -> dict[Key, Decimal] | None:
-    """Return a model's weights in force on a day, or None where it has none."""
-    return ModelBook(day or today()).weights(model.pk)
 
 
 def _as_targets(weights: Weights) -> list[ModelTarget]:

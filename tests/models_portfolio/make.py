@@ -9,7 +9,8 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
-from models_portfolio.effective import today
+from models_portfolio.calculations.weights import Key
+from models_portfolio.effective import ModelBook, today
 from models_portfolio.models import ModelPortfolio, ModelVersion, Target, View
 from models_portfolio.services import TargetLine, create_model, publish, save_draft
 from portfolios.models import Price, Security
@@ -125,3 +126,8 @@ def received_view(version: ModelVersion, on: Security, tilt: str) -> View:
             published_at=timezone.now(),
             origin=version.origin,
         )
+
+
+def current_targets(model: ModelPortfolio, day: datetime.date | None = None) -> dict[Key, Decimal] | None:
+    """Return a model's weights in force on a day, today else, or None where it has none."""
+    return ModelBook(day or today()).weights(model.pk)

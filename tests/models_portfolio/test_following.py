@@ -7,7 +7,6 @@ from django.test.utils import CaptureQueriesContext
 from accounts.errors import DomainError
 from models_portfolio.calculations.drift import without
 from models_portfolio.calculations.weights import CASH
-from models_portfolio.effective import current_targets
 from models_portfolio.models import Adoption, Offer
 from models_portfolio.services import (
     accept,
@@ -42,14 +41,14 @@ def funded(cast: Cast, number: str = "P-1"):
 def test_a_received_version_counts_only_once_it_is_accepted(in_meadow: Cast):
     apple, bund = make.security("Apple"), make.security("Bund")
     model = make.received({apple: "1"})
-    assert current_targets(model) is None
+    assert make.current_targets(model) is None
 
     accept(version=model.versions.get(), by=in_meadow.manager)
     second = make.received_version(model, {bund: "1"}, number=2)
-    assert current_targets(model) == {apple.pk: D(1)}
+    assert make.current_targets(model) == {apple.pk: D(1)}
 
     accept(version=second, by=in_meadow.manager)
-    assert current_targets(model) == {bund.pk: D(1)}
+    assert make.current_targets(model) == {bund.pk: D(1)}
 
 
 def test_a_declined_version_needs_a_reason_and_changes_nothing(in_meadow: Cast):
@@ -62,7 +61,7 @@ def test_a_declined_version_needs_a_reason_and_changes_nothing(in_meadow: Cast):
         decline(version=second, reason=" ", by=in_meadow.manager)
     decline(version=second, reason="Too concentrated", by=in_meadow.manager)
 
-    assert current_targets(model) == {apple.pk: D(1)}
+    assert make.current_targets(model) == {apple.pk: D(1)}
     assert Adoption.objects.get(version=second).reason == "Too concentrated"
 
 
@@ -72,11 +71,11 @@ def test_a_view_that_comes_later_waits_for_its_own_decision(in_meadow: Cast):
     version = model.versions.get()
     accept(version=version, by=in_meadow.manager)
     view = make.received_view(version, apple, "0.10")
-    assert current_targets(model)[apple.pk] == D("0.5")
+    assert make.current_targets(model)[apple.pk] == D("0.5")
 
     decide_view(view=view, accepts=True, by=in_meadow.manager)
 
-    assert current_targets(model)[apple.pk] == D("0.6")
+    assert make.current_targets(model)[apple.pk] == D("0.6")
 
 
 def test_only_the_newest_version_waits_for_a_decision(in_meadow: Cast):

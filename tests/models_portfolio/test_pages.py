@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from models_portfolio.effective import current_targets, today
+from models_portfolio.effective import today
 from models_portfolio.models import Offer
 from models_portfolio.services import end_view, new_draft, offer_model, publish_view
 from tests.factories import Cast
@@ -115,7 +115,7 @@ def test_a_draft_is_edited_searched_and_published(in_aurora: Cast, aurora, brows
     assert model.versions.get(number=2).is_draft
     page.post(reverse("models_portfolio:draft_publish", args=[draft.pk]), {"seen": seen_on(preview)})
 
-    assert current_targets(model)[microsoft.pk] == D("0.305")
+    assert make.current_targets(model)[microsoft.pk] == D("0.305")
     shown = text_of(page.get(reverse("models_portfolio:model_detail", args=[model.pk])))
     assert "What changed from version 1 to 2" in shown
     assert "Microsoft Added none 30.50% +30.50 pp" in shown
@@ -158,7 +158,7 @@ def test_what_is_published_is_what_the_page_before_showed(in_aurora: Cast, auror
     assert model.versions.get(number=2).is_draft
 
     assert "Version 2 is published." in confirm(seen_on(page.get(url)))
-    assert current_targets(model)[make.security("Apple").pk] == D("0.55")
+    assert make.current_targets(model)[make.security("Apple").pk] == D("0.55")
     # The browser's Back leads there again, and so does a second press of the button.
     edit = reverse("models_portfolio:draft_edit", args=[draft.pk])
     for back in (page.get(edit, follow=True), page.get(url, follow=True), page.post(url, {}, follow=True)):
@@ -190,7 +190,7 @@ def test_a_view_for_followers_is_shown_before_it_goes_out(in_aurora: Cast, auror
     assert version.views.count() == 1
 
     assert page.post(url, {**data, "seen": seen_on(late)}).status_code == 302
-    assert current_targets(model)[apple.pk] == D("0.55")
+    assert make.current_targets(model)[apple.pk] == D("0.55")
 
 
 def test_what_followers_receive_is_shown_before_a_view_ends(in_aurora: Cast, aurora, browse):
@@ -210,9 +210,9 @@ def test_what_followers_receive_is_shown_before_a_view_ends(in_aurora: Cast, aur
     publish_view(asset_class="fixed_income", tilt=D("-0.03"), **common)
     late = page.post(url, {"seen": seen_on(preview)}, follow=True, headers={"referer": url})
     assert "This has changed since you looked at it" in text_of(late)
-    assert current_targets(model)[apple.pk] == D("0.55")
+    assert make.current_targets(model)[apple.pk] == D("0.55")
     assert "The view has ended." in text_of(page.post(url, {"seen": seen_on(late)}, follow=True))
-    assert current_targets(model)[apple.pk] < D("0.53")
+    assert make.current_targets(model)[apple.pk] < D("0.53")
     assert page.get(url)["Location"] == detail
 
 

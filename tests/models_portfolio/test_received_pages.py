@@ -4,7 +4,6 @@ from decimal import Decimal
 
 from django.urls import reverse
 
-from models_portfolio.effective import current_targets
 from models_portfolio.models import Adoption
 from models_portfolio.services import accept
 from tests.factories import Cast
@@ -34,11 +33,11 @@ def test_a_received_version_shows_changes_and_effect_and_is_accepted_with_propos
     shown = text_of(page.get(url))
     assert "Apple Changed 50.00% 75.00% +25.00 pp" in shown
     assert "P-1 Client C-P-1" in shown
-    assert current_targets(model)[apple.pk] == D("0.50")
+    assert make.current_targets(model)[apple.pk] == D("0.50")
     response = page.post(reverse("trading:adopt_and_rebalance", args=[second.pk]), follow=True)
 
     assert "1 of 1" in text_of(response)
-    assert current_targets(model)[apple.pk] == D("0.75")
+    assert make.current_targets(model)[apple.pk] == D("0.75")
     proposal = Proposal.objects.get(portfolio=portfolio)
     assert (proposal.reason, proposal.model_version) == ("model_change", second)
     listed = reverse("models_portfolio:received_list")
@@ -60,7 +59,7 @@ def test_declining_needs_a_reason_and_a_later_view_is_decided_by_itself(in_meado
     assert "waits for your decision" in shown or "Accept view" in shown
 
     page.post(reverse("models_portfolio:view_decide", args=[view.pk]), {"decision": "accept"})
-    assert current_targets(model)[apple.pk] == D("0.60")
+    assert make.current_targets(model)[apple.pk] == D("0.60")
     second = make.received_version(model, {apple: "1"}, 2)
     refused = page.post(reverse("models_portfolio:version_decline", args=[second.pk]), {"reason": ""})
     assert refused.status_code == 409

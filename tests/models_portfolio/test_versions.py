@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.errors import DomainError
 from models_portfolio.calculations.weights import CASH
-from models_portfolio.effective import current_targets, today
+from models_portfolio.effective import today
 from models_portfolio.models import ModelVersion, Target
 from models_portfolio.services import (
     discard_draft,
@@ -58,13 +58,13 @@ def test_a_published_view_can_only_be_ended(in_aurora: Cast):
     view = publish_view(
         version=model.versions.get(), security=apple, tilt=D("0.05"), rationale="Cheap", by=in_aurora.manager
     )
-    assert current_targets(model)[apple.pk] == D("0.55")
+    assert make.current_targets(model)[apple.pk] == D("0.55")
 
     with pytest.raises(IntegrityError, match="published view"), transaction.atomic():
         type(view).objects.filter(pk=view.pk).update(tilt=D("0.10"))
     end_view(view=view, by=in_aurora.manager)
 
-    assert current_targets(model)[apple.pk] == D("0.5")
+    assert make.current_targets(model)[apple.pk] == D("0.5")
 
 
 def test_saving_a_published_version_says_to_start_a_draft(in_aurora: Cast):
@@ -87,7 +87,7 @@ def test_a_new_draft_carries_targets_and_running_views_over(in_aurora: Cast):
     assert [view.is_published for view in draft.views.all()] == [False]
     publish(version=draft, by=in_aurora.manager)
     assert draft.views.get().is_published
-    assert current_targets(model)[apple.pk] == D("0.55")
+    assert make.current_targets(model)[apple.pk] == D("0.55")
 
 
 def test_a_model_has_one_draft_at_a_time(in_aurora: Cast):
@@ -111,8 +111,8 @@ def test_a_version_of_a_later_day_waits(in_aurora: Cast):
     tomorrow = today() + datetime.timedelta(days=1)
     publish(version=draft, effective_from=tomorrow, by=in_aurora.manager)
 
-    assert current_targets(model) == {CASH: D(1)}
-    assert current_targets(model, tomorrow) == {apple.pk: D(1)}
+    assert make.current_targets(model) == {CASH: D(1)}
+    assert make.current_targets(model, tomorrow) == {apple.pk: D(1)}
 
 
 def test_a_version_cannot_take_effect_in_the_past(in_aurora: Cast):
@@ -135,7 +135,7 @@ def test_a_sub_model_is_looked_through_with_its_views(in_aurora: Cast):
     )
     balanced = make.published(in_aurora.manager, {equities: "0.5", bund: "0.5"}, "MIX")
 
-    assert current_targets(balanced) == {apple.pk: D("0.30"), nestle.pk: D("0.20"), bund.pk: D("0.5")}
+    assert make.current_targets(balanced) == {apple.pk: D("0.30"), nestle.pk: D("0.20"), bund.pk: D("0.5")}
 
 
 def test_a_model_that_contains_itself_or_an_unpublished_model_is_refused(in_aurora: Cast):

@@ -16,11 +16,12 @@ from tests.factories import Cast
 from tests.models_portfolio import make as models
 from tests.models_portfolio.make import as_mirror
 from tests.trading import make
+from trading.calculations.rebalance import rebalance
 from trading.models import Order, Proposal, RestrictedSecurity
 from trading.services import approve, discard, edit, propose, propose_each, reject, send, submit
 from trading.services.fills import record_execution
+from trading.services.inputs import read
 from trading.services.proposals import moved_prices
-from trading.services.proposing import reproduce
 
 D = Decimal
 
@@ -147,7 +148,7 @@ def test_a_proposal_is_reproduced_from_its_stored_inputs_alone(in_aurora: Cast):
         rationale="New",
         by=in_aurora.manager,
     )
-    again = reproduce(Proposal.objects.get(pk=proposal.pk))
+    again = rebalance(read(Proposal.objects.get(pk=proposal.pk).inputs))
 
     found = [
         (line.security, line.side.value if line.side else "", line.quantity, line.reason.value)

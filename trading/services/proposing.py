@@ -299,8 +299,3 @@ def _rounded(value: Decimal | None) -> Decimal | None:
 
 def _share(part: Decimal | None, whole: Decimal | None) -> Decimal | None:
     return None if part is None or not whole else (part / whole).quantize(_WEIGHT)
-
-
-def reproduce(proposal: Proposal) -> Rebalance:
-    """Work the proposal out again from nothing but its stored inputs."""
-    return rebalance(read(proposal.inputs))
