@@ -314,6 +314,11 @@ def test_nobody_reads_anything_without_signing_in(
     assert found == []
 
 
+def _is_of_a_model(route: str) -> bool:
+    """Say whether it is a page of the admin below its own: whoever has no share in it is denied all of them alike."""
+    return route.startswith("admin/") and route.count("/") > 2
+
+
 def test_no_page_breaks_on_what_stands_in_its_address(
     in_aurora: Cast, aurora: Institution, browse: Browse
 ) -> None:
@@ -325,7 +330,7 @@ def test_no_page_breaks_on_what_stands_in_its_address(
     names += ("currency", "cursor", "ordering", "as_of")
     found = []
     for route, converters in _all_routes():
-        if converters or "(?P" in route or route.startswith(ENDS):
+        if converters or "(?P" in route or route.startswith(ENDS) or _is_of_a_model(route):
             continue
         for value in ("²", "9" * 40, "\x00"):
             cache.clear()
