@@ -122,9 +122,10 @@ def test_every_list_and_every_record_opens_and_none_can_be_changed(
     opened = 0
     for model, registered in admin.site._registry.items():
         assert f'href="{_list(model)}"' in index
-        word = {"q": "1"} if registered.search_fields else {}
-        assert browser.get(_list(model), word).status_code == 200, model
+        if registered.search_fields:
+            assert browser.get(_list(model), {"q": "1"}).status_code == 200, model
         page = browser.get(_list(model))
+        assert page.status_code == 200, model
         links = re.findall(rf'href="({_list(model)}[^"?]+/change/)', page.content.decode())
         assert bool(links) == bool(page.context["cl"].result_count), model
         for path in links[:1]:
