@@ -46,6 +46,13 @@ def test_who_reads_a_partners_record_is_written_down_once_a_day(
     read(program, [*lists, "/clients/", "/mandates/", "/instructions/", "/book/", "/orders/", "/reports/"])
     assert readings() == [], "nothing is asked for a list"
 
+    # Parts of pages that ask again show as much as the pages.
+    parts = {"mandate": "?seen=x", "instruction": "?seen=x", "order": "?part=live"}
+    read(reader, [f"/{kind}s/{records[kind].pk}/{asked}" for kind, asked in parts.items()])
+    name = in_aurora.compliance.full_name
+    assert readings() == sorted((name, str(records[kind].pk)) for kind in parts)
+    AuditEntry.objects.filter(action="read").delete()
+
     with CaptureQueriesContext(connection) as captured:
         read(reader, pages[:1])
     assert sum("accounts_auditentry" in each["sql"] for each in captured) == 1

@@ -2,6 +2,7 @@
 
 from clients.services.bookings import (
     answer_booking,
+    answer_by_hand,
     booked_for,
     close_short,
     record_booking,
@@ -58,6 +59,7 @@ __all__ = [
     "activate_mandate",
     "add_restriction",
     "answer_booking",
+    "answer_by_hand",
     "begin_closing",
     "block_kyc",
     "booked_for",

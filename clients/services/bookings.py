@@ -48,6 +48,21 @@ def close_short(*, instruction: ClientInstruction, by: User, note: str) -> Instr
     )
 
 
+@transaction.atomic
+def answer_by_hand(
+    *, instruction: ClientInstruction, outcome: str, note: str, by: User
+) -> InstructionOutcome:
+    """Record what a person answers to an instruction; DomainError for a refusal of which a part is booked."""
+    if outcome in {Outcome.REJECTED, Outcome.FAILED} and booked_for(_locked(instruction)):
+        raise DomainError(
+            "part_booked",
+            _(
+                "A part of it is booked, so it is not refused. Close it with that part, or reverse the entry first."
+            ),
+        )
+    return record_outcome(instruction=instruction, outcome=outcome, note=note, by=by)
+
+
 def booked_for(
     instruction: ClientInstruction, rates: Mapping[uuid.UUID | None, Decimal | None] | None = None
 ) -> Decimal:

@@ -132,8 +132,6 @@ def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     rows = ClientInstruction.objects.visible_to(request.user)
     rows = rows.select_related("mandate__client", "payout_account").prefetch_related("outcomes")
     instruction = get_object_or_404(rows, pk=pk)
-    if "seen" not in request.GET:
-        audit_reading(instruction, by=request.user)
     state = instruction.state
     may_answer = (
         may(request.user, "instruction.answer", instruction)
@@ -168,6 +166,9 @@ def instruction_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "is_new": state in {InstructionState.SENT, InstructionState.RECEIVED},
     }
     mark = mark_of([state, [each.pk for each in instruction.outcomes.all()], may_answer, is_held_up])
+    # Whoever has seen it is told nothing.
+    if request.GET.get("seen") != mark:
+        audit_reading(instruction, by=request.user)
     return live(request, "clients/instruction_detail.html", "clients/_instruction_live.html", mark, context)
 
 
@@ -208,7 +209,7 @@ def instruction_answer(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     if outcome == Outcome.DONE and instruction.kind in ClientInstruction.CLOSING:
         return redirect("portfolios:instruction_finish", instruction.pk)
     if outcome != Outcome.DONE or instruction.kind in _BY_HAND:
-        services.record_outcome(instruction=instruction, outcome=outcome, note=note, by=request.user)
+        services.answer_by_hand(instruction=instruction, outcome=outcome, note=note, by=request.user)
     elif instruction.state == InstructionState.IN_PROGRESS:
         services.close_short(instruction=instruction, note=note, by=request.user)
     else:

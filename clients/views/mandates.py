@@ -72,8 +72,6 @@ def mandate_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show one mandate; what the other side does appears without a reload."""
     mandates = Mandate.objects.visible_to(request.user).select_related("client", "risk_profile")
     mandate = get_object_or_404(mandates.prefetch_related("decisions", "restrictions"), pk=pk)
-    if "seen" not in request.GET:
-        audit_reading(mandate, by=request.user)
     rows = ClientInstruction.objects.current().filter(mandate=mandate)
     instructions = list(rows.prefetch_related("outcomes").order_by("-created_at"))
     state = mandate.state
@@ -92,6 +90,9 @@ def mandate_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             position and (position.value, position.as_of),
         ]
     )
+    # Whoever has seen it is told nothing.
+    if request.GET.get("seen") != mark:
+        audit_reading(mandate, by=request.user)
     return live(
         request,
         "clients/mandate_detail.html",

@@ -60,6 +60,7 @@ def handover_start(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show what would be handed over of a mandate, and begin the mandate of the next manager."""
     mandate = get_object_or_404(Mandate.objects.to_hand_over(request.user).select_related("client"), pk=pk)
     assert mandate.client is not None
+    audit_reading(mandate.shown_portfolio, by=request.user)
     successor = mandate.successor
     if request.method == "POST" and successor is None:
         started = start_mandate(

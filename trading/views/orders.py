@@ -198,9 +198,9 @@ def _events(order: Order, allocations: list[Any]) -> list[dict[str, Any]]:
 def order_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show an order with its fills and their settlement; follows along while it is open."""
     context = _context(request, pk)
+    audit_reading(context["order"], by=request.user)
     if request.GET.get("part") == "live":
         return render(request, "trading/_order.html", context)
-    audit_reading(context["order"], by=request.user)
     return render(request, "trading/order_detail.html", context)
 
 
