@@ -3,15 +3,13 @@
 import datetime
 from decimal import Decimal
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import formatting
-from accounts.currencies import check_currency
-from accounts.errors import DomainError, refusing
-from accounts.fields import MoneyField
+from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
 from clients.models import ClientInstruction, InstructionBooking
@@ -19,8 +17,6 @@ from clients.services import booked_for, record_booking
 from portfolios.models import Account, BankEntry, Holding, Portfolio, Transaction
 from portfolios.querysets import PortfolioQuerySet
 from portfolios.services.holdings import open_instructions, promised_to_buys
-from portfolios.services.imports.files import UnreadableFile, read_table, read_text
-from portfolios.services.imports.values import RowError, Unreadable, read_date, read_number
 from portfolios.services.ledger import book
 from portfolios.services.market import rate_between
 from portfolios.services.opening import account_number
@@ -66,93 +62,6 @@ def matchable_entries(user: User) -> QuerySet[BankEntry]:
 def _entries_of(portfolios: PortfolioQuerySet) -> QuerySet[BankEntry]:
     entries = BankEntry.objects.current()
     return entries.filter(portfolio__isnull=True) | entries.filter(portfolio__in=portfolios.values("pk"))
-
-
-@transaction.atomic
-def enter_cash(
-    *,
-    value_date: datetime.date,
-    amount: Decimal,
-    currency: str,
-    by: User | None,
-    payer: str = "",
-    reference: str = "",
-) -> BankEntry:
-    """Record cash that arrived; raise DomainError where a figure cannot be, or the same entry is here already."""
-    if amount <= 0:
-        raise DomainError("amount_missing", _("Enter an amount above zero."), field="amount")
-    if value_date > timezone.now().date():
-        raise DomainError(
-            "date_in_future", _("Choose a value date that is not in the future."), field="value_date"
-        )
-    fields = {
-        "value_date": value_date,
-        "amount": amount,
-        "currency": check_currency(currency),
-        "payer": payer.strip(),
-        "reference": reference.strip(),
-    }
-    entry = BankEntry(**fields)
-    with refusing("entry_refused"):
-        entry.clean_fields(exclude=["account", "portfolio", "instruction", "transaction"])
-    _take_turns()
-    if BankEntry.objects.own().filter(**fields).exists():
-        raise DomainError("entry_known", _("This entry is here already. Nothing was added."))
-    entry.save(force_insert=True)
-    audit("enter_cash", entry, by=by)
-    return entry
-
-
-def _take_turns() -> None:
-    """Wait for whoever enters cash here: of the same form or file sent twice at once, the second is known."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' arrived cash', 0))"
-        )
-
-
-@transaction.atomic
-def import_cash(*, content: bytes, file_name: str, by: User | None) -> tuple[int, int, list[RowError]]:
-    """Record the arrived cash of a CSV; return how many entries are new, how many known, and what is wrong.
-
-    Nothing is recorded while a row is wrong, so that the file can be corrected and sent again.
-    """
-    table = read_table(read_text(content, file_name))
-    header = [cell.strip().lower().replace(" ", "_") for cell in table.rows[0]]
-    missing = [name for name in ("value_date", "amount", "currency") if name not in header]
-    if missing:
-        raise UnreadableFile(
-            "file_columns", _("These columns are missing: %(names)s.") % {"names": ", ".join(missing)}
-        )
-    errors: list[RowError] = []
-    added = known = 0
-    with transaction.atomic():
-        for number, cells in enumerate(table.rows[1:], start=2):
-            if not any(cell.strip() for cell in cells):
-                continue
-            row = dict(zip(header, cells, strict=False))
-            try:
-                enter_cash(
-                    value_date=read_date(row.get("value_date", "")),
-                    amount=read_number(row.get("amount", ""), table.has_decimal_commas, MoneyField),
-                    currency=row.get("currency", "").strip(),
-                    payer=row.get("payer", ""),
-                    reference=row.get("reference", ""),
-                    by=by,
-                )
-                added += 1
-            except Unreadable as error:
-                errors.append(RowError(number, error.problem, error.remedy))
-            except DomainError as error:
-                if error.code == "entry_known":
-                    known += 1
-                else:
-                    wrong = _("This %(column)s cannot be used.") % {"column": error.field or _("row")}
-                    errors.append(RowError(number, wrong, str(error.message)))
-        if errors:
-            transaction.set_rollback(True)
-            added = 0
-    return added, known, errors
 
 
 @transaction.atomic

@@ -25,12 +25,11 @@ from clients.models import ClientInstruction
 from portfolios.filters import BankEntryFilter
 from portfolios.forms import BankEntryForm, BankFileForm
 from portfolios.models import BankEntry, Portfolio
+from portfolios.services.arrived_cash import enter_cash, import_cash
 from portfolios.services.cash_matching import (
     MATCHES,
     bookable,
-    enter_cash,
     expected,
-    import_cash,
     match_cash,
     matchable_entries,
     pay_withdrawal,

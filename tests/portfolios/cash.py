@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from clients.models import Client, ClientInstruction, Mandate, PayoutAccount
 from portfolios.models import BankEntry, Portfolio
-from portfolios.services.cash_matching import enter_cash
+from portfolios.services.arrived_cash import enter_cash
 from tests.factories import Cast
 from tests.portfolios import make
 

@@ -5,12 +5,17 @@ from decimal import Decimal as D
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.errors import DomainError
+from accounts.models import AuditEntry
 from clients.models import InstructionOutcome
+from clients.services import answer_by_hand
 from portfolios.models import BankEntry, Holding, Transaction
-from portfolios.services.cash_matching import expected, import_cash, match_cash, send_back
+from portfolios.services.arrived_cash import import_cash
+from portfolios.services.cash_matching import expected, match_cash, send_back
 from portfolios.services.cash_suggestions import suggest
 from tests.factories import Cast
 from tests.portfolios import make
@@ -62,6 +67,9 @@ def test_another_amount_has_to_be_accepted(in_aurora: Cast, ada):
         by=in_aurora.operations,
     )
     assert InstructionOutcome.objects.get().outcome == "in_progress"
+    # The advisor would read that nothing came of it.
+    with pytest.raises(DomainError, match="A part of it is booked"):
+        answer_by_hand(instruction=instruction, outcome="rejected", note="No", by=in_aurora.manager)
     # With what was booked before it is what was announced.
     match_cash(entry=arrived(1000, "RF1"), instruction=instruction, by=in_aurora.operations)
     assert Holding.objects.get(portfolio=ada).quantity == 5000
@@ -143,6 +151,22 @@ def test_a_statement_is_taken_whole_or_not_at_all(in_aurora: Cast):
     assert import_cash(content=right, file_name="a.csv", by=None)[:2] == (1, 0)
     assert import_cash(content=right, file_name="a.csv", by=None)[:2] == (0, 1)
     assert BankEntry.objects.get().amount == D("1000.5")
+    # Two payments may be alike: as many as the bank names are there.
+    twice = right + right.removeprefix(head)
+    assert import_cash(content=twice, file_name="a.csv", by=None)[:2] == (1, 1)
+    assert import_cash(content=twice, file_name="a.csv", by=None)[:2] == (0, 2)
+    assert AuditEntry.objects.filter(action="enter_cash").count() == BankEntry.objects.count() == 2
+
+
+def test_a_statement_of_many_entries_takes_as_few_questions_as_one_of_few(in_aurora: Cast):
+    def questions(first: int, last: int) -> int:
+        rows = [f"2026-03-02,{number},EUR,Ada,RF{number}" for number in range(first, last)]
+        content = "\n".join(["value_date,amount,currency,payer,reference", *rows]).encode()
+        with CaptureQueriesContext(connection) as captured:
+            assert import_cash(content=content, file_name="a.csv", by=in_aurora.operations)[0] == last - first
+        return len(captured)
+
+    assert questions(1, 3) == questions(3, 200)
 
 
 def test_operations_match_cash_in_the_browser(aurora, browse, in_aurora: Cast, ada):

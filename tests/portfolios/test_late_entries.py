@@ -11,7 +11,7 @@ from clients.models import Client, ClientInstruction, InstructionOutcome, Mandat
 from portfolios.models import Holding, Portfolio, Security, Transaction, Valuation
 from portfolios.services import book, book_dividend
 from portfolios.services import reverse as reverse_entry
-from portfolios.services.cash_matching import enter_cash
+from portfolios.services.arrived_cash import enter_cash
 from tests.clients.make import verified_account
 from tests.factories import Cast
 from tests.portfolios import make

@@ -11,7 +11,8 @@ from clients.models import ClientInstruction, KycStatus, Mandate
 from clients.services import accept_mandate, draft_instruction, send_instruction
 from federation.mirror import arrivals
 from portfolios.models import Holding, Portfolio
-from portfolios.services.cash_matching import enter_cash, match_cash
+from portfolios.services.arrived_cash import enter_cash
+from portfolios.services.cash_matching import match_cash
 from tests import factories
 from tests.federation.divisions import Division, divided
 from tests.federation.mirror.world import World

@@ -19,7 +19,8 @@ from clients.services import (
 )
 from federation.models import Stream
 from portfolios.models import BankEntry, Transaction, Valuation
-from portfolios.services.cash_matching import enter_cash, expected, match_cash, pay_withdrawal, send_back
+from portfolios.services.arrived_cash import enter_cash
+from portfolios.services.cash_matching import expected, match_cash, pay_withdrawal, send_back
 from portfolios.services.ledger import reverse as reverse_entry
 from tests import factories
 from tests.federation.divisions import SENSIBLE, Division

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portfolios.models import Portfolio, Transaction
-from portfolios.services.cash_matching import enter_cash
+from portfolios.services.arrived_cash import enter_cash
 from reporting.forms import CUSTOM
 from reporting.models import Report
 from tests import factories

@@ -23,7 +23,7 @@ from federation.models import AgreementEvent, ParkedRow, Proof, RecordsHold
 from federation.monitor import parked, proof
 from portfolios.models import BankEntry, Handover, Portfolio, Transaction
 from portfolios.services import book, reverse
-from portfolios.services.cash_matching import enter_cash, import_cash
+from portfolios.services.arrived_cash import enter_cash, import_cash
 from portfolios.services.handover import book_out_rest, take_over
 from tests import factories
 from tests.federation.mirror.sealing import LATER, cut, ended, sealed_at
