@@ -153,6 +153,7 @@ def plan_mandate(
     draft.take_revision()
     if risk_profile.client_id != draft.client_id:
         raise DomainError("profile_of_another", _("This risk profile belongs to another client."))
+    _require_newest(risk_profile)
     require_whole_units(amount, currency)
     before = (draft.amount, draft.currency, draft.risk_profile_id)
     draft.amount, draft.currency, draft.risk_profile, draft.name = amount, currency, risk_profile, name
@@ -162,6 +163,18 @@ def plan_mandate(
     _keep(draft)
     audit("mandate.planned", draft, by=by)
     return draft
+
+
+def _require_newest(profile: RiskProfile) -> None:
+    """Raise DomainError for a profile that a newer one has replaced, be it as valid on its last day."""
+    if RiskProfile.objects.current().filter(client=profile.client_id, number__gt=profile.number).exists():
+        raise DomainError(
+            "profile_replaced",
+            _(
+                "The client has a newer risk profile than this one. Plan the mandate on it, and choose the plan again."
+            ),
+            field="risk_profile",
+        )
 
 
 def _forget_choice(mandate: Mandate) -> None:
@@ -266,6 +279,7 @@ def _check_complete(
         raise DomainError(
             "profile_expired", _("The risk profile is out of date. Go through the questionnaire again.")
         )
+    _require_newest(profile)
     _check_still_suits(mandate, profile)
     _check_day(mandate, signed_on, "signed")
     if disclosure_authorised_on is not None:

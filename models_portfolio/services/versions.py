@@ -105,12 +105,24 @@ def create_model(
 
 @transaction.atomic
 def edit_model(*, model: ModelPortfolio, by: User, **changes: Any) -> ModelPortfolio:
-    """Change what describes a model: name, description, risk level, tolerance, benchmark."""
+    """Change what describes a model: name, description, tolerance, benchmark; its risk until it is used.
+
+    Raises DomainError where offers or portfolios rest on its risk level: clients have agreed to that.
+    """
+    # Read anew: a form may have set on ``model`` what it was sent.
+    model = ModelPortfolio.objects.select_for_update().get(pk=model.pk)
     require_own(model)
-    for field, value in changes.items():
-        setattr(model, field, value)
-    model.save(update_fields=list(changes))
-    audit("edited", model, by=by, fields=sorted(changes))
+    changed = [name for name, value in changes.items() if getattr(model, name) != value]
+    if "risk_level" in changed and (model.offers.exists() or model.assignments.exists()):
+        raise DomainError(
+            "model_used",
+            _("Offers or portfolios rest on this. Create another model, and let them follow that one."),
+            field="risk_level",
+        )
+    for field in changed:
+        setattr(model, field, changes[field])
+    model.save(update_fields=changed)
+    audit("edited", model, by=by, fields=sorted(changed))
     return model
 
 

@@ -170,9 +170,13 @@ def model_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     model = get_object_or_404(ModelPortfolio.objects.visible_to(request.user).own(), pk=pk)
     form = ModelForm(request.POST or None, instance=model)
     if request.method == "POST" and form.is_valid():
-        edit_model(model=model, by=request.user, **form.cleaned_data)
-        messages.success(request, _("Saved."))
-        return redirect("models_portfolio:model_detail", model.pk)
+        try:
+            edit_model(model=model, by=request.user, **form.cleaned_data)
+        except DomainError as error:
+            form.add_error(error.field, str(error))
+        else:
+            messages.success(request, _("Saved."))
+            return redirect("models_portfolio:model_detail", model.pk)
     return render(request, "models_portfolio/model_form.html", {"form": form, "model": model})
 
 

@@ -79,6 +79,24 @@ def test_a_plan_beyond_the_profile_needs_a_recorded_reason(in_meadow: Cast) -> N
     assert mandate.override_reason == "Has a pension."
 
 
+def test_a_profile_that_was_replaced_carries_no_plan_even_on_the_same_day(in_meadow: Cast) -> None:
+    advisor, risky = in_meadow.advisor, make.offer("Shares", risk_level=4)
+    mandate = make.chosen(advisor, risky)
+    bold = mandate.risk_profile
+    careful = make.profile(mandate.client, advisor, capacity_loss="none")
+    assert (bold.level >= 4 > careful.level, mandate.override_reason) == (True, "")
+
+    plan = {"mandate": mandate, "amount": make.D(20_000), "currency": "EUR", "by": advisor}
+    for attempt in (
+        lambda: services.submit_mandate(mandate=mandate, by=advisor, signed_on=make.today()),
+        lambda: services.plan_mandate(risk_profile=bold, **plan),
+    ):
+        with pytest.raises(DomainError) as refused:
+            attempt()
+        assert refused.value.code == "profile_replaced"
+    assert services.plan_mandate(risk_profile=careful, **plan).risk_profile == careful
+
+
 def test_no_reason_lets_an_amount_below_the_minimum_through(in_meadow: Cast) -> None:
     with pytest.raises(DomainError) as refused:
         make.chosen(in_meadow.advisor, make.offer(minimum_amount=make.D(500_000)), override_reason="Please.")

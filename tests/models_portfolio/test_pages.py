@@ -60,6 +60,21 @@ def test_the_arithmetic_of_views_stands_on_the_page(in_aurora: Cast, aurora, bro
     assert "Strong orders" in shown
 
 
+def test_the_risk_of_a_model_stands_once_offers_or_portfolios_rest_on_it(in_aurora: Cast, aurora, browse):
+    model = make.published(in_aurora.manager, {None: "1"}, "RISKY", risk_level=6)
+    manager, address = browse(aurora, in_aurora.manager), f"/models/{model.pk}/edit/"
+    form = {"code": "RISKY", "name": "Bold", "currency": "EUR", "risk_level": "5", "drift_tolerance": "5"}
+    assert manager.post(address, form).status_code == 302, "nobody rests on it yet"
+
+    # Else it would be lowered, a cautious client moved there without an instruction, and raised again.
+    offer_model(model=model, by=in_aurora.manager)
+    refused = manager.post(address, {**form, "risk_level": "2"})
+    assert "Offers or portfolios rest on this. Create another model" in text_of(refused)
+    assert manager.post(address, {**form, "name": "Bolder"}).status_code == 302
+    model.refresh_from_db()
+    assert (model.name, model.risk_level) == ("Bolder", 5)
+
+
 def test_a_view_that_is_not_applied_says_why(in_aurora: Cast, aurora, browse):
     model = balanced(in_aurora)
     view = publish_view(
