@@ -38,10 +38,15 @@ _RATE = DecimalField(max_digits=24, decimal_places=10)
 
 
 def rates() -> dict[str, Decimal]:
-    """Return the latest units of each currency for one euro, in one query."""
+    """Return the units of each currency for one euro on its latest day, in one query.
+
+    Of several sources the own ones come first, by their order of preference, as everywhere.
+    """
+    is_partners = Case(When(source__origin=None, then=0), default=1)
     found = (
         apps.get_model("portfolios", "ExchangeRate")
-        .objects.order_by("currency", "-date")
+        .objects.current()
+        .order_by("currency", "-date", is_partners, "source__preference", "source__code")
         .distinct("currency")
         .values_list("currency", "rate")
     )

@@ -1,6 +1,7 @@
 """The list of clients, one client, and what is kept about one."""
 
 import datetime
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -113,9 +114,13 @@ def test_a_client_page_totals_over_managers_and_currencies(
         first = make.active(people.advisor, people.manager, of=client)
         second = make.active(people.advisor, people.manager, of=client)
         Portfolio.objects.filter(mandate=second).update(currency="CHF")
-        books.ExchangeRate.objects.create(
-            source=books.source(), date=make.today(-1), currency="CHF", rate=make.D("0.8")
-        )
+        of_yesterday = {"date": make.today(-1), "currency": "CHF"}
+        with books.as_mirror():
+            # A partner's rate of the same day does not come before one's own.
+            origin = {"origin": uuid.uuid4()}
+            theirs = PriceSource.objects.create(code="A", name="A", preference=1, **origin)
+            ExchangeRate.objects.create(source=theirs, rate=1000, **of_yesterday, **origin)
+        ExchangeRate.objects.create(source=books.source(), rate=make.D("0.8"), **of_yesterday)
         _value(first, 100_000, make.today(-30), "1", inflow=90_000)
         _value(first, 100_000, make.today(-1), "1.1")
         _value(second, 80_000, make.today(-1), currency="CHF")
