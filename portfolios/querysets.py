@@ -78,10 +78,12 @@ class HandoverQuerySet(RecordQuerySet):
     """What was handed over with clients' mandates."""
 
     def visible_to(self, user: User) -> "HandoverQuerySet":
-        """Return what was handed over under the mandates that ``user`` sees, manages or may take on."""
+        """Return what was handed over under the mandates, and for the portfolios, that ``user`` sees."""
+        from portfolios.models import Portfolio
+
         seen = Mandate.objects.visible_to(user).values("pk")
-        managed = Mandate.objects.managed_by(user).values("pk")
-        return self.current().filter(Q(mandate__in=seen) | Q(mandate__in=managed))
+        kept = Portfolio.objects.visible_to(user).values("mandate")
+        return self.current().filter(Q(mandate__in=seen) | Q(mandate__in=kept))
 
 
 class HoldingQuerySet(PortfolioRecordQuerySet):

@@ -22,7 +22,7 @@ from accounts.services import create_token
 from clients.models import Client, ClientInstruction, Mandate, MandateDecision, PayoutAccount
 from federation.models import Institution
 from models_portfolio.models import ModelPortfolio
-from portfolios.models import Portfolio
+from portfolios.models import Handover, Portfolio
 from tests.clients.make import ANSWERS
 from tests.factories import Cast
 from tests.portfolios import make as portfolios
@@ -340,6 +340,27 @@ def test_whoever_sees_a_client_for_one_portfolio_is_shown_no_other(
     )
     page = manages.get(f"/inbox/{Mandate.objects.get(number='M-P-9').pk}/")
     assert (page.status_code, "M-P-1" in page.content.decode()) == (200, False)
+
+
+def test_what_is_handed_over_for_a_mandate_that_no_desk_has_yet_is_no_other_units(
+    in_aurora: Cast, aurora: Institution, browse: Callable[..., Browser], records: dict[str, Model]
+) -> None:
+    day = timezone.localdate()
+    waiting = Mandate.objects.create(
+        number="M-4", client=records["client"], status="submitted", submission=1, submitted_at=timezone.now(),
+        signed_on=day, disclosure_authorised_on=day,
+    )  # fmt: skip
+    handover = Handover.objects.create(mandate=waiting, as_of=day, currency="EUR")
+    seen = {}
+    for role in (Role.PORTFOLIO_MANAGER, Role.OPERATIONS, Role.COMPLIANCE):
+        browser = browse(aurora, _person((role, in_aurora.other_unit)))
+        page = browser.get(f"/mandates/{waiting.pk}/handover/").status_code
+        seen[role] = (page, str(handover.pk) in browser.get("/api/v1/handovers/").content.decode())
+
+    # A portfolio manager may take it on; the client is of a unit of the others.
+    nothing = (404, False)
+    assert seen == {"portfolio_manager": (200, True), "operations": nothing, "compliance": nothing}
+    assert browse(aurora, in_aurora.operations).get(f"/mandates/{waiting.pk}/handover/").status_code == 200
 
 
 def _reached(user: User) -> dict[tuple[str, str], set[uuid.UUID]]:
