@@ -389,6 +389,15 @@ class InstitutionForm(forms.ModelForm):  # type: ignore[type-arg]
             help_text=self.fields["language"].help_text,
         )
 
+    def clean_short_name(self) -> str:
+        """Return the name, which partners read beside every record; nobody goes by another one's."""
+        name = str(self.cleaned_data["short_name"])
+        if Institution.objects.called(name).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError(
+                _("Another institution goes by this name. Choose a name of your own.")
+            )
+        return name
+
     def clean_lei(self) -> str:
         number = str(self.cleaned_data["lei"]).upper()
         if number and not lei.is_valid(number):

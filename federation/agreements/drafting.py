@@ -26,7 +26,7 @@ def register_external(
 ) -> Institution:
     """Enter an institution that is not hosted here; only ``institution`` will see it."""
     name = name.strip()
-    if Institution.objects.filter(name__iexact=name).exists():
+    if Institution.objects.called(name).exists():
         raise DomainError(
             "institution_hosted", _("%(name)s is on this platform. Choose it from the list.") % {"name": name}
         )

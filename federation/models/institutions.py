@@ -21,6 +21,11 @@ class HostedManager(models.Manager["Institution"]):
         """Return the institutions that are hosted here."""
         return super().get_queryset().filter(schema_name__isnull=False)
 
+    def called(self, name: str) -> models.QuerySet["Institution"]:
+        """Return the institutions that go by a name, short or in full."""
+        name = name.strip()
+        return self.get_queryset().filter(Q(name__iexact=name) | Q(short_name__iexact=name))
+
 
 class Institution(TenantMixin):
     """A party to agreements: hosted here as a tenant, or external, reached through the partner API.

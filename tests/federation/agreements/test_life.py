@@ -2,11 +2,13 @@
 
 import pytest
 from django.db import connection
+from django.forms import model_to_dict
 from django_tenants.utils import tenant_context
 
 from accounts.errors import DomainError
 from accounts.models import AuditEntry
 from federation.agreements import drafting, life, proposals
+from federation.forms import InstitutionForm
 from federation.mirror import control
 from federation.models import Agreement, AgreementVersion, Institution, Side
 from tests.federation.agreements import make
@@ -100,6 +102,15 @@ def test_an_external_partners_answer_is_recorded_by_the_hosted_party(aurora):
     answer = version.acceptances.get(institution=external)
     assert (answer.by_name, answer.recorded_by_name) == ("Frida Fern", "Administrator")
     assert fresh(agreement).state == State.ACTIVE
+
+
+def test_no_institution_goes_by_another_ones_short_name(aurora, borealis):
+    # Partners read it beside every record that they receive.
+    form = model_to_dict(aurora, fields=InstitutionForm.Meta.fields)
+    taken = {**form, "short_name": borealis.short_name.upper()}
+    refused = InstitutionForm(taken, instance=fresh(aurora))
+    assert "Another institution goes by this name" in str(refused.errors["short_name"])
+    assert InstitutionForm(form, instance=fresh(aurora)).is_valid()
 
 
 def test_an_external_institution_is_known_only_to_who_entered_it(aurora, borealis):
