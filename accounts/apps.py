@@ -10,12 +10,15 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from accounts.finders import find_people
         from accounts.forms import say_what_to_enter
-        from accounts.models import Unit
+        from accounts.models import ApiToken, Unit, User
         from accounts.named import register as register_named
         from accounts.search import register
 
         register(find_people)
-        register_named("unit", lambda _user: Unit.objects.all())
+        register_named(lambda _user: Unit.objects.all(), "", "accounts.unit", "unit")
+        # Who reads the audit trail reads of people too.
+        register_named(lambda _user: User.objects.all(), "accounts:person_detail", "accounts.user", "user")
+        register_named(lambda _user: ApiToken.objects.all(), "", "accounts.apitoken")
         say_what_to_enter()
 
 

@@ -1,21 +1,21 @@
-"""How the records are named that details of the audit trail speak of: each app registers its own.
+"""How the records are named that the audit trail is about and speaks of: each app registers its own.
 
-In ``AppConfig.ready``::
+In ``AppConfig.ready``, by the label of their model and the keys under which details have their ids::
 
     from accounts.named import register
-    register("portfolio", visible_portfolios, "portfolios:portfolio_detail")
+    register(visible_portfolios, "portfolios:portfolio_detail", "portfolios.portfolio", "portfolio")
 """
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import AuditEntry, User
 
 Visible = Callable[[User], "QuerySet[Any]"]
 
@@ -28,25 +28,26 @@ class Named:
     url: str
 
 
-# The key of a detail → what a person may see of such records, and their page.
+# A model's label or the key of a detail → what a person may see of such records, and their page; "" where they have none.
 _kinds: dict[str, tuple[Visible, str]] = {}
 
 
-def register(key: str, visible: Visible, page: str = "") -> None:
-    """Name the records whose ids stand in details under ``key``, for those who may see them."""
-    _kinds[key] = (visible, page)
+def register(visible: Visible, page: str, *keys: str) -> None:
+    """Name the records that stand under one of the keys, for those who may see them."""
+    for key in keys:
+        _kinds[key] = (visible, page)
 
 
-def named(user: User, details: Iterable[Mapping[str, Any]]) -> dict[str, Named]:
-    """Return by id the records that details speak of and ``user`` may see, in a query for each key."""
-    ids: dict[str, set[str]] = defaultdict(set)
-    for each in details:
-        for key in _kinds.keys() & each.keys():
-            if is_id(each[key]):
-                ids[key].add(each[key])
+def named(user: User, entries: Iterable[AuditEntry]) -> dict[str, Named]:
+    """Return by id what entries are about and their details speak of, as far as ``user`` may see it: a query for each kind."""
+    ids: dict[tuple[Visible, str], set[str]] = defaultdict(set)
+    for entry in entries:
+        spoken_of = {entry.kind: str(entry.record_id), **entry.data}
+        for key in _kinds.keys() & spoken_of.keys():
+            if is_id(spoken_of[key]):
+                ids[_kinds[key]].add(spoken_of[key])
     found = {}
-    for key, wanted in ids.items():
-        visible, page = _kinds[key]
+    for (visible, page), wanted in ids.items():
         for record in visible(user).filter(pk__in=wanted):
             found[str(record.pk)] = Named(str(record), reverse(page, args=[record.pk]) if page else "")
     return found

@@ -220,9 +220,7 @@ class AuditTable(tables.Table):
     actor_name = tables.Column(verbose_name=gettext_lazy("Who"), empty_values=(None,))
     action = tables.Column(verbose_name=gettext_lazy("What"))
     kind = tables.Column(verbose_name=gettext_lazy("Record"))
-    record_id = tables.Column(
-        verbose_name=gettext_lazy("Id"), attrs={"td": {"class": "font-monospace small"}}, default=UNKNOWN
-    )
+    record_id = tables.Column(verbose_name=gettext_lazy("Which"), default=UNKNOWN)
     data = tables.Column(
         verbose_name=gettext_lazy("Details"), orderable=False, attrs={"td": {"class": "long"}}
     )
@@ -231,7 +229,7 @@ class AuditTable(tables.Table):
         model = AuditEntry
         fields = ("at", "actor_name", "action", "kind", "record_id", "data")
 
-    # The records that details speak of, by id.
+    # The records that entries are about and details speak of, by id.
     named: Mapping[str, Named] = {}
 
     def render_actor_name(self, value: str) -> str:
@@ -247,11 +245,11 @@ class AuditTable(tables.Table):
             return value
 
     def render_record_id(self, value: UUID) -> str:
-        return self._short(str(value))
+        return self._plain(str(value))
 
     def _short(self, value: str) -> str:
         # The end of a time-ordered id tells records apart; all of it is in exports and on hover.
-        return format_html('<span title="{}">…{}</span>', value, value[-8:])
+        return format_html('<code title="{}">…{}</code>', value, value[-8:])
 
     def value_action(self, value: str) -> str:
         return value

@@ -10,10 +10,14 @@ class ClientsConfig(AppConfig):
         from accounts.named import register as register_named
         from accounts.search import register
         from clients import day, finders
-        from clients.models import ClientInstruction, Mandate
+        from clients.models import Client, ClientInstruction, Mandate
 
-        register_named("mandate", Mandate.objects.visible_to, "clients:mandate_detail")
-        register_named("instruction", ClientInstruction.objects.visible_to, "clients:instruction_detail")
+        for model, page, key in (
+            (Client, "clients:client_detail", "client"),
+            (Mandate, "clients:mandate_detail", "mandate"),
+            (ClientInstruction, "clients:instruction_detail", "instruction"),
+        ):
+            register_named(model.objects.visible_to, page, model._meta.label_lower, key)
         day.register_own()
         for finder in (finders.find_clients, finders.find_mandates, finders.find_instructions):
             register(finder)

@@ -14,6 +14,14 @@ def _install_capture(schema_name: str, **_kwargs: Any) -> None:
         capture.install(schema_name)
 
 
+def _agreements(_user: Any) -> Any:
+    """Return the own institution's agreements: who reads the audit trail reads these too."""
+    from federation.models import Agreement
+    from federation.partners import current_institution
+
+    return Agreement.objects.visible_to(current_institution())
+
+
 class FederationConfig(AppConfig):
     name = "federation"
     verbose_name = _("Federation")
@@ -21,6 +29,7 @@ class FederationConfig(AppConfig):
     def ready(self) -> None:
         from django_tenants.signals import schema_migrated
 
+        from accounts.named import register as register_named
         from clients.signals import instruction_acting, mandate_decided, mandate_submitting
         from federation import (
             checks,  # noqa: F401
@@ -29,6 +38,7 @@ class FederationConfig(AppConfig):
         from models_portfolio.signals import followers_wanted
         from reporting.signals import letterhead_wanted
 
+        register_named(_agreements, "federation:agreement_detail", "federation.agreement", "agreement")
         # Ordinary triggers made after every migrate: frozen in a migration, they would break users'
         # writes after a column is renamed.
         schema_migrated.connect(_install_capture, dispatch_uid="federation_install_capture")

@@ -13,12 +13,23 @@ class ModelPortfoliosConfig(AppConfig):
             attention,
             receivers,  # noqa: F401
         )
-        from models_portfolio.models import ModelPortfolio, Offer
+        from models_portfolio.models import ModelPortfolio, ModelVersion, Offer
         from models_portfolio.search import find_models
         from portfolios.attention import register as register_reason
 
-        register_named("offer", Offer.objects.visible_to)
-        register_named("model", ModelPortfolio.objects.visible_to, "models_portfolio:model_detail")
+        register_named(Offer.objects.visible_to, "", "models_portfolio.offer", "offer")
+        register_named(
+            ModelPortfolio.objects.visible_to,
+            "models_portfolio:model_detail",
+            "models_portfolio.modelportfolio",
+            "model",
+        )
+        register_named(
+            lambda user: ModelVersion.objects.visible_to(user).select_related("model"),
+            "",
+            "models_portfolio.modelversion",
+            "version",
+        )
         register_finder(find_models)
         for reason in attention.REASONS:
             register_reason(reason)

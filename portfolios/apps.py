@@ -11,8 +11,12 @@ class PortfoliosConfig(AppConfig):
         from accounts.search import register
         from portfolios import receivers  # noqa: F401
         from portfolios.finders import find_portfolios, find_securities
-        from portfolios.models import Portfolio
+        from portfolios.models import Portfolio, Transaction
 
-        register_named("portfolio", Portfolio.objects.visible_to, "portfolios:portfolio_detail")
+        for model, page, key in (
+            (Portfolio, "portfolios:portfolio_detail", "portfolio"),
+            (Transaction, "portfolios:transaction_detail", "transaction"),
+        ):
+            register_named(model.objects.visible_to, page, model._meta.label_lower, key)
         register(find_portfolios)
         register(find_securities)

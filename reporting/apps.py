@@ -7,10 +7,13 @@ class ReportingConfig(AppConfig):
     verbose_name = _("Reporting")
 
     def ready(self) -> None:
+        from accounts.named import register as register_named
         from accounts.search import register
         from clients import day
         from reporting.day import to_release
         from reporting.finders import find_reports
+        from reporting.models import Report
 
+        register_named(Report.objects.visible_to, "reporting:report_detail", "reporting.report")
         day.register(to_release, position=25)
         register(find_reports)

@@ -197,5 +197,5 @@ class AuditList(ListView):
 
     def get_table(self, **kwargs: Any) -> AuditTable:
         table: AuditTable = super().get_table(**kwargs)
-        table.named = named(self.request.user, [row.record.data for row in table.page.object_list])
+        table.named = named(self.request.user, [row.record for row in table.page.object_list])
         return table

@@ -18,6 +18,7 @@ from accounts import formatting
 from accounts.columns import MoneyColumn, PercentColumn, StateColumn
 from accounts.lists import ListView, harmless, table_for
 from accounts.models import AuditEntry, User, audit
+from tests.clients import make as clients
 from tests.portfolios import make as portfolios
 
 
@@ -217,7 +218,7 @@ def test_filters_narrow_down_and_can_be_lifted(aurora, in_aurora, browse):
     assert (chip.label, chip.value, chip.without) == ("Who or what", "thing.undone", "?sort=at")
 
 
-def test_details_name_and_link_what_their_reader_may_see(aurora, in_aurora, browse):
+def test_entries_name_and_link_what_their_reader_may_see(aurora, harbour, in_aurora, browse):
     by, filled = in_aurora.administrator, portfolios.portfolio(in_aurora.unit)
     unknown = uuid.uuid4()
     said = {
@@ -227,17 +228,26 @@ def test_details_name_and_link_what_their_reader_may_see(aurora, in_aurora, brow
         "override": False,
     }
     audit("thing.done", by, by=by, **said)
+    client = clients.client(in_aurora.advisor)
+    audit("thing.read", client, by=by)
+    agreed = clients.agreement(aurora, harbour)
+    audit("thing.agreed", agreed, by=by)
     page = browse(aurora, in_aurora.compliance).get("/audit/").content.decode()
     shown = [
+        f'<td ><a href="/people/{by.pk}/">{by.full_name}</a></td>',
+        f'<td ><a href="/clients/{client.pk}/">Ada Example</a></td>',
+        f'<td ><a href="/agreements/{agreed.pk}/">{agreed.name}</a></td>',
         f"unit: {in_aurora.unit}, ",
         f'portfolio: <a href="/portfolios/{filled.pk}/">P-1</a>',
-        f'offer: <span title="{unknown}">…{str(unknown)[-8:]}</span>',
+        f'offer: <code title="{unknown}">…{str(unknown)[-8:]}</code>',
         "override: no",
     ]
     assert [each for each in shown if each not in page] == []
     # Administrators configure, they do not look.
     page = browse(aurora, by).get("/audit/").content.decode()
     assert "P-1</a>" not in page
+    assert "Ada Example" not in page
+    assert f'<a href="/people/{by.pk}/">' in page
 
 
 def test_no_match_is_told_apart_from_nothing_there(aurora, in_aurora, browse):
@@ -292,7 +302,8 @@ def test_a_list_takes_the_same_queries_for_few_and_many_rows(aurora, in_aurora, 
         # Every query of a tenant is preceded by one that sets its schema.
         counts.append(sum("search_path" not in query["sql"] for query in queries))
         entries(in_aurora.administrator, 90)
-    assert counts[0] == counts[1] <= 6
+    # The last one names the persons that entries are about.
+    assert counts[0] == counts[1] <= 7
 
 
 def test_rows_that_sort_alike_come_in_one_order_over_pages(aurora, in_aurora, browse):
