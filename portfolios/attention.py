@@ -130,6 +130,11 @@ def _has_idle_cash() -> Q:
     return _IS_INVESTED & Q(last_cash__gt=idle)
 
 
+def _is_overdrawn() -> Q:
+    # What a closed one owes is told with what else it holds.
+    return Q(closed_on__isnull=True) & Q(last_cash__lt=0)
+
+
 def _is_new() -> Q:
     is_all_cash = Q(last_date__isnull=True) | Q(last_value=F("last_cash"))
     return Q(closed_on__isnull=True) & is_all_cash
@@ -163,6 +168,7 @@ def _holds_after_the_end() -> Q:
 for _reason in (
     Reason("drift", _("Drift"), "drifted", _is_drifted),
     Reason("cash", _("Idle cash"), "due", _has_idle_cash),
+    Reason("overdrawn", _("Cash overdrawn"), "failed", _is_overdrawn),
     Reason("price", _("Price"), "stale", _has_problem),
     Reason("deposit", _("Deposit expected"), "expected", _expects_cash),
     Reason("unmatched", _("Unmatched cash"), "unmatched", _has_unmatched_cash),

@@ -9,13 +9,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from accounts import formatting
 from accounts.errors import DomainError
 from accounts.models import User, audit_reading
 from accounts.rights import may
 from accounts.views_base import signed_in
 from portfolios.calculations.ledger import Gain, derive_positions
 from portfolios.calculations.lots import Lot
-from portfolios.models import BankEntry, Transaction
+from portfolios.models import BankEntry, Portfolio, Transaction
 from portfolios.services import reverse
 from portfolios.services.entries import load_entries
 
@@ -103,4 +104,17 @@ def reverse_entry(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             else _("The arrived cash is unmatched again.")
         )
         messages.info(request, text)
+    _warn_of_overdrawn_cash(request, entry.portfolio)
     return redirect("portfolios:transaction_detail", reversal.pk)
+
+
+def _warn_of_overdrawn_cash(request: HttpRequest, portfolio: Portfolio) -> None:
+    """Say by how much cash is overdrawn over all currencies, as the book's reason for attention counts it."""
+    cash = portfolio.valuations.filter(is_latest=True).values_list("cash_value", flat=True).first()
+    if cash is not None and cash < 0:
+        text = _(
+            "The cash of %(number)s is overdrawn: %(cash)s. Match what is paid in, or reverse what was paid from it."
+        )
+        messages.warning(
+            request, text % {"number": portfolio.number, "cash": formatting.money(cash, portfolio.currency)}
+        )

@@ -138,6 +138,21 @@ def test_an_entry_is_reversed_once_and_with_a_reason(as_manager, filled):
     page = get(as_manager, "transaction_detail", fee.pk).content.decode()
     assert "Charged twice" in page
     assert url not in page
+    assert "overdrawn" not in page
+
+
+def test_who_reverses_what_cash_was_spent_from_is_told_and_so_is_the_book(as_manager, filled):
+    book(entries=[make.fee(filled, 1_000, 3)], by=None)
+    spent = Transaction.objects.get(type="deposit")
+    url = reverse("portfolios:transaction_reverse", args=[spent.pk])
+    page = as_manager.post(url, {"text": "Returned by the bank"}, follow=True).content.decode()
+    assert "The cash of P-1 is overdrawn: EUR\u00a0−" in page
+    page = get(as_manager, "book", attention="overdrawn")
+    assert page.context["table"].paginator.count == 1
+    assert "Cash overdrawn" in page.content.decode()
+    # Something is held, though it is worth less than what is owed.
+    page = get(as_manager, "portfolio_detail", filled.pk).content.decode()
+    assert "Nothing is held yet." not in page
 
 
 def test_who_may_not_see_a_portfolio_finds_nothing(aurora, browse, in_aurora: Cast, filled):
