@@ -7,7 +7,8 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from clients.models import ClientInstruction, Mandate, MandateDecision
+from accounts import formatting
+from clients.models import ClientInstruction, InstructionOutcome, Mandate, MandateDecision
 
 SALES, MANAGER = "left", "right"
 Outcome = MandateDecision.Outcome
@@ -123,7 +124,18 @@ def instruction_events(instruction: ClientInstruction) -> list[dict[str, Any]]:
                 icon="cash" if instruction.kind in {"deposit", "withdrawal"} else "message-reply",
                 tone=_TONES.get(outcome.outcome, ""),
                 who=outcome.by_name,
-                text=outcome.note,
+                text="\n".join(filter(None, [_booked(instruction, outcome), outcome.note])),
             )
         )
     return events
+
+
+def _booked(instruction: ClientInstruction, outcome: InstructionOutcome) -> str:
+    """Return how much was booked, unless it is just what was asked for; empty where nothing was."""
+    if outcome.amount is None or outcome.amount == instruction.amount:
+        return ""
+    booked = formatting.money(outcome.amount, outcome.currency)
+    if instruction.amount is None or outcome.currency != instruction.currency:
+        return _("%(booked)s booked.") % {"booked": booked}
+    asked = formatting.money(instruction.amount, instruction.currency)
+    return _("%(booked)s of %(asked)s booked.") % {"booked": booked, "asked": asked}

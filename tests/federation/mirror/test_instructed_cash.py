@@ -17,6 +17,7 @@ from clients.services import (
     send_instruction,
     withdraw_instruction,
 )
+from clients.timeline import instruction_events
 from federation.models import Stream
 from portfolios.models import BankEntry, Transaction, Valuation
 from portfolios.services.arrived_cash import enter_cash
@@ -172,6 +173,10 @@ def test_an_instruction_of_which_a_part_comes_is_closed_with_what_was_booked(spl
     split.sync()
     with split.world.within("harbour"):
         mine = ClientInstruction.objects.get(pk=instruction.pk)
+        said = [event["text"].partition("\n")[0] for event in instruction_events(mine)][1:]
+        assert [each.replace("\u00a0", " ") for each in said] == [
+            f"EUR {booked} of EUR 5,000.00 booked." for booked in ("1,620.00", "3,000.00", "3,000.00")
+        ]
         assert mine.state == "done"
         assert mine.outcomes.get(outcome="done").amount == D(3000)
         assert not ClientInstruction.objects.open().exists()
