@@ -22,6 +22,7 @@ from accounts.rights import can
 from accounts.views_base import form_on, signed_in
 from clients.duties import Duty
 from clients.models import ClientInstruction
+from clients.partners import partners
 from portfolios.filters import BankEntryFilter
 from portfolios.forms import BankEntryForm, BankFileForm
 from portfolios.models import BankEntry, Portfolio
@@ -59,11 +60,20 @@ def cash(request: HttpRequest) -> HttpResponse:
         ],
         "deposits": deposits,
         "withdrawals": withdrawals,
+        "held_up": _held_up([*deposits, *withdrawals]),
         "payable": set(payable.values_list("pk", flat=True)),
         "may_match": can(request.user, MATCHES),
     }
     is_part = bool(getattr(request, "htmx", False))
     return render(request, "portfolios/_cash_lists.html" if is_part else "portfolios/cash.html", context)
+
+
+def _held_up(instructions: list[ClientInstruction]) -> set[uuid.UUID]:
+    """Return which of a partner's instructions wait, since their withdrawal would not be heard while suspended."""
+    received = [each for each in instructions if each.is_received]
+    known = partners({each.mandate.agreement for each in received if each.mandate.agreement})
+    suspended = {agreement for agreement, partner in known.items() if partner.is_suspended}
+    return {each.pk for each in received if each.mandate.agreement in suspended}
 
 
 class EntryList(ListView):

@@ -251,7 +251,10 @@ def test_nothing_moves_for_an_instruction_whose_withdrawal_would_not_be_heard(wo
         browser = Browser(headers={"host": "aurora.localhost"})
         browser.force_login(factories.cast().operations)
         page = browser.post(reverse("portfolios:withdrawal_pay", args=[withdrawal.pk]), follow=True)
-    assert "it may have withdrawn the instruction" in page.content.decode()
+        assert page.context["held_up"] == {withdrawal.pk, deposit.pk}
+    shown = page.content.decode()
+    assert "it may have withdrawn the instruction" in shown
+    assert reverse("portfolios:withdrawal_pay", args=[withdrawal.pk]) not in shown
     world.resume(shop.agreement)
     # Resumed, and what happened meanwhile is on its way.
     refused("partner_not_heard")
