@@ -61,12 +61,7 @@ def draft_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         rows, lines, problem = _read_rows(request.POST)
         if not problem:
             try:
-                save_draft(
-                    version=draft,
-                    lines=lines,
-                    comment=request.POST.get("comment", draft.comment),
-                    by=request.user,
-                )
+                save_draft(version=draft, lines=lines, by=request.user, **_typed_beside(request.POST, draft))
             except DomainError as error:
                 problem = str(error)
             else:
@@ -89,6 +84,13 @@ def draft_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "has_cash": any(row["key"] == "cash" for row in rows),
     }
     return render(request, "models_portfolio/draft_form.html", context, status=422 if problem else 200)
+
+
+def _typed_beside(posted: QueryDict, draft: ModelVersion) -> dict[str, Any]:
+    """Return what was typed into the form for publishing, which is kept with the targets as far as it can be."""
+    form = PublishForm(posted, version=draft)
+    form.is_valid()
+    return {name: value for name, value in form.cleaned_data.items() if name in posted}
 
 
 def _row(target: Target) -> dict[str, Any]:

@@ -115,7 +115,12 @@ def test_a_draft_is_edited_searched_and_published(in_aurora: Cast, aurora, brows
     prepare = reverse("models_portfolio:draft_prepare", args=[draft.pk])
     refused = page.post(prepare, {"effective_from": today()}, follow=True)
     assert "not to 100" in text_of(refused)
-    page.post(url, {**data, "weight-cash": "9.5"})
+    tomorrow = today() + datetime.timedelta(days=1)
+    beside = {"effective_from": tomorrow, "comment": "Typed before saving"}
+    saved = page.post(url, {**data, "weight-cash": "9.5", **beside}, follow=True)
+    assert saved.context["publish_form"].initial == beside
+    page.post(url, {**data, "weight-cash": "9.5", "effective_from": "soon"})
+    assert model.versions.get(number=2).effective_from == tomorrow
     yesterday = {"effective_from": today() - datetime.timedelta(days=1)}
     assert "today or later" in text_of(page.post(prepare, yesterday, follow=True, headers={"referer": url}))
 

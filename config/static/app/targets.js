@@ -79,6 +79,13 @@
     document.querySelectorAll(".target-results").forEach((box) => box.replaceChildren());
     total(form(rows));
   });
+  // What was typed for publishing is saved with the targets.
+  document.addEventListener("formdata", (event) => {
+    if (!event.target.matches("form[data-targets]")) return;
+    document.querySelectorAll("[data-after-saving] :is(input, textarea)[name]").forEach((field) => {
+      if (!event.formData.has(field.name)) event.formData.set(field.name, field.value);
+    });
+  });
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("form[data-targets]").forEach(total);
   });
