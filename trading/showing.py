@@ -57,7 +57,7 @@ class LineRow:
 def line_rows(proposal: Proposal) -> list[LineRow]:
     """Return the lines, the largest target first and cash last."""
     lines = list(proposal.lines.select_related("security"))
-    targets = _targets(lines)
+    targets = measured_targets(lines)
     weights = [
         w for line in lines for w in (line.current_weight, targets.get(line.pk), line.proposed_weight) if w
     ]
@@ -90,7 +90,7 @@ def _is_excluded(line: ProposalLine) -> bool:
     return any(each["rule"] == Restriction.EXCLUDED.value for each in barriers)
 
 
-def _targets(lines: Iterable[ProposalLine]) -> dict[int, Decimal]:
+def measured_targets(lines: Iterable[ProposalLine]) -> dict[int, Decimal]:
     """Return by line what the drift is measured from; nothing where no model says what to hold."""
     keys: dict[int, Key] = {
         line.pk: line.security_id or CASH for line in lines if line.target_weight is not None

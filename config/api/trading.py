@@ -1,7 +1,10 @@
 """Proposals, orders and blocks, their fills, allocations, affirmations and settlements."""
 
+from typing import Any
+
 import django_filters
 from django.db.models import Prefetch
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.rights import PORTFOLIO_ROLES
@@ -18,6 +21,7 @@ from trading.models import (
     Settlement,
     Side,
 )
+from trading.showing import measured_targets
 
 
 class ProposalLineSerializer(serializers.ModelSerializer):
@@ -27,13 +31,22 @@ class ProposalLineSerializer(serializers.ModelSerializer):
     side = serializers.ChoiceField(
         choices=Side.choices, allow_blank=True, read_only=True, help_text="Empty where nothing is traded."
     )
+    measured_target = serializers.SerializerMethodField(
+        help_text="What the drift is measured from: the model's `target_weight`, without what the client excludes."
+    )
 
     class Meta:
         model = ProposalLine
         fields = read_only_fields = (
-            "security", "current_weight", "target_weight", "proposed_weight", "current_quantity", "side", "quantity",
-            "price", "currency", "amount", "reason", "reason_data",
+            "security", "current_weight", "target_weight", "measured_target", "proposed_weight", "current_quantity",
+            "side", "quantity", "price", "currency", "amount", "reason", "reason_data",
         )  # fmt: skip
+
+    @extend_schema_field(serializers.DecimalField(max_digits=12, decimal_places=10, allow_null=True))
+    def get_measured_target(self, line: ProposalLine) -> str | None:
+        """Return what the drift is measured from, as the list of lines was told."""
+        target = self.context["targets"].get(line.pk)
+        return None if target is None else f"{target:.10f}"
 
 
 class ProposalSerializer(RecordSerializer):
@@ -46,7 +59,7 @@ class ProposalSerializer(RecordSerializer):
     decided_by = serializers.CharField(
         source="decided_by.full_name", read_only=True, allow_null=True, default=None
     )
-    lines = ProposalLineSerializer(many=True, read_only=True)
+    lines = serializers.SerializerMethodField()
 
     class Meta:
         model = Proposal
@@ -54,6 +67,13 @@ class ProposalSerializer(RecordSerializer):
             "portfolio reason mode state model_version revision note turnover drift_before drift_after cash_after"
             " made_by created_at proposed_by proposed_at decided_by decided_at decision_note lines"
         )
+
+    @extend_schema_field(ProposalLineSerializer(many=True))
+    def get_lines(self, proposal: Proposal) -> Any:
+        """Return the lines with what the drift is measured from, which they say together."""
+        lines = list(proposal.lines.all())
+        context = {**self.context, "targets": measured_targets(lines)}
+        return ProposalLineSerializer(lines, many=True, context=context).data
 
 
 class ExecutionSerializer(RecordSerializer):

@@ -8,6 +8,7 @@ import pytest
 from django.urls import reverse
 
 from clients.models import MandateRestriction
+from config.api.trading import ProposalSerializer
 from models_portfolio.effective import today
 from tests.factories import Cast
 from tests.models_portfolio import make as models
@@ -130,6 +131,15 @@ def test_targets_without_what_is_excluded_are_those_that_the_drift_is_measured_f
     gaps = [row.line.current_weight - row.target_weight for row in rows.values()]
     assert sum(map(abs, gaps)) / 2 == pytest.approx(proposal.drift_before)
     assert (rows["Apple"].target_weight, rows["cash"].is_shifted) == (0, False)
+    said = {
+        line["security"] and line["security"]["name"]: line
+        for line in ProposalSerializer(proposal).data["lines"]
+    }
+    assert (said["Apple"]["measured_target"], said["Nestlé"]["target_weight"]) == (
+        "0.0000000000",
+        "0.2500000000",
+    )
+    assert said["Nestlé"]["measured_target"] == f"{rows['Nestlé'].target_weight:.10f}"
     # 95 % shared by 25 to 30, cash apart.
     assert "43.18% model 25.00%" in text_of(response)
     assert "Works there; its 40.00% goes to the other lines" in text_of(response)
