@@ -101,6 +101,11 @@ def money(value: Any, currency: str = "") -> str:
     return _with_currency(_show(amount, MINOR_UNITS.get(currency, 2)), currency)
 
 
+def amount(value: Any, currency: str) -> str:
+    """Return an amount with the currency's minor units and without its code, which stands elsewhere: "1,234.50"."""
+    return money(value, currency).removeprefix(f"{currency}{NO_BREAK}")
+
+
 def whole(value: Any, currency: str = "") -> str:
     """Return an amount rounded to whole units: "EUR 1,235"."""
     amount = _decimal(value)

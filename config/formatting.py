@@ -33,6 +33,7 @@ from accounts.tables import person_state
 register = template.Library()
 
 money = register.filter("money", formatting.money)
+amount = register.filter("amount", formatting.amount)
 whole = register.filter("whole", formatting.whole)
 signed_money = register.filter("signed_money", formatting.signed_money)
 signed_whole = register.filter("signed_whole", formatting.signed_whole)

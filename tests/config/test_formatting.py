@@ -29,6 +29,8 @@ def show(template: str, **context: object) -> str:
     [
         ("{{ x|money:'EUR' }}", Decimal("1234567.891"), f"EUR{SPACE}1,234,567.89"),
         ("{{ x|money:'JPY' }}", Decimal("1234.5"), f"JPY{SPACE}1,235"),
+        ("{{ x|amount:'JPY' }}", Decimal("-1234.5"), f"{MINUS}1,235"),
+        ("{{ x|amount:'EUR' }}", None, "—"),
         ("{{ x|money }}", Decimal("-0.005"), f"{MINUS}0.01"),
         ("{{ x|money }}", Decimal("-0.004"), "0.00"),
         ("{{ x|money }}", 12, "12.00"),
