@@ -223,7 +223,9 @@ def proposal_approve(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Approve a proposal, and send its orders where asked to."""
     proposal = _as_shown(request, pk, "proposal.approve")
     form = SendForm(request.POST)
-    parts = form.cleaned_data["fill_parts"] if form.is_valid() else 1
+    if not form.is_valid():
+        messages.error(request, _("Choose between 1 and 10 parts."))
+        return redirect("trading:proposal_detail", proposal.pk)
     with transaction.atomic():
         orders = approve(
             proposal=proposal,
@@ -234,7 +236,7 @@ def proposal_approve(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
         ready = [order.pk for order in orders if order.state == Order.State.APPROVED]
         sends = "send" in request.POST and bool(ready) and may(request.user, "order.send", proposal)
         if sends:
-            send(order_ids=ready, fill_parts=parts, by=request.user)
+            send(order_ids=ready, fill_parts=form.cleaned_data["fill_parts"], by=request.user)
     messages.success(request, _approval_words(orders, sends))
     return redirect("trading:proposal_detail", proposal.pk)
 
