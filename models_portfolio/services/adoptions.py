@@ -1,5 +1,7 @@
 """Decide on versions and views received from a partner: nothing takes effect before."""
 
+from collections.abc import Collection
+
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -12,15 +14,23 @@ from models_portfolio.services.following import adopt_first_version, model_chang
 
 
 @transaction.atomic
-def accept(*, version: ModelVersion, by: User | None) -> Adoption:
+def accept(*, version: ModelVersion, by: User | None, seen: Collection[str] | None = None) -> Adoption:
     """Accept a received version with the views on it; own portfolios follow it from its day on.
 
-    Sub-models of which no version was accepted yet are accepted along, else the version could not
-    be looked through.
+    ``seen`` are the ids of the views that a page showed, and refuses any that came since. Sub-models of which no version
+    was accepted yet are accepted along, else the version could not be looked through.
     """
     _require_received(version)
+    views = list(version.views.current())
+    if seen is not None and not {str(view.pk) for view in views} <= set(seen):
+        raise DomainError(
+            "views_arrived",
+            _(
+                "Your partner has published a view on this version since the page was shown. Look at it once more."
+            ),
+        )
     adoption = _decide(version, None, Adoption.Decision.ACCEPTED, "", by)
-    for view in version.views.current():
+    for view in views:
         _decide(version, view, Adoption.Decision.ACCEPTED, "", by)
     for line in version.targets.select_related("sub_model").filter(sub_model__isnull=False):
         if line.sub_model is not None and line.sub_model.is_received:

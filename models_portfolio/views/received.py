@@ -91,6 +91,7 @@ def received_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "rows": weight_rows(new) if new else [],
         "weights": new,
         "views": views,
+        "seen": " ".join(str(row.view.pk) for row in views),
         "new_view_ids": {row.view.pk for row in new_views},
         "effects": effects[:PORTFOLIOS_SHOWN],
         "effect_count": len(effects),
@@ -119,7 +120,7 @@ def _version(request: PersonRequest, pk: uuid.UUID) -> ModelVersion:
 def version_accept(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Accept a received version with its views."""
     version = _version(request, pk)
-    accept(version=version, by=request.user)
+    accept(version=version, by=request.user, seen=request.POST.get("seen", "").split())
     messages.success(
         request,
         _("Version %(number)s is accepted. Your portfolios follow it from %(day)s.")

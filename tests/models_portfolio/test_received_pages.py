@@ -23,18 +23,26 @@ def test_a_received_version_shows_changes_and_effect_and_is_accepted_with_propos
     accept(version=model.versions.get(), by=in_meadow.manager)
     portfolio = trading.portfolio(in_meadow, model)
     second = make.received_version(model, {apple: "0.70", bund: "0.25", None: "0.05"}, 2)
-    make.received_view(second, apple, "0.05")
     page = browse(meadow, in_meadow.manager)
     url = reverse("models_portfolio:received_detail", args=[model.pk])
+    before = page.get(url).context["seen"]
+    view = make.received_view(second, apple, "0.05")
 
     listed = page.get(reverse("models_portfolio:received_list"))
     assert "Waits for you" in text_of(listed)
     assert 'data-label="Your decision"' in listed.content.decode()
-    shown = text_of(page.get(url))
+    answer = page.get(url)
+    shown, seen = text_of(answer), answer.context["seen"]
+    assert f'name="seen" value="{view.pk}"' in answer.content.decode()
     assert "Apple Changed 50.00% 75.00% +25.00 pp" in shown
     assert "P-1 Client C-P-1" in shown
     assert make.current_targets(model)[apple.pk] == D("0.50")
-    response = page.post(reverse("trading:adopt_and_rebalance", args=[second.pk]), follow=True)
+    for name in ("models_portfolio:version_accept", "trading:adopt_and_rebalance"):
+        refused = page.post(reverse(name, args=[second.pk]), {"seen": before})
+        assert "has published a view on this version since the page was shown" in text_of(refused)
+    assert not Adoption.objects.filter(version=second).exists()
+    adopts = reverse("trading:adopt_and_rebalance", args=[second.pk])
+    response = page.post(adopts, {"seen": seen}, follow=True)
 
     assert "1 of 1" in text_of(response)
     assert make.current_targets(model)[apple.pk] == D("0.75")

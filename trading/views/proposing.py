@@ -104,7 +104,7 @@ def adopt_and_rebalance(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBa
     version = get_object_or_404(versions.select_related("model"), pk=pk)
     if not can(request.user, "model.edit"):
         raise DomainError("not_yours", _("Somebody who decides on models has to accept this first."))
-    accept(version=version, by=request.user)
+    accept(version=version, by=request.user, seen=request.POST.get("seen", "").split())
     followers = (
         ModelAssignment.objects.own()
         .as_of(max(version.effective_from, today()))
