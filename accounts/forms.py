@@ -134,7 +134,7 @@ class AcceptForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        if "password" in data and data["password"] != data.get("password_again"):
+        if {"password", "password_again"} <= data.keys() and data["password"] != data["password_again"]:
             self.add_error("password_again", _("The two passwords differ. Enter the same twice."))
         return data
 

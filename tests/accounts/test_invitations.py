@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts import services
 from accounts.errors import DomainError
+from accounts.forms import AcceptForm
 from accounts.models import Invitation, Role, User
 from accounts.services.invitations import issue
 
@@ -63,6 +64,13 @@ def test_deactivating_ends_an_open_invitation(in_aurora):
     invitation, secret = invite(in_aurora.administrator)
     services.deactivate_person(user=invitation.user, by=in_aurora.administrator)
     assert services.find_invitation(secret) is None
+
+
+@pytest.mark.parametrize(("again", "says"), [("", "required"), ("correct horse", "The two passwords differ")])
+def test_one_thing_is_said_of_a_password_that_is_not_repeated(in_aurora, again, says):
+    entered = {"full_name": "Nora Beispiel", "password": PASSWORD, "password_again": again}
+    [error] = AcceptForm(entered, user=in_aurora.advisor).errors["password_again"]
+    assert says in error
 
 
 def test_a_person_who_came_is_not_invited_again(in_aurora):
