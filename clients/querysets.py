@@ -194,18 +194,21 @@ class MandateQuerySet(RecordQuerySet):
         valuations = apps.get_model("portfolios", "Valuation").objects.filter(
             portfolio__mandate=OuterRef("pk"), is_latest=True, retired_at=None
         )
-        on_its_way = in_transit().filter(mandate=OuterRef("pk"))
-        is_addable = When(currency=F("mandate__portfolio__currency"), then=F("coming"))
-        coming = on_its_way.annotate(addable=Case(is_addable, default=None)).values("addable")
-        return self.annotate(
-            portfolio_key=Subquery(portfolios.values("pk")[:1]),
-            portfolio_number=Subquery(portfolios.values("number")[:1]),
-            value=Subquery(valuations.values("market_value")[:1])
-            + Case(
+        value: Any = Subquery(valuations.values("market_value")[:1])
+        # Mostly there is none, and to ask for each mandate's takes longer than all else.
+        if in_transit().exists():
+            on_its_way = in_transit().filter(mandate=OuterRef("pk"))
+            is_addable = When(currency=F("mandate__portfolio__currency"), then=F("coming"))
+            coming = on_its_way.annotate(addable=Case(is_addable, default=None)).values("addable")
+            value += Case(
                 When(Exists(on_its_way), then=Subquery(coming[:1])),
                 default=Value(Decimal(0)),
                 output_field=DecimalField(max_digits=24, decimal_places=4),
-            ),
+            )
+        return self.annotate(
+            portfolio_key=Subquery(portfolios.values("pk")[:1]),
+            portfolio_number=Subquery(portfolios.values("number")[:1]),
+            value=value,
             value_currency=Subquery(valuations.values("currency")[:1]),
             value_date=Subquery(valuations.values("date")[:1]),
             since_start=Subquery(valuations.values(since_start=F("return_index") - 1)[:1]),

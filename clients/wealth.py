@@ -80,22 +80,22 @@ def with_total(
         .order_by()
         .annotate(client=F("mandate__client"), amount=F("latest__market_value"))
     )
-    coming = (
-        in_transit()
-        .filter(mandate__client=OuterRef("pk"), mandate__in=mandates.values("pk"))
-        .annotate(client=F("mandate__client"), amount=F("coming"))
-    )
-    parts = [_in_currency_of_client(rows, known) for rows in (portfolios, coming)]
-    held, on_its_way = (
+    owned = [portfolios]
+    # Mostly there is none, and to ask for each client's takes longer than all else of the list.
+    if in_transit().exists():
+        coming = in_transit().filter(mandate__client=OuterRef("pk"), mandate__in=mandates.values("pk"))
+        owned.append(coming.annotate(client=F("mandate__client"), amount=F("coming")))
+    parts = [_in_currency_of_client(rows, known) for rows in owned]
+    held, *on_its_way = (
         Subquery(part.values("client").annotate(total=Sum("converted")).values("total")) for part in parts
     )
-    missing = Coalesce(
-        *(Subquery(part.filter(missing__isnull=False).values("missing")[:1]) for part in parts)
-    )
-    total = held + Coalesce(on_its_way, Value(Decimal(0), output_field=_MONEY))
+    missing = [Subquery(part.filter(missing__isnull=False).values("missing")[:1]) for part in parts]
+    total: Any = held
+    for each in on_its_way:
+        total += Coalesce(each, Value(Decimal(0), output_field=_MONEY))
     return clients.annotate(
         rate=_rate_of("currency", known),
-        total_missing=missing,
+        total_missing=Coalesce(*missing, Value(None, output_field=CharField())),
         total=Case(When(total_missing=None, then=total), default=None, output_field=_MONEY),
     )
 
