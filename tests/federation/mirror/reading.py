@@ -18,8 +18,14 @@ _SKIPPED = re.compile(
     r"/(static|media|accounts|i18n|design|help|sealed)/|.*_export=xlsx"
     # The admin's forms for new rows, what was done there, and its lists in another order or with counts.
     r"|/admin/.*(/add/|/history/|/password_change/|/logout/|[?&](o|_facets|_changelist_filters|_popup|_to_field)=)"
+    # These have no record of a kind that is ever sealed, and name none.
+    r"|/admin/(accounts|federation|models_portfolio/(?!modelassignment)"
+    r"|portfolios/(benchmark|exchangerate|importbatch|listing|price|security))"
+    # Nor does any order of these follow such a record.
+    r"|/(agreements|audit|people|prices|rates|securities|sources)/.*[?&]sort="
 )
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
+_FORM = re.compile(r"<form([^>]*)>(.*?)</form>", re.DOTALL)
 _SEARCH_FIELD = re.compile(r'<input[^>]*type="(?:search|text)"[^>]*name="(\w+)"')
 # What differs from one answer to the next although it says the same.
 _PASSING = re.compile(
@@ -38,7 +44,7 @@ def read(
 ) -> Iterator[tuple[str, bytes]]:
     """Follow links from the front page, one of each shape, then the lists of the API and all exports.
 
-    With a ``word`` lists are probed too: sorted by every column, and the word typed into every field.
+    With a ``word`` lists are probed too: sorted by every column, and the word typed into every search field.
     Of portfolios, which hold most, so many are looked at. Shapes that others have read are left out.
     """
     read_here: set[str] = set() if others_read is None else others_read
@@ -102,5 +108,16 @@ def _onwards(path: str, text: str, word: str) -> list[str]:
     if "_export=csv" in text:
         found.append(f"{here}?_export=csv")
     if word and "?" not in path:
-        found += [f"{here}?{name}={word}" for name in sorted(set(_SEARCH_FIELD.findall(text)))]
+        found += [f"{here}?{name}={word}" for name in _search_fields(here, text)]
     return found
+
+
+def _search_fields(here: str, text: str) -> list[str]:
+    """Return the names of the fields that ask this page for something, not another one and not to change it."""
+    asking = [
+        inside
+        for attributes, inside in _FORM.findall(text)
+        if 'method="post"' not in attributes
+        and ('action="/' not in attributes or f'action="{here}"' in attributes)
+    ]
+    return sorted({name for inside in asking for name in _SEARCH_FIELD.findall(inside)})
