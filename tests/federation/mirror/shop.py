@@ -9,7 +9,6 @@ from django.utils import timezone
 from accounts.models import User
 from clients.models import ClientInstruction, KycStatus, Mandate
 from clients.services import accept_mandate, draft_instruction, send_instruction
-from federation.mirror import arrivals
 from portfolios.models import Holding, Portfolio
 from portfolios.services.arrived_cash import enter_cash
 from portfolios.services.cash_matching import match_cash
@@ -40,20 +39,13 @@ class Shop:
                 client=client, state="approved", valid_until=today() + datetime.timedelta(days=300)
             )
         self.mandate = world.mandate(self.agreement, client=client)
-        self.sync()
+        self.world.settle_down()
         self.at("aurora", accept_mandate, mandate=self.mandate, unit=None, by="manager")
-        self.sync()
+        self.world.settle_down()
         with world.within("aurora"):
             self.portfolio = Portfolio.objects.get(mandate_id=self.mandate.pk)
         self.settler = self.agreement.party(each.division["settlement"]).schema_name
         self.security = world.security("aurora", currency="EUR")
-
-    def sync(self) -> None:
-        """Let everything cross, and everybody hear of it, until nothing is left."""
-        for _ in range(6):
-            self.world.drain()
-            arrivals.deliver_all()
-        self.world.drain()
 
     def at(self, schema: str, service: Any, *, by: str = "operations", **kwargs: Any) -> Any:
         """Call a service in an institution's schema as one of its people."""
@@ -72,7 +64,7 @@ class Shop:
                 currency="EUR",
             )
             self.instruction = send_instruction(instruction=instruction, by=by)
-        self.sync()
+        self.world.settle_down()
         return self.instruction
 
     def fund(self, amount: int) -> None:
@@ -82,7 +74,7 @@ class Shop:
             self.settler, enter_cash, value_date=today(), amount=D(amount), currency="EUR", payer="Client"
         )
         self.at(self.settler, match_cash, entry=entry, instruction=self.instruction)
-        self.sync()
+        self.world.settle_down()
 
     def fill(self, quantity: int = 10, price: str = "100") -> Allocation:
         """Have the manager buy, in one fill."""
@@ -97,7 +89,7 @@ class Shop:
             )  # fmt: skip
             record_execution(block_id=block.pk, quantity=D(quantity), price=D(price), reference=order.number)
             allocation: Allocation = order.allocations.get()
-        self.sync()
+        self.world.settle_down()
         return allocation
 
     def holdings(self, schema: str) -> dict[str, Decimal]:

@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from clients import services, wealth
 from clients.models import Client, ClientInstruction, Mandate
-from federation.mirror import arrivals
 from federation.models import Agreement
 from portfolios.calculations.ledger import derive_positions
 from portfolios.calculations.lots import CostMethod, Lot
@@ -134,13 +133,6 @@ def submit(world: World, mandate: Mandate, **more: Any) -> None:
     world.drain()
 
 
-def settle_down(world: World) -> None:
-    """Have everything cross, and be heard of, until nothing moves any more."""
-    for _turn in range(4):
-        world.drain()
-        arrivals.deliver_all()
-
-
 def accept_at(world: World, journey: Journey) -> Portfolio:
     """Submit the new mandate and have the successor accept it."""
     submit(world, journey.new)
@@ -148,7 +140,7 @@ def accept_at(world: World, journey: Journey) -> Portfolio:
         cast = factories.cast()
         services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
         portfolio = Portfolio.objects.own().get()
-    settle_down(world)
+    world.settle_down()
     return portfolio
 
 
@@ -160,7 +152,7 @@ def instruct_out(world: World, journey: Journey) -> None:
             mandate=Mandate.objects.get(pk=journey.old.pk), kind=ClientInstruction.Kind.TRANSFER_OUT, by=by
         )
         services.send_instruction(instruction=instruction, by=by)
-    settle_down(world)
+    world.settle_down()
 
 
 def book_out(world: World, journey: Journey) -> None:
@@ -171,7 +163,7 @@ def book_out(world: World, journey: Journey) -> None:
             services.record_outcome(
                 instruction=ClientInstruction.objects.get(), outcome=outcome, by=factories.cast().operations
             )
-    settle_down(world)
+    world.settle_down()
 
 
 def begin_on_its_way(world: World) -> Journey:
@@ -191,7 +183,7 @@ def take_over_at(world: World, journey: Journey) -> Portfolio:
     settler = version.division["settlement"]
     with world.within("borealis" if settler == "manager" else "harbour"):
         take_over(handover=Handover.objects.get(mandate=journey.new.pk), by=factories.cast().operations)
-    settle_down(world)
+    world.settle_down()
     return portfolio
 
 

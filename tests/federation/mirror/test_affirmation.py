@@ -102,7 +102,7 @@ def test_an_allocation_is_booked_only_once_it_is_affirmed(split: Shop) -> None:
         assert list(Allocation.objects.to_affirm(operations)) == [allocation]
     done = split.at("harbour", affirm, allocation_ids=[allocation.pk])
     assert (done.count, done.refused) == (1, ())
-    split.sync()
+    split.world.settle_down()
     held = split.holdings("harbour")
     assert held["Apple"] == 10
     assert split.holdings("aurora") == held
@@ -119,11 +119,11 @@ def test_an_allocation_is_booked_only_once_it_is_affirmed(split: Shop) -> None:
     with split.world.within("harbour"):
         assert Transaction.objects.filter(type="buy").count() == 1
         assert settle_due(day=today() + datetime.timedelta(days=10)) == 1
-    split.sync()
+    split.world.settle_down()
     with split.world.within("aurora"):
         close_settled()
         assert Order.objects.get().state == "settled"
-    split.sync()
+    split.world.settle_down()
     split.world.assert_in_step(split.agreement)
     assert split.world.orphans("aurora") == split.world.orphans("harbour") == []
 
@@ -132,11 +132,11 @@ def test_both_read_that_an_affirmed_trade_was_reversed(split: Shop) -> None:
     split.fund(5000)
     allocation = split.fill()
     split.at("harbour", affirm, allocation_ids=[allocation.pk])
-    split.sync()
+    split.world.settle_down()
     with split.world.within("harbour"):
         reverse_entry(entry=Transaction.objects.get(type="buy"), by=factories.cast().operations, text="Oops")
         assert settle_due(day=today() + datetime.timedelta(days=10)) == 0
-    split.sync()
+    split.world.settle_down()
     assert split.holdings("aurora") == split.holdings("harbour")
     for schema in ("aurora", "harbour"):
         with split.world.within(schema):
@@ -155,7 +155,7 @@ def test_a_rejected_allocation_is_allocated_anew_or_withdrawn(split: Shop) -> No
     with split.world.within("harbour"), pytest.raises(DomainError, match="Say why"):
         reject_allocation(allocation=wrong, reason=" ", by=factories.cast().operations)
     split.at("harbour", reject_allocation, allocation=wrong, reason="Fees are not as agreed")
-    split.sync()
+    split.world.settle_down()
     assert split.holdings("harbour") == {"EUR": D(5000)}
     with split.world.within("aurora"):
         operations = factories.cast().operations
@@ -164,19 +164,19 @@ def test_a_rejected_allocation_is_allocated_anew_or_withdrawn(split: Shop) -> No
     anew = split.at(
         "aurora", correct, allocation=wrong, price=D(100), fees=D(0), settlement_date=wrong.settlement_date
     )
-    split.sync()
+    split.world.settle_down()
     with split.world.within("harbour"):
         operations = factories.cast().operations
         assert list(Allocation.objects.to_affirm(operations)) == [anew]
         assert Allocation.objects.get(pk=wrong.pk).withdrawn_at is not None
     assert split.at("harbour", affirm, allocation_ids=[anew.pk]).count == 1
-    split.sync()
+    split.world.settle_down()
     assert split.holdings("aurora") == {"EUR": D(4000), "Apple": D(10)}
     other = split.fill(5)
     split.at("harbour", reject_allocation, allocation=other, reason="Not our client's")
-    split.sync()
+    split.world.settle_down()
     split.at("aurora", withdraw, allocation=other, note="Wrong account")
-    split.sync()
+    split.world.settle_down()
     with split.world.within("harbour"):
         order = Order.objects.get(pk=other.order_id)
         assert (order.state, order.filled_quantity) == ("cancelled", 0)
@@ -191,7 +191,7 @@ def test_what_does_not_fit_the_ledger_is_not_affirmed_and_stops_no_other(split: 
         Order.objects.filter(pk=sells.order_id).update(side="sell")
         Allocation.objects.filter(pk=sells.pk).update(net_amount=D(300), gross_amount=D(300), fees=0)
         Allocation.objects.filter(pk=sells.pk).update(quantity=D(30))
-    split.sync()
+    split.world.settle_down()
     done = split.at("harbour", affirm, allocation_ids=[sells.pk, fits.pk])
     assert done.count == 1
     assert "would leave it" in done.refused[0][1]
@@ -226,7 +226,7 @@ def test_reports_read_what_was_received(world: World, who: dict[str, str]) -> No
     allocation = shop.fill()
     if shop.settler == "harbour":
         assert shop.at("harbour", affirm, allocation_ids=[allocation.pk]).count == 1
-        shop.sync()
+        shop.world.settle_down()
     reporter = Agreement.objects.get(pk=shop.agreement.pk).party(who.get("reporting", "manager")).schema_name
     with world.within(reporter):
         report = Report.objects.create(
@@ -238,9 +238,9 @@ def test_reports_read_what_was_received(world: World, who: dict[str, str]) -> No
         text = str(made.content)
         assert "Apple" in text
         assert "Deposit" in text or "deposit" in text
-    shop.sync()
+    shop.world.settle_down()
     shop.at("harbour", release_report, report=report, by="advisor")
-    shop.sync()
+    shop.world.settle_down()
     world.assert_in_step(shop.agreement)
 
 

@@ -45,7 +45,6 @@ from tests.federation.mirror.successor import (
     owned_in_all,
     price_at,
     security_key,
-    settle_down,
     submit,
     take_over_at,
 )
@@ -107,7 +106,7 @@ def test_a_client_owns_each_position_once_before_on_the_way_and_after(world: Wor
     price_at(world, "borealis", timezone.now().date(), "68", again=True)
     with world.within("borealis"):
         take_over(handover=Handover.objects.get(), by=factories.cast().operations)
-    settle_down(world)
+    world.settle_down()
     # What 150 have risen by on the way is gain: nobody has paid it in.
     assert figures() == (D(12_185), D(10_000), D(2185))
 
@@ -127,7 +126,7 @@ def test_a_transfer_in_that_is_reversed_waits_again_and_no_other(world: World) -
         page = reverse("portfolios:handover", args=[journey.new.pk])
         assert page in browser.get(reverse("trading:desk")).content.decode()
         assert browser.get(page).content.decode().count("not booked<") == 1
-    settle_down(world)
+    world.settle_down()
     # What is booked counts at today's price, what waits as it was booked out.
     owned = owned_in_all(world, journey)
     assert (owned.total, owned.paid_in, owned.gain) == (D(12_185), D(10_000), D(2185))
@@ -156,7 +155,7 @@ def test_a_transfer_in_that_is_reversed_waits_again_and_no_other(world: World) -
         assert Transaction.objects.filter(type="transfer_in").count() == 4
         with pytest.raises(DomainError, match="booked already"):
             take_over(handover=given, by=cast.operations)
-    settle_down(world)
+    world.settle_down()
     owned = owned_in_all(world, journey)
     assert (owned.total, owned.paid_in, owned.gain) == (D(12_185), D(10_000), D(2185))
 
@@ -229,7 +228,7 @@ def test_what_the_former_manager_books_meanwhile_is_handed_over(world: World) ->
         )  # fmt: skip
         book(entries=[sold, paid, by_hand], by=operations)
         services.record_outcome(instruction=instruction, outcome="done", by=operations)
-    settle_down(world)
+    world.settle_down()
     assert owned_in_all(world, journey).total == D(12_385)
     with world.within("borealis"):
         operations, given = factories.cast().operations, Handover.objects.get()
@@ -240,7 +239,7 @@ def test_what_the_former_manager_books_meanwhile_is_handed_over(world: World) ->
         assert refused.value.code == "not_taken_over"
         take_over(handover=given, by=operations)
         assert Transaction.objects.get(portfolio=portfolio).net_amount == D(12_385)
-    settle_down(world)
+    world.settle_down()
     owned = owned_in_all(world, journey)
     assert (owned.total, owned.paid_in, owned.gain) == (D(12_385), D(10_000), D(2385))
     for agreement in Agreement.objects.all():
@@ -287,7 +286,7 @@ def test_a_client_changes_manager_with_lots_dates_costs_and_one_chain_of_returns
         portfolio = Portfolio.objects.own().get()
         shown_at = reverse("portfolios:portfolio_detail", args=[portfolio.pk])
         assert b"has not booked the positions out yet" in inbox.get(shown_at).content
-    settle_down(world)
+    world.settle_down()
     held = {
         each: lots_of(world, "aurora", journey.former, each) for each in (CostMethod.AVERAGE, CostMethod.FIFO)
     }
@@ -304,7 +303,7 @@ def test_a_client_changes_manager_with_lots_dates_costs_and_one_chain_of_returns
         assert Portfolio.objects.get().closed_on is not None
         out = Transaction.objects.filter(type="transfer_out")
         assert {(each.quantity, each.net_amount) for each in out} == {(D(-150), D(0)), (D(0), D(-1985))}
-    settle_down(world)
+    world.settle_down()
     with world.within("borealis"):
         cast = factories.cast()
         given = Handover.objects.get()

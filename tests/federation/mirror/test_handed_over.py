@@ -37,7 +37,6 @@ from tests.federation.mirror.successor import (
     instruct_out,
     owned_in_all,
     security_key,
-    settle_down,
     submit,
     take_over_at,
 )
@@ -75,7 +74,7 @@ def test_where_the_former_agreement_was_cut_the_channel_hands_over_what_it_knew(
         page = browser.get(reverse("portfolios:handover", args=[journey.new.pk])).content
         assert b"Hand over as they stand" in page
         assert browser.post(complete, {"as_submitted": "1"}).status_code == 302
-    settle_down(world)
+    world.settle_down()
     with world.within("borealis"):
         take_over(handover=Handover.objects.get(), by=factories.cast().operations)
         assert Transaction.objects.filter(portfolio__in=Portfolio.objects.own()).count() == 3
@@ -115,7 +114,7 @@ def test_positions_are_booked_after_the_client_has_asked_to_close_the_new_mandat
             mandate=Mandate.objects.get(pk=journey.new.pk), kind=ClientInstruction.Kind.CLOSE, by=by
         )
         services.send_instruction(instruction=instruction, by=by)
-    settle_down(world)
+    world.settle_down()
     with world.within("borealis"):
         cast = factories.cast()
         received = ClientInstruction.objects.get()
@@ -145,7 +144,7 @@ def test_what_was_taken_over_before_it_was_booked_out_stays_as_it_was_taken_over
         )  # fmt: skip
         book(entries=[taken], by=factories.cast().operations)
         assert not waiting(given).exists()
-    settle_down(world)
+    world.settle_down()
     with world.within("harbour"):
         before = list(HandoverPosition.objects.order_by("pk").values())
     book_out(world, journey)
@@ -180,7 +179,7 @@ def test_what_comes_late_to_a_portfolio_that_moved_on_follows_it(world: World) -
         book(entries=[late, again], by=operations)
         reverse_entry(entry=bought, by=operations)
         assert Portfolio.objects.closed_but_holding().exists()
-    settle_down(world)
+    world.settle_down()
     with world.within("borealis"):
         assert Handover.objects.get().positions.count() == 3
     assert owned_in_all(world, journey).total == D(11_925)
@@ -192,7 +191,7 @@ def test_what_comes_late_to_a_portfolio_that_moved_on_follows_it(world: World) -
         assert "moved on to the next manager" in browser.get(former).content.decode()
         browser.post(reverse("portfolios:rest_book_out", args=[journey.former.pk]))
         assert not Portfolio.objects.closed_but_holding().exists()
-    settle_down(world)
+    world.settle_down()
     assert owned_in_all(world, journey).total == D(11_925)
     with world.within("borealis"):
         given = Handover.objects.get()
@@ -206,7 +205,7 @@ def test_what_comes_late_to_a_portfolio_that_moved_on_follows_it(world: World) -
         take_over(handover=given, by=factories.cast().operations)
         cash = Transaction.objects.filter(type="transfer_in", security=None)
         assert {each.net_amount for each in cash} == {D(1985), D(40)}
-    settle_down(world)
+    world.settle_down()
     owned = owned_in_all(world, journey)
     assert (owned.total, owned.paid_in, owned.gain) == (D(11_925), D(10_000), D(1925))
     with world.within("harbour"):

@@ -35,7 +35,6 @@ from tests.federation.mirror.successor import (
     buy,
     price_at,
     security_key,
-    settle_down,
     submit,
 )
 from tests.federation.mirror.world import TODAY, World
@@ -234,7 +233,7 @@ def test_where_the_channel_keeps_the_ledger_it_books_out_what_the_former_manager
     with world.within("aurora"):
         cast = factories.cast()
         services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
-    settle_down(world)
+    world.settle_down()
     with world.within("harbour"):
         cast = factories.cast()
         operations = Browser(headers={"host": "harbour.localhost"})
@@ -249,13 +248,13 @@ def test_where_the_channel_keeps_the_ledger_it_books_out_what_the_former_manager
         page = reverse("clients:instruction_detail", args=[instruction.pk])
         out = reverse("portfolios:instruction_finish", args=[instruction.pk])
         assert b"has to accept the instruction first" in operations.post(out, {"seen": "early"}).content
-    settle_down(world)
+    world.settle_down()
     with world.within("aurora"):
         by = factories.cast().operations
         services.record_outcome(instruction=ClientInstruction.objects.get(), outcome="accepted", by=by)
         with pytest.raises(DomainError):
             services.record_outcome(instruction=ClientInstruction.objects.get(), outcome="done", by=by)
-    settle_down(world)
+    world.settle_down()
     with world.within("harbour"):
         assert out.encode() in operations.get(page).content
         shown = operations.get(out)
@@ -263,7 +262,7 @@ def test_where_the_channel_keeps_the_ledger_it_books_out_what_the_former_manager
         assert operations.post(out, {"seen": shown.context["ending"].seen}).status_code == 302
         assert b"Nothing is left to book out" in operations.get(out).content
         assert Transaction.objects.get(type="transfer_out").net_amount == -100
-    settle_down(world)
+    world.settle_down()
     with world.within("aurora"):
         services.record_outcome(instruction=ClientInstruction.objects.get(), outcome="done", by=by)
         assert Portfolio.objects.get().closed_on is not None

@@ -29,10 +29,9 @@ from tests.federation.mirror.shop import Shop, today
 from tests.federation.mirror.world import World
 
 D = Decimal
-# Where the channel manages itself, it gives no instructions to another party.
-DIVIDED = [each for each in SENSIBLE if each.division["management"] == "manager"]
+# Where the ledger is kept, and whether its owner shares it: nothing else of a division tells these divisions apart.
 BY_LEDGER = [
-    each for each in DIVIDED if str(each) in {"closed", "settlement private", "settlement at channel"}
+    each for each in SENSIBLE if str(each) in {"closed", "settlement private", "settlement at channel"}
 ]
 
 
@@ -66,38 +65,33 @@ def answers(shop: Shop, schema: str) -> list[tuple[str, Decimal | None, str, str
         return [(each.outcome, each.amount, each.currency, each.note) for each in outcomes]
 
 
-def settled(shop: Shop) -> None:
-    """See that no instruction is open at either party, and that their records are in step."""
-    for schema in ("aurora", "harbour"):
-        with shop.world.within(schema):
-            assert not ClientInstruction.objects.open().exists()
-    shop.world.assert_in_step(shop.agreement)
-
-
-@pytest.mark.parametrize("each", DIVIDED, ids=str)
-def test_who_gave_an_instruction_reads_of_how_much_less_it_is_done_with_and_why(
-    world: World, each: Division
-) -> None:
+@pytest.mark.parametrize("each", BY_LEDGER, ids=str)
+def test_who_gave_an_instruction_reads_what_it_is_done_with_and_why(world: World, each: Division) -> None:
     shop = Shop(world, each)
+    for goes in (_less_comes, _another_currency_comes, _cash_goes_back, _the_booking_is_reversed):
+        goes(shop)
+        # No instruction is open at either party, and their records are in step.
+        for schema in ("aurora", "harbour"):
+            with world.within(schema):
+                assert not ClientInstruction.objects.open().exists(), goes
+        world.assert_in_step(shop.agreement)
+
+
+def _less_comes(shop: Shop) -> None:
     instruction = shop.announce(5000)
     entry = arrived(shop, 4990)
     accepted = {"entry": entry, "instruction": instruction, "accepts_difference": True}
     with pytest.raises(DomainError, match="Say why"):
         shop.at(shop.settler, match_cash, **accepted)
     shop.at(shop.settler, match_cash, **accepted, reason="The bank kept its charges.")
-    shop.sync()
+    shop.world.settle_down()
     for schema in ("aurora", "harbour"):
         [(outcome, amount, currency, note)] = answers(shop, schema)
         assert (outcome, amount, currency) == ("done", D(4990), "EUR")
         assert "The bank kept its charges." in note
-    settled(shop)
 
 
-@pytest.mark.parametrize("each", BY_LEDGER, ids=str)
-def test_cash_in_another_currency_answers_an_instruction_at_a_rate_that_its_sender_reads(
-    world: World, each: Division
-) -> None:
-    shop = Shop(world, each)
+def _another_currency_comes(shop: Shop) -> None:
     instruction = shop.announce(5000)
     entry = arrived(shop, 5500, "USD")
     accepted = {
@@ -106,7 +100,7 @@ def test_cash_in_another_currency_answers_an_instruction_at_a_rate_that_its_send
     with pytest.raises(DomainError, match="rate"):
         shop.at(shop.settler, match_cash, **accepted)
     shop.at(shop.settler, match_cash, **accepted, exchange_rate=D("0.9"))
-    shop.sync()
+    shop.world.settle_down()
     for schema in ("aurora", "harbour"):
         assert schema != shop.settler or shop.holdings(schema)["USD"] == D(5500)
         [(outcome, amount, currency, note)] = answers(shop, schema)
@@ -114,23 +108,41 @@ def test_cash_in_another_currency_answers_an_instruction_at_a_rate_that_its_send
         assert "5,500.00" in note
         assert "0.9" in note
         assert "From a dollar account." in note
-    settled(shop)
 
 
-@pytest.mark.parametrize("each", BY_LEDGER, ids=str)
-def test_cash_that_goes_back_takes_its_instruction_with_it_where_that_is_said(
-    world: World, each: Division
-) -> None:
-    shop = Shop(world, each)
+def _cash_goes_back(shop: Shop) -> None:
     instruction = shop.announce(5000)
-    entry = arrived(shop, 5500, "USD")
+    entry = arrived(shop, 5500, "USD", "once more")
     shop.at(shop.settler, send_back, entry=entry, reason="We take no dollars.", instruction=instruction)
-    shop.sync()
+    shop.world.settle_down()
     for schema in ("aurora", "harbour"):
         [(outcome, amount, _currency, note)] = answers(shop, schema)
         assert (outcome, amount) == ("rejected", None)
         assert "We take no dollars." in note
-    settled(shop)
+
+
+def _the_booking_is_reversed(shop: Shop) -> None:
+    shop.fund(7000)
+    shop.at(shop.settler, _reverse_deposit, amount=7000, text="It was another client's.")
+    shop.world.settle_down()
+    for schema in ("aurora", "harbour"):
+        with shop.world.within(schema):
+            instruction = ClientInstruction.objects.get(pk=shop.instruction.pk)
+            done, reopened = instruction.outcomes.all()
+            assert (instruction.state, done.outcome, reopened.outcome) == ("received", "done", "reopened")
+            assert "It was another client's." in reopened.note
+            assert ClientInstruction.objects.open().get() == instruction
+    with shop.world.within(shop.settler):
+        assert set(expected(factories.cast().operations, "deposit")) == {instruction}
+        entry = BankEntry.objects.get(amount=7000)
+    shop.at(shop.settler, match_cash, entry=entry, instruction=instruction)
+    shop.world.settle_down()
+    for schema in ("aurora", "harbour"):
+        assert [answer[0] for answer in answers(shop, schema)] == ["done", "reopened", "done"]
+
+
+def _reverse_deposit(*, by: User, amount: int, text: str) -> None:
+    reverse_entry(entry=Transaction.objects.get(type="deposit", gross_amount=amount), by=by, text=text)
 
 
 def test_what_was_answered_where_it_was_booked_is_not_matched_again_before_the_manager_knows(
@@ -155,7 +167,7 @@ def test_an_instruction_of_which_a_part_comes_is_closed_with_what_was_booked(spl
     split.at("harbour", match_cash, entry=rest, **part)
     with pytest.raises(DomainError, match="part of it is booked"):
         split.at("harbour", send_back, entry=arrived(split, 1), reason="Too little", instruction=instruction)
-    split.sync()
+    split.world.settle_down()
     assert [each[:3] for each in answers(split, "harbour")] == [
         ("in_progress", D(1620), "EUR"),
         ("in_progress", D(3000), "EUR"),
@@ -170,7 +182,7 @@ def test_an_instruction_of_which_a_part_comes_is_closed_with_what_was_booked(spl
         assert b"More is to come." in page.content
         assert browser.post(answer, {"outcome": "done", "note": ""}).status_code == 409
         browser.post(answer, {"outcome": "done", "note": "The client keeps the rest."})
-    split.sync()
+    split.world.settle_down()
     with split.world.within("harbour"):
         mine = ClientInstruction.objects.get(pk=instruction.pk)
         said = [event["text"].partition("\n")[0] for event in instruction_events(mine)][1:]
@@ -192,7 +204,7 @@ def test_an_instruction_of_which_more_comes_is_done_with_it_and_says_why(split: 
     split.at(
         "harbour", match_cash, entry=entry, instruction=instruction, accepts_difference=True, reason=reason
     )
-    split.sync()
+    split.world.settle_down()
     for schema in ("aurora", "harbour"):
         with split.world.within(schema):
             mine = ClientInstruction.objects.get(pk=instruction.pk)
@@ -230,7 +242,7 @@ def test_nothing_moves_for_an_instruction_whose_withdrawal_would_not_be_heard(wo
         withdrawal = send_instruction(instruction=asked, by=cast.advisor)
         closing = draft_instruction(mandate=mandate, kind="close", by=cast.advisor)
         closing = send_instruction(instruction=closing, by=cast.advisor)
-    shop.sync()
+    shop.world.settle_down()
     world.suspend(shop.agreement)
     with world.within("harbour"):
         for each in (withdrawal, deposit, closing):
@@ -261,38 +273,11 @@ def test_nothing_moves_for_an_instruction_whose_withdrawal_would_not_be_heard(wo
     Stream.objects.filter(agreement=shop.agreement).update(state="broken")
     refused("partner_not_heard")
     Stream.objects.filter(agreement=shop.agreement).update(state="running")
-    shop.sync()
+    shop.world.settle_down()
     with world.within("aurora"):
         assert {each.state for each in ClientInstruction.objects.exclude(amount=5000)} == {"withdrawn"}
     assert shop.holdings("aurora") == {"EUR": D(5000)}
     shop.announce(700)
     shop.at("aurora", match_cash, entry=entry, instruction=shop.instruction)
-    shop.sync()
+    shop.world.settle_down()
     assert shop.holdings("harbour") == {"EUR": D(5700)}
-
-
-@pytest.mark.parametrize("each", BY_LEDGER, ids=str)
-def test_who_gave_an_instruction_reads_that_its_booking_was_reversed(world: World, each: Division) -> None:
-    shop = Shop(world, each)
-    shop.fund(5000)
-    shop.at(shop.settler, reverse_deposit, text="It was another client's.")
-    shop.sync()
-    for schema in ("aurora", "harbour"):
-        with world.within(schema):
-            instruction = ClientInstruction.objects.get()
-            done, reopened = instruction.outcomes.all()
-            assert (instruction.state, done.outcome, reopened.outcome) == ("received", "done", "reopened")
-            assert "It was another client's." in reopened.note
-            assert ClientInstruction.objects.open().get() == instruction
-    with world.within(shop.settler):
-        assert set(expected(factories.cast().operations, "deposit")) == {instruction}
-        entry = BankEntry.objects.get()
-    shop.at(shop.settler, match_cash, entry=entry, instruction=instruction)
-    shop.sync()
-    for schema in ("aurora", "harbour"):
-        assert [answer[0] for answer in answers(shop, schema)] == ["done", "reopened", "done"]
-    settled(shop)
-
-
-def reverse_deposit(*, by: User, text: str) -> None:
-    reverse_entry(entry=Transaction.objects.get(type="deposit"), by=by, text=text)

@@ -30,7 +30,6 @@ from tests.federation.mirror.successor import (
     owned_in_all,
     price_at,
     security_key,
-    settle_down,
     submit,
     take_over_at,
 )
@@ -52,7 +51,7 @@ def pay_late(world: World, schema: str, amount: int, day: datetime.date) -> None
         by, portfolio = factories.cast().operations, Portfolio.objects.own().get()
         book(entries=[dividend(portfolio, amount, day)], by=by)
         book_out_rest(portfolio=portfolio, by=by)
-    settle_down(world)
+    world.settle_down()
 
 
 def waits_at(world: World, schema: str) -> list[Decimal]:
@@ -77,17 +76,17 @@ def move_on(world: World, journey: Journey) -> Journey:
     with world.within("lakeside"):
         cast = factories.cast()
         services.accept_mandate(mandate=Mandate.objects.get(), by=cast.manager, unit=cast.unit)
-    settle_down(world)
+    world.settle_down()
     instruct_out(world, Journey(journey.new, new, journey.former, third))
     with world.within("borealis"):
         for outcome in ("accepted", "done"):
             services.record_outcome(
                 instruction=ClientInstruction.objects.get(), outcome=outcome, by=factories.cast().operations
             )
-    settle_down(world)
+    world.settle_down()
     with world.within("lakeside"):
         take_over(handover=Handover.objects.get(), by=factories.cast().operations)
-    settle_down(world)
+    world.settle_down()
     return Journey(journey.new, new, journey.former, third)
 
 
@@ -104,7 +103,7 @@ def test_what_comes_late_to_the_first_of_three_goes_to_whoever_has_the_client_no
     assert owned_in_all(world, journey).total == D(11_925)
     with world.within("lakeside"):
         take_over(handover=Handover.objects.get(), by=factories.cast().operations)
-    settle_down(world)
+    world.settle_down()
     # What the second is paid late comes beside it, and takes nothing of it back.
     pay_late(world, "borealis", 10, timezone.now().date())
     assert waits_at(world, "lakeside") == [D(10)]
@@ -124,11 +123,11 @@ def test_where_nobody_has_the_client_any_more_the_advisor_is_told_what_came_late
         by = factories.cast().operations
         transfer_out(portfolio=portfolio, reference=portfolio.pk, by=by)
         services.close_mandate(mandate=Mandate.objects.get(), by=by)
-    settle_down(world)
+    world.settle_down()
 
     pay_late(world, "aurora", 40, TODAY + datetime.timedelta(days=1))
 
-    settle_down(world)
+    world.settle_down()
     assert owned_in_all(world, journey).total == D(40)
     with world.within("harbour"):
         browser = Browser(headers={"host": "harbour.localhost"})
@@ -162,7 +161,7 @@ def test_a_position_that_came_after_all_were_booked_together_waits(world: World)
             for each in given.positions.all()
         ]  # fmt: skip
         book(entries=lots, by=by)
-    settle_down(world)
+    world.settle_down()
 
     pay_late(world, "aurora", 40, TODAY + datetime.timedelta(days=1))
 
@@ -170,7 +169,7 @@ def test_a_position_that_came_after_all_were_booked_together_waits(world: World)
     assert owned_in_all(world, journey).total == D(11_925)
     with world.within("borealis"):
         assert len(take_over(handover=Handover.objects.get(), by=by)) == 1
-    settle_down(world)
+    world.settle_down()
     assert owned_in_all(world, journey).total == D(11_925)
 
 
@@ -182,15 +181,15 @@ def test_transfers_that_arrive_after_the_word_that_they_are_booked_are_handed_ov
         instruction = ClientInstruction.objects.get()
         book(entries=[dividend(portfolio, 40, TODAY + datetime.timedelta(days=1))], by=by)
         InstructionOutcome.objects.create(instruction=instruction, outcome="done", at=timezone.now())
-    settle_down(world)
+    world.settle_down()
     with world.within("aurora"):
         transfer_out(portfolio=portfolio, reference=instruction.pk, by=by)
-    settle_down(world)
+    world.settle_down()
     assert waits_at(world, "borealis") == []
 
     with world.within("harbour"):
         hand_over_late()
-    settle_down(world)
+    world.settle_down()
 
     assert waits_at(world, "borealis") == [D(40)]
 
@@ -209,10 +208,10 @@ def test_a_purchase_that_is_corrected_after_all_was_handed_over_has_its_cost_cor
         reverse_entry(entry=bought, by=by)
         if Holding.objects.something().filter(portfolio=portfolio).exists():
             book_out_rest(portfolio=portfolio, by=by)
-    settle_down(world)
+    world.settle_down()
     with world.within("harbour"):
         hand_over_late()
-    settle_down(world)
+    world.settle_down()
     with world.within("borealis"):
         take_over(handover=Handover.objects.get(), by=factories.cast().operations)
         held = Holding.objects.get(security__isnull=False)
@@ -251,10 +250,10 @@ def test_a_purchase_whose_exchange_rate_alone_is_corrected_has_its_cost_in_the_p
     with world.within("aurora"):
         book(entries=[purchase("0.95")], by=by)
         reverse_entry(entry=bought, by=by)
-    settle_down(world)
+    world.settle_down()
     with world.within("harbour"):
         hand_over_late()
-    settle_down(world)
+    world.settle_down()
 
     with world.within("borealis"):
         take_over(handover=Handover.objects.get(), by=factories.cast().operations)

@@ -15,7 +15,7 @@ from django_tenants.utils import tenant_context
 from psycopg import sql
 
 from clients.models import Client, ContactDetail, Mandate, MandateDecision, RiskProfile
-from federation.mirror import control
+from federation.mirror import arrivals, control
 from federation.mirror.batch import Outcome, run_batch
 from federation.mirror.dispatch import behind, due_ids, live_streams
 from federation.mirror.overlap import ANSWERS
@@ -120,6 +120,16 @@ class World:
                 # Transactions of the server's other databases count too.
                 time.sleep(0.02)
         raise AssertionError("the streams do not come to rest")
+
+    def settle_down(self) -> None:
+        """Have everything cross, and everybody hear of it, until nothing moves any more."""
+        self.drain()
+        for _turn in range(10):
+            if not arrivals.waiting_institutions().exists():
+                return
+            arrivals.deliver_all()
+            self.drain()
+        raise AssertionError("there is no end of telling")
 
     def differences(self, agreement: Agreement) -> list[str]:
         """Return where a mirror differs from the projection of its source, by id and column."""
