@@ -106,9 +106,10 @@ SECURITY_DIFFERENCES_RESOLVER = "federation.reference_differences.called_differe
 FIRST_PAGE_RESOLVER = "config.navigation.first_page"
 
 MIDDLEWARE = [
-    "django_tenants.middleware.main.TenantMainMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    # Static files are everybody's: which institution is asked for them nobody needs to look up.
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django_tenants.middleware.main.TenantMainMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

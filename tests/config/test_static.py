@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.test import Client
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 VENDOR = PROJECT / "config" / "static" / "vendor"
@@ -59,3 +60,12 @@ def test_nothing_is_loaded_from_another_host():
 def test_our_scripts_and_templates_have_no_inline_handlers():
     for path in (PROJECT / "templates").rglob("*.html"):
         assert not re.search(r"""\son[a-z]+=["']|href=["']javascript:""", path.read_text()), path
+
+
+def test_a_static_file_is_served_without_the_database(tmp_path, settings):
+    (tmp_path / "page.css").write_text("main {}")
+    settings.STATIC_ROOT = tmp_path
+    # A test that does not ask for the database may not use it.
+    answer = Client(headers={"host": "aurora.localhost"}).get("/static/page.css")
+    assert answer.getvalue() == b"main {}"
+    assert answer["X-Content-Type-Options"] == "nosniff"
