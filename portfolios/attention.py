@@ -9,15 +9,16 @@ import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Any
 
 from django.db import connection
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from portfolios.models import BankEntry, Portfolio
+from portfolios.models import BankEntry, Holding, Portfolio
 from portfolios.services.holdings import open_instructions
 
 # More cash than this beyond the portfolio's minimum waits to be invested.
@@ -43,6 +44,7 @@ def register(reason: Reason) -> None:
     """Add a reason; one of the same code is replaced."""
     REASONS[reason.code] = reason
     _statement.cache_clear()
+    _condition.cache_clear()
 
 
 def reasons_of(portfolio_ids: list[Any]) -> dict[Any, list[Reason]]:
@@ -100,11 +102,18 @@ def _statement(
 
 def in_need(portfolios: Any, code: str) -> Any:
     """Return those of the ``portfolios``, from ``in_book()``, with a reason; "any" stands for whatever reason."""
-    reasons = REASONS.values() if code == "any" else [REASONS[code]]
-    condition = Q(pk__in=[])
-    for reason in reasons:
-        condition |= Q(reason.condition())
-    return portfolios.alias(**_LAST).filter(condition)
+    codes = tuple(REASONS) if code == "any" else (code,)
+    condition, parameters = _condition(codes, timezone.now().date())
+    return portfolios.alias(**_LAST).extra(where=[condition], params=parameters)  # noqa: S610  (composed by Django)
+
+
+@lru_cache(maxsize=32)
+def _condition(codes: tuple[str, ...], _day: datetime.date) -> tuple[str, tuple[Any, ...]]:
+    """Return the condition that one of the reasons holds, for queries with ``_LAST``; kept as ``_statement`` is."""
+    holds = reduce(or_, (Q(REASONS[code].condition()) for code in codes))
+    query = Portfolio.objects.in_book().alias(**_LAST).filter(holds).query
+    condition, parameters = query.get_compiler(connection=connection).compile(query.where)
+    return condition, tuple(parameters)
 
 
 # Of the last valuation and the model: a filter through the relations themselves would join them once more.
@@ -162,7 +171,9 @@ def _failed_settlement() -> Q:
 
 
 def _holds_after_the_end() -> Q:
-    return Q(pk__in=Portfolio.objects.closed_but_holding().order_by().values("pk"))
+    return Q(closed_on__isnull=False) & Q(
+        Exists(Holding.objects.something().filter(portfolio=OuterRef("pk")))
+    )
 
 
 for _reason in (

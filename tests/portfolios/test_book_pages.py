@@ -48,6 +48,8 @@ def test_the_book_sorts_by_every_column(as_manager, filled, sort):
         ({"q": "ada"}, 1), ({"q": "nobody"}, 0), ({"attention": "any"}, 1), ({"attention": "drift"}, 0),
         ({"attention": "cash"}, 1), ({"attention": "new"}, 0), ({"attention": "price"}, 0), ({"attention": "deposit"}, 0),
         ({"attention": "unmatched"}, 0), ({"attention": "settlement"}, 0), ({"currency": "EUR"}, 1),
+        ({"attention": "any", "sort": "model_name"}, 1), ({"attention": "any", "sort": "client_name", "q": "ada"}, 1),
+        ({"attention": "late"}, 0), ({"attention": "any", "q": "nobody"}, 0),
     ],
 )  # fmt: skip
 def test_the_book_is_filtered_by_the_url(as_manager, filled, parameters, found):
