@@ -64,8 +64,12 @@ def _decimal(value: Any) -> Decimal | None:
 
 
 def _show(value: Decimal, places: int, *, sign: bool = False) -> str:
+    return _written(value, places, _separators(get_language()), sign=sign)
+
+
+def _written(value: Decimal, places: int, separators: dict[int, str], *, sign: bool) -> str:
     rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-    text = f"{abs(rounded):,f}".translate(_separators(get_language()))
+    text = f"{abs(rounded):,f}".translate(separators)
     if rounded < 0:
         return MINUS + text
     return f"+{text}" if sign and rounded > 0 else text
@@ -134,19 +138,20 @@ def signed_whole(value: Any, currency: str = "") -> str:
 def percent(value: Any, places: Any = 2) -> str:
     """Return a fraction as a percentage: 0.125 is "12.50%"."""
     fraction = _decimal(value)
-    return UNKNOWN if fraction is None else _percent_sign(_show(fraction * 100, int(places)))
+    return UNKNOWN if fraction is None else _percent(fraction, int(places))
 
 
 def signed_percent(value: Any, places: Any = 2) -> str:
     """Return a fraction as a percentage with its sign, plus included."""
     fraction = _decimal(value)
-    return UNKNOWN if fraction is None else _percent_sign(_show(fraction * 100, int(places), sign=True))
+    return UNKNOWN if fraction is None else _percent(fraction, int(places), sign=True)
 
 
-def _percent_sign(text: str) -> str:
+def _percent(fraction: Decimal, places: int, *, sign: bool = False) -> str:
+    separators = _separators(get_language())
     # English joins the sign to the number; German, as most of Europe, sets a space (DIN 5008).
-    is_joined = _separators(get_language())[ord(".")] == "."
-    return f"{text}%" if is_joined else f"{text}{NO_BREAK}%"
+    gap = "" if separators[ord(".")] == "." else NO_BREAK
+    return f"{_written(fraction * 100, places, separators, sign=sign)}{gap}%"
 
 
 def points(value: Any, places: Any = 2) -> str:

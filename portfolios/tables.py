@@ -1,13 +1,12 @@
 """The lists of portfolios, of what they hold and of what is booked."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
 import django_tables2 as tables
 from django.db.models import Case, F, QuerySet
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -24,13 +23,13 @@ from accounts.columns import (
     Summary,
 )
 from clients.querysets import shown_client_name
+from portfolios.attention import Reason
 from portfolios.models import (
     BankEntry,
     Holding,
     Portfolio,
     Transaction,
 )
-from portfolios.rows import rows_of
 
 Ordered = tuple[QuerySet[Any], bool]
 
@@ -94,19 +93,15 @@ class BookTable(tables.Table):
 
     class Meta:
         order_by = "-value"
-        template_name = "portfolios/book_table.html"
 
     def __init__(self, *args: Any, count: int, currencies: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._chips: dict[str, str] = {}
         # The page has summed all portfolios already: no second and third query to count them.
         self.data._length = count
         self.__dict__["_summary"] = Summary(
             currencies={"value": currencies[0] if len(currencies) == 1 else None}
         )
-
-    def page_rows(self) -> Iterator[SafeString]:
-        """Yield the cells of each row of the page."""
-        return rows_of(self)
 
     def order_value(self, queryset: QuerySet[Any], is_descending: bool) -> Ordered:
         return nulls_last(queryset, "value", is_descending)
@@ -130,11 +125,14 @@ class BookTable(tables.Table):
         text = bound_column.column.render(value, record, bound_column, table)
         return formatting.fill_in('<span title="{}">{}</span>', formatting.day(record.value_date), text)
 
-    def render_reasons(self, record: Portfolio) -> Any:
-        chips = [
-            (formatting.state_badge(reason.tone, reason.label),) for reason in getattr(record, "reasons", [])
-        ]
-        return format_html_join(" ", "{}", chips)
+    def render_reasons(self, record: Portfolio) -> SafeString:
+        return SafeString(" ".join(self._chip(reason) for reason in getattr(record, "reasons", [])))
+
+    def _chip(self, reason: Reason) -> str:
+        # A few, which stand in many rows of the page.
+        if reason.code not in self._chips:
+            self._chips[reason.code] = formatting.state_badge(reason.tone, reason.label)
+        return self._chips[reason.code]
 
     def value_reasons(self, record: Portfolio) -> str:
         return ", ".join(str(reason.label) for reason in getattr(record, "reasons", []))
