@@ -14,6 +14,7 @@ from django.db.models import (
     DecimalField,
     Exists,
     F,
+    FilteredRelation,
     OuterRef,
     Q,
     QuerySet,
@@ -188,35 +189,42 @@ class MandateQuerySet(RecordQuerySet):
         What is on its way from a former manager counts. Where it is in another currency than the portfolio's, and where
         there is no value, ``value`` is null and ``value_missing`` is "".
         """
-        portfolios = (
-            apps.get_model("portfolios", "Portfolio").objects.current().filter(mandate=OuterRef("pk"))
+        value: Any = F("latest__market_value")
+        # Few are under way, and read at once: no question to the database for each of the others.
+        coming = in_transit().annotate(
+            addable=Case(When(currency=F("mandate__portfolio__currency"), then=F("coming")), default=None)
         )
-        valuations = apps.get_model("portfolios", "Valuation").objects.filter(
-            portfolio__mandate=OuterRef("pk"), is_latest=True, retired_at=None
-        )
-        value: Any = Subquery(valuations.values("market_value")[:1])
-        # Mostly there is none, and to ask for each mandate's takes longer than all else.
-        if in_transit().exists():
-            on_its_way = in_transit().filter(mandate=OuterRef("pk"))
-            is_addable = When(currency=F("mandate__portfolio__currency"), then=F("coming"))
-            coming = on_its_way.annotate(addable=Case(is_addable, default=None)).values("addable")
+        amounts = [When(pk=pk, then=Value(each)) for pk, each in coming.values_list("mandate", "addable")]
+        if amounts:
             value += Case(
-                When(Exists(on_its_way), then=Subquery(coming[:1])),
+                *amounts,
                 default=Value(Decimal(0)),
                 output_field=DecimalField(max_digits=24, decimal_places=4),
             )
-        return self.annotate(
-            portfolio_key=Subquery(portfolios.values("pk")[:1]),
-            portfolio_number=Subquery(portfolios.values("number")[:1]),
-            value=value,
-            value_currency=Subquery(valuations.values("currency")[:1]),
-            value_date=Subquery(valuations.values("date")[:1]),
-            since_start=Subquery(valuations.values(since_start=F("return_index") - 1)[:1]),
-        ).annotate(
-            value_missing=Case(
-                When(portfolio_key__isnull=False, value=None, then=Value("")),
-                default=None,
-                output_field=CharField(),
+        return (
+            self.alias(
+                book=FilteredRelation("portfolio", condition=Q(portfolio__retired_at=None)),
+                latest=FilteredRelation(
+                    "portfolio__valuations",
+                    condition=Q(
+                        portfolio__valuations__is_latest=True, portfolio__valuations__retired_at=None
+                    ),
+                ),
+            )
+            .annotate(
+                portfolio_key=F("book__pk"),
+                portfolio_number=F("book__number"),
+                value=value,
+                value_currency=F("latest__currency"),
+                value_date=F("latest__date"),
+                since_start=F("latest__return_index") - 1,
+            )
+            .annotate(
+                value_missing=Case(
+                    When(portfolio_key__isnull=False, value=None, then=Value("")),
+                    default=None,
+                    output_field=CharField(),
+                )
             )
         )
 

@@ -16,10 +16,12 @@ from accounts.columns import (
     OriginColumn,
     PercentColumn,
     StateColumn,
+    Summary,
     why_missing,
 )
 from accounts.formatting import UNKNOWN
 from clients.models import INSTRUCTION_STATES, MANDATE_STATES, Client, ClientInstruction, KycStatus, Mandate
+from clients.totals import Overview
 
 _MANDATE_LABELS = {str(state): label for state, label in MANDATE_STATES.items()}
 _INSTRUCTION_LABELS = {str(state): label for state, label in INSTRUCTION_STATES.items()}
@@ -79,6 +81,15 @@ class ClientTable(tables.Table):
         )
         sequence = (*fields, "next_review_date", "advisor_name", "origin")
         order_by = "name"
+
+    def __init__(self, *args: Any, overview: Overview, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Counted and summed already, and faster than by the columns.
+        self.data._length = overview.count
+        left_out = {"total": (overview.left_out, list(overview.without_rate))} if overview.left_out else {}
+        self.__dict__["_summary"] = Summary(
+            totals={"total": overview.total}, currencies={"total": overview.currency}, left_out=left_out
+        )
 
     def render_risk_level(self, value: int) -> str:
         return f"{value}/7"

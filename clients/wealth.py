@@ -11,22 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.apps import apps
-from django.db.models import (
-    Case,
-    CharField,
-    DecimalField,
-    Exists,
-    ExpressionWrapper,
-    F,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    Sum,
-    Value,
-    When,
-)
-from django.db.models.functions import Coalesce
+from django.db.models import Case, DecimalField, Exists, ExpressionWrapper, F, OuterRef, Q, Sum, When
 from django.utils.translation import gettext as _
 
 from clients.models import Client, Mandate
@@ -34,7 +19,6 @@ from clients.querysets import in_transit
 
 EURO = "EUR"
 _MONEY = DecimalField(max_digits=24, decimal_places=4)
-_RATE = DecimalField(max_digits=24, decimal_places=10)
 
 
 def rates() -> dict[str, Decimal]:
@@ -62,70 +46,6 @@ def convert(
     if from_currency not in known or to_currency not in known:
         return None
     return amount / known[from_currency] * known[to_currency]
-
-
-def with_total(
-    clients: "QuerySet[Client]", mandates: "QuerySet[Mandate]", known: Mapping[str, Decimal]
-) -> "QuerySet[Client]":
-    """Annotate ``total``: the latest values of a client's portfolios under these mandates, in the client's currency.
-
-    What is on its way from one manager to the next counts too. Null where there is no portfolio, and where any of
-    it has no value or rate: then ``total_missing`` is the currency without a rate, or "" for a value.
-    """
-    portfolios = (
-        apps.get_model("portfolios", "Portfolio")
-        .objects.current()
-        .in_book()
-        .filter(mandate__client=OuterRef("pk"), mandate__in=mandates.values("pk"))
-        .order_by()
-        .annotate(client=F("mandate__client"), amount=F("latest__market_value"))
-    )
-    owned = [portfolios]
-    # Mostly there is none, and to ask for each client's takes longer than all else of the list.
-    if in_transit().exists():
-        coming = in_transit().filter(mandate__client=OuterRef("pk"), mandate__in=mandates.values("pk"))
-        owned.append(coming.annotate(client=F("mandate__client"), amount=F("coming")))
-    parts = [_in_currency_of_client(rows, known) for rows in owned]
-    held, *on_its_way = (
-        Subquery(part.values("client").annotate(total=Sum("converted")).values("total")) for part in parts
-    )
-    missing = [Subquery(part.filter(missing__isnull=False).values("missing")[:1]) for part in parts]
-    total: Any = held
-    for each in on_its_way:
-        total += Coalesce(each, Value(Decimal(0), output_field=_MONEY))
-    return clients.annotate(
-        rate=_rate_of("currency", known),
-        total_missing=Coalesce(*missing, Value(None, output_field=CharField())),
-        total=Case(When(total_missing=None, then=total), default=None, output_field=_MONEY),
-    )
-
-
-def _rate_of(currency: str, known: Mapping[str, Decimal]) -> Case:
-    cases = [When(**{currency: code}, then=Value(rate, output_field=_RATE)) for code, rate in known.items()]
-    return Case(*cases, default=None, output_field=_RATE)
-
-
-def _in_currency_of_client(rows: "QuerySet[Any]", known: Mapping[str, Decimal]) -> "QuerySet[Any]":
-    """Annotate ``converted``, the ``amount`` in the outer client's currency, and ``missing``, why there is none."""
-    needs_no_rate = Q(currency=F("wanted")) | Q(amount=0)
-    return rows.annotate(
-        wanted=ExpressionWrapper(OuterRef("currency"), output_field=CharField()),
-        wanted_rate=ExpressionWrapper(OuterRef("rate"), output_field=_RATE),
-    ).annotate(
-        converted=Case(
-            When(needs_no_rate, then=F("amount")),
-            default=F("amount") / _rate_of("currency", known) * F("wanted_rate"),
-            output_field=_MONEY,
-        ),
-        missing=Case(
-            When(amount=None, then=Value("")),
-            When(needs_no_rate, then=None),
-            When(~Q(currency__in=list(known)), then=F("currency")),
-            When(wanted_rate=None, then=F("wanted")),
-            default=None,
-            output_field=CharField(),
-        ),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

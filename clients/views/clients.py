@@ -20,7 +20,7 @@ from accounts.models import Role, audit_reading
 from accounts.period import parse_period
 from accounts.rights import can, may
 from accounts.views_base import PersonRequest, signed_in
-from clients import wealth, words
+from clients import totals, wealth, words
 from clients.filters import ClientFilter
 from clients.forms import NoteForm, TaskForm
 from clients.models import Client, ClientInstruction, Mandate, RiskProfile
@@ -45,7 +45,12 @@ class ClientList(ListView):
         user = self.request.user
         rows = Client.objects.visible_to(user).select_related("kyc")
         rows = rows.annotate(risk_level=Subquery(newest.values("level")[:1]))
-        return wealth.with_total(rows, Mandate.objects.visible_to(user), wealth.rates())
+        self.mandates, self.rates = Mandate.objects.visible_to(user), wealth.rates()
+        self.coming = totals.on_its_way(self.mandates, self.rates)
+        return totals.with_total(rows, self.mandates, self.rates, self.coming)
+
+    def get_table_kwargs(self) -> dict[str, Any]:
+        return {"overview": totals.overview(self.get_table_data(), self.mandates, self.rates, self.coming)}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**kwargs) | {"may_create": can(self.request.user, "client.edit")}

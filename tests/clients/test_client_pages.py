@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 from django.test import Client as Browser
+from django.utils.formats import localize
 from django_tenants.utils import tenant_context
 
+from accounts.columns import summary_of
+from accounts.formatting import escaped
+from accounts.rows import rows_of
 from clients import services
 from clients.models import Client, KycStatus, Mandate
 from federation.models import Institution
@@ -57,6 +61,42 @@ def test_the_list_of_clients_filters_sorts_and_exports(
     assert names == ["Cleo", "Bea", "Ada"]
     exported = advisor.get(url, {"_export": "csv"}).content.decode()
     assert exported.count("Example") == 3
+
+
+@pytest.mark.parametrize("name", ["client_list", "mandate_list", "mandate_inbox"])
+def test_cells_are_what_django_tables2_makes_of_them(
+    manager: Browser, meadow: Institution, people: Cast, name: str
+) -> None:
+    with tenant_context(meadow):
+        client = make.client(people.advisor, "Ada & Co")
+        _value(make.active(people.advisor, people.manager, of=client), 1000, make.today(-1))
+        make.submitted(people.advisor, make.offer("Bold"), make.client(people.advisor, "Bea"))
+    table = manager.get(url_of(f"clients:{name}")).context["table"]
+    with tenant_context(meadow):
+        cells = [
+            f"<td {column.attrs['td'].as_html()}>{escaped(cell if isinstance(cell, str) else localize(cell))}</td>"
+            for row in table.paginated_rows
+            for column, cell in row.items()
+        ]
+        rows = "".join(rows_of(table, {}))
+    assert cells
+    assert rows.replace("<tr>", "").replace("</tr>", "") == "".join(cells)
+
+
+def test_totals_count_what_the_reader_may_see(
+    advisor: Browser, manager: Browser, meadow: Institution, people: Cast
+) -> None:
+    with tenant_context(meadow):
+        client, plan = make.client(people.advisor), make.offer()
+        # Of this client the manager sees one mandate alone.
+        for value, desk in ((1000, people.unit), (300, people.other_unit)):
+            mandate = make.active(people.advisor, people.manager, plan, client)
+            _value(mandate, value, make.today(-1))
+            Portfolio.objects.filter(mandate=mandate).update(unit=desk)
+    for browser, seen in ((advisor, 1300), (manager, 1000)):
+        table = browser.get(url_of("clients:client_list")).context["table"]
+        assert [row.record.total for row in table.paginated_rows] == [seen]
+        assert summary_of(table).totals == {"total": seen}
 
 
 def test_a_total_without_a_rate_is_not_given_and_says_which(

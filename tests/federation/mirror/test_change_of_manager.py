@@ -47,6 +47,7 @@ from tests.federation.mirror.successor import (
     security_key,
     submit,
     take_over_at,
+    total_of,
 )
 from tests.federation.mirror.world import TODAY, World
 from trading.models import Order
@@ -142,9 +143,7 @@ def test_a_transfer_in_that_is_reversed_waits_again_and_no_other(world: World) -
         unknown = wealth.wealth_of(client, mandates, TODAY, wealth.rates())
         assert (unknown.total, unknown.gain) == (None, None)
         assert "The value of what is on its way is not known" in unknown.problem
-        assert (
-            wealth.with_total(Client.objects.all(), Mandate.objects.all(), wealth.rates()).get().total is None
-        )
+        assert total_of(Client.objects.all()) is None
         beside.delete()
         cash.update(value=1985)
     with world.within("borealis"):
@@ -176,8 +175,7 @@ def test_what_is_on_its_way_in_a_currency_without_a_rate_is_not_counted_as_nothi
     with world.within("harbour"):
         Handover.objects.update(currency="USD")
         clients = Client.objects.filter(mandates=journey.new.pk)
-        rows = wealth.with_total(clients, Mandate.objects.all(), wealth.rates())
-        assert rows.get().total is None
+        assert total_of(clients) is None
         browser = Browser(headers={"host": "harbour.localhost"})
         browser.force_login(advisor_of_all())
         page = reverse("clients:mandate_detail", args=[journey.new.pk])
@@ -185,8 +183,7 @@ def test_what_is_on_its_way_in_a_currency_without_a_rate_is_not_counted_as_nothi
         source = PriceSource.objects.create(code="RATES", name="Rates")
         ExchangeRate.objects.create(source=source, date=TODAY, currency="USD", rate=2)
         assert browser.get(page).context["position"].value == D("5942.5")
-        rows = wealth.with_total(clients, Mandate.objects.all(), wealth.rates())
-        assert rows.get().total == D("5942.5")
+        assert total_of(clients) == D("5942.5")
 
 
 def test_what_the_former_manager_books_meanwhile_is_handed_over(world: World) -> None:
