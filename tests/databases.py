@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from django.core.management import call_command
 from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from config.embedded.paths import Lock
@@ -80,9 +81,39 @@ def _exists(name: str) -> bool:
 def connect_to(name: str) -> None:
     """Point Django's connection, and what this process starts from now on, at the database `name`."""
     connections.close_all()
+    _name(name)
+
+
+def _name(name: str) -> None:
     connection.settings_dict["NAME"] = name
     parts = urlsplit(os.environ["DATABASE_URL"])
     os.environ["DATABASE_URL"] = urlunsplit(parts._replace(path=f"/{name}"))
+
+
+# Django's connections to the databases that a process works in again and again, by name.
+_kept: dict[str, BaseDatabaseWrapper] = {}
+
+
+@contextlib.contextmanager
+def working_in(name: str) -> Iterator[None]:
+    """Work in a database for a while, by a connection that stays open for the next time, until it is forgotten."""
+    before, database = connections["default"], str(connection.settings_dict["NAME"])
+    kept = _kept.setdefault(name, connections.create_connection("default"))
+    connections["default"] = kept
+    _name(name)
+    try:
+        if kept.connection is not None and not kept.is_usable():
+            kept.close()
+        yield
+    finally:
+        connections["default"] = before
+        _name(database)
+
+
+def forget(name: str) -> None:
+    """Close the connection that was kept to a database."""
+    if (kept := _kept.pop(name, None)) is not None:
+        kept.close()
 
 
 @contextlib.contextmanager

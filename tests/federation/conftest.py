@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.db import connection
+from psycopg.pq import TransactionStatus
 from pytest_django import DjangoDbBlocker
 
 from tests import databases
@@ -29,6 +30,7 @@ def _copy(label: str, blocker: DjangoDbBlocker) -> Iterator[str]:
         databases.create(name)
     yield name
     with blocker.unblock():
+        databases.forget(name)
         databases.drop(name)
 
 
@@ -49,17 +51,22 @@ def world(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) ->
     """The standing institutions in a database where everything commits."""
     is_live = "running" in request.fixturenames
     database = request.getfixturevalue("live_database" if is_live else "mirror_database")
-    before = str(connection.settings_dict["NAME"])
-    with django_db_blocker.unblock():
-        databases.connect_to(database)
+    with django_db_blocker.unblock(), databases.working_in(database):
+        connection.set_schema_to_public()
         world = World(database)
         try:
             yield world
         finally:
             world.close_connections()
-            connection.close()
+            _end_what_is_open()
             empty()
-            databases.connect_to(before)
+
+
+def _end_what_is_open() -> None:
+    """Close a connection that a test has left in the middle of something: nothing of it goes on."""
+    opened = connection.connection
+    if opened is not None and opened.info.transaction_status != TransactionStatus.IDLE:
+        connection.close()
 
 
 @pytest.fixture(scope="module")
