@@ -3,7 +3,8 @@
 VENV := .venv/bin/python
 # Which Python makes the environment: the first of these that is new enough.
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
-WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$cores -gt 8 ] && echo 8 || echo $$cores)
+# One more than there are cores: tests often wait for processes of their own.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$cores -gt 8 ] && echo 9 || echo $$((cores + 1)))
 TESTS ?=
 
 # The platform is a dozen processes: without byte code each would compile every module anew.
