@@ -100,13 +100,17 @@ class Run:
         draw = random.Random(self.draw.random())
         try:
             FAULTS[name][0](self, draw)
-            self.promises.look_at_advice()
         except (DatabaseError, InterfaceError, psycopg.Error):
             # A crash that was drawn before has not been recovered from.
             self.counts["not done"] += 1
             connection.close()
         else:
             self.counts[name] += 1
+        try:
+            self.promises.look_at_advice()
+        except (DatabaseError, InterfaceError):
+            # This process's own connection went with the fault: the next look has another.
+            connection.close()
 
     def kill_a_process(self, draw: random.Random) -> None:
         """One process of a worker's pool; the worker starts another."""
