@@ -13,9 +13,9 @@ from django.views.decorators.http import require_POST
 
 from accounts.errors import DomainError
 from accounts.views_base import form_on, signed_in
-from federation.forms import MuteForm, SkipForm, ThresholdForm
 from federation.models import ParkedRow, Proof, Stream
 from federation.monitor import parked, proof, settings
+from federation.monitor.forms import MuteForm, SkipForm, ThresholdForm
 from federation.views.base import institution_of, say, show_refusal, user_of
 from federation.views.mirrors import CONTROL, show, stream_or_404
 

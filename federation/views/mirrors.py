@@ -17,10 +17,10 @@ from accounts.views_base import signed_in
 from federation.agreements import timeline
 from federation.agreements.sharing import kind_name
 from federation.filters import ParkedFilter
-from federation.forms import MuteForm, SkipForm, ThresholdForm
 from federation.mirror.status import StreamStatus, statuses, visible_to
 from federation.models import ParkedRow, Proof, Stream
 from federation.monitor import charts, watch
+from federation.monitor.forms import MuteForm, SkipForm, ThresholdForm
 from federation.monitor.reasons import sentence
 from federation.monitor.records import named
 from federation.monitor.settings import watch_of
