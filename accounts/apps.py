@@ -8,8 +8,10 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
+        from accounts.form_words import say_what_to_enter
+
+        say_what_to_enter()
         from accounts.finders import find_people
-        from accounts.forms import say_what_to_enter
         from accounts.models import ApiToken, Unit, User
         from accounts.named import register as register_named
         from accounts.search import register
@@ -19,7 +21,6 @@ class AccountsConfig(AppConfig):
         # Who reads the audit trail reads of people too.
         register_named(lambda _user: User.objects.all(), "accounts:person_detail", "accounts.user", "user")
         register_named(lambda _user: ApiToken.objects.all(), "", "accounts.apitoken")
-        say_what_to_enter()
 
 
 class AdminConfig(django_admin.AdminConfig):

@@ -7,7 +7,6 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.password_validation import validate_password
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.forms.models import ModelChoiceIterator, ModelChoiceIteratorValue
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -23,23 +22,6 @@ WRITING = _("How they are written on pages. Texts are in English.")
 def show_error(form: forms.BaseForm, error: DomainError) -> None:
     """Show a refused change at the field that it names, or above the form."""
     form.add_error(error.field if error.field in form.fields else None, str(error.message))
-
-
-def say_what_to_enter() -> None:
-    """Have every form say what to enter, in place of that something is required or out of bounds."""
-    required: dict[type[forms.Field], Any] = {
-        forms.Field: _("Fill this in."),
-        forms.ChoiceField: _("Choose one."),
-        forms.DateField: _("Enter a day."),
-        forms.DecimalField: _("Enter a number."),
-        forms.EmailField: _("Enter an e-mail address."),
-        forms.FileField: _("Choose a file."),
-        forms.BooleanField: _("Tick this to go on."),
-    }
-    for field, words in required.items():
-        field.default_error_messages = {**vars(field).get("default_error_messages", {}), "required": words}
-    MinValueValidator.message = _("Enter %(limit_value)s or more.")
-    MaxValueValidator.message = _("Enter %(limit_value)s or less.")
 
 
 class DayInput(forms.DateInput):

@@ -66,7 +66,9 @@ def test_deactivating_ends_an_open_invitation(in_aurora):
     assert services.find_invitation(secret) is None
 
 
-@pytest.mark.parametrize(("again", "says"), [("", "required"), ("correct horse", "The two passwords differ")])
+@pytest.mark.parametrize(
+    ("again", "says"), [("", "Fill this in."), ("correct horse", "The two passwords differ")]
+)
 def test_one_thing_is_said_of_a_password_that_is_not_repeated(in_aurora, again, says):
     entered = {"full_name": "Nora Beispiel", "password": PASSWORD, "password_again": again}
     [error] = AcceptForm(entered, user=in_aurora.advisor).errors["password_again"]
@@ -151,13 +153,23 @@ def test_a_weak_or_mistyped_password_is_refused_with_what_was_typed_kept(aurora,
     assert not User.objects.get(email="nora@example.test").is_active
 
 
-def test_a_mail_that_cannot_leave_is_told_and_the_invitation_stays(aurora, in_aurora, browse, monkeypatch):
+def test_an_invitation_says_what_to_enter_and_tells_where_its_mail_cannot_leave(
+    aurora, in_aurora, browse, monkeypatch
+):
     def refuse(*args: object, **kwargs: object) -> None:
         raise smtplib.SMTPException
 
     monkeypatch.setattr("accounts.services.invitations.send_mail", refuse)
     data = {"email": "nora@example.test", "full_name": "Nora", "language": "en", "role": Role.ADVISOR}
-    page = browse(aurora, in_aurora.administrator).post(reverse("accounts:person_invite"), data, follow=True)
+    client = browse(aurora, in_aurora.administrator)
+    empty = client.post(reverse("accounts:person_invite"))
+    assert empty.context["form"].errors == {
+        "email": ["Enter an e-mail address."],
+        "full_name": ["Fill this in."],
+        "language": ["Choose one."],
+        "role": ["Choose one."],
+    }
+    page = client.post(reverse("accounts:person_invite"), data, follow=True)
     assert "could not be sent" in page.content.decode()
     assert "Invite again" in page.content.decode()
 
