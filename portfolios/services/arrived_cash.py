@@ -17,7 +17,12 @@ from accounts.errors import DomainError
 from accounts.fields import MoneyField
 from accounts.models import AuditEntry, User, audit
 from portfolios.models import BankEntry
-from portfolios.services.imports.files import UnreadableFile, read_table, read_text
+from portfolios.services.imports.files import (
+    UnreadableFile,
+    overflow,
+    read_table,
+    read_text,
+)
 from portfolios.services.imports.values import RowError, Unreadable, read_date, read_number
 
 # What the bank says of an entry.
@@ -101,6 +106,9 @@ def import_cash(*, content: bytes, file_name: str, by: User | None) -> tuple[int
     for number, cells in enumerate(table.rows[1:], start=2):
         if not any(cell.strip() for cell in cells):
             continue
+        if excess := overflow(header, cells):
+            errors.append(RowError(number, *excess))
+            continue
         row = dict(zip(header, cells, strict=False))
         try:
             entries.append(
@@ -117,7 +125,9 @@ def import_cash(*, content: bytes, file_name: str, by: User | None) -> tuple[int
         except DomainError as error:
             wrong = _("This %(column)s cannot be used.") % {"column": error.field or _("row")}
             errors.append(RowError(number, wrong, str(error.message)))
-    if errors or not entries:
+    if not errors and not entries:
+        raise UnreadableFile("file_empty", _("No row follows the header. Choose the file with the entries."))
+    if errors:
         return 0, 0, errors
     _take_turns()
     new = _unknown(entries)

@@ -3,11 +3,11 @@
 import uuid
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -43,6 +43,7 @@ from portfolios.tables import BankEntryTable
 
 _READERS = (Role.COMPLIANCE,)
 _SHOWN = 100
+Row = TypeVar("Row", bound=Model)
 Kind = ClientInstruction.Kind
 
 
@@ -50,22 +51,32 @@ Kind = ClientInstruction.Kind
 def cash(request: HttpRequest) -> HttpResponse:
     """Show arrived cash with what it most likely answers, what is expected, and what is to be paid."""
     assert isinstance(request.user, User)
-    deposits = list(expected(request.user, Kind.DEPOSIT)[:_SHOWN])
-    withdrawals = list(expected(request.user, Kind.WITHDRAWAL)[:_SHOWN])
+    deposits, deposit_count = _first(expected(request.user, Kind.DEPOSIT))
+    withdrawals, withdrawal_count = _first(expected(request.user, Kind.WITHDRAWAL))
     payable = bookable(request.user, Kind.WITHDRAWAL).filter(pk__in=[each.pk for each in withdrawals])
-    entries = list(visible_entries(request.user).filter(state=BankEntry.State.UNMATCHED)[:_SHOWN])
+    entries, entry_count = _first(visible_entries(request.user).filter(state=BankEntry.State.UNMATCHED))
     context = {
         "arrived": [
             {"entry": entry, "best": next(iter(suggest(entry, deposits)), None)} for entry in entries
         ],
+        "arrived_count": entry_count,
         "deposits": deposits,
+        "deposit_count": deposit_count,
         "withdrawals": withdrawals,
+        "withdrawal_count": withdrawal_count,
+        "shown": _SHOWN,
         "held_up": _held_up([*deposits, *withdrawals]),
         "payable": set(payable.values_list("pk", flat=True)),
         "may_match": can(request.user, MATCHES),
     }
     is_part = bool(getattr(request, "htmx", False))
     return render(request, "portfolios/_cash_lists.html" if is_part else "portfolios/cash.html", context)
+
+
+def _first(rows: QuerySet[Row]) -> tuple[list[Row], int]:
+    """Return the rows that the page has room for, and how many there are."""
+    found = list(rows[: _SHOWN + 1])
+    return found[:_SHOWN], rows.count() if len(found) > _SHOWN else len(found)
 
 
 def _held_up(instructions: list[ClientInstruction]) -> set[uuid.UUID]:
@@ -275,7 +286,14 @@ def entry_create(request: HttpRequest) -> HttpResponse:
         target = file_form if is_file else form
         target.add_error(error.field if error.field in target.fields else None, str(error.message))
     return render(
-        request, "portfolios/bank_entry_form.html", {"form": form, "file_form": file_form, "errors": errors}
+        request,
+        "portfolios/bank_entry_form.html",
+        {
+            "form": form,
+            "file_form": file_form,
+            "errors": errors[:_SHOWN],
+            "more_errors": max(0, len(errors) - _SHOWN),
+        },
     )
 
 

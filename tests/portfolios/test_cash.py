@@ -158,6 +158,58 @@ def test_a_statement_is_taken_whole_or_not_at_all(in_aurora: Cast):
     assert AuditEntry.objects.filter(action="enter_cash").count() == BankEntry.objects.count() == 2
 
 
+HEAD = "value_date;amount;currency;payer;reference\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "amounts"),
+    [
+        (HEAD + "2026-03-02;100.50;EUR;Ada;4711,4712\n", ["100.5"]),
+        (HEAD + "2026-03-02;1,234.56;EUR;Ada;\n2026-03-02;2.50;EUR;Ada;\n", ["1234.56", "2.5"]),
+        (HEAD + "2026-03-02;1.234;EUR;Ada;\n2026-03-02;5,00;EUR;Ada;\n", ["1234", "5"]),
+        ("value_date,currency,amount\n2026-03-02,EUR,100,50\n", "more cells than the header"),
+        (HEAD.replace("payer", "amount") + "2026-03-02;5;EUR;7;\n", "two columns called AMOUNT"),
+        (HEAD + '2026-03-02;5;EUR;"Ada;\n2026-03-02;7;EUR;Bob;\n', "cannot be told apart"),
+        (HEAD + "\n;;;;\n", "No row follows the header"),
+    ],
+    ids=["two invoices", "english", "german", "cut in two", "two amounts", "open quote", "header"],
+)
+def test_an_amount_is_read_as_the_bank_meant_it_or_the_statement_is_refused(
+    in_aurora: Cast, content: str, amounts: list[str] | str
+):
+    try:
+        _added, _known, errors = import_cash(content=content.encode(), file_name="a.csv", by=None)
+        refusal = " ".join(error.problem for error in errors)
+    except DomainError as error:
+        refusal = str(error.message)
+    read = list(BankEntry.objects.order_by("pk").values_list("amount", flat=True))
+    if isinstance(amounts, str):
+        assert amounts in refusal
+        assert not read
+    else:
+        assert (refusal, read) == ("", [D(amount) for amount in amounts])
+
+
+def test_what_the_cash_page_has_no_room_for_is_counted(browse, aurora, in_aurora: Cast):
+    def rows(day: str) -> bytes:
+        lines = [f"{day};{number};EUR;Ada;RF{number}" for number in range(1, 1103)]
+        return "\n".join([HEAD.strip(), *lines]).encode()
+
+    client = browse(aurora, in_aurora.operations)
+
+    def send(day: str):
+        typed = {"from_file": "1", "file": SimpleUploadedFile("a.csv", rows(day))}
+        return client.post(reverse("portfolios:bank_entry_create"), typed)
+
+    refused = send("never").content.decode()
+    assert (refused.count("is not a date"), "and 1002 more" in refused) == (100, True)
+    assert send("2026-03-02").status_code == 302
+    page = client.get(reverse("portfolios:cash")).content.decode()
+    assert page.count("Nothing announced fits") == 100
+    assert ">1,102<" in page
+    assert "The first 100 of 1,102" in page
+
+
 def test_a_statement_of_many_entries_takes_as_few_questions_as_one_of_few(in_aurora: Cast):
     def questions(first: int, last: int) -> int:
         rows = [f"2026-03-02,{number},EUR,Ada,RF{number}" for number in range(first, last)]

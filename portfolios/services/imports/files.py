@@ -2,8 +2,10 @@
 
 import csv
 import io
+import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,6 +21,9 @@ MAXIMUM_CELLS = 2_500_000
 _MAXIMUM_RATIO = 400
 # How zip files are packed everywhere; other ways take any amount of memory before the first byte.
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# 1.234,56 and 1234,5, and the other way round 1,234.56.
+DECIMAL_COMMA = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d+)(?:,\d+)?")
+_DECIMAL_POINT = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+\.\d+")
 
 
 class UnreadableFile(DomainError):
@@ -154,7 +159,8 @@ def read_table(text: str) -> TextTable:
     rows: list[list[str]] = []
     cells = 0
     try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+        # Strict: a quote that is never closed would swallow the rows after it.
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
             cells += len(row)
             if cells > MAXIMUM_CELLS:
                 raise UnreadableFile(
@@ -167,13 +173,29 @@ def read_table(text: str) -> TextTable:
         raise UnreadableFile(
             "file_broken", _("The rows of this file cannot be told apart. Export it again.")
         ) from error
+    _refuse_doubles(rows[0])
     return TextTable(rows=rows, has_decimal_commas=delimiter != "," and _writes_commas(rows))
 
 
+def _refuse_doubles(header: list[str]) -> None:
+    """Refuse two columns of one name: which of them counts, only who made the file can say."""
+    for name, count in Counter(cell.strip().upper() for cell in header if cell.strip()).items():
+        if count > 1:
+            raise UnreadableFile(
+                "file_columns", _("There are two columns called %(name)s. Keep one.") % {"name": name}
+            )
+
+
+def overflow(header: list[str], cells: list[str]) -> tuple[str, str] | None:
+    """Return what is wrong with a row of more cells than the header, and the remedy; None for any other."""
+    if not any(cell.strip() for cell in cells[len(header) :]):
+        return None
+    return _("The row has more cells than the header."), _("Check the separators and decimal commas.")
+
+
 def _writes_commas(rows: list[list[str]]) -> bool:
-    return any(
-        "," in cell and cell.strip().replace(",", "").replace(".", "").isdigit() for cell in _sample(rows)
-    )
+    cells = [cell.strip() for cell in _sample(rows) if "," in cell]
+    return any(map(DECIMAL_COMMA.fullmatch, cells)) and not any(map(_DECIMAL_POINT.fullmatch, cells))
 
 
 def _sample(rows: list[list[str]]) -> Iterator[str]:

@@ -10,7 +10,13 @@ from django.utils.translation import gettext as _
 
 from accounts.currencies import CURRENCIES
 from accounts.fields import KindField, PriceField, RateField
-from portfolios.services.imports.files import TextTable, UnreadableFile, read_table, read_text
+from portfolios.services.imports.files import (
+    TextTable,
+    UnreadableFile,
+    overflow,
+    read_table,
+    read_text,
+)
 from portfolios.services.imports.values import RowError, Unreadable, kept, read_date, read_number
 
 _DATE = {"date", "datum", "day", "trade date", "trade_date"}
@@ -121,11 +127,6 @@ def _parse_wide(table: TextTable, reader: "_Reader") -> Parsed:
     parsed.layout = "wide"
     header = [cell.strip().upper() for cell in table.rows[0]]
     names = header[1:]
-    for name, count in Counter(filter(None, names)).items():
-        if count > 1:
-            raise UnreadableFile(
-                "file_columns", _("There are two columns called %(name)s. Keep one.") % {"name": name}
-            )
     if not any(names):
         raise UnreadableFile("file_columns", _("There is no column beside the date."))
     for number, cells in enumerate(table.rows[1:], start=2):
@@ -134,12 +135,8 @@ def _parse_wide(table: TextTable, reader: "_Reader") -> Parsed:
         day = reader.day(number, cells[0])
         if day is None:
             continue
-        if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
-            parsed.refuse(
-                number,
-                _("The row has more cells than the header."),
-                _("Check the separators and decimal commas."),
-            )
+        if wrong := overflow(header, cells):
+            parsed.refuse(number, *wrong)
             continue
         for name, cell in zip(names, cells[1:], strict=False):
             if name:
@@ -173,6 +170,9 @@ def _parse_long(
             continue
         if len(cells) < len(header):
             parsed.refuse(number, _("The row ends too early."), _("Fill in all columns of the header."))
+            continue
+        if wrong := overflow(header, cells):
+            parsed.refuse(number, *wrong)
             continue
         key = (cell(cells, first_at) or cell(cells, second_at)).upper()
         if not key:

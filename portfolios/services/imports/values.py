@@ -8,6 +8,7 @@ from functools import lru_cache
 from django.utils.translation import gettext as _
 
 from accounts.fields import KindField
+from portfolios.services.imports.files import DECIMAL_COMMA
 
 
 class Unreadable(ValueError):
@@ -47,7 +48,7 @@ def read_date(cell: str) -> datetime.date:
 def read_number(cell: str, has_decimal_commas: bool, kind: type[KindField]) -> Decimal:  # type: ignore[type-arg]
     """Return a figure above zero that a column of this kind can keep, with a decimal point or comma and grouped thousands."""
     text = cell.strip()
-    if has_decimal_commas:
+    if has_decimal_commas and DECIMAL_COMMA.fullmatch(text):
         text = text.replace(".", "").replace(",", ".")
     try:
         number = Decimal(text)
