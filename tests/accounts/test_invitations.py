@@ -162,7 +162,7 @@ def test_an_invitation_says_what_to_enter_and_tells_where_its_mail_cannot_leave(
     monkeypatch.setattr("accounts.services.invitations.send_mail", refuse)
     data = {"email": "nora@example.test", "full_name": "Nora", "language": "en", "role": Role.ADVISOR}
     client = browse(aurora, in_aurora.administrator)
-    empty = client.post(reverse("accounts:person_invite"))
+    empty = client.post(reverse("accounts:person_invite"), {"email": ""})
     assert empty.context["form"].errors == {
         "email": ["Enter an e-mail address."],
         "full_name": ["Fill this in."],
