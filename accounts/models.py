@@ -113,8 +113,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("may use the admin"), default=False)
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
-    # Sessions from before end with it.
-    reactivated_at = models.DateTimeField(null=True, editable=False)
+    # Sessions from before have ended.
+    signed_out_at = models.DateTimeField(null=True, editable=False)
 
     objects = UserManager()
 
@@ -147,20 +147,25 @@ class User(AbstractBaseUser, PermissionsMixin):
         return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
 
     @property
+    def has_second_factor(self) -> bool:
+        """Say whether signing in takes more than the password."""
+        return self.authenticator_set.exists()  # type: ignore[attr-defined]
+
+    @property
     def has_credentials(self) -> bool:
         """Say whether the person has something to sign in with: no invitation may replace it."""
-        return self.has_usable_password() or self.authenticator_set.exists()  # type: ignore[attr-defined]
+        return self.has_usable_password() or self.has_second_factor
 
     def get_session_auth_hash(self) -> str:
-        """Return what a session holds for as long as it counts: until the password changes or the person is reactivated."""
-        return self._since_reactivated(super().get_session_auth_hash())
+        """Return what a session holds for as long as it counts: until the password changes or the person is signed out."""
+        return self._since_signed_out(super().get_session_auth_hash())
 
     def get_session_auth_fallback_hash(self) -> Iterator[str]:
         """Return the same by the earlier keys."""
-        return map(self._since_reactivated, super().get_session_auth_fallback_hash())
+        return map(self._since_signed_out, super().get_session_auth_fallback_hash())
 
-    def _since_reactivated(self, digest: str) -> str:
-        return f"{digest} {self.reactivated_at.isoformat()}" if self.reactivated_at else digest
+    def _since_signed_out(self, digest: str) -> str:
+        return f"{digest} {self.signed_out_at.isoformat()}" if self.signed_out_at else digest
 
 
 class RoleAssignment(models.Model):

@@ -47,3 +47,16 @@ def tell_of_rights(entry_id: str) -> None:
 
     readers = people_with([Role.ADMINISTRATOR, Role.COMPLIANCE])
     write_to(readers.exclude(pk__in=[entry.actor_id, person.pk]), message)
+
+
+@shared_task(ignore_result=True)
+def tell_of_second_factor(entry_id: str) -> None:
+    """Tell a person that an administrator removed their second factor."""
+    entry = AuditEntry.objects.get(pk=entry_id)
+    person = User.objects.get(pk=str(entry.record_id))
+
+    def message() -> tuple[str, str]:
+        words = {"who": entry.actor_name, "person": person}
+        return _("Your second factor was removed"), render_to_string("accounts/mail/second_factor.txt", words)
+
+    write_to([person], message)

@@ -24,6 +24,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("people/<uuid:pk>/grants/<int:grant>/remove/", people.remove_grant, name="grant_remove"),
     path("people/<uuid:pk>/deactivate/", people.deactivate, name="person_deactivate"),
     path("people/<uuid:pk>/reactivate/", people.reactivate, name="person_reactivate"),
+    path(
+        "people/<uuid:pk>/second-factor/remove/",
+        people.remove_second_factor,
+        name="person_second_factor_remove",
+    ),
     path("people/<uuid:pk>/invite-again/", people.invite_again, name="person_invite_again"),
     path("units/", units.UnitList.as_view(), name="units"),
     path("units/new/", units.create, name="unit_create"),

@@ -14,6 +14,7 @@ from accounts.services.people import (
     invite_person,
     reactivate_person,
     remove_role,
+    remove_second_factor,
 )
 from accounts.services.tokens import create_token, find_token, permit_token, revoke_token, show_token
 from accounts.services.units import create_unit, delete_unit, move_unit, rename_unit
@@ -35,6 +36,7 @@ __all__ = [
     "permit_token",
     "reactivate_person",
     "remove_role",
+    "remove_second_factor",
     "rename_unit",
     "renew_invitation",
     "revoke_grant",

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.errors import DomainError, refusing
 from accounts.models import AuditEntry, Invitation, Role, RoleAssignment, Unit, User, audit
 from accounts.services.invitations import issue
-from accounts.tasks import tell_of_rights
+from accounts.tasks import tell_of_rights, tell_of_second_factor
 
 
 @transaction.atomic
@@ -116,9 +116,33 @@ def reactivate_person(*, user: User, by: User) -> User:
     user = User.objects.select_for_update().get(pk=user.pk)
     if not user.has_credentials:
         raise DomainError("never_came", _("This person never accepted an invitation. Invite them again."))
-    user.is_active, user.reactivated_at = True, timezone.now()
-    user.save(update_fields=["is_active", "reactivated_at"])
+    user.is_active, user.signed_out_at = True, timezone.now()
+    user.save(update_fields=["is_active", "signed_out_at"])
     audit("person.reactivated", user, by=by)
+    return user
+
+
+@transaction.atomic
+def remove_second_factor(*, user: User, by: User) -> User:
+    """Remove the second factor that a person has lost, recovery codes too; their sessions end, and they are told.
+
+    Never one's own: who has it removes it by showing it.
+    """
+    if user.pk == by.pk:
+        raise DomainError(
+            "own_second_factor",
+            _(
+                "You switch your own second factor off in your profile. If you have lost it, ask another administrator."
+            ),
+        )
+    user = User.objects.select_for_update().get(pk=user.pk)
+    if not user.has_second_factor:
+        raise DomainError("no_second_factor", _("This person has no second factor. Nothing was changed."))
+    user.authenticator_set.all().delete()  # type: ignore[attr-defined]
+    user.signed_out_at = timezone.now()
+    user.save(update_fields=["signed_out_at"])
+    entry = audit("second_factor.removed", user, by=by)
+    transaction.on_commit(partial(tell_of_second_factor.delay, str(entry.pk)), robust=True)
     return user
 
 

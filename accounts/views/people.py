@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpResponseBase
@@ -120,6 +121,8 @@ def _page(request: PersonRequest, person: User, *, role_form: RoleForm | None = 
         "number": number,
         "found": found,
         "has_credentials": has_credentials,
+        # One's own is switched off in the profile.
+        "may_remove_second_factor": may_edit and person.pk != request.user.pk and person.has_second_factor,
         "may_invite_again": not (person.is_active or has_credentials)
         and person.invitations.filter(accepted_at=None).exists(),
     }
@@ -232,6 +235,21 @@ def reactivate(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
         request,
         lambda: services.reactivate_person(user=person, by=request.user),
         _("%(name)s can sign in again, as before. Sessions and tokens that ended stay ended.")
+        % {"name": person.full_name},
+    )
+    return redirect("accounts:person_detail", pk)
+
+
+@signed_in("people.edit")
+@form_on("accounts:person_detail")
+@reauthentication_required
+def remove_second_factor(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """Remove the second factor that a person has lost; who does it proves first who they are."""
+    person = get_object_or_404(User, pk=pk)
+    _attempt(
+        request,
+        lambda: services.remove_second_factor(user=person, by=request.user),
+        _("%(name)s signs in with the password alone until they set up another second factor.")
         % {"name": person.full_name},
     )
     return redirect("accounts:person_detail", pk)

@@ -197,7 +197,14 @@ def test_pages_of_people_exist_only_for_those_who_have_the_right(
     assert answers == {who: expected.get(who, 404) for who in answers}
 
 
-CHANGES = ["role_add", "grant_add", "person_deactivate", "person_reactivate", "person_invite_again"]
+CHANGES = [
+    "role_add",
+    "grant_add",
+    "person_deactivate",
+    "person_reactivate",
+    "person_invite_again",
+    "person_second_factor_remove",
+]
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -271,3 +278,5 @@ def test_the_list_of_people_takes_the_same_queries_for_many(aurora, in_aurora, b
 def test_a_person_of_one_institution_does_not_exist_in_another(aurora, in_harbour, in_aurora, browse):
     url = reverse("accounts:person_detail", args=[in_harbour.advisor.pk])
     assert browse(aurora, in_aurora.administrator).get(url).status_code == 404
+    url = reverse("accounts:person_second_factor_remove", args=[in_harbour.advisor.pk])
+    assert browse(aurora, in_aurora.administrator).post(url).status_code == 404

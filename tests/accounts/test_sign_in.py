@@ -19,7 +19,8 @@ from django.core import mail
 from django.core.cache import cache
 from django.urls import reverse
 
-from accounts.models import Role, RoleAssignment, User
+from accounts.models import AuditEntry, Role, RoleAssignment, User
+from accounts.tasks import tell_of_second_factor
 from federation.models import Institution
 
 DEMO_URL = "/demo/sign-in/"
@@ -160,7 +161,7 @@ def test_the_second_factor_is_set_up_after_the_password(aurora, nora, browse):
     page.post("/accounts/login/", {"login": "nora@example.test", "password": PASSWORD})
     asked = page.get(reverse("mfa_activate_totp"))
     assert asked.url.startswith(reverse("account_reauthenticate"))
-    assert "This changes how you sign in. Enter your password." in page.get(asked.url).content.decode()
+    assert "This changes how somebody signs in. Enter your password." in page.get(asked.url).content.decode()
     page.post(asked.url, {"password": PASSWORD})
     shown = page.get(reverse("mfa_activate_totp"))
     secret = shown.context["form"].secret
@@ -224,6 +225,47 @@ def test_the_secrets_of_a_second_factor_are_encrypted_with_a_key_outside_the_dat
     plain.refresh_from_db()
     assert seed not in str(plain.data)
     assert RecoveryCodes(plain).get_unused_codes() == recovery
+
+
+def test_an_administrator_removes_the_second_factor_that_another_person_has_lost(
+    aurora, nora, in_aurora, browse, mailoutbox, django_capture_on_commit_callbacks
+):
+    lost = in_aurora.advisor
+    theirs, page = browse(aurora, lost), browse(aurora, nora)
+    url, back = (
+        reverse(f"accounts:{name}", args=[lost.pk])
+        for name in ("person_second_factor_remove", "person_detail")
+    )
+    assert "Remove the second factor" not in page.get(back).content.decode()
+    TOTP.activate(lost, generate_totp_secret())
+    RecoveryCodes.activate(lost)
+    assert "Remove the second factor" in page.get(back).content.decode()
+    # Who does it proves first who they are.
+    asked = page.post(url)
+    assert asked.url.startswith(reverse("account_reauthenticate"))
+    assert Authenticator.objects.filter(user=lost).count() == 2
+    with django_capture_on_commit_callbacks() as told:
+        assert page.post(asked.url, {"password": PASSWORD}).url == back
+    assert not Authenticator.objects.filter(user=lost).exists()
+    assert "until they set up another" in page.get(back).content.decode()
+    assert theirs.get("/profile/").status_code == 302
+    (entry,) = AuditEntry.objects.filter(record_id=lost.pk)
+    assert (entry.action, entry.actor) == ("second_factor.removed", nora)
+    (task,) = told
+    tell_of_second_factor(*task.args)
+    (message,) = mailoutbox
+    assert message.to == [lost.email]
+    assert "Nora Beispiel has removed your second factor" in message.body
+    # A second time there is nothing to remove, and nobody removes their own in this way.
+    assert "has no second factor" in page.post(url, follow=True).content.decode()
+    TOTP.activate(nora, generate_totp_secret())
+    assert (
+        "Remove the second factor"
+        not in page.get(reverse("accounts:person_detail", args=[nora.pk])).content.decode()
+    )
+    own = reverse("accounts:person_second_factor_remove", args=[nora.pk])
+    assert "ask another administrator" in page.post(own, follow=True).content.decode()
+    assert Authenticator.objects.filter(user=nora).exists()
 
 
 def test_pages_run_no_script_but_the_platforms_files(aurora, in_aurora, browse):
