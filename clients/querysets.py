@@ -356,6 +356,18 @@ class InstructionQuerySet(RecordQuerySet):
         )
         return self.filter(~Exists(ended), status="sent")
 
+    def unbooked(self) -> "InstructionQuerySet":
+        """Return the sent instructions that are neither done, refused nor failed, nor booked to the end.
+
+        Where another party manages, its answer to what was booked here may still be on its way.
+        """
+        from clients.models import InstructionBooking
+
+        booked = InstructionBooking.objects.standing().filter(
+            instruction=OuterRef("pk"), outcome__in=InstructionBooking.FINAL
+        )
+        return self.current().unanswered().filter(~Exists(booked))
+
     def to_answer(self) -> "InstructionQuerySet":
         """Return the open instructions that this institution answers."""
         from clients.models import Mandate

@@ -111,24 +111,54 @@ def _check_content(instruction: ClientInstruction) -> None:
 
 
 def _refuse_more_than_there_is(withdrawal: ClientInstruction) -> None:
-    """Raise DomainError where more is asked for than the portfolio is worth, as far as that is known here."""
+    """Raise DomainError where more is asked for than the portfolio is worth, as far as that is known here.
+
+    Withdrawals that were sent before and are not paid yet count too.
+    """
     known = wealth.rates()
+    waiting = withdrawal.mandate.instructions.all().unbooked()
+    before = list(
+        waiting.filter(kind=Kind.WITHDRAWAL).exclude(pk=withdrawal.pk).values_list("amount", "currency")
+    )
     for position in wealth.positions_of([withdrawal.mandate], timezone.localdate(), known=known):
         asked = wealth.convert(withdrawal.amount, withdrawal.currency, position.currency, known)
-        if position.value is None or position.as_of is None or asked is None or asked <= position.value:
+        if position.value is None or position.as_of is None or asked is None:
             continue
-        if position.value > 0:
-            text = _(
-                "The portfolio was worth %(value)s on %(day)s. Ask for no more than that; to have all of it paid"
-                " out, send an instruction to close the mandate."
-            )
-        else:
-            text = _("The portfolio was worth %(value)s on %(day)s: there is nothing to be paid out.")
-        worth = {
-            "value": formatting.money(position.value, position.currency),
-            "day": formatting.day(position.as_of),
-        }
-        raise DomainError("amount_above_value", text % worth, field="amount")
+        open_amounts = (
+            wealth.convert(amount, currency, position.currency, known) for amount, currency in before
+        )
+        promised = sum((amount for amount in open_amounts if amount is not None), Decimal(0))
+        if asked + promised > position.value:
+            raise DomainError("amount_above_value", _above_value(position, promised), field="amount")
+
+
+def _above_value(position: wealth.Position, promised: Decimal) -> str:
+    assert position.value is not None
+    assert position.as_of is not None
+    is_something_left = position.value > promised
+    if promised and is_something_left:
+        text = _(
+            "The portfolio was worth %(value)s on %(day)s, of which %(promised)s is asked for already. Ask for no"
+            " more than %(left)s; to have all of it paid out, send an instruction to close the mandate."
+        )
+    elif promised:
+        text = _(
+            "The portfolio was worth %(value)s on %(day)s, and %(promised)s is asked for already: there is nothing"
+            " more to be paid out."
+        )
+    elif is_something_left:
+        text = _(
+            "The portfolio was worth %(value)s on %(day)s. Ask for no more than that; to have all of it paid"
+            " out, send an instruction to close the mandate."
+        )
+    else:
+        text = _("The portfolio was worth %(value)s on %(day)s: there is nothing to be paid out.")
+    return text % {
+        "value": formatting.money(position.value, position.currency),
+        "day": formatting.day(position.as_of),
+        "promised": formatting.money(promised, position.currency),
+        "left": formatting.money(position.value - promised, position.currency),
+    }
 
 
 @transaction.atomic

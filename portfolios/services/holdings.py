@@ -8,14 +8,14 @@ from decimal import Decimal
 from typing import Any, cast
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Sum
+from django.db.models import F, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import bulk
 from accounts.errors import DomainError
 from clients.duties import Duty
-from clients.models import ClientInstruction, InstructionBooking
+from clients.models import ClientInstruction
 from clients.querysets import InstructionQuerySet
 from portfolios.calculations.cash import CashDeductions, CashPosition, cash_positions
 from portfolios.calculations.ledger import Holding as HeldSecurity
@@ -305,15 +305,5 @@ def promised_to_buys(portfolio: Portfolio, currency: str) -> Decimal:
 
 
 def open_instructions(kind: str) -> InstructionQuerySet:
-    """Return the sent instructions of a kind that are neither done, refused nor failed.
-
-    Where another party manages, its answer to what was booked here may still be on its way.
-    """
-    booked = InstructionBooking.objects.standing().filter(
-        instruction=OuterRef("pk"), outcome__in=InstructionBooking.FINAL
-    )
-    return (
-        ClientInstruction.objects.current()
-        .unanswered()
-        .filter(~Exists(booked), kind=kind, amount__isnull=False)
-    )
+    """Return the sent instructions of a kind about an amount that wait to be booked."""
+    return ClientInstruction.objects.all().unbooked().filter(kind=kind, amount__isnull=False)

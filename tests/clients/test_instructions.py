@@ -89,6 +89,23 @@ def test_no_more_is_paid_out_than_the_portfolio_is_worth(in_meadow: Cast) -> Non
     make.funded(mandate, -1)
     with pytest.raises(DomainError, match=formatting.money(make.D(999), "EUR")):
         services.send_instruction(instruction=drafted, by=in_meadow.advisor)
+    # What is asked for already is not asked for again, in whatever currency; what is withdrawn or over is free again.
+    make.funded(mandate, 1)
+    first = _sent(mandate, in_meadow, amount=make.D(900), **ask)
+    already = rf"{formatting.money(make.D(900), 'EUR')} is asked for already.* {formatting.money(make.D(100), 'EUR')};"
+    for ask_again in (
+        lambda: services.send_instruction(instruction=drafted, by=in_meadow.advisor),
+        lambda: _sent(mandate, in_meadow, amount=make.D("100.01"), **ask),
+    ):
+        with pytest.raises(DomainError, match=already):
+            ask_again()
+    rest = _sent(mandate, in_meadow, amount=make.D(200), currency="USD", **ask)
+    with pytest.raises(DomainError, match="nothing more to be paid out"):
+        _sent(mandate, in_meadow, amount=make.D(1), **ask)
+    services.withdraw_instruction(instruction=rest, by=in_meadow.advisor)
+    services.record_outcome(
+        instruction=first, outcome=Outcome.REJECTED, note="Too early.", by=in_meadow.operations
+    )
     # What is not known does not bar anybody.
     Valuation.objects.update(market_value=None)
     assert services.send_instruction(instruction=drafted, by=in_meadow.advisor).state == InstructionState.SENT

@@ -203,7 +203,7 @@ def test_an_edit_that_cannot_be_traded_says_so_and_changes_nothing(in_aurora: Ca
     url = reverse("trading:proposal_edit", args=[proposal.pk])
 
     refused = page.post(url, {f"quantity-{apple.pk}": "99999", "revision": "1"}, follow=True)
-    assert "more than there is" in text_of(refused)
+    assert "more than is free for them" in text_of(refused)
     refused = page.post(url, {f"quantity-{apple.pk}": "1e1", "revision": "1"}, follow=True)
     assert "Write the number out in digits" in text_of(refused)
     done = page.post(url, {f"quantity-{apple.pk}": "10", "revision": "1"}, follow=True)

@@ -12,9 +12,12 @@ from models_portfolio.effective import today
 from models_portfolio.services import publish_view
 from portfolios.attention import reasons_of
 from portfolios.models import Portfolio
+from portfolios.services import book
 from tests.factories import Cast
 from tests.models_portfolio import make as models
 from tests.models_portfolio.make import as_mirror
+from tests.portfolios import make as portfolios
+from tests.portfolios.cash import payable
 from tests.trading import make
 from trading.calculations.rebalance import rebalance
 from trading.models import Order, Proposal, RestrictedSecurity
@@ -283,10 +286,36 @@ def test_an_edit_is_refused_where_it_cannot_be_traded(in_aurora: Cast):
     for security, quantity, words in [
         (apple, "-1", "only 0 are held"),
         (bund, "1500", "multiples of 1000"),
-        (apple, "9000", "more than there is"),
+        (apple, "9000", "more than is free for them"),
     ]:
         with pytest.raises(DomainError, match=words):
             edit(proposal=proposal, quantities={security.pk: D(quantity)}, by=in_aurora.manager)
+
+
+def test_an_edit_leaves_the_cash_that_is_promised_and_the_minimum(in_aurora: Cast):
+    portfolio = make.portfolio(in_aurora, make.balanced(in_aurora.manager))
+    portfolio.minimum_cash_weight = D("0.05")
+    portfolio.save()
+    payable(portfolio, in_aurora, 20_000)
+    proposal = propose(portfolio=portfolio, by=in_aurora.manager)
+    apple = lines_of(proposal)["Apple"]
+    assert proposal.cash_after > 24_000
+    # As it was worked out it fits, and a share less; twenty more take what is kept.
+    for fewer in (0, 1):
+        proposal = edit(
+            proposal=proposal, quantities={apple.security_id: apple.quantity - fewer}, by=in_aurora.manager
+        )
+    with pytest.raises(
+        DomainError, match=r"EUR\s2[34],\d{3}\.\d\d stays in cash, for withdrawals"
+    ) as refused:
+        edit(proposal=proposal, quantities={apple.security_id: apple.quantity + 20}, by=in_aurora.manager)
+    assert refused.value.code == "not_covered"
+    # Nothing is bought: a sale or a purchase less is never refused for want of cash.
+    book(entries=[portfolios.withdrawal(portfolio, 90_000)], by=None)
+    poor = propose(portfolio=portfolio, by=in_aurora.manager)
+    assert (
+        edit(proposal=poor, quantities={apple.security_id: D(0)}, by=in_aurora.manager).cash_after == 10_000
+    )
 
 
 def test_a_price_that_moved_has_to_be_confirmed_at_approval(in_aurora: Cast):

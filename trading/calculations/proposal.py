@@ -134,6 +134,13 @@ class Policy:
         if not ZERO <= self.fee_rate < ONE or not ZERO <= self.minimum_cash_weight <= ONE:
             raise ValueError("The rate of fees and the minimum of cash are fractions of 1.")
 
+    def kept(self, total: Decimal, cash_weight: Decimal = ZERO) -> Decimal:
+        """Return the cash of a portfolio worth `total` that no purchase takes.
+
+        What is promised, and of the rest the minimum, or the weight that cash is to have where that is more.
+        """
+        return self.reserve + max(total - self.reserve, ZERO) * max(cash_weight, self.minimum_cash_weight)
+
     def fee(self, amount: Decimal) -> Decimal:
         """Return the estimated costs of a trade of this amount."""
         return max(self.fee_minimum, self.fee_rate * amount) if amount else ZERO

@@ -93,10 +93,9 @@ class Planner:
         return {key: book.quantities[key] * (self.units[key] or ZERO) for key in self.keys}
 
     def _to_target(self, book: Book, values: dict[Key, Decimal], total: Decimal) -> Round:
-        base = total - self.policy.reserve
-        cash_weight = max(self.inputs.targets.get(CASH, ZERO), self.policy.minimum_cash_weight)
+        kept = self.policy.kept(total, self.inputs.targets.get(CASH, ZERO))
         plan = Round()
-        plan.targets = self._aim(values, base * (ONE - cash_weight), plan.notes)
+        plan.targets = self._aim(values, total - kept, plan.notes)
         minimum = self._minimum_trade(total)
         cash = book.cash
         if self.inputs.mode is Mode.INVEST_CASH:
@@ -109,8 +108,7 @@ class Planner:
             need = self.policy.reserve - cash
             if need > 0:
                 cash += self._sell_for_cash(need, book, values, plan, minimum)
-        spendable = cash - self.policy.reserve - base * cash_weight
-        self._buy(spendable, values, plan, minimum)
+        self._buy(cash - kept, values, plan, minimum)
         for key in self.keys:
             if key not in plan.trades:
                 plan.notes.setdefault(key, self.resting(key))

@@ -15,12 +15,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
+from accounts.formatting import money
 from accounts.models import User, audit
 from clients.duties import Duty, require
 from models_portfolio.calculations.weights import ZERO, Key
 from models_portfolio.effective import today
 from portfolios.models import Security
-from trading.calculations.proposal import RebalanceInputs
+from trading.calculations.proposal import Rebalance, RebalanceInputs
 from trading.calculations.rebalance import evaluate
 from trading.models import Order, Proposal, Side
 from trading.services.cover import Cover, Trade, lock_portfolios
@@ -96,16 +97,8 @@ def edit(*, proposal: Proposal, quantities: Mapping[uuid.UUID, Decimal], by: Use
     for key, quantity in trades.items():
         _check_trade(inputs, key, quantity)
     result = evaluate(inputs, trades)
-    if (
-        result.cash_after is not None
-        and result.cash_after < 0
-        and any(quantity > 0 for quantity in trades.values())
-    ):
-        raise DomainError(
-            "negative_cash",
-            _("These purchases cost %(amount)s %(currency)s more than there is. Buy less or sell more.")
-            % {"amount": f"{-result.cash_after:,.2f}", "currency": inputs.currency},
-        )
+    if any(quantity > 0 for quantity in trades.values()):
+        _require_cash(result)
     write_lines(proposal, result, is_computed=False)
     proposal.state = State.DRAFT
     proposal.revision += 1
@@ -115,6 +108,27 @@ def edit(*, proposal: Proposal, quantities: Mapping[uuid.UUID, Decimal], by: Use
     proposal.save()
     audit("edited", proposal, by=by)
     return proposal
+
+
+def _require_cash(result: Rebalance) -> None:
+    """Refuse purchases that take cash which the rules keep, as they do when they work trades out."""
+    if result.value is None or result.cash_after is None:
+        return
+    inputs = result.inputs
+    kept = inputs.policy.kept(result.value - result.fees)
+    if result.cash_after < kept:
+        raise DomainError(
+            "not_covered",
+            _(
+                "These purchases cost %(missing)s more than is free for them: %(kept)s stays in cash, for"
+                " withdrawals that the client has asked for, rounding and the portfolio's minimum. Buy less or sell"
+                " more."
+            )
+            % {
+                "missing": money(kept - result.cash_after, inputs.currency),
+                "kept": money(kept, inputs.currency),
+            },
+        )
 
 
 def _require_unsent(proposal: Proposal) -> None:
