@@ -364,7 +364,8 @@ class Settlement(Record):
         PENDING = "pending", _("Pending")
         SETTLED = "settled", _("Settled")
         FAILED = "failed", _("Failed")
-        # The trade's entry was reversed before it settled: nothing is delivered or paid any more.
+        # The trade's entry was reversed. Before it settled, nothing is delivered or paid any more; ``settled_on`` stays
+        # where it had settled.
         REVERSED = "reversed", _("Reversed")
 
     # After these nothing is to be done.

@@ -53,10 +53,10 @@ def as_settled(ledgers: Mapping[uuid.UUID, list[Entry]]) -> dict[uuid.UUID, list
         pk__in=list(ledgers),
     )
     days: dict[uuid.UUID, datetime.date] = {}
-    for allocation, state, settled_on in differing.order_by().values_list(
-        "settlements__allocation", "settlements__state", "settlements__settled_on"
+    for allocation, settled_on in differing.order_by().values_list(
+        "settlements__allocation", "settlements__settled_on"
     ):
-        days[allocation] = settled_on if state == "settled" and settled_on else datetime.date.max
+        days[allocation] = settled_on or datetime.date.max
     caused = Transaction.objects.current().filter(portfolio__in=list(ledgers), reference__in=list(days))
     settled = {pk: days[reference] for pk, reference in caused.values_list("pk", "reference")} if days else {}
     return {

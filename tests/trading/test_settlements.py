@@ -4,6 +4,7 @@ import datetime
 from decimal import Decimal
 
 import pytest
+from django.urls import reverse
 
 from accounts.errors import DomainError
 from models_portfolio.effective import today
@@ -14,6 +15,7 @@ from tests.factories import Cast
 from tests.models_portfolio import make as models
 from tests.portfolios import make as portfolios
 from tests.trading import make
+from tests.trading.pages import text_of
 from trading.calculations.settlement import settlement_date
 from trading.models import Allocation, Order, Settlement
 from trading.services import record_failure, retry, settle, settle_due
@@ -70,7 +72,9 @@ def test_a_failed_settlement_says_why_and_is_tried_again(in_aurora: Cast, queued
     assert again.expected_date > today()
 
 
-def test_a_trade_that_is_reversed_settles_no_more_and_takes_its_exchange_with_it(in_aurora: Cast, queued):
+def test_a_trade_that_is_reversed_settles_no_more_and_takes_its_exchange_with_it(
+    in_aurora: Cast, queued, aurora, browse
+):
     apple = models.security("Apple", currency="USD")
     portfolios.rates("USD", {0: "1.25"})
     model = models.published(in_aurora.manager, {apple: "0.5", models.security("Nestlé"): "0.5"})
@@ -99,6 +103,17 @@ def test_a_trade_that_is_reversed_settles_no_more_and_takes_its_exchange_with_it
     assert Order.objects.get(security=apple).filled_quantity == bought.quantity
     cash = portfolio.holdings.get(security=None, currency="EUR")
     assert cash.quantity == cash.settled_quantity
+
+    # One that had settled, and not on its day, reads reversed too, and keeps the day.
+    reverse_entry(entry=other, by=in_aurora.operations, text="Not our client")
+    kept = Settlement.objects.get(allocation=other.reference)
+    assert (kept.state, kept.failure_reason, kept.settled_on) == ("reversed", "Not our client", today())
+    cash = portfolio.holdings.get(security=None, currency="EUR")
+    assert cash.quantity == cash.settled_quantity == 100_000
+    page = browse(aurora, in_aurora.operations).get(
+        reverse("trading:order_detail", args=[kept.allocation.order_id])
+    )
+    assert "Not our client had settled on" in text_of(page)
 
 
 def settled(portfolio: Portfolio, what: str) -> tuple[Decimal, Decimal]:

@@ -96,7 +96,7 @@ def retry(*, settlement: Settlement, by: User) -> Settlement:
 
 @transaction.atomic
 def reverse_trade(*, reversal: Transaction, by: User | None) -> None:
-    """Stop the settlement of a trade whose entry was reversed, and reverse the currency exchange booked with it."""
+    """Let the settlement follow a trade whose entry was reversed, and reverse the currency exchange booked with it."""
     reversed_entry = reversal.reverses
     if reversed_entry is None or reversed_entry.type not in (Transaction.Type.BUY, Transaction.Type.SELL):
         return
@@ -109,7 +109,7 @@ def reverse_trade(*, reversal: Transaction, by: User | None) -> None:
     )
     if settlement is None:
         return
-    if settlement.state not in Settlement.FINAL:
+    if settlement.state != State.REVERSED:
         settlement.state, settlement.failure_reason = State.REVERSED, reversal.text[:200]
         settlement.save(update_fields=["state", "failure_reason"])
         _follow(settlement.allocation.order)
