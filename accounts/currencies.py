@@ -15,6 +15,18 @@ _CODES = """
 
 CURRENCIES = frozenset(_CODES.split())
 
+# By their decimals those that have not two.
+_WITHOUT_CENTS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+}
+_DECIMALS = {code: decimals for decimals, codes in _WITHOUT_CENTS.items() for code in codes.split()}
+
+
+def minor_units(currency: str) -> int:
+    """Return the decimals of a currency's amounts (ISO 4217)."""
+    return _DECIMALS.get(currency, 2)
+
 
 def check_currency(text: str, field: str = "currency") -> str:
     """Return a currency's code in capitals; raise DomainError at ``field`` where there is no such currency."""

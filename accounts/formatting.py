@@ -18,13 +18,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
+from accounts.currencies import minor_units
+
 UNKNOWN = "—"
 HIDDEN = "•••"
 _SHOWN_AS_ZERO = Decimal("0.00005")
 MINUS = "\u2212"
 NO_BREAK = "\u00a0"
-# ISO 4217 currencies whose minor unit is not a hundredth.
-MINOR_UNITS = {"JPY": 0, "KRW": 0, "CLP": 0, "ISK": 0, "HUF": 2, "KWD": 3, "BHD": 3, "TND": 3}
 
 _hides_amounts: ContextVar[bool] = ContextVar("hides_amounts", default=False)
 
@@ -102,7 +102,7 @@ def money(value: Any, currency: str = "") -> str:
         return UNKNOWN
     if hides_amounts():
         return _with_currency(HIDDEN, currency)
-    return _with_currency(_show(amount, MINOR_UNITS.get(currency, 2)), currency)
+    return _with_currency(_show(amount, minor_units(currency)), currency)
 
 
 def amount(value: Any, currency: str) -> str:
@@ -123,7 +123,7 @@ def signed_money(value: Any, currency: str = "") -> str:
     amount = _decimal(value)
     if amount is None:
         return UNKNOWN
-    places = MINOR_UNITS.get(currency, 2)
+    places = minor_units(currency)
     return _with_currency(HIDDEN if hides_amounts() else _show(amount, places, sign=True), currency)
 
 

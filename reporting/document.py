@@ -12,6 +12,7 @@ from typing import Any
 from django.utils import formats, translation
 
 from accounts import formatting
+from accounts.currencies import minor_units
 from portfolios.calculations.returns import Figure, Reason
 from reporting.figures import CostLine, Figures, Returns
 from reporting.letterhead import Letterhead
@@ -103,7 +104,7 @@ class _Composer:
         return self.words["percent"].format(f"+{text}" if sign and rounded > 0 else text)
 
     def _money(self, value: Decimal) -> str:
-        places = formatting.MINOR_UNITS.get(self.currency, 2)
+        places = minor_units(self.currency)
         return formatting.number(value, places)
 
     def _say(self, figure: Figure, show: Callable[[Decimal], str]) -> str:
@@ -340,8 +341,7 @@ class _Composer:
                 formatting.quantity(line.quantity) if line.quantity else "",
                 "" if line.price is None else f"{formatting.price(line.price)} {line.currency}",
                 "\n".join(
-                    f"{formatting.number(amount, formatting.MINOR_UNITS.get(code, 2))} {code}"
-                    for amount, code in line.amounts
+                    f"{formatting.number(amount, minor_units(code))} {code}" for amount, code in line.amounts
                 ),
             ]
             for line in self.figures.transactions

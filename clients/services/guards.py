@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from accounts import formatting
+from accounts.currencies import minor_units
 from accounts.errors import DomainError
 from accounts.records import Record
 from clients.models import ClientInstruction
@@ -19,7 +19,7 @@ def refuse_received(record: Record) -> None:
 
 def require_whole_units(amount: Decimal, currency: str) -> None:
     """Raise DomainError for an amount that nobody can pay: it has parts of the currency's smallest unit."""
-    smallest = Decimal(1).scaleb(-formatting.MINOR_UNITS.get(currency, 2))
+    smallest = Decimal(1).scaleb(-minor_units(currency))
     if amount % smallest:
         raise DomainError(
             "amount_too_fine",

@@ -29,6 +29,8 @@ def show(template: str, **context: object) -> str:
     [
         ("{{ x|money:'EUR' }}", Decimal("1234567.891"), f"EUR{SPACE}1,234,567.89"),
         ("{{ x|money:'JPY' }}", Decimal("1234.5"), f"JPY{SPACE}1,235"),
+        ("{{ x|money:'UGX' }}", Decimal("1234.5"), f"UGX{SPACE}1,235"),
+        ("{{ x|money:'OMR' }}", Decimal("1234.5"), f"OMR{SPACE}1,234.500"),
         ("{{ x|amount:'JPY' }}", Decimal("-1234.5"), f"{MINUS}1,235"),
         ("{{ x|amount:'EUR' }}", None, "—"),
         ("{{ x|money }}", Decimal("-0.005"), f"{MINUS}0.01"),

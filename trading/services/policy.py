@@ -2,7 +2,7 @@
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from accounts.formatting import MINOR_UNITS
+from accounts.currencies import minor_units
 from portfolios.models import Security
 
 FEE_RATE = Decimal("0.001")
@@ -13,11 +13,6 @@ ROUNDING_RESERVE = Decimal(5)
 # Prices that moved further than this since the proposal are shown again before approval.
 PRICE_TOLERANCE = Decimal("0.02")
 STALE_AFTER_DAYS = 7
-
-
-def minor_units(currency: str) -> int:
-    """Return the decimals of a currency's amounts (ISO 4217)."""
-    return MINOR_UNITS.get(currency, 2)
 
 
 def rounded(amount: Decimal, currency: str) -> Decimal:
