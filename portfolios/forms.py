@@ -89,7 +89,10 @@ class SourceForm(forms.ModelForm):
         model = PriceSource
         fields = ("code", "name", "preference", "is_redistributable", "is_simulated")
         help_texts = {
-            "preference": _("Where several sources know a price of one day, the lowest number counts."),
+            "preference": _(
+                "Where several of your sources know a price of one day, the lowest number counts. A newer price counts"
+                " before an older one, whatever its source."
+            ),
             "is_redistributable": _(
                 "Partners get the prices of this source with the securities they follow."
             ),

@@ -1,5 +1,6 @@
 """Read prices and exchange rates as the preference among sources has them.
 
+The newest day counts, whoever sends its price: a partner's of today comes before one's own of yesterday.
 Of several prices for one day the own sources come first, by their order of preference, then what
 partners sent. Prices in the security's own currency come before others.
 """

@@ -224,7 +224,8 @@ class SourceList(ListView):
     template_name = "portfolios/source_list.html"
     title = gettext_lazy("Sources of prices")
     subtitle = gettext_lazy(
-        "Where several sources know a price of one day, your own come first, by their order; then what partners sent."
+        "The newest price or rate counts, whoever sends it. Where several sources know one of the same day, your own come"
+        " first, by their order; then what partners sent."
     )
     empty_title = gettext_lazy("No sources yet")
     empty_text = gettext_lazy("A source is created with the first import.")
