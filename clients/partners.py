@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from clients.models import ClientInstruction
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedKind:
@@ -48,3 +50,16 @@ def partners(agreements: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, Partner]:
         return {}
     found: Mapping[uuid.UUID, Partner] = import_string(resolver)(wanted)
     return found
+
+
+def suspended(agreements: Iterable[uuid.UUID | None]) -> set[uuid.UUID]:
+    """Return those of the agreements under which nothing crosses now, in a fixed number of queries."""
+    known = partners(agreement for agreement in agreements if agreement is not None)
+    return {agreement for agreement, partner in known.items() if partner.is_suspended}
+
+
+def held_up(instructions: Iterable[ClientInstruction]) -> set[uuid.UUID]:
+    """Return which of a partner's instructions wait, since their withdrawal would not be heard while suspended."""
+    received = [each for each in instructions if each.is_received]
+    stopped = suspended(each.mandate.agreement for each in received)
+    return {each.pk for each in received if each.mandate.agreement in stopped}

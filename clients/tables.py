@@ -1,11 +1,14 @@
 """Lists of clients, mandates and instructions."""
 
 import datetime
+import uuid
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 import django_tables2 as tables
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.columns import (
@@ -19,7 +22,7 @@ from accounts.columns import (
     Summary,
     why_missing,
 )
-from accounts.formatting import UNKNOWN
+from accounts.formatting import UNKNOWN, state_badge
 from clients.models import INSTRUCTION_STATES, MANDATE_STATES, Client, ClientInstruction, KycStatus, Mandate
 from clients.totals import Overview
 
@@ -152,8 +155,21 @@ class SubmittedColumn(MomentColumn):
         return format_html('<div>{}<span class="d-block text-secondary small">{}</span></div>', moment, again)
 
 
+class InboxStateColumn(StateColumn):
+    """Where a mandate stands, and that its agreement is suspended."""
+
+    def render(self, value: Any, record: Any, bound_column: Any, table: Any) -> SafeString:  # type: ignore[override]
+        badge = super().render(value, record, bound_column)
+        if record.agreement not in table.suspended:
+            return badge
+        return format_html("{} {}", badge, state_badge("suspended", gettext("Suspended")))
+
+
 class InboxTable(tables.Table):
     """Mandates that wait for a decision, or for the advisor."""
+
+    # The agreements under which nothing crosses: nothing is accepted until they are resumed.
+    suspended: Collection[uuid.UUID] = ()
 
     client = LinkColumn(to="clients:mandate_decide", accessor="client__name", verbose_name=_("Client"))
     number = tables.Column(verbose_name=_("Mandate"), attrs={"td": {"class": "text-nowrap"}})
@@ -169,7 +185,9 @@ class InboxTable(tables.Table):
         verbose_name=_("KYC"), accessor="client__kyc__state", labels=dict(KycStatus.State.choices)
     )
     submitted_at = SubmittedColumn(verbose_name=_("Submitted"))
-    computed_state = StateColumn(verbose_name=_("State"), labels=_MANDATE_LABELS)
+    computed_state = InboxStateColumn(verbose_name=_("State"), labels=_MANDATE_LABELS)
+    # Shown beside the state; a column of its own in exports.
+    is_suspended = tables.Column(accessor="pk", verbose_name=_("Suspended"), orderable=False, visible=False)
     decide = tables.TemplateColumn(
         template_name="clients/_inbox_decide.html",
         verbose_name="",
@@ -180,7 +198,7 @@ class InboxTable(tables.Table):
     class Meta:
         model = Mandate
         fields = ("client", "number", "origin", "offer_name", "amount", "level", "kyc_state")
-        sequence = (*fields, "submitted_at", "computed_state", "decide")
+        sequence = (*fields, "submitted_at", "computed_state", "is_suspended", "decide")
         order_by = ("-computed_state", "submitted_at")
         attrs: ClassVar[dict[str, str]] = {"class": "table-stack"}
 
@@ -189,6 +207,9 @@ class InboxTable(tables.Table):
 
     def value_level(self, value: int) -> int:
         return value
+
+    def value_is_suspended(self, record: Mandate) -> str:
+        return gettext("yes") if record.agreement in self.suspended else gettext("no")
 
 
 class InstructionTable(tables.Table):

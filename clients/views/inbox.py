@@ -26,6 +26,7 @@ from clients.checks import BAD, WARNING, checks_of
 from clients.filters import InboxFilter
 from clients.forms import DecisionForm
 from clients.models import Mandate, MandateDecision
+from clients.partners import suspended
 from clients.querysets import MandateQuerySet
 from clients.tables import InboxTable
 from clients.timeline import events_of
@@ -71,7 +72,10 @@ class InboxList(ListView):
         """Answer with nothing to a page that asks again and shows what there is."""
         rows: list[Any] = list(self.inbox.order_by("submitted_at", "pk"))
         self.waiting = [each for each in rows if each.computed_state == MandateState.SUBMITTED]
-        self.mark = mark_of((each.pk, each.computed_state, each.submission) for each in rows)
+        self.suspended = suspended(each.agreement for each in rows)
+        self.mark = mark_of(
+            (each.pk, each.computed_state, each.submission, each.agreement in self.suspended) for each in rows
+        )
         asked = request.GET.copy()
         seen = asked.pop("seen", [])
         # Links of the list are made from what is asked for, without what was seen.
@@ -90,6 +94,11 @@ class InboxList(ListView):
 
     def get_queryset(self) -> QuerySet[Mandate]:
         return self.inbox.all()
+
+    def get_table(self, **kwargs: Any) -> InboxTable:
+        table: InboxTable = super().get_table(**kwargs)
+        table.suspended = self.suspended
+        return table
 
     def get_template_names(self) -> list[str]:
         found = super().get_template_names()

@@ -22,7 +22,7 @@ from accounts.rights import can
 from accounts.views_base import form_on, signed_in
 from clients.duties import Duty
 from clients.models import ClientInstruction
-from clients.partners import partners
+from clients.partners import held_up
 from portfolios.filters import BankEntryFilter
 from portfolios.forms import BankEntryForm, BankFileForm
 from portfolios.models import BankEntry, Portfolio
@@ -65,7 +65,7 @@ def cash(request: HttpRequest) -> HttpResponse:
         "withdrawals": withdrawals,
         "withdrawal_count": withdrawal_count,
         "shown": _SHOWN,
-        "held_up": _held_up([*deposits, *withdrawals]),
+        "held_up": held_up([*deposits, *withdrawals]),
         "payable": set(payable.values_list("pk", flat=True)),
         "may_match": can(request.user, MATCHES),
     }
@@ -77,14 +77,6 @@ def _first(rows: QuerySet[Row]) -> tuple[list[Row], int]:
     """Return the rows that the page has room for, and how many there are."""
     found = list(rows[: _SHOWN + 1])
     return found[:_SHOWN], rows.count() if len(found) > _SHOWN else len(found)
-
-
-def _held_up(instructions: list[ClientInstruction]) -> set[uuid.UUID]:
-    """Return which of a partner's instructions wait, since their withdrawal would not be heard while suspended."""
-    received = [each for each in instructions if each.is_received]
-    known = partners({each.mandate.agreement for each in received if each.mandate.agreement})
-    suspended = {agreement for agreement, partner in known.items() if partner.is_suspended}
-    return {each.pk for each in received if each.mandate.agreement in suspended}
 
 
 class EntryList(ListView):

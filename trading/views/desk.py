@@ -19,6 +19,7 @@ from accounts.rights import can
 from accounts.views_base import PersonRequest, signed_in
 from clients.duties import Duty
 from clients.models import ClientInstruction
+from clients.partners import held_up
 from models_portfolio.effective import today
 from portfolios.models import BankEntry, Holding, Portfolio
 from portfolios.services.handover import to_take_over
@@ -92,6 +93,7 @@ def _desk_context(user: User) -> dict[str, Any]:
         .select_related("mandate__client", "mandate__portfolio")
         .order_by("sent_at", "pk")
     )
+    expected_rows, instruction_rows = list(expected[:ROWS]), list(instructions[:ROWS])
     return {
         "today": day,
         "failed": failed[:ROWS],
@@ -108,7 +110,7 @@ def _desk_context(user: User) -> dict[str, Any]:
         "unbooked_count": unbooked.count(),
         "arrived": arrived.order_by("value_date", "pk")[:ROWS],
         "arrived_count": arrived.count(),
-        "expected": expected[:ROWS],
+        "expected": expected_rows,
         "expected_count": expected.count(),
         "to_affirm": to_affirm[:ROWS],
         "to_affirm_count": to_affirm.count(),
@@ -118,8 +120,9 @@ def _desk_context(user: User) -> dict[str, Any]:
         "late_count": late.count(),
         "handovers": handovers[:ROWS],
         "handover_count": handovers.count(),
-        "instructions": instructions[:ROWS],
+        "instructions": instruction_rows,
         "instruction_count": instructions.count(),
+        "held_up": held_up([*expected_rows, *instruction_rows]),
         "can_settle": can(user, SETTLE),
         "can_match": can(user, "cash.match"),
     }

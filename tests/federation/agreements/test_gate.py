@@ -1,6 +1,9 @@
 """What federation answers to the domain apps: whether a mandate may go out, and whose letterhead a report bears."""
 
+import csv
+
 import pytest
+from django.urls import reverse
 from django_tenants.utils import tenant_context
 
 from accounts.errors import DomainError
@@ -84,6 +87,21 @@ def test_a_returned_mandate_is_answered_while_new_ones_are_suspended(agreement, 
     make.act(life.suspend, agreement, aurora, what="new_mandates")
     with tenant_context(harbour):
         submit(mandate, submission=2)
+
+
+def test_the_inbox_says_at_once_which_mandates_a_suspension_holds_up(agreement, aurora, harbour, browse):
+    with tenant_context(aurora):
+        clients_make.received(agreement, harbour)
+        inbox, url = browse(aurora, factories.cast().manager), reverse("clients:mandate_inbox")
+    page = inbox.get(url)
+    assert "Theirs" in page.content.decode()
+    assert "Suspended" not in page.content.decode()
+    make.act(life.suspend, agreement, harbour)
+    again = inbox.get(url, {"seen": page.context["mark"]})
+    assert "Suspended" in again.content.decode()
+    assert again.status_code == 200
+    exported = inbox.get(url, {"_export": "csv"}).content.decode("utf-8-sig")
+    assert [row["Suspended"] for row in csv.DictReader(exported.splitlines())] == ["yes"]
 
 
 def test_a_mandate_cannot_name_somebody_elses_agreement(aurora, borealis, harbour, lakeside):

@@ -264,10 +264,15 @@ def test_nothing_moves_for_an_instruction_whose_withdrawal_would_not_be_heard(wo
         browser.force_login(factories.cast().operations)
         page = browser.post(reverse("portfolios:withdrawal_pay", args=[withdrawal.pk]), follow=True)
         assert page.context["held_up"] == {withdrawal.pk, deposit.pk}
+        desk = browser.get(reverse("trading:desk"))
+        assert desk.context["held_up"] == {withdrawal.pk, deposit.pk, closing.pk}
+        assert desk.content.decode().count("Suspended") == 3
     shown = page.content.decode()
     assert "it may have withdrawn the instruction" in shown
     assert reverse("portfolios:withdrawal_pay", args=[withdrawal.pk]) not in shown
     world.resume(shop.agreement)
+    with world.within("aurora"):
+        assert "Suspended" not in browser.get(reverse("trading:desk")).content.decode()
     # Resumed, and what happened meanwhile is on its way.
     refused("partner_not_heard")
     Stream.objects.filter(agreement=shop.agreement).update(state="broken")
