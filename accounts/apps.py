@@ -12,15 +12,16 @@ class AccountsConfig(AppConfig):
 
         say_what_to_enter()
         from accounts.finders import find_people
-        from accounts.models import ApiToken, Unit, User
+        from accounts.models import ApiToken, Job, Unit, User
         from accounts.named import register as register_named
         from accounts.search import register
 
         register(find_people)
-        register_named(lambda _user: Unit.objects.all(), "", "accounts.unit", "unit")
+        register_named(lambda _user: Unit.objects.all(), "", "accounts.unit", "unit", "parent")
         # Who reads the audit trail reads of people too.
         register_named(lambda _user: User.objects.all(), "accounts:person_detail", "accounts.user", "user")
         register_named(lambda _user: ApiToken.objects.all(), "", "accounts.apitoken")
+        register_named(lambda _user: Job.objects.all(), "", "accounts.job")
 
 
 class AdminConfig(django_admin.AdminConfig):

@@ -1,15 +1,18 @@
 """How the records are named that the audit trail is about and speaks of: each app registers its own.
 
-In ``AppConfig.ready``, by the label of their model and the keys under which details have their ids::
+In ``AppConfig.ready``, by the label of their model and the keys under which details have their ids; what has no name of
+its own is called, and linked, by what it belongs to::
 
     from accounts.named import register
     register(visible_portfolios, "portfolios:portfolio_detail", "portfolios.portfolio", "portfolio")
+    register(visible_settlements, "trading:order_detail", "trading.settlement", through="allocation__order")
 """
 
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from django.db.models import QuerySet
@@ -28,28 +31,31 @@ class Named:
     url: str
 
 
-# A model's label or the key of a detail → what a person may see of such records, and their page; "" where they have none.
-_kinds: dict[str, tuple[Visible, str]] = {}
+# A model's label or the key of a detail → what a person may see of such records, their page, "" where they have none,
+# and the way to what names them, "" where they do so themselves.
+_kinds: dict[str, tuple[Visible, str, str]] = {}
 
 
-def register(visible: Visible, page: str, *keys: str) -> None:
+def register(visible: Visible, page: str, *keys: str, through: str = "") -> None:
     """Name the records that stand under one of the keys, for those who may see them."""
     for key in keys:
-        _kinds[key] = (visible, page)
+        _kinds[key] = (visible, page, through)
 
 
 def named(user: User, entries: Iterable[AuditEntry]) -> dict[str, Named]:
     """Return by id what entries are about and their details speak of, as far as ``user`` may see it: a query for each kind."""
-    ids: dict[tuple[Visible, str], set[str]] = defaultdict(set)
+    ids: dict[tuple[Visible, str, str], set[str]] = defaultdict(set)
     for entry in entries:
         spoken_of = {entry.kind: str(entry.record_id), **entry.data}
         for key in _kinds.keys() & spoken_of.keys():
             if is_id(spoken_of[key]):
                 ids[_kinds[key]].add(spoken_of[key])
     found = {}
-    for (visible, page), wanted in ids.items():
-        for record in visible(user).filter(pk__in=wanted):
-            found[str(record.pk)] = Named(str(record), reverse(page, args=[record.pk]) if page else "")
+    for (visible, page, through), wanted in ids.items():
+        records = visible(user).filter(pk__in=wanted)
+        for record in records.select_related(through) if through else records:
+            shown = attrgetter(through.replace("__", "."))(record) if through else record
+            found[str(record.pk)] = Named(str(shown), reverse(page, args=[shown.pk]) if page else "")
     return found
 
 

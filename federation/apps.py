@@ -22,6 +22,14 @@ def _agreements(_user: Any) -> Any:
     return Agreement.objects.visible_to(current_institution())
 
 
+def _mirrors(_user: Any) -> Any:
+    """Return the own institution's mirrors, likewise."""
+    from federation.mirror.status import visible_to
+    from federation.partners import current_institution
+
+    return visible_to(current_institution()).select_related("owner", "receiver")
+
+
 class FederationConfig(AppConfig):
     name = "federation"
     verbose_name = _("Federation")
@@ -39,6 +47,7 @@ class FederationConfig(AppConfig):
         from reporting.signals import letterhead_wanted
 
         register_named(_agreements, "federation:agreement_detail", "federation.agreement", "agreement")
+        register_named(_mirrors, "federation:mirror_detail", "federation.stream")
         # Ordinary triggers made after every migrate: frozen in a migration, they would break users'
         # writes after a column is renamed.
         schema_migrated.connect(_install_capture, dispatch_uid="federation_install_capture")

@@ -13,7 +13,7 @@ class ModelPortfoliosConfig(AppConfig):
             attention,
             receivers,  # noqa: F401
         )
-        from models_portfolio.models import ModelPortfolio, ModelVersion, Offer
+        from models_portfolio.models import ModelAssignment, ModelPortfolio, ModelVersion, Offer, View
         from models_portfolio.search import find_models
         from portfolios.attention import register as register_reason
 
@@ -29,6 +29,15 @@ class ModelPortfoliosConfig(AppConfig):
             "",
             "models_portfolio.modelversion",
             "version",
+        )
+        register_named(
+            lambda user: View.objects.visible_to(user).select_related("security"), "", "models_portfolio.view"
+        )
+        register_named(
+            ModelAssignment.objects.visible_to,
+            "models_portfolio:model_detail",
+            "models_portfolio.modelassignment",
+            through="model",
         )
         register_finder(find_models)
         for reason in attention.REASONS:

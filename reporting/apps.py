@@ -12,8 +12,19 @@ class ReportingConfig(AppConfig):
         from clients import day
         from reporting.day import to_release
         from reporting.finders import find_reports
-        from reporting.models import Report
+        from reporting.models import Report, ReportRelease
 
-        register_named(Report.objects.visible_to, "reporting:report_detail", "reporting.report")
+        register_named(
+            lambda user: Report.objects.light().visible_to(user),
+            "reporting:report_detail",
+            "reporting.report",
+            "report",
+        )
+        register_named(
+            lambda user: ReportRelease.objects.visible_to(user).defer("report__pdf", "report__content"),
+            "reporting:report_detail",
+            "reporting.reportrelease",
+            through="report",
+        )
         day.register(to_release, position=25)
         register(find_reports)

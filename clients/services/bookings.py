@@ -21,6 +21,11 @@ from clients.services.instructions import ENDED, record_outcome
 Outcome = InstructionOutcome.Outcome
 
 _CENT = Decimal("0.01")
+_AUDITED_AS = {
+    InstructionBooking.Outcome.IN_PROGRESS: "booked_in_part",
+    InstructionBooking.Outcome.DONE: "booked",
+    InstructionBooking.Outcome.REJECTED: "booking_rejected",
+}
 
 
 @transaction.atomic
@@ -116,7 +121,7 @@ def record_booking(
         at=timezone.now(),
         by_name=by.full_name,
     )
-    audit(f"instruction.booking_{outcome}", instruction, by=by)
+    audit(f"instruction.{_AUDITED_AS[InstructionBooking.Outcome(outcome)]}", instruction, by=by)
     answer_booking(booking=booking, by=by)
     return booking
 

@@ -14,6 +14,8 @@ from clients.models import Mandate, MandateDecision
 from clients.signals import mandate_decided
 
 Outcome = MandateDecision.Outcome
+# What is a state and not an act, as the audit trail has it.
+_AUDITED_AS = {Outcome.ACTIVE: "activated", Outcome.CLOSING: "closing_begun"}
 
 
 def _waiting(mandate: Mandate, submission: int | None) -> Mandate:
@@ -50,7 +52,9 @@ def _write(
     decision.full_clean(exclude=["mandate"])
     decision.save()
     mandate.forget_decisions()
-    audit(f"mandate.{outcome}", mandate, by=by, submission=mandate.submission)
+    audit(
+        f"mandate.{_AUDITED_AS.get(Outcome(outcome), outcome)}", mandate, by=by, submission=mandate.submission
+    )
     return decision
 
 

@@ -24,6 +24,8 @@ from clients.signals import instruction_answered
 Kind = ClientInstruction.Kind
 Outcome = InstructionOutcome.Outcome
 
+# What is a state and not an act, as the audit trail has it.
+_AUDITED_AS = {Outcome.IN_PROGRESS: "begun"}
 _ACTING = {Outcome.ACCEPTED, Outcome.IN_PROGRESS, Outcome.DONE}
 
 ENDED = {
@@ -271,7 +273,7 @@ def record_outcome(
     if instruction.kind in ClientInstruction.CLOSING and by is not None:
         _follow_closing(mandate, outcome, by)
     instruction_answered.send(sender=ClientInstruction, instruction=instruction, outcome=recorded, by=by)
-    audit(f"instruction.{outcome}", instruction, by=by)
+    audit(f"instruction.{_AUDITED_AS.get(Outcome(outcome), outcome)}", instruction, by=by)
     return recorded
 
 

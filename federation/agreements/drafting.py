@@ -41,7 +41,7 @@ def register_external(
     )
     external.full_clean(exclude=["schema_name"])
     external.save()
-    audit("institution.register", external, by=by)
+    audit("institution.registered", external, by=by)
     return external
 
 
@@ -150,7 +150,7 @@ def set_parties(
         # What one's own side may withhold differs with the side.
         save(version, withheld=[])
     save(agreement, **parties, name=_free_name(name, parties, institution, but=agreement.pk))
-    audit("agreement.edit", agreement, by=by)
+    audit("agreement.changed", agreement, by=by)
     return agreement
 
 
@@ -174,7 +174,7 @@ def revise(agreement: Agreement, *, by: User, institution: Institution) -> Agree
         retention_years=latest.retention_years,
         proposed_by=institution,
     )
-    audit("agreement.revise", agreement, by=by)
+    audit("agreement.revised", agreement, by=by)
     return copy
 
 
@@ -202,7 +202,7 @@ def divide(
     chosen = preset_of(dict(division), list(private))
     if version.division != division or set(version.private) != set(private):
         save(version, division=dict(division), private=sorted(private), withheld=[])
-        audit("agreement.edit", version.agreement, by=by, preset=chosen)
+        audit("agreement.changed", version.agreement, by=by, preset=chosen)
     if version.agreement.state == State.DRAFT:
         save(version.agreement, preset=chosen)
     return version
@@ -245,7 +245,7 @@ def withhold(
         )
     partners = [entry for entry in version.withheld if entry not in own]
     save(version, withheld=sorted({*partners, *withheld}))
-    audit("agreement.edit", version.agreement, by=by, withheld=sorted(withheld))
+    audit("agreement.changed", version.agreement, by=by, withheld=sorted(withheld))
     return version
 
 
@@ -257,7 +257,7 @@ def word(
     version = own_draft(version, institution)
     save(version, **{name: wording[name] for name in ("terms", "retention_years") if name in wording})
     version.full_clean(exclude=["division", "private", "withheld"])
-    audit("agreement.edit", version.agreement, by=by)
+    audit("agreement.changed", version.agreement, by=by)
     return version
 
 
@@ -266,7 +266,7 @@ def discard(version: AgreementVersion, *, by: User, institution: Institution) ->
     """Throw an own draft away, and with it an agreement that no partner has ever seen; return what is left."""
     version = own_draft(version, institution)
     agreement = version.agreement
-    audit("agreement.discard", agreement, by=by)
+    audit("agreement.discarded", agreement, by=by)
     if agreement.versions.exclude(pk=version.pk).exists():
         version.delete()
         return agreement

@@ -112,7 +112,9 @@ def record(
     ``institution`` is the side it happened on; ``by_name`` names a person there who is not ``by``.
     ``data`` holds figures and codes, never names of clients: both parties read it.
     """
-    audit(f"agreement.{kind.value}", agreement, by=by, **data)
+    # A state that has begun; the others are acts.
+    action = "winding_down_begun" if kind == EventKind.WINDING_DOWN else kind.value
+    audit(f"agreement.{action}", agreement, by=by, **data)
     return AgreementEvent.objects.create(
         agreement=agreement,
         institution=institution,

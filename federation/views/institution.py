@@ -18,7 +18,7 @@ def institution(request: HttpRequest) -> HttpResponse:
     form = InstitutionForm(request.POST or None, instance=row)
     if request.method == "POST" and form.is_valid():
         form.save()
-        audit("institution.edit", row, by=user_of(request), fields=sorted(form.changed_data))
+        audit("institution.changed", row, by=user_of(request), fields=sorted(form.changed_data))
         say(request, _("Saved. New reports carry this letterhead."))
         return redirect("federation:institution")
     return render(request, "federation/institution_form.html", {"form": form, "row": row})

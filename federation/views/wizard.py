@@ -342,5 +342,5 @@ def offer_remove(request: HttpRequest, pk: uuid.UUID, offer_pk: uuid.UUID) -> Ht
     agreement = agreement_or_404(request, pk)
     draft_or_404(request, agreement)
     offers.remove(agreement, offer_pk, by=user_of(request), institution=institution_of(request))
-    audit("agreement.edit", agreement, by=user_of(request))
+    audit("agreement.changed", agreement, by=user_of(request))
     return redirect("federation:draft_step", agreement.pk, "offers")

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from accounts import formatting
 from accounts.fields import CurrencyField, MoneyField, PriceField, QuantityField, RateField, WeightField
 from accounts.models import Unit
 from accounts.records import Record
@@ -352,7 +353,7 @@ class BankEntry(PortfolioRecord):
         verbose_name_plural = "bank entries"
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.currency}"
+        return formatting.money(self.amount, self.currency)
 
 
 class Benchmark(Record):

@@ -45,7 +45,7 @@ def enter_cash(
     if BankEntry.objects.own().filter(**dict(zip(_SAME, _said(entry), strict=True))).exists():
         raise DomainError("entry_known", _("This entry is here already. Nothing was added."))
     entry.save(force_insert=True)
-    audit("enter_cash", entry, by=by)
+    audit("cash.entered", entry, by=by)
     return entry
 
 
@@ -137,7 +137,7 @@ def import_cash(*, content: bytes, file_name: str, by: User | None) -> tuple[int
             AuditEntry(
                 actor=by,
                 actor_name=by.full_name if by else "",
-                action="enter_cash",
+                action="cash.entered",
                 kind=BankEntry._meta.label_lower,
                 record_id=entry.pk,
             )

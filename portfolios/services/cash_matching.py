@@ -135,7 +135,7 @@ def match_cash(
             reason=_("More is to come.") if more_to_come else entry.note,
             by=by,
         )
-    audit("match_cash", entry, by=by, portfolio=str(portfolio.pk))
+    audit("cash.matched", entry, by=by, portfolio=str(portfolio.pk))
     return entry
 
 
@@ -238,7 +238,7 @@ def send_back(
     entry.state, entry.note = State.REFUSED, reason.strip()[:200]
     entry.matched_by_name, entry.matched_at = by.full_name, timezone.now()
     entry.save()
-    audit("send_back_cash", entry, by=by)
+    audit("cash.sent_back", entry, by=by)
     return entry
 
 
@@ -292,7 +292,7 @@ def pay_withdrawal(
         by=by,
     )
     record_booking(instruction=instruction, outcome=Outcome.DONE, entry=paid.pk, by=by)
-    audit("pay_withdrawal", paid, by=by, instruction=str(instruction.pk))
+    audit("withdrawal.paid", paid, by=by, instruction=str(instruction.pk))
     return paid
 
 

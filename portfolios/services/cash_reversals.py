@@ -33,7 +33,7 @@ def reopen_cash(*, reversal: Transaction, by: User | None) -> None:
 
 def _unmatch(entry: BankEntry, reversal: Transaction, by: User | None) -> None:
     audit(
-        "unmatch_cash",
+        "cash.unmatched",
         entry,
         by=by,
         portfolio=str(entry.portfolio_id),

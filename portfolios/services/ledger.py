@@ -109,7 +109,7 @@ def _add(entries: list[Transaction], by: User | None, refreshing: bool) -> list[
             AuditEntry(
                 actor=by,
                 actor_name=by.full_name if by else "",
-                action="reverse" if entry.type == Type.REVERSAL else "book",
+                action="entry.reversed" if entry.type == Type.REVERSAL else "entry.booked",
                 kind=Transaction._meta.label_lower,
                 record_id=entry.pk,
                 data={"type": str(entry.type), "portfolio": str(entry.portfolio_id)},

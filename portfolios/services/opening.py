@@ -52,7 +52,7 @@ def open_portfolio(
     )
     if performs(Duty.SETTLEMENT, mandate):
         open_accounts(portfolio)
-    audit("open_portfolio", portfolio, by=by, mandate=str(mandate.pk))
+    audit("portfolio.opened", portfolio, by=by, mandate=str(mandate.pk))
     refresh(portfolio_ids=[portfolio.pk])
     portfolio_opened.send(sender=Portfolio, portfolio=portfolio, by=by)
     return portfolio
@@ -98,7 +98,7 @@ def close_portfolio(*, portfolio: Portfolio, by: User | None) -> Portfolio:
         )
     portfolio.closed_on = timezone.now().date()
     portfolio.save(update_fields=["closed_on"])
-    audit("close_portfolio", portfolio, by=by)
+    audit("portfolio.closed", portfolio, by=by)
     return portfolio
 
 

@@ -56,7 +56,7 @@ def create_security(
     with refusing("security_refused"):
         security.full_clean(exclude=["replaced_by"])
     security.save(force_insert=True)
-    audit("create_security", security, by=by, isin=isin)
+    audit("security.created", security, by=by, isin=isin)
     return security
 
 
@@ -88,7 +88,7 @@ def change_security(*, security: Security, by: User | None, **fields: Any) -> Se
     with refusing("security_refused"):
         security.full_clean(exclude=["replaced_by"])
     security.save(update_fields=list(changed) or None)
-    audit("change_security", security, by=by, fields=sorted(changed))
+    audit("security.changed", security, by=by, fields=sorted(changed))
     return security
 
 
@@ -108,7 +108,7 @@ def replace_security(*, security: Security, replacement: Security | None, by: Us
     security.replaced_by = replacement
     security.is_active = security.is_active and replacement is None
     security.save(update_fields=["replaced_by", "is_active"])
-    audit("replace_security", security, by=by, replacement=str(replacement.pk) if replacement else None)
+    audit("security.replaced", security, by=by, replacement=str(replacement.pk) if replacement else None)
     return security
 
 
@@ -136,7 +136,7 @@ def save_source(
     with refusing("source_refused"):
         source.full_clean()
     source.save()
-    audit("save_source", source, by=by, code=source.code)
+    audit("source.saved", source, by=by, code=source.code)
     return source
 
 

@@ -18,8 +18,11 @@ from accounts import formatting
 from accounts.columns import MoneyColumn, PercentColumn, StateColumn
 from accounts.lists import ListView, harmless, table_for
 from accounts.models import AuditEntry, User, audit
+from portfolios.models import Portfolio
 from tests.clients import make as clients
+from tests.portfolios import cash
 from tests.portfolios import make as portfolios
+from trading.models import Order, Proposal, Settlement
 
 
 class MoneyTable(tables.Table):
@@ -218,6 +221,24 @@ def test_filters_narrow_down_and_can_be_lifted(aurora, in_aurora, browse):
     assert (chip.label, chip.value, chip.without) == ("Who or what", "thing.undone", "?sort=at")
 
 
+def settling(portfolio: Portfolio) -> tuple[Proposal, Order, Settlement]:
+    """Return a proposal, an order and the settlement of its fill."""
+    today = portfolios.today()
+    proposal = Proposal.objects.create(portfolio=portfolio, reason="drift")
+    order = portfolio.orders.create(
+        number="O-7", security=portfolios.security(), side="buy", quantity=1, currency="EUR", reason="drift"
+    )
+    fill = order.allocations.create(
+        portfolio=portfolio, quantity=1, price=10, currency="EUR", gross_amount=10, net_amount=-10,
+        trade_date=today, settlement_date=today,
+    )  # fmt: skip
+    return (
+        proposal,
+        order,
+        Settlement.objects.create(allocation=fill, portfolio=portfolio, expected_date=today),
+    )
+
+
 def test_entries_name_and_link_what_their_reader_may_see(aurora, harbour, in_aurora, browse):
     by, filled = in_aurora.administrator, portfolios.portfolio(in_aurora.unit)
     unknown = uuid.uuid4()
@@ -232,6 +253,10 @@ def test_entries_name_and_link_what_their_reader_may_see(aurora, harbour, in_aur
     audit("thing.read", client, by=by)
     agreed = clients.agreement(aurora, harbour)
     audit("thing.agreed", agreed, by=by)
+    proposal, order, settlement = settling(filled)
+    arrived = cash.arrived(1000)
+    for record in (proposal, settlement, settlement.allocation, arrived):
+        audit("thing.changed", record, by=by)
     page = browse(aurora, in_aurora.compliance).get("/audit/").content.decode()
     shown = [
         f'<td ><a href="/people/{by.pk}/">{by.full_name}</a></td>',
@@ -241,11 +266,17 @@ def test_entries_name_and_link_what_their_reader_may_see(aurora, harbour, in_aur
         f'portfolio: <a href="/portfolios/{filled.pk}/">P-1</a>',
         f'offer: <code title="{unknown}">…{str(unknown)[-8:]}</code>',
         "override: no",
+        f'<td ><a href="/proposals/{proposal.pk}/">P-1 Outside tolerance</a></td>',
+        f'<td ><a href="/cash/{arrived.pk}/">EUR\u00a01,000.00</a></td>',
     ]
+    # A fill and its settlement stand on the page of their order.
+    assert page.count(f'<td ><a href="/orders/{order.pk}/">O-7</a></td>') == 2
     assert [each for each in shown if each not in page] == []
     # Administrators configure, they do not look.
     page = browse(aurora, by).get("/audit/").content.decode()
-    assert "P-1</a>" not in page
+    assert "P-1" not in page
+    assert "O-7" not in page
+    assert "1,000.00" not in page
     assert "Ada Example" not in page
     assert f'<a href="/people/{by.pk}/">' in page
 

@@ -155,7 +155,7 @@ def test_a_statement_is_taken_whole_or_not_at_all(in_aurora: Cast):
     twice = right + right.removeprefix(head)
     assert import_cash(content=twice, file_name="a.csv", by=None)[:2] == (1, 1)
     assert import_cash(content=twice, file_name="a.csv", by=None)[:2] == (0, 2)
-    assert AuditEntry.objects.filter(action="enter_cash").count() == BankEntry.objects.count() == 2
+    assert AuditEntry.objects.filter(action="cash.entered").count() == BankEntry.objects.count() == 2
 
 
 HEAD = "value_date;amount;currency;payer;reference\n"

@@ -45,7 +45,7 @@ def test_a_wrong_match_is_put_right_by_reversing_it(in_aurora: Cast, ada, bob, a
     why = "Matched to P-1 by Operations, reversed by Operations: Wrong client"
     assert entry.note == why
     assert why in page.get(reverse("portfolios:bank_entry_detail", args=[entry.pk])).content.decode()
-    assert AuditEntry.objects.filter(action="unmatch_cash", record_id=entry.pk, actor=in_aurora.operations)
+    assert AuditEntry.objects.filter(action="cash.unmatched", record_id=entry.pk, actor=in_aurora.operations)
     wrong = ClientInstruction.objects.get(pk=wrong.pk)
     last = wrong.outcomes.last()
     assert (wrong.state, last.outcome, last.amount, last.by_name) == (

@@ -42,7 +42,7 @@ def test_booking_derives_holdings_and_values(in_aurora: Cast, portfolio, apple):
     assert held.weight + cash.weight == 1
     latest = Valuation.objects.get(portfolio=portfolio, is_latest=True)
     assert (latest.date, latest.market_value, latest.cash_value) == (make.day(4), D(1145), D(495))
-    assert AuditEntry.objects.filter(action="book").count() == 2
+    assert AuditEntry.objects.filter(action="entry.booked").count() == 2
 
 
 def test_cash_of_an_unsettled_trade_is_traded_but_not_settled(in_aurora: Cast, portfolio, apple):

@@ -78,7 +78,7 @@ def test_a_wrong_isin_is_corrected_by_a_security_that_the_old_one_names(as_manag
 
     wrong.refresh_from_db()
     assert (wrong.isin, wrong.replaced_by, wrong.is_active) == ("US0378331005", right, False)
-    (entry,) = AuditEntry.objects.filter(action="replace_security")
+    (entry,) = AuditEntry.objects.filter(action="security.replaced")
     assert (entry.record_id, entry.data) == (wrong.pk, {"replacement": str(right.pk)})
     page = get(as_manager, "security_detail", wrong.pk).content.decode()
     assert "Replaced by" in page

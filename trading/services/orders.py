@@ -217,7 +217,7 @@ def _let_wait(orders: Collection[Order], by: User | None) -> list[tuple[Order, s
     waiting = [(order, why) for order in buys if (why := kyc_problem(order.portfolio, today()))]
     for order, why in waiting:
         order.state, order.state_note = Order.State.WAITING, why[:200]
-        audit("waits_for_kyc", order, by=by)
+        audit("held_for_kyc", order, by=by)
     Order.objects.bulk_update([order for order, _why in waiting], ["state", "state_note"])
     return waiting
 

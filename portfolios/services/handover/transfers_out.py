@@ -113,7 +113,7 @@ def book_out_rest(*, portfolio: Portfolio, by: User) -> list[Transaction]:
             at=timezone.now(),
             by_name=by.full_name,
         )
-    audit("book_out_rest", portfolio, by=by)
+    audit("portfolio.rest_booked_out", portfolio, by=by)
     return booked
 
 

@@ -49,7 +49,7 @@ def preview_import(
     )
     _summarise(batch, parsed)
     batch.save()
-    audit("preview_import", batch, by=by, kind=kind, source=str(source.pk))
+    audit("import.previewed", batch, by=by, kind=kind, source=str(source.pk))
     return batch
 
 
@@ -75,7 +75,7 @@ def confirm_import(
         "written_at": batch.options.get("written_at") or timezone.now().isoformat(),
     }
     batch.save(update_fields=["state", "options"])
-    audit("confirm_import", batch, by=by, kind=batch.kind)
+    audit("import.confirmed", batch, by=by, kind=batch.kind)
     return batch
 
 
@@ -151,7 +151,7 @@ def undo_import(*, batch: ImportBatch, by: User | None) -> ImportBatch:
     batch.state = State.UNDONE
     batch.summary = {**batch.summary, "removed": removed, "restored": restored, "left": left}
     batch.save(update_fields=["state", "summary"])
-    audit("undo_import", batch, by=by, removed=removed, restored=restored)
+    audit("import.undone", batch, by=by, removed=removed, restored=restored)
     earliest = [day for day in (since, _day(batch.summary.get("since")) if restored else None) if day]
     batch.summary["revalue_since"] = min(earliest).isoformat() if earliest else None
     return batch
