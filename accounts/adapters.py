@@ -1,11 +1,12 @@
 """How people come in: by invitation only."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 
 def own_url(request: HttpRequest, path: str) -> str:
@@ -25,6 +26,11 @@ class Sender:
 
 class AccountAdapter(DefaultAccountAdapter):
     """Close self-service sign-up; an administrator invites. Mails name the institution and its own address."""
+
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": _("The e-mail address or the password is not correct."),
+    }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False

@@ -112,6 +112,8 @@ def test_the_reset_of_a_password_does_not_tell_who_has_an_account(aurora, nora, 
         assert answer.url == "/accounts/password/reset/done/"
     (message,) = mail.outbox
     assert message.to == ["nora@example.test"]
+    assert message.subject.endswith("Choose a new password")
+    assert "email" not in message.body
     link = re.search(r"http://aurora\.localhost(?::\d+)?(/accounts/password/reset/key/\S+)", message.body)[1]
     form = page.get(link, follow=True)
     new = "staple battery horse correct"
@@ -143,6 +145,21 @@ def test_nobody_signs_up_without_an_invitation(aurora, browse):
 @pytest.mark.parametrize("name", ["account_login", "account_reset_password", "account_reset_password_done"])
 def test_pages_before_the_sign_in_look_like_the_institution(aurora, in_aurora, browse, name):
     assert "Aurora Asset Management" in browse(aurora).get(reverse(name)).content.decode()
+
+
+@pytest.mark.parametrize("name", ["account_login", "account_reset_password", "account_change_password"])
+def test_pages_of_sign_in_say_what_other_pages_say(aurora, nora, browse, name):
+    page = browse(aurora, nora if name == "account_change_password" else None).get(reverse(name))
+    labels = re.findall(r'<(?:label|span) class="form-(?:check-)?label[^>]*>([^<]+)<', page.content.decode())
+    assert (
+        labels
+        == {
+            "account_login": ["E-mail", "Password", "Stay signed in"],
+            "account_reset_password": ["E-mail"],
+            "account_change_password": ["Current password", "New password", "New password again"],
+        }[name]
+    )
+    assert "placeholder" not in str(page.context["form"])
 
 
 @pytest.mark.parametrize("name", ["mfa_index", "account_change_password", "account_logout"])
