@@ -24,6 +24,14 @@ def in_the_past(birth_date: datetime.date) -> None:
         raise ValidationError(_("A date of birth lies in the past."), code="birth_date_not_past")
 
 
+def not_in_future(day: datetime.date) -> None:
+    """Raise ValidationError for a day on which nothing can be signed yet."""
+    if day > timezone.localdate():
+        raise ValidationError(
+            _("This day lies in the future. Enter the day that stands on the document."), code="day_in_future"
+        )
+
+
 class DateInput(forms.DateInput):
     """A day, picked by the browser's own control."""
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.amounts import AmountField
 from accounts.models import Unit
-from clients.forms.base import CURRENCIES, ConflictAware, DateInput, DomainForm
+from clients.forms.base import CURRENCIES, ConflictAware, DateInput, DomainForm, not_in_future
 from clients.models import Mandate, MandateRestriction
 
 MISSING = [
@@ -55,14 +55,18 @@ class PlanForm(ConflictAware):
 class SubmitForm(DomainForm):
     """The signature, and the client's authorisation to disclose where there is a manager to disclose to."""
 
-    signed_on = forms.DateField(label=_("Signed by the client on"), widget=DateInput())
+    signed_on = forms.DateField(
+        label=_("Signed by the client on"), validators=[not_in_future], widget=DateInput()
+    )
     disclosure_authorised = forms.BooleanField(
         label=_("The client has authorised this in writing"),
         error_messages={
             "required": _("Without the client's authorisation nothing may be disclosed to the manager.")
         },
     )
-    disclosure_authorised_on = forms.DateField(label=_("Authorised on"), widget=DateInput())
+    disclosure_authorised_on = forms.DateField(
+        label=_("Authorised on"), validators=[not_in_future], widget=DateInput()
+    )
 
     def __init__(self, *args: Any, discloses: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -324,8 +324,10 @@ def test_the_review_shows_exactly_what_the_manager_will_see(
     assert "national id" in page
     assert "<dt>Nationality</dt>" in page
     assert "Note" not in [kind.name for kind in advisor.get(url).context["partner"].shared]
-    page = advisor.post(url, {"signed_on": make.today().isoformat()})
+    page = advisor.post(url, {"signed_on": "9999-12-31", "disclosure_authorised_on": "9999-12-31"})
     assert b"nothing may be disclosed" in page.content
+    # Both days are told at once, beside what else is missing.
+    assert page.content.count(b"lies in the future") == 2
     with tenant_context(harbour):
         assert Mandate.objects.get().state == MandateState.DRAFT
     sign = {
