@@ -1,7 +1,11 @@
-"""Tell the other party by e-mail what one party has done to their agreement: each line of the timeline once."""
+"""Tell the other party by e-mail what one party has done to their agreement: each line of the timeline once.
+
+Of switches that go back and forth, one an hour: then the last of them, which says how things stand.
+"""
 
 import datetime
 import uuid
+from collections import defaultdict
 
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -12,7 +16,7 @@ from django_tenants.utils import tenant_context
 from accounts.mailing import people_with, write_to
 from accounts.models import Role
 from federation.agreements.timeline import EventKind
-from federation.models import AgreementEvent, Institution
+from federation.models import Agreement, AgreementEvent, Institution
 
 # What is told, with what follows from it for who reads it.
 TOLD: dict[str, str | Promise] = {
@@ -37,6 +41,16 @@ TOLD: dict[str, str | Promise] = {
         "left open and what was not delivered."
     ),
 }
+_SWITCHES = frozenset(
+    {
+        EventKind.MANDATES_SUSPENDED.value,
+        EventKind.MANDATES_RESUMED.value,
+        EventKind.SUSPENDED.value,
+        EventKind.RESUMED.value,
+    }
+)
+# No party fills the other's mailboxes by suspending and resuming.
+BETWEEN_SWITCHES = datetime.timedelta(hours=1)
 # Compliance answers for what is kept after the end.
 _TOLD_TO_COMPLIANCE = frozenset({EventKind.TERMINATED.value, EventKind.CUT.value})
 # What happened earlier is no news any more, where mail could not leave.
@@ -48,10 +62,35 @@ def deliver() -> int:
     waiting = AgreementEvent.objects.filter(
         kind__in=TOLD, mailed_at=None, at__gt=timezone.now() - FORGOTTEN_AFTER
     ).order_by("at")
-    return sum(_deliver_one(pk) for pk in list(waiting.values_list("pk", flat=True)))
+    switches: dict[tuple[uuid.UUID, uuid.UUID | None], list[uuid.UUID]] = defaultdict(list)
+    sent = 0
+    for pk, kind, agreement, institution in list(
+        waiting.values_list("pk", "kind", "agreement", "institution")
+    ):
+        if kind in _SWITCHES:
+            switches[(agreement, institution)].append(pk)
+        else:
+            sent += _deliver_one(pk)
+    return sent + sum(_deliver_last(*key, lines) for key, lines in switches.items())
 
 
-def _deliver_one(pk: uuid.UUID) -> int:
+def _deliver_last(agreement: uuid.UUID, institution: uuid.UUID | None, lines: list[uuid.UUID]) -> int:
+    """Tell of the last of a party's switches, unless it was told of one lately; the earlier ones are in the timeline."""
+    lately = AgreementEvent.objects.filter(
+        agreement=agreement,
+        institution=institution,
+        kind__in=_SWITCHES,
+        mailed_at__gt=timezone.now() - BETWEEN_SWITCHES,
+    )
+    if lately.exists():
+        return 0
+    sent = _deliver_one(lines[-1], earlier=len(lines) - 1)
+    if sent:
+        AgreementEvent.objects.filter(pk__in=lines[:-1]).update(mailed_at=timezone.now())
+    return sent
+
+
+def _deliver_one(pk: uuid.UUID, *, earlier: int = 0) -> int:
     """Tell of one line, which no other worker tells of meanwhile; it is tried again where nothing left.
 
     No transaction is open while a mail server is waited for: mirrors wait for the oldest one.
@@ -63,7 +102,7 @@ def _deliver_one(pk: uuid.UUID) -> int:
     reader = _reader(event)
     if reader is None:
         return 0
-    sent = _tell(event, reader)
+    sent = _tell(event, reader, earlier)
     if not sent:
         line.update(mailed_at=None)
     return sent
@@ -78,7 +117,7 @@ def _reader(event: AgreementEvent) -> Institution | None:
     return partner if partner.is_hosted else None
 
 
-def _tell(event: AgreementEvent, reader: Institution) -> int:
+def _tell(event: AgreementEvent, reader: Institution, earlier: int) -> int:
     roles = [Role.ADMINISTRATOR]
     if event.kind in _TOLD_TO_COMPLIANCE:
         roles.append(Role.COMPLIANCE)
@@ -88,7 +127,23 @@ def _tell(event: AgreementEvent, reader: Institution) -> int:
 
         def message() -> tuple[str, str]:
             what = EventKind(event.kind).label
-            words = {"event": event, "what": what, "follows": TOLD[event.kind], "link": link}
+            words = {
+                "event": event,
+                "what": what,
+                "follows": TOLD[event.kind],
+                "link": link,
+                "earlier": earlier,
+                "stands": _how_it_stands(event.agreement),
+            }
             return f"{event.agreement.name}: {what}", render_to_string("federation/mail/agreement.txt", words)
 
         return write_to(people_with(roles), message)
+
+
+def _how_it_stands(agreement: Agreement) -> str | Promise:
+    """Return which switches are thrown now, by either party."""
+    if agreement.is_suspended:
+        return _("Now everything is suspended.")
+    if agreement.new_mandates_suspended_at is not None:
+        return _("Now new mandates are suspended.")
+    return _("Now nothing is suspended.")

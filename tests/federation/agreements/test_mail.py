@@ -3,6 +3,7 @@
 import datetime
 
 import pytest
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from federation.agreements import life, mail, proposals
@@ -71,6 +72,32 @@ def test_what_stops_or_ends_an_agreement_is_told_with_its_reason(aurora, harbour
     assert all("We found a leak." in text for _subject, text, _role in found)
     ends = service in {life.terminate, life.cut}
     assert {role for _subject, _text, role in found} == {"administrator", *(["compliance"] if ends else [])}
+
+
+def test_a_partner_that_suspends_and_resumes_again_and_again_is_told_of_once_an_hour(aurora, harbour, told):
+    agreement = make.active(aurora, harbour)
+    told(aurora)
+    make.act(life.suspend, agreement, harbour)
+    assert len(told(aurora)) == 1
+    for _round in range(2):
+        make.act(life.resume, agreement, harbour)
+        make.act(life.suspend, agreement, harbour, reason="Once more.")
+        assert told(aurora) == []
+    # The other party's own switch, and what is no switch, are told at once.
+    make.act(life.suspend, agreement, aurora, what="new_mandates")
+    ((subject, _text, _role),) = told(harbour)
+    assert subject.endswith(": New mandates suspended")
+    make.act(life.wind_down, agreement, harbour)
+    ((subject, _text, _role),) = told(aurora)
+    assert subject.endswith(": Winding down begun")
+    AgreementEvent.objects.filter(mailed_at__isnull=False).update(
+        mailed_at=timezone.now() - mail.BETWEEN_SWITCHES
+    )
+    ((subject, text, _role),) = told(aurora)
+    assert subject.endswith(": Everything suspended")
+    assert "Once more." in text
+    assert "3 earlier switches since you were last told. Now everything is suspended." in text
+    assert told(aurora) == []
 
 
 def test_nobody_is_told_of_what_they_did_or_of_what_is_old(aurora, harbour, told):
