@@ -6,6 +6,9 @@ its own is called, and linked, by what it belongs to::
     from accounts.named import register
     register(visible_portfolios, "portfolios:portfolio_detail", "portfolios.portfolio", "portfolio")
     register(visible_settlements, "trading:order_detail", "trading.settlement", through="allocation__order")
+
+Records of clients and portfolios belong to a unit (``within_units``): who reads the audit trail for some units alone
+finds there what was done to those of these units, and to what is the whole institution's.
 """
 
 import uuid
@@ -15,10 +18,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from accounts.models import AuditEntry, User
+from accounts.rights import can, can_everywhere
 
 Visible = Callable[[User], "QuerySet[Any]"]
 
@@ -36,10 +40,27 @@ class Named:
 _kinds: dict[str, tuple[Visible, str, str]] = {}
 
 
-def register(visible: Visible, page: str, *keys: str, through: str = "") -> None:
+# The labels of models whose records belong to a unit.
+_within_units: set[str] = set()
+
+
+def register(visible: Visible, page: str, *keys: str, through: str = "", within_units: bool = False) -> None:
     """Name the records that stand under one of the keys, for those who may see them."""
     for key in keys:
         _kinds[key] = (visible, page, through)
+    if within_units:
+        _within_units.update(key for key in keys if "." in key)
+
+
+def entries_for(user: User) -> QuerySet[AuditEntry]:
+    """Return the entries of the audit trail that a person reads: all, or for some units those within reach."""
+    if can(user, "people.edit") or can_everywhere(user, "audit.read"):
+        # Administrators read of every act; the records stay ids to them.
+        return AuditEntry.objects.all()
+    condition = ~Q(kind__in=_within_units)
+    for label in _within_units:
+        condition |= Q(kind=label, record_id__in=_kinds[label][0](user).order_by().values("pk"))
+    return AuditEntry.objects.filter(condition)
 
 
 def named(user: User, entries: Iterable[AuditEntry]) -> dict[str, Named]:

@@ -27,10 +27,12 @@ class ClientsConfig(AppConfig):
             (Mandate, "clients:mandate_detail", "mandate"),
             (ClientInstruction, "clients:instruction_detail", "instruction"),
         ):
-            register_named(model.objects.visible_to, page, model._meta.label_lower, key)
+            register_named(model.objects.visible_to, page, model._meta.label_lower, key, within_units=True)
         for each in (Note, PayoutAccount, Task):
             visible = partial(_of_visible_clients, each)
-            register_named(visible, "clients:client_detail", each._meta.label_lower, through="client")
+            register_named(
+                visible, "clients:client_detail", each._meta.label_lower, through="client", within_units=True
+            )
         day.register_own()
         for finder in (finders.find_clients, finders.find_mandates, finders.find_instructions):
             register(finder)

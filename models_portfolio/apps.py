@@ -16,6 +16,7 @@ class ModelPortfoliosConfig(AppConfig):
         from models_portfolio.models import ModelAssignment, ModelPortfolio, ModelVersion, Offer, View
         from models_portfolio.search import find_models
         from portfolios.attention import register as register_reason
+        from portfolios.models import Portfolio
 
         register_named(Offer.objects.visible_to, "", "models_portfolio.offer", "offer")
         register_named(
@@ -34,10 +35,13 @@ class ModelPortfoliosConfig(AppConfig):
             lambda user: View.objects.visible_to(user).select_related("security"), "", "models_portfolio.view"
         )
         register_named(
-            ModelAssignment.objects.visible_to,
+            lambda user: ModelAssignment.objects.filter(
+                portfolio__in=Portfolio.objects.visible_to(user).values("pk")
+            ),
             "models_portfolio:model_detail",
             "models_portfolio.modelassignment",
             through="model",
+            within_units=True,
         )
         register_finder(find_models)
         for reason in attention.REASONS:

@@ -29,13 +29,19 @@ class PortfoliosConfig(AppConfig):
             (Portfolio, "portfolios:portfolio_detail", "portfolio"),
             (Transaction, "portfolios:transaction_detail", "transaction"),
         ):
-            register_named(model.objects.visible_to, page, model._meta.label_lower, key)
+            register_named(model.objects.visible_to, page, model._meta.label_lower, key, within_units=True)
         register_named(
             Security.objects.visible_to, "portfolios:security_detail", "portfolios.security", "replacement"
         )
-        register_named(_arrived_cash, "portfolios:bank_entry_detail", "portfolios.bankentry")
         register_named(
-            Handover.objects.visible_to, "clients:mandate_detail", "portfolios.handover", through="mandate"
+            _arrived_cash, "portfolios:bank_entry_detail", "portfolios.bankentry", within_units=True
+        )
+        register_named(
+            Handover.objects.visible_to,
+            "clients:mandate_detail",
+            "portfolios.handover",
+            through="mandate",
+            within_units=True,
         )
         register_named(lambda _user: PriceSource.objects.all(), "", "portfolios.pricesource", "source")
         register_named(lambda _user: ImportBatch.objects.only("file_name"), "", "portfolios.importbatch")

@@ -19,12 +19,14 @@ class ReportingConfig(AppConfig):
             "reporting:report_detail",
             "reporting.report",
             "report",
+            within_units=True,
         )
         register_named(
             lambda user: ReportRelease.objects.visible_to(user).defer("report__pdf", "report__content"),
             "reporting:report_detail",
             "reporting.reportrelease",
             through="report",
+            within_units=True,
         )
         day.register(to_release, position=25)
         register(find_reports)

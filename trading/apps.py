@@ -14,14 +14,18 @@ class TradingConfig(AppConfig):
         from trading.models import Allocation, Block, Order, Proposal, Settlement
         from trading.search import find_orders
 
-        register_named(Order.objects.visible_to, "trading:order_detail", "trading.order")
+        register_named(Order.objects.visible_to, "trading:order_detail", "trading.order", within_units=True)
         register_named(
             lambda user: Proposal.objects.visible_to(user).select_related("portfolio").defer("inputs"),
             "trading:proposal_detail",
             "trading.proposal",
+            within_units=True,
         )
         register_named(
-            lambda user: Block.objects.visible_to(user).select_related("security"), "", "trading.block"
+            lambda user: Block.objects.visible_to(user).select_related("security"),
+            "",
+            "trading.block",
+            within_units=True,
         )
         # What was filled, and its settlement, stand on the page of its order.
         register_named(
@@ -30,12 +34,14 @@ class TradingConfig(AppConfig):
             "trading.allocation",
             "replaces",
             through="order",
+            within_units=True,
         )
         register_named(
             Settlement.objects.visible_to,
             "trading:order_detail",
             "trading.settlement",
             through="allocation__order",
+            within_units=True,
         )
         register_finder(find_orders)
         for reason in attention.REASONS:

@@ -25,7 +25,7 @@ from accounts.filters import AuditFilter, JobFilter
 from accounts.forms import AcceptForm, ProfileForm, show_error
 from accounts.lists import ListView
 from accounts.models import AuditEntry, Job, User
-from accounts.named import named
+from accounts.named import entries_for, named
 from accounts.rights import can
 from accounts.search import SHORTEST, search
 from accounts.tables import AuditTable, JobTable
@@ -193,7 +193,7 @@ class AuditList(ListView):
     )
 
     def get_queryset(self) -> QuerySet[AuditEntry]:
-        return AuditEntry.objects.all()
+        return entries_for(self.request.user)
 
     def get_table(self, **kwargs: Any) -> AuditTable:
         table: AuditTable = super().get_table(**kwargs)

@@ -17,8 +17,9 @@ from openpyxl import load_workbook
 from accounts import formatting
 from accounts.columns import MoneyColumn, PercentColumn, StateColumn
 from accounts.lists import ListView, harmless, table_for
-from accounts.models import AuditEntry, User, audit
-from portfolios.models import Portfolio
+from accounts.models import AuditEntry, Role, RoleAssignment, User, audit
+from clients.models import Client
+from portfolios.models import Portfolio, Security
 from tests.clients import make as clients
 from tests.portfolios import cash
 from tests.portfolios import make as portfolios
@@ -221,12 +222,17 @@ def test_filters_narrow_down_and_can_be_lifted(aurora, in_aurora, browse):
     assert (chip.label, chip.value, chip.without) == ("Who or what", "thing.undone", "?sort=at")
 
 
-def settling(portfolio: Portfolio) -> tuple[Proposal, Order, Settlement]:
+def settling(portfolio: Portfolio, number: str = "O-7") -> tuple[Proposal, Order, Settlement]:
     """Return a proposal, an order and the settlement of its fill."""
     today = portfolios.today()
     proposal = Proposal.objects.create(portfolio=portfolio, reason="drift")
     order = portfolio.orders.create(
-        number="O-7", security=portfolios.security(), side="buy", quantity=1, currency="EUR", reason="drift"
+        number=number,
+        security=Security.objects.first() or portfolios.security(),
+        side="buy",
+        quantity=1,
+        currency="EUR",
+        reason="drift",
     )
     fill = order.allocations.create(
         portfolio=portfolio, quantity=1, price=10, currency="EUR", gross_amount=10, net_amount=-10,
@@ -279,6 +285,33 @@ def test_entries_name_and_link_what_their_reader_may_see(aurora, harbour, in_aur
     assert "1,000.00" not in page
     assert "Ada Example" not in page
     assert f'<a href="/people/{by.pk}/">' in page
+
+
+def test_compliance_of_a_branch_reads_what_was_done_to_its_clients_and_the_institutions_matters(
+    aurora, in_aurora, browse
+):
+    AuditEntry.objects.all().delete()
+    by = in_aurora.administrator
+    for unit in (in_aurora.unit, in_aurora.other_unit):
+        client = Client.objects.create(name=f"Of {unit}", unit=unit)
+        _proposal, order, settlement = settling(
+            portfolios.portfolio(unit, f"P-{unit}"[:30]), f"O-{unit}"[:30]
+        )
+        for record in (client, order, settlement, cash.arrived(int(unit == in_aurora.unit) + 1)):
+            audit("thing.done", record, by=by)
+    audit("thing.done", by, by=by)
+    branch = in_aurora.stranger
+    RoleAssignment.objects.create(user=branch, role=Role.COMPLIANCE, unit=in_aurora.unit)
+
+    def read(by: User) -> int:
+        return browse(aurora, by).get("/audit/").context["table"].paginator.count
+
+    # Cash that nobody could place yet is everybody's to place; that it was entered is written down too.
+    assert read(in_aurora.compliance) == read(by) == 11
+    assert read(branch) == 8
+    shown = browse(aurora, branch).get("/audit/", {"_export": "csv"}).content.decode()
+    assert str(Client.objects.get(unit=in_aurora.other_unit).pk) not in shown
+    assert str(Client.objects.get(unit=in_aurora.unit).pk) in shown
 
 
 def test_no_match_is_told_apart_from_nothing_there(aurora, in_aurora, browse):
