@@ -159,7 +159,7 @@ class AuditFilter(django_filters.FilterSet):
         label=_("What"),
         method="by_what",
         empty_label=_("All"),
-        choices=[("done", _("What was done")), ("read", _("Partners' records that were read"))],
+        choices=[("done", _("What was done")), ("read", _("Partners' records that were read or exported"))],
     )
     since = django_filters.DateFilter(
         label=_("From"), field_name="at", lookup_expr="date__gte", widget=DayInput
@@ -179,6 +179,6 @@ class AuditFilter(django_filters.FilterSet):
         )
 
     def by_what(self, queryset: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
-        """Return the entries of reading a partner's records, or all others."""
-        read = Q(action=AuditEntry.READ)
+        """Return the entries of reading partners' records and of their exports, or all others."""
+        read = Q(action__in=[AuditEntry.READ, AuditEntry.EXPORTED])
         return queryset.filter(read if value == "read" else ~read)

@@ -22,6 +22,7 @@ from django_tables2 import RequestConfig, SingleTableView
 from django_tables2.export import ExportMixin, TableExport
 
 from accounts.columns import MoneyColumn
+from accounts.models import audit_export
 from accounts.views_base import SignedIn
 
 PAGE_SIZES = (25, 50, 100, 250)
@@ -237,6 +238,19 @@ class ListView(SignedIn, ExportMixin, SingleTableView):
     def paginate_queryset(self, queryset: Any, page_size: int) -> tuple[None, None, Any, bool]:
         # The table pages; Django's own paginator would count a second time.
         return None, None, queryset, False
+
+    def create_export(self, export_format: str) -> HttpResponse:
+        table = self.get_table(**self.get_table_kwargs())
+        exporter = self.export_class(
+            export_format=export_format,
+            table=table,
+            exclude_columns=self.exclude_columns,
+            dataset_kwargs=self.get_dataset_kwargs(),
+        )
+        # The rows were read for the export.
+        audit_export(table.data, by=self.request.user)
+        response: HttpResponse = exporter.response(filename=self.get_export_filename(export_format))
+        return response
 
     def get_export_filename(self, export_format: str) -> str:
         return f"{slugify(str(self.title)) or 'list'}.{export_format}"

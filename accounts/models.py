@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -288,6 +288,7 @@ class AuditEntry(models.Model):
     """Who did what to which record, when, written in the transaction of the change; or who read a partner's."""
 
     READ = "read"
+    EXPORTED = "exported"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
@@ -345,6 +346,22 @@ def audit_reading(*records: Record | None, by: User) -> None:
     ]
     if entries:
         AuditEntry.objects.bulk_create(entries, ignore_conflicts=True)
+
+
+def audit_export(rows: Iterable[object], *, by: User) -> None:
+    """Write down that ``by`` has taken partners' records out in a file: one entry, with how many and whose.
+
+    Nothing is written where all of them are the institution's own.
+    """
+    received = [row for row in rows if isinstance(row, Record) and row.is_received]
+    if received:
+        AuditEntry.objects.create(
+            actor=by,
+            actor_name=by.full_name,
+            action=AuditEntry.EXPORTED,
+            kind=received[0]._meta.label_lower,
+            data={"count": len(received), "origins": sorted({str(row.origin) for row in received})},
+        )
 
 
 class Job(models.Model):

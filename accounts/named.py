@@ -57,7 +57,7 @@ def entries_for(user: User) -> QuerySet[AuditEntry]:
     if can(user, "people.edit") or can_everywhere(user, "audit.read"):
         # Administrators read of every act; the records stay ids to them.
         return AuditEntry.objects.all()
-    condition = ~Q(kind__in=_within_units)
+    condition = ~Q(kind__in=_within_units) | Q(record_id=None)
     for label in _within_units:
         condition |= Q(kind=label, record_id__in=_kinds[label][0](user).order_by().values("pk"))
     return AuditEntry.objects.filter(condition)

@@ -265,6 +265,9 @@ class AuditTable(tables.Table):
         if "origin" in said:
             # Whose record was read; exports have the id.
             said["origin"] = origin_name(str(said["origin"]))
+        origins = said.get("origins")
+        if isinstance(origins, list):
+            said["origins"] = ", ".join(origin_name(str(each)) for each in origins)
         parts = ((key, self._plain(shown)) for key, shown in said.items())
         return format_html_join(", ", "{}: {}", parts) or UNKNOWN
 

@@ -37,7 +37,9 @@ def test_who_reads_a_partners_record_is_written_down_once_a_day(
             assert by.get(path).status_code == 200, path
 
     read(reader, [*pages, *addresses])
+    read(program, ["/clients/?_export=csv"])
     assert readings() == [], "they are the institution's own"
+    assert not AuditEntry.objects.filter(action="exported").exists()
 
     with as_mirror():
         for each in records.values():
@@ -45,6 +47,12 @@ def test_who_reads_a_partners_record_is_written_down_once_a_day(
     lists = [f"/api/v1/{kind}s/" for kind in KINDS]
     read(program, [*lists, "/clients/", "/mandates/", "/instructions/", "/book/", "/orders/", "/reports/"])
     assert readings() == [], "nothing is asked for a list"
+    assert not AuditEntry.objects.filter(action="exported").exists(), "and it is no export"
+    read(program, ["/clients/?_export=csv", "/orders/?_export=xlsx"])
+    exported = AuditEntry.objects.filter(action="exported").order_by("at")
+    assert [(each.kind, each.data) for each in exported] == [
+        (kind, {"count": 1, "origins": [str(harbour.pk)]}) for kind in ("clients.client", "trading.order")
+    ]
 
     # Parts of pages that ask again show as much as the pages.
     parts = {"mandate": "?seen=x", "instruction": "?seen=x", "order": "?part=live"}
@@ -76,11 +84,14 @@ def test_the_audit_trail_tells_readings_from_what_was_done(
     reader = browse(aurora, in_aurora.compliance)
     assert reader.get(f"/reports/{report.pk}/").status_code == 200
 
+    assert reader.get("/reports/?_export=csv").status_code == 200
     shown = reader.get("/audit/", {"what": "read"})
-    assert shown.context["table"].paginator.count == 1
+    assert shown.context["table"].paginator.count == 2
+    assert "count: 1, origins: Harbour" in shown.content.decode()
     assert "origin: Harbour" in shown.content.decode()
     lines = reader.get("/audit/", {"what": "read", "_export": "csv"}).content.decode("utf-8-sig").splitlines()
-    assert len(lines) == 2
-    assert str(report.pk) in lines[1]
+    assert len(lines) == 3
+    assert str(report.pk) in "".join(lines)
     done = reader.get("/audit/", {"what": "done"}).context["table"]
-    assert done.paginator.count == AuditEntry.objects.exclude(action="read").count() > 0
+    others = AuditEntry.objects.exclude(action__in=["read", "exported"])
+    assert done.paginator.count == others.count() > 0
