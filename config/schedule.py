@@ -11,9 +11,12 @@ def _everywhere(task: str, *, hour: int, minute: int) -> Entry:
     return {"task": "federation.tasks.in_every_institution", "schedule": when, "args": [task]}
 
 
-def _where_active(task: str, when: float | crontab) -> Entry:
-    """Have a task run where something was written within a week, by the clock or every so many seconds."""
-    return {"task": "federation.tasks.in_active_institutions", "schedule": when, "args": [task]}
+def _where_active(*tasks: str, when: float | crontab) -> Entry:
+    """Have tasks run where something was written within a week, by the clock or every so many seconds.
+
+    Who that is costs a look at all institutions, so what is due at once shares one.
+    """
+    return {"task": "federation.tasks.in_active_institutions", "schedule": when, "args": tasks}
 
 
 MIRRORS: dict[str, Entry] = {
@@ -44,12 +47,15 @@ NIGHTLY: dict[str, Entry] = {
     ),
 }
 OFTEN: dict[str, Entry] = {
-    "release-waiting-orders": _where_active("trading.tasks.release_waiting_orders", 300.0),
-    "resume-blocks": _where_active("trading.tasks.resume_blocks", 300.0),
-    "resume-reports": _where_active("reporting.tasks.resume_reports", 300.0),
-    "settle-due": _where_active("trading.tasks.settle_due_settlements", 600.0),
-    "hand-over-late": _where_active("portfolios.tasks.hand_over_late", 1800.0),
-    "forget-api-requests": _where_active("accounts.tasks.forget_api_requests", crontab(minute=40)),
+    "every-five-minutes": _where_active(
+        "trading.tasks.release_waiting_orders",
+        "trading.tasks.resume_blocks",
+        "trading.tasks.settle_due_settlements",
+        "reporting.tasks.resume_reports",
+        when=300.0,
+    ),
+    "hand-over-late": _where_active("portfolios.tasks.hand_over_late", when=1800.0),
+    "forget-api-requests": _where_active("accounts.tasks.forget_api_requests", when=crontab(minute=40)),
 }
 SCHEDULE = {**MIRRORS, **NIGHTLY, **OFTEN}
 # Before its portfolios are valued.

@@ -37,9 +37,11 @@ def in_every_institution(task_name: str, after: str = "") -> None:
 
 
 @shared_task(ignore_result=True)
-def in_active_institutions(task_name: str) -> None:
-    """Send the task of this name to those institutions in which there can be something for it to do."""
-    _send(task_name, activity.active_institutions())
+def in_active_institutions(*task_names: str) -> None:
+    """Send the tasks of these names to those institutions in which there can be something for them to do."""
+    schemas = activity.active_institutions()
+    for task_name in task_names:
+        _send(task_name, schemas)
 
 
 def _send(task_name: str, schemas: Iterable[str]) -> None:
