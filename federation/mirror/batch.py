@@ -369,10 +369,11 @@ def _announce(cursor: Any, batch: Lease, plan: Plan) -> None:
         if batch.flow.announces(by_label()[label]) and plan.actions(label, INSERT)
     ]
     if labels:
+        # Ids are ordered by time: of two answers the later one is told last.
         cursor.execute(
             "INSERT INTO public.federation_arrival (institution_id, agreement_id, kind, key, at)"
             " SELECT %s, %s, kind, id, statement_timestamp() FROM pg_temp.mirror_plan"
-            " WHERE kind = ANY(%s) AND action = 'insert'",
+            " WHERE kind = ANY(%s) AND action = 'insert' ORDER BY id",
             [batch.flow.receiver.pk, batch.flow.agreement.pk, labels],
         )
 

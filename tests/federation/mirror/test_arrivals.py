@@ -20,19 +20,26 @@ from portfolios.models import Portfolio
 from tests.federation.mirror.world import World
 
 
-def test_a_new_mandate_is_announced_once_in_the_receivers_schema(world: World) -> None:
+def test_new_mandates_are_announced_once_in_the_receivers_schema_in_the_order_they_were_made(
+    world: World,
+) -> None:
     agreement = world.agree()
-    mandate = world.mandate(agreement)
-    world.drain()
+    mandates = [world.mandate(agreement) for _ in range(6)]
+    # However the server goes about it.
+    world.execute("SET enable_sort = off")
+    try:
+        world.drain()
+    finally:
+        world.execute("RESET enable_sort")
     heard = mock.Mock()
     record_arrived.connect(heard, sender=Mandate, weak=False)
     try:
-        assert arrivals.deliver(agreement.manager) == 1
+        assert arrivals.deliver(agreement.manager) == len(mandates)
         assert arrivals.deliver(agreement.manager) == 0
     finally:
         record_arrived.disconnect(heard, sender=Mandate)
-    assert [call.kwargs["key"] for call in heard.call_args_list] == [mandate.pk]
-    assert Arrival.objects.get().handled_at is not None
+    assert [call.kwargs["key"] for call in heard.call_args_list] == [each.pk for each in mandates]
+    assert not Arrival.objects.filter(handled_at=None).exists()
 
 
 def test_p7_what_arrived_is_announced_where_a_second_look_found_nothing_more(
