@@ -1,4 +1,4 @@
-"""Mirrors need real commits: the tests of a module share databases of their own, emptied after each."""
+"""Mirrors need real commits: their tests share databases of their own, emptied after each, as made for each module."""
 
 import os
 import uuid
@@ -14,6 +14,7 @@ from tests import databases
 from tests.federation.mirror.emptying import empty
 from tests.federation.mirror.processes import Processes
 from tests.federation.mirror.world import World
+from tests.federation.restoring import Reused
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,26 +25,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
-def _copy(label: str, blocker: DjangoDbBlocker) -> Iterator[str]:
-    name = f"test_{label}_{uuid.uuid4().hex[:12]}"
-    with blocker.unblock():
-        databases.create(name)
-    yield name
-    with blocker.unblock():
-        databases.forget(name)
-        databases.drop(name)
+@pytest.fixture(scope="session")
+def _mirrors(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Reused]:
+    reused = Reused("mirror")
+    yield reused
+    with django_db_blocker.unblock():
+        reused.drop()
 
 
 @pytest.fixture(scope="module")
-def mirror_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
-    """A copy of the template for one module, in which nothing runs but what a test does."""
-    yield from _copy("mirror", django_db_blocker)
+def mirror_database(_mirrors: Reused, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """A database like the template for a module, in which nothing runs but what a test does."""
+    with django_db_blocker.unblock():
+        name = _mirrors.take()
+    yield name
+    with django_db_blocker.unblock():
+        _mirrors.give_back()
 
 
 @pytest.fixture(scope="module")
 def live_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """A copy of the template for those tests of a module that want processes to be `running`."""
-    yield from _copy("live", django_db_blocker)
+    name = f"test_live_{uuid.uuid4().hex[:12]}"
+    with django_db_blocker.unblock():
+        databases.create(name)
+    yield name
+    with django_db_blocker.unblock():
+        databases.forget(name)
+        databases.drop(name)
 
 
 @pytest.fixture

@@ -191,6 +191,8 @@ def _assert_ordinary(world: World) -> None:
 def test_f23_a_task_that_was_interrupted_does_not_leave_its_connection_to_the_next(world: World) -> None:
     headers = {"_schema_name": "public"}
     task = SimpleNamespace(request=SimpleNamespace(is_eager=False, headers=headers))
+    # None so old that it would end for that.
+    connection.close()
     world.execute("SELECT 1")
     kept = connection.connection
     leave_a_clean_connection(task)
