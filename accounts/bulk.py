@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection, models
+from django.db import connection, connections, models
 from psycopg import sql
 
 
@@ -18,15 +18,11 @@ def insert(objects: Sequence[models.Model]) -> None:
         .format(sql.Identifier(meta.db_table), _names([field.column for field in fields]))
         .as_string(None)
     )
-    with (
-        connection.wrap_database_errors,
-        connection.cursor() as cursor,
-        cursor.copy(statement) as copy,
-    ):
+    # Fields ask the connection for each value, and to look up the current one takes longer than the answer.
+    current = connections[connection.alias]
+    with current.wrap_database_errors, current.cursor() as cursor, cursor.copy(statement) as copy:
         for each in objects:
-            copy.write_row(
-                [field.get_db_prep_save(field.pre_save(each, True), connection) for field in fields]
-            )
+            copy.write_row([field.get_db_prep_save(field.pre_save(each, True), current) for field in fields])
     for each in objects:
         each._state.adding, each._state.db = False, connection.alias
 

@@ -31,8 +31,11 @@ def drain(*agreements: Agreement) -> None:
                 raise RuntimeError(f"the mirrors of {names} do not get in step: see manage.py check_mirror")
 
 
-def count_rows(institution: Institution) -> None:
-    """Have the server count what was written to a schema, by which it plans, before it does so by itself."""
+def count_rows(institution: Institution, *, roughly: bool = False) -> None:
+    """Have the server count what was written to a schema, by which it plans, before it does so by itself.
+
+    ``roughly`` for what is read next alone: it looks at a tenth of the rows.
+    """
     with tenant_context(institution), connection.cursor() as cursor:
         cursor.execute(
             "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class WHERE relkind = 'r'"
@@ -40,7 +43,8 @@ def count_rows(institution: Institution) -> None:
             [institution.schema_name],
         )
         if tables := cursor.fetchone()[0]:
-            cursor.execute(f"ANALYZE {tables}")
+            rows = "SET LOCAL default_statistics_target = 10;" if roughly else ""
+            cursor.execute(f"{rows} ANALYZE {tables}")
 
 
 def _apply(stream_id: uuid.UUID) -> None:

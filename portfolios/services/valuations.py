@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from accounts.records import new_id
+from accounts.records import new_id_text
 from clients.duties import Duty
 from portfolios.calculations.daily import DailyValues, Opening, scaled, value_days
 from portfolios.calculations.entries import Entry, external_flows, standing_entries
@@ -251,7 +251,7 @@ def _write(
         with cursor.copy("COPY pg_temp.valuation_computed FROM STDIN") as copy:
             for portfolio_id, currency, daily in results:
                 copy.write(_lines(portfolio_id, currency, daily))
-        cursor.execute("ANALYZE pg_temp.valuation_computed")
+        cursor.execute("ANALYZE pg_temp.valuation_computed (portfolio_id, date, is_latest)")
         cursor.execute(
             """
             DELETE FROM portfolios_valuation v
@@ -303,7 +303,7 @@ def _write(
 
 def _lines(portfolio_id: uuid.UUID, currency: str, daily: DailyValues) -> str:
     """Return a portfolio's days in PostgreSQL's text format of COPY."""
-    last = len(daily.days) - 1
+    last, portfolio = len(daily.days) - 1, str(portfolio_id)
     rows = zip(
         daily.days,
         daily.values,
@@ -320,7 +320,7 @@ def _lines(portfolio_id: uuid.UUID, currency: str, daily: DailyValues) -> str:
     lines = []
     for i, (day, value, cash, inflow, outflow, fee, net, gross, problem, simulated) in enumerate(rows):
         lines.append(
-            f"{new_id()}\t{portfolio_id}\t{day}\t{currency}\t{_null(value)}\t{_null(cash)}\t{inflow}\t{outflow}\t{fee}\t"
+            f"{new_id_text()}\t{portfolio}\t{day}\t{currency}\t{_null(value)}\t{_null(cash)}\t{inflow}\t{outflow}\t{fee}\t"
             f"{net}\t{gross}\t{_escaped(problem)}\t{'t' if simulated else 'f'}\t{'t' if i == last else 'f'}\n"
         )
     return "".join(lines)
