@@ -131,11 +131,11 @@ def fresh(label: str = "own") -> Iterator[str]:
 
 
 def build_template() -> None:
-    """Migrate a database and add the standing institutions, once per server, whoever comes first."""
-    lock = Lock(servers.servers_folder() / "template.lock")
+    """Migrate a database and add the standing institutions, whoever comes first; other servers begin with a copy."""
+    lock = Lock(servers.run_folder() / "template.lock")
     lock.take(wait=True)
     try:
-        if _exists(template_name()):
+        if _exists(template_name()) or servers.begin_with_what_was_left():
             return
         # Under another name until it is complete: a worker that dies halfway leaves no half template.
         building = f"{template_name()}_new"
@@ -151,5 +151,6 @@ def build_template() -> None:
                 create_standing_institutions()
         connections.close_all()
         _administer("ALTER DATABASE {} RENAME TO {}", building, template_name())
+        servers.leave_for_others()
     finally:
         lock.release()

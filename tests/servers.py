@@ -6,13 +6,15 @@ process would wait for those of another.
 
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from config import embedded
+from config.embedded import postgres
 from config.embedded.paths import Lock
-from config.embedded.postgres import THROW_AWAY
+from config.embedded.postgres import THROW_AWAY, Postgres
 
 # Workers of pytest-xdist inherit these, as they inherit the URLs: the run's folder, which servers are not given,
 # and the folder of those that a process works with.
@@ -77,8 +79,50 @@ class Worker:
 
     def stop(self) -> None:
         """Stop what was started."""
+        if _begun:
+            _begun.pop().stop()
         if self._servers is not None:
             self._servers.stop()
+
+
+# What took the place of the PostgreSQL that was started for this process.
+_begun: list[Postgres] = []
+
+
+def leave_for_others() -> None:
+    """Copy the files of this process's PostgreSQL for the run's other processes, which begin with them."""
+    if "DATABASE_URL" in os.environ[_OWN].split() and int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)) > 1:
+        copying = run_folder() / "copying"
+        subprocess.run(
+            [
+                postgres.binaries() / "pg_basebackup", "-D", copying, "-h", _sockets(), "-U", postgres.SUPERUSER,
+                "--checkpoint=fast", "--wal-method=fetch", "--no-sync", "--no-manifest",
+            ],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        copying.rename(_left())
+
+
+def begin_with_what_was_left() -> bool:
+    """Have this process's PostgreSQL begin with the files that another one has left; False where none has."""
+    if not _left().exists():
+        return False
+    folder = servers_folder() / "postgres"
+    postgres.stop_leftovers(folder)
+    shutil.rmtree(folder)
+    shutil.copytree(_left(), folder)
+    begun = Postgres(folder, _sockets(), folder.with_name("begun.log"), settings=THROW_AWAY)
+    _begun.append(begun)
+    begun.start()
+    return True
+
+
+def _left() -> Path:
+    return run_folder() / "left"
+
+
+def _sockets() -> Path:
+    return Path(parse_qs(urlsplit(os.environ[SERVER_URL]).query)["host"][0])
 
 
 def _start(name: str) -> embedded.Servers:
