@@ -21,6 +21,7 @@ from accounts.records import Record
 from accounts.rights import can
 from accounts.views_base import Unkept, admits
 from config.api.idempotency import REPLAYED, once
+from config.api.unknown import refuse_unknown
 from portfolios.models import Security
 
 
@@ -131,6 +132,7 @@ class Resource(Unkept, viewsets.GenericViewSet):
 
     def _written(self, act: Callable[[dict[str, Any]], Model], status: int, then: Any) -> Response:
         body = self.get_serializer(data=self.request.data)
+        refuse_unknown(body, self.request.data)
         body.is_valid(raise_exception=True)
         record = act(body.validated_data)
         fresh = self.get_queryset().get(pk=record.pk)

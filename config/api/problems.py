@@ -39,6 +39,7 @@ _REMEDIES = {
     "does_not_exist": gettext_lazy("Send the id of a record that you can read."),
     "unique": gettext_lazy("Send another value."),
     "max_length": gettext_lazy("Send a shorter text."),
+    "unknown": gettext_lazy("Leave it out, or write it as the documentation does."),
     "invalid": gettext_lazy("Send a value of the documented form."),
 }
 

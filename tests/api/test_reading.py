@@ -248,7 +248,7 @@ def test_pages_follow_each_other_both_ways_whatever_shares_a_value(
     [
         "ordering=national_id", "ordering=--name", "page_size=0", "page_size=x", "page_size=99999999999999",
         "page_size=000000500999999", "page_size=²", "cursor=x", "cursor=é", "cursor=W10", "kind=monster",
-        "created_since=yesterday",
+        "created_since=yesterday", "client=01a22d44-7cde-73e1-9868-e14456185e9d",
     ],
 )  # fmt: skip
 def test_a_question_that_makes_no_sense_is_named(

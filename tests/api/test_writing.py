@@ -121,6 +121,8 @@ def test_a_client_is_onboarded_from_the_first_line_to_the_instruction(
         ({"country": "Germany"}, "country", "invalid"),
         ({"contacts": {"email": "nobody"}}, "contacts.email", "invalid"),
         ({"parties": [{"role": "joint_owner"}]}, "parties[0].name", "required"),
+        ({"parties": [{"role": "joint_owner", "full_name": "Bob"}]}, "parties[0].full_name", "unknown"),
+        ({"birthdate": "1960-02-03"}, "birthdate", "unknown"),
         ({"kind": "company"}, "name", "required"),
         ({"kind": "couple"}, "parties", "required"),
         ({"first_name": "a\x00b"}, "first_name", "null_characters_not_allowed"),
