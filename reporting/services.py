@@ -182,11 +182,19 @@ def fail_report(*, report: Report, problem: str) -> None:
 
 def _content(report: Report) -> tuple[dict[str, Any], bytes]:
     portfolio = Portfolio.objects.select_related("mandate__client").get(pk=report.portfolio_id)
+    mandate = portfolio.mandate
+    if portfolio.retired_at is not None or (mandate is not None and mandate.retired_at is not None):
+        raise DomainError(
+            "mandate_sealed",
+            _(
+                "The agreement has ended, and what the partner shared is sealed. Nothing is reported any more."
+            ),
+        )
     letterhead = letterhead_of(portfolio)
     if language_for(letterhead.language) != report.language:
         letterhead = dataclasses.replace(letterhead, language=report.language)
     figures = gather(portfolio, report.period_from, report.period_to)
-    client = portfolio.mandate.client if portfolio.mandate else None
+    client = mandate.client if mandate else None
     heading = Heading(
         number=report.number,
         recipient=client.name if client else portfolio.name,

@@ -94,6 +94,12 @@ def change_model(
     profile, unless the client's own instruction asks for it.
     """
     mandate = portfolio.mandate
+    if mandate is not None and mandate.retired_at is not None:
+        raise DomainError(
+            "mandate_ended",
+            _("The mandate is not managed any more: the portfolio follows no other model."),
+            field="model",
+        )
     profile = mandate.risk_profile if mandate else None
     is_instructed = instruction is not None
     if profile is not None and model.risk_level > profile.level and not is_instructed:

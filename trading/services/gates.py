@@ -18,9 +18,9 @@ def kyc_problem(portfolio: Portfolio, day: datetime.date) -> str:
     client = portfolio.mandate.client if portfolio.mandate else None
     if client is None:
         return ""
-    try:
-        kyc = client.kyc
-    except KycStatus.DoesNotExist:
+    kyc = getattr(client, "kyc", None)
+    # What is sealed counts no more, and is not to be read here.
+    if kyc is None or kyc.retired_at is not None:
         return _("KYC of the client is not recorded.")
     if kyc.state != KycStatus.State.APPROVED:
         return _("KYC of the client is %(state)s.") % {"state": kyc.get_state_display().lower()}
@@ -37,8 +37,9 @@ def profile_problem(portfolio: Portfolio, day: datetime.date) -> str:
     mandate = portfolio.mandate
     if mandate is None or mandate.client is None:
         return ""
-    profiles = [profile for profile in mandate.client.risk_profiles.all() if profile.retired_at is None]
-    newest: RiskProfile | None = max(profiles, key=lambda each: each.number, default=mandate.risk_profile)
+    known = [*mandate.client.risk_profiles.all(), mandate.risk_profile]
+    profiles = [each for each in known if each is not None and each.retired_at is None]
+    newest: RiskProfile | None = max(profiles, key=lambda each: each.number, default=None)
     if newest is None:
         return _("The client has no risk profile.")
     if newest.valid_until < day:

@@ -4,25 +4,34 @@ Everything that can be read is read. Then every field of every sealed row is cha
 where there can be, and everything has to read the same.
 """
 
+import datetime
 import difflib
 import re
 from typing import Any
 
+import pytest
 from django.db import IntegrityError, connection, models, transaction
+from django.test import Client as Browser
 from psycopg import sql
 
+from accounts.errors import DomainError
 from accounts.models import User
-from clients.models import Client
+from clients.models import Client, KycStatus, RiskProfile
 from federation.mirror.ending import is_sealed
 from federation.models import Agreement, AgreementVersion, Side
 from federation.scope import KINDS, Kind, shares
+from models_portfolio.models import ModelAssignment
+from models_portfolio.services.following import change_model
 from portfolios.models import Portfolio
+from reporting.models import Report
+from reporting.services import make_report
 from tests import factories
 from tests.federation.divisions import SENSIBLE, divided
-from tests.federation.mirror.everything import everything
+from tests.federation.mirror.everything import everything, offer
 from tests.federation.mirror.reading import read
 from tests.federation.mirror.sealing import cut
-from tests.federation.mirror.world import World
+from tests.federation.mirror.world import TODAY, World
+from trading.models import Proposal
 
 SEALED = [kind for kind in KINDS if is_sealed(kind)]
 SCHEMAS = ("aurora", "harbour")
@@ -75,6 +84,44 @@ def test_the_same_changes_show_before_the_end(world: World) -> None:
             _change(kind, "harbour")
         after = _shown(person)
     assert all(before[path] != after[path] for path in SHOWN)
+
+
+def test_nothing_sealed_comes_to_light_by_what_rests_on_it(world: World) -> None:
+    """Not by a proposal, a report that was ordered before, another model, or the followers of somebody else's."""
+    agreement, advice = world.agree(), world.agree("borealis", "aurora", "advice")
+    model = offer(world, advice, "borealis").model
+    _everything(world, agreement)
+    with world.within("harbour"):
+        RiskProfile.objects.update(
+            valid_from=datetime.date(2020, 1, 1), valid_until=datetime.date(2021, 1, 1)
+        )
+        KycStatus.objects.update(valid_until=datetime.date(2021, 1, 1))
+    world.drain()
+    with world.within("aurora"):
+        by, portfolio = factories.cast().manager, Portfolio.objects.own().get()
+        ModelAssignment.objects.filter(portfolio=portfolio).update(model=model)
+        proposal = Proposal.objects.create(portfolio=portfolio, reason="drift", inputs={"currency": "EUR"})
+        report = Report.objects.create(
+            portfolio=portfolio, number="R-1", title="Statement", period_from=TODAY, period_to=TODAY
+        )
+    said = {
+        f"/models/received/{model.pk}/": "Zacharias Unmistakable",
+        f"/proposals/{proposal.pk}/": "expired on",
+    }
+    browser = Browser(headers={"host": "aurora.localhost"})
+    with world.within("aurora"):
+        browser.force_login(by)
+    for path, words in said.items():
+        assert words in browser.get(path).content.decode()
+    cut(world, agreement)
+    for path, words in said.items():
+        assert words not in browser.get(path).content.decode()
+    with world.within("aurora"):
+        made = make_report(report=report)
+        assert (made.state, made.content) == (Report.State.FAILED, {})
+        assert "sealed" in made.problem
+        with pytest.raises(DomainError, match="not managed any more"):
+            change_model(portfolio=Portfolio.objects.own().get(), model=model, by=by)
 
 
 def _shown(person: User) -> dict[str, bytes]:
