@@ -1,12 +1,15 @@
 """How people come in: by invitation only."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.db import transaction
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+
+from accounts.tasks import send_password_reset
 
 
 def own_url(request: HttpRequest, path: str) -> str:
@@ -35,10 +38,11 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
-    def get_reset_password_from_key_url(self, key: str) -> str:
-        # As allauth has it: the key is put in afterwards, since the pattern asks for its two parts.
-        path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
-        return own_url(self.request, path.replace("UID-KEY", key))
+    def send_password_reset_mail(self, user: Any, email: str, context: dict[str, Any]) -> None:
+        # By a worker: how long a mail takes, or that it cannot leave, would tell who has an account here.
+        sender = self._sender()
+        send = partial(send_password_reset.delay, str(user.pk), sender.name, sender.domain)
+        transaction.on_commit(send, robust=True)
 
     def format_email_subject(self, subject: str) -> str:
         return f"[{self._sender().name}] {subject}"

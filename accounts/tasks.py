@@ -5,6 +5,7 @@ import datetime
 from celery import shared_task
 from django.contrib.sessions.models import Session
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -58,5 +59,29 @@ def tell_of_second_factor(entry_id: str) -> None:
     def message() -> tuple[str, str]:
         words = {"who": entry.actor_name, "person": person}
         return _("Your second factor was removed"), render_to_string("accounts/mail/second_factor.txt", words)
+
+    write_to([person], message)
+
+
+@shared_task(ignore_result=True)
+def send_password_reset(user_id: str, institution: str, address: str) -> None:
+    """Send a person the link by which they choose a new password; the institution's pages begin at ``address``.
+
+    The link is made here: nothing that opens an account waits in Redis.
+    """
+    # Other workers need not load what signs people in.
+    from allauth.account.forms import default_token_generator
+    from allauth.account.utils import user_pk_to_url_str
+
+    person = User.objects.filter(pk=user_id, is_active=True).first()
+    if person is None:
+        return
+    key = {"uidb36": user_pk_to_url_str(person), "key": default_token_generator.make_token(person)}
+    link = address.rstrip("/") + reverse("account_reset_password_from_key", kwargs=key)
+
+    def message() -> tuple[str, str]:
+        words = {"person": person, "institution": institution, "link": link}
+        subject = f"[{institution}] {_('Choose a new password')}"
+        return subject, render_to_string("accounts/mail/password_reset.txt", words)
 
     write_to([person], message)
