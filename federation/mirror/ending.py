@@ -16,6 +16,7 @@ from federation.mirror.keys import Keys, prepare_connection
 from federation.mirror.overlap import (
     ANSWERS,
     blank_what_is_left_out,
+    drop_grants_on_sealed,
     held_by,
     left_behind,
     left_out_by_some,
@@ -109,6 +110,7 @@ class _Ending:
                 # What another agreement covers stays as that one shows it.
                 left_out = left_out_by_some(share.kind, share.fields, self.others)
                 self._blank(cursor, share.kind, left_out, held_by(share.kind, self.others))
+            drop_grants_on_sealed(cursor, self.flow)
             self._forget(cursor)
         if sealed:
             self._keep_until(pk)

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Q
 from psycopg import sql
 
+from accounts.services.grants import GRANTABLE
 from federation.mirror.capture import ANYTHING
 from federation.mirror.keys import WITH_BRANCHES, Keys
 from federation.mirror.plan import DELETE, Plan
@@ -312,6 +313,28 @@ def _tell(cursor: Any, flow: Flow, plan: Plan, kind: Kind, other: Flow, stream: 
     )
 
 
+def drop_grants_on_sealed(cursor: Any, flow: Flow) -> None:
+    """Take back single grants on what is sealed: who is to see it once it comes alive again is decided anew."""
+    for label, _name in GRANTABLE.values():
+        if label not in flow.shares:
+            continue
+        kind = by_label()[label]
+        cursor.execute(
+            sql.SQL(
+                "DELETE FROM {target}.guardian_userobjectpermission g"
+                " USING {target}.django_content_type c, {target}.{table} t"
+                " WHERE c.id = g.content_type_id AND c.app_label = {app} AND c.model = {model}"
+                " AND t.id::text = g.object_pk AND t.origin = {owner} AND t.retired_at IS NOT NULL"
+            ).format(
+                target=flow.target,
+                table=sql.Identifier(kind.table),
+                app=sql.Literal(kind.model._meta.app_label),
+                model=sql.Literal(kind.model._meta.model_name),
+                owner=sql.Literal(flow.owner.pk),
+            )
+        )
+
+
 def seal_again(cursor: Any, flow: Flow, plan: Plan) -> None:
     """Put rows that leave, but are kept under an ended agreement, back among the sealed ones. Call it as the mirror.
 
@@ -367,3 +390,5 @@ def seal_again(cursor: Any, flow: Flow, plan: Plan) -> None:
             )
         )
         plan.counts[label][DELETE] -= cursor.rowcount
+    if sealed:
+        drop_grants_on_sealed(cursor, flow)

@@ -50,10 +50,16 @@ def ended_and_begun_anew(world: World) -> tuple[Agreement, Mandate, Mandate]:
     first = world.agree()
     old = world.mandate(first)
     ended(world, old, agreement=first)
+    second, new = begun_anew(world, old)
+    return second, old, new
+
+
+def begun_anew(world: World, old: Mandate) -> tuple[Agreement, Mandate]:
+    """Submit another mandate of a client under another agreement; return both."""
     second = world.agree()
     new = world.mandate(second, client=old.client)
     world.drain()
-    return second, old, new
+    return second, new
 
 
 def sealed_at(agreement: Agreement, schema: str) -> SealedRecords:

@@ -4,13 +4,15 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
+from guardian.models import UserObjectPermission
+from guardian.shortcuts import assign_perm
 
 from clients.models import Client, ContactDetail, Mandate, MandateDecision, RiskProfile
 from federation.mirror import control
 from federation.models import AgreementEvent, SealedKeys, SealedRecords, Stream
 from portfolios.models import Portfolio
 from tests import factories
-from tests.federation.mirror.sealing import cut, ended, ended_and_begun_anew, erase, sealed_at
+from tests.federation.mirror.sealing import begun_anew, cut, ended, ended_and_begun_anew, erase, sealed_at
 from tests.federation.mirror.test_overlap import personal, received, withhold
 from tests.federation.mirror.world import World
 
@@ -69,8 +71,21 @@ def test_sealed_records_are_in_no_list_no_search_no_api_and_no_total(world: Worl
         assert browser.post(decide, {"decision": "accept"}).status_code == 404
 
 
+def grant(world: World) -> None:
+    """Let somebody at Aurora see the client, whom nothing else lets them see."""
+    with world.within("aurora"):
+        assign_perm("clients.view_client", factories.cast().stranger, Client.objects.get())
+
+
 def test_f13_a_sealed_client_lives_again_under_a_new_agreement_and_goes_back_after_it(world: World) -> None:
-    second, old, new = ended_and_begun_anew(world)
+    first = world.agree()
+    old = world.mandate(first)
+    world.drain()
+    grant(world)
+    ended(world, old, agreement=first)
+    second, new = begun_anew(world, old)
+    assert world.count("aurora", UserObjectPermission) == 0, "who was to see it before is granted it anew"
+    grant(world)
     with world.within("aurora"):
         assert Client.objects.get().retired_at is None
         assert ContactDetail.objects.get().retired_at is None
@@ -83,6 +98,7 @@ def test_f13_a_sealed_client_lives_again_under_a_new_agreement_and_goes_back_aft
         client = Client.objects.get()
         assert (client.retired_at is not None, client.name) == (True, "Ann Example"), "sealed, not deleted"
         assert ContactDetail.objects.get().retired_at is not None
+    assert world.count("aurora", UserObjectPermission) == 0
     assert world.orphans("aurora") == []
 
 
