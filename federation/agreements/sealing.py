@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_tenants.utils import tenant_context
@@ -55,6 +56,7 @@ def open_records(
     """Open what is kept of one mandate for a while; both parties read who did, and why."""
     sealed = _own(sealed, institution)
     reason = _said(reason, _("Say why you open sealed records; it is written down."))
+    _require_kept(sealed, mandate)
     access = SealedAccess.objects.create(
         sealed=sealed,
         mandate=mandate.pk,
@@ -66,6 +68,19 @@ def open_records(
     _tell(EventKind.SEALED_OPENED, sealed, by=by, note=access.reason, mandate=mandate.number)
     audit("sealed.opened", mandate, by=by, access=str(access.pk))
     return access
+
+
+def _require_kept(sealed: SealedRecords, mandate: Mandate) -> None:
+    """Raise DomainError once the last day is over: what has not been erased yet is nobody's to read, unless it is held."""
+    today = timezone.localdate()
+    holds = sealed.holds.in_force(today).filter(Q(mandate=None) | Q(mandate=mandate.pk))
+    if sealed.retain_until < today and not holds.exists():
+        raise DomainError(
+            "past_retention",
+            _(
+                "The last day of these records is over: they are being erased. Who still needs them puts a hold on them first."
+            ),
+        )
 
 
 @transaction.atomic

@@ -14,6 +14,7 @@ from federation.models import (
     Agreement,
     AgreementEvent,
     SealedAccess,
+    SealedRecords,
 )
 from portfolios.models import Transaction
 from tests import factories
@@ -72,6 +73,15 @@ def test_sealed_records_are_opened_with_a_reason_that_both_parties_read(world: W
         assert f"<td>{mandate.number}" in text, "the portfolio names a mandate that is the reader's own"
         assert text.count('id="id_reason"') <= 1
         assert browser.get(reverse("federation:sealed_detail", args=[kept.pk, mandate.pk])).status_code == 404
+    # Past its last day nobody reads what has not been erased yet, unless it is held.
+    SealedAccess.objects.update(at=timezone.now() - SealedAccess.LASTS)
+    SealedRecords.objects.update(retain_until=timezone.localdate() - datetime.timedelta(days=1))
+    assert (
+        b"The last day of these records is over"
+        in browser.post(url, {"do": "open", "reason": "Late."}).content
+    )
+    browser.post(url, {"do": "hold", "reason": "A lawsuit."})
+    assert browser.post(url, {"do": "open", "reason": "The lawsuit."}).status_code == 302
 
 
 def opened(world: World, schema: str, agreement: Agreement, mandate: Mandate) -> tuple[Browser, str]:
