@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
 from accounts.models import User, audit
-from models_portfolio.models import ModelPortfolio, ModelVersion, Offer
+from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, Target
 from models_portfolio.services.versions import require_own
 
 
@@ -66,16 +66,13 @@ def offer_model(
 
 
 def _require_sub_models(model: ModelPortfolio, agreement: uuid.UUID) -> None:
-    newest = model.versions.filter(state=ModelVersion.State.PUBLISHED).order_by("-number").first()
-    if newest is None:
-        return
+    # Earlier versions cross too, with what they hold.
+    published = model.versions.filter(state=ModelVersion.State.PUBLISHED)
     offered = Offer.objects.own().filter(agreement=agreement).values("model")
-    missing = [
-        str(line.sub_model)
-        for line in newest.targets.select_related("sub_model")
-        .filter(sub_model__isnull=False)
-        .exclude(sub_model__in=offered)
-    ]
+    held = ModelPortfolio.objects.filter(
+        pk__in=Target.objects.filter(version__in=published).values("sub_model")
+    )
+    missing = [str(each) for each in held.exclude(pk__in=offered).order_by("code")]
     if missing:
         raise DomainError(
             "sub_model_not_offered",

@@ -152,6 +152,20 @@ def test_a_model_that_contains_itself_or_an_unpublished_model_is_refused(in_auro
         publish(version=draft, by=in_aurora.manager)
 
 
+def test_a_sub_model_of_an_earlier_version_must_be_offered_too(in_aurora: Cast):
+    agreement, by = make.uuid.uuid4(), in_aurora.manager
+    sub_model = make.published(by, {None: "1"}, "SUB")
+    model = make.published(by, {sub_model: "1"})
+    draft = new_draft(model=model, by=by)
+    save_draft(version=draft, lines=[make.line(None, "1")], by=by)
+    publish(version=draft, by=by)
+    # Both versions cross.
+    with pytest.raises(DomainError, match="Model SUB"):
+        offer_model(model=model, agreement=agreement, by=by)
+    offer_model(model=sub_model, agreement=agreement, by=by)
+    offer_model(model=model, agreement=agreement, by=by)
+
+
 def test_a_sub_model_must_be_offered_where_the_model_is(in_aurora: Cast):
     agreement = make.uuid.uuid4()
     sub_model = make.published(in_aurora.manager, {None: "1"}, "SUB")
