@@ -9,7 +9,7 @@ from django.db import connection
 from psycopg import sql
 
 # Bump it when the text below changes, so that `install` replaces what is there.
-_VERSION = "1"
+_VERSION = "2"
 
 _SIGNATURE = "public.mirror_named(regclass, uuid[], boolean)"
 _NAMED = """
@@ -25,6 +25,8 @@ BEGIN
         ) AS is_record
         FROM pg_depend d JOIN pg_constraint c ON c.oid = d.objid
         JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+        -- Temporary ones are whoever's asks: with rules of their own, which this must not run.
+        JOIN pg_class r ON r.oid = c.conrelid AND r.relpersistence <> 't'
         -- By what depends on the table: constraints have no index by the table that they name.
         WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = named AND d.classid = 'pg_constraint'::regclass
         AND c.contype = 'f' AND c.confrelid = named

@@ -87,6 +87,27 @@ def test_p3_the_role_for_advice_can_touch_no_table_of_clients(world: World, tabl
     assert_nothing_may_be_done(roles.names().advice, table)
 
 
+def test_the_owners_function_runs_no_rule_of_whoever_calls_it(world: World) -> None:
+    with acting_as(roles.names().advice), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            CREATE TEMP TABLE named (id uuid PRIMARY KEY) ON COMMIT DROP;
+            CREATE TEMP TABLE naming (id uuid REFERENCES named) ON COMMIT DROP;
+            GRANT SELECT ON naming TO PUBLIC;
+            CREATE FUNCTION pg_temp.rule() RETURNS boolean LANGUAGE plpgsql AS
+                $rule$ BEGIN RAISE 'this ran as %', current_user; END $rule$;
+            ALTER TABLE naming ENABLE ROW LEVEL SECURITY;
+            INSERT INTO named VALUES (gen_random_uuid());
+            INSERT INTO naming SELECT id FROM named;
+            CREATE POLICY rule ON naming USING (pg_temp.rule());
+            """
+        )
+        cursor.execute(
+            "SELECT count(*) FROM public.mirror_named('pg_temp.named'::regclass, ARRAY(SELECT id FROM named), false)"
+        )
+        assert cursor.fetchone()[0] == 0
+
+
 def test_fields_that_never_leave_cannot_be_read(world: World) -> None:
     kept = [(kind, name) for kind in KINDS for name in kind.kept_fields]
     assert len(kept) > 5
