@@ -263,6 +263,17 @@ def _preview(request: HttpRequest, version: AgreementVersion) -> HttpResponse:
     )
 
 
+def _proposed(version: AgreementVersion, partner: Institution) -> str:
+    """Return what came of a proposal, and what comes next."""
+    if version.in_force_from is not None:
+        return _("In force: what you no longer share stopped crossing.")
+    if partner.is_hosted:
+        return _("Proposed. Your partner finds it in its list of agreements.")
+    return _(
+        "Proposed. %(partner)s is not on this platform: send it the wording, and record its answer here."
+    ) % {"partner": partner.short_name}
+
+
 def _propose(request: HttpRequest, version: AgreementVersion) -> HttpResponse:
     institution, agreement = institution_of(request), version.agreement
     form = TermsForm(request.POST or None, instance=version)
@@ -281,13 +292,7 @@ def _propose(request: HttpRequest, version: AgreementVersion) -> HttpResponse:
         except DomainError as error:
             show_refusal(form, error)
         else:
-            in_force = proposed.in_force_from is not None
-            say(
-                request,
-                _("In force: what you no longer share stopped crossing.")
-                if in_force
-                else _("Proposed. Your partner finds it in its list of agreements."),
-            )
+            say(request, _proposed(proposed, agreement.partner_of(institution)))
             return redirect("federation:agreement_detail", agreement.pk)
     version.refresh_from_db(fields=["terms", "retention_years"])
     version.agreement = agreement

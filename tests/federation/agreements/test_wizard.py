@@ -106,7 +106,9 @@ def test_an_external_partner_is_entered_in_the_wizard(harbour, browse):
         False,
     )
     client.post(url("draft_step", agreement.pk, "work"), {"preset": "advice"})
-    client.post(url("draft_step", agreement.pk, "propose"), {"terms": "", "retention_years": "5"})
+    wording = {"terms": "", "retention_years": "5"}
+    proposed = client.post(url("draft_step", agreement.pk, "propose"), wording, follow=True).content
+    assert b"Fernab Bank is not on this platform: send it the wording" in proposed
     version = agreement.versions.get()
     assert b"Record acceptance" in client.get(url("version_detail", agreement.pk, version.pk)).content
     refused = client.post(url("accept", agreement.pk, version.pk), {"answered_on": "2026-01-05"})
