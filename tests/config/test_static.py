@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from whitenoise.compress import Compressor
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 VENDOR = PROJECT / "config" / "static" / "vendor"
@@ -60,6 +61,13 @@ def test_nothing_is_loaded_from_another_host():
 def test_our_scripts_and_templates_have_no_inline_handlers():
     for path in (PROJECT / "templates").rglob("*.html"):
         assert not re.search(r"""\son[a-z]+=["']|href=["']javascript:""", path.read_text()), path
+
+
+def test_maps_of_sources_are_not_compressed(settings):
+    compressor = Compressor(extensions=settings.WHITENOISE_SKIP_COMPRESS_EXTENSIONS, quiet=True)
+    assert [name for name in ("page.js", "page.js.map", "logo.png") if compressor.should_compress(name)] == [
+        "page.js"
+    ]
 
 
 def test_a_static_file_is_served_without_the_database(tmp_path, settings):
