@@ -29,10 +29,12 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 SETTLING_ATTEMPTS, SETTLING_MS = 20, 250
 _DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _EXTRA = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-# All that axe-core says of a page is many times what anybody reads.
-_LOOK = """async ([context, options]) => (await axe.run(context, options)).violations.map(
-    found => [found.id, found.help, found.nodes.slice(0, 3).map(node => node.html)]
-)"""
+_LOOK = Path(__file__).with_name("look.js").read_text()
+# For a page that is looked at again and again: sent once, and compiled once for all that it shows.
+AXE_ON_CALL = f"window.loadAxe = () => {{ {AXE_SCRIPT} }};"
+_LOADED = "'axe' in window || ('loadAxe' in window && (loadAxe(), true))"
+# The same on all pages of a role but for the entry that one is at: seen once, it has been seen.
+FRAME = (".sidebar-nav .nav-link:not([aria-current])", ".topbar")
 # Every window would come with two pages for suggestions below its address line, each as dear as a page looked at.
 # Of the features that Playwright turns off those that matter here stand too: the last list is the one that counts.
 _OFF = [
@@ -161,11 +163,10 @@ def problems(page: Page, *, thoroughly: bool = True, but: Sequence[str] = ()) ->
 
 def violations(page: Page, *, but: Sequence[str] = ()) -> list[str]:
     """Return what axe-core finds against WCAG 2.2 AA, ``but`` in some selectors: rule, help, first elements."""
-    # It takes as long to load as to look, and stays until the page is left.
-    if not page.evaluate("'axe' in window"):
+    # It stays until the page is left.
+    if not page.evaluate(_LOADED):
         page.evaluate(AXE_SCRIPT)
-    context = {"include": [["html"]], "exclude": [[selector] for selector in but]}
-    result = page.evaluate(_LOOK, [context, {"runOnly": WCAG, "resultTypes": ["violations"]}])
+    result = page.evaluate(_LOOK, [list(but), WCAG])
     return [f"axe {rule}: {says}: " + "; ".join(html[:160] for html in nodes) for rule, says, nodes in result]
 
 

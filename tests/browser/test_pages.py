@@ -11,7 +11,7 @@ from playwright.sync_api import Page, ViewportSize, expect
 
 from accounts.models import Job
 from tests.browser.people import People, Person
-from tests.browser.screenshots import drawn_anew, problems
+from tests.browser.screenshots import AXE_ON_CALL, FRAME, drawn_anew, problems, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -27,8 +27,6 @@ PERSONAS = [
     ("meadow", "manager"),
 ]
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
-# The same on all pages of a person but for the entry that one is at: seen once, it has been seen.
-_FRAME = (".sidebar-nav .nav-link:not([aria-current])", ".topbar")
 # Downloads are no pages.
 _NO_PAGE = re.compile(r"/pdf/|/logout/|_export|/api/")
 
@@ -52,7 +50,7 @@ def test_each_page_of_a_persona_works_for_everybody_on_every_screen(
             path = todo.pop(0)
             # A person's first page is looked at whole, whoever has seen its kind.
             thoroughly = not visited or f"checked {_kind(path)}" not in seen
-            found += _looked_at(person, page, path, thoroughly=thoroughly, but=_FRAME if visited else ())
+            found += _looked_at(person, page, path, thoroughly=thoroughly, but=FRAME if visited else ())
             seen.add(f"checked {_kind(path)}")
             if not visited:
                 todo = _links(page, "nav[aria-label='Main navigation'] a")
@@ -74,6 +72,7 @@ def test_each_page_of_a_persona_works_for_everybody_on_every_screen(
 def _screen(person: Person) -> Iterator[Page]:
     """Give a person a page of the size of a desk's screen, in light."""
     page = person.another_page()
+    page.add_init_script(AXE_ON_CALL)
     _turn(page, WIDE)
     yield page
     page.close()
@@ -121,6 +120,41 @@ def _looked_at(
 def _problems(page: Page, *, thoroughly: bool, but: Sequence[str]) -> list[str]:
     width = page.viewport_size["width"] if page.viewport_size else 0
     return [f"{width} px: {each}" for each in problems(page, thoroughly=thoroughly, but=but)]
+
+
+_ROW = "<tr><th scope='row'>P-1</th><td><span class='{}'>100.00</span></td></tr>"
+_OF_ONE_SCREEN = (
+    "<style>@media (prefers-color-scheme: dark) { .last { color: #333; } } @media (max-width: 500px)"
+    " { .narrow { color: #777; background: #888; } .small { min-width: 0; min-height: 0; width: 9px; height: 9px; padding: 0; } }</style>"
+    f"<table class='table'><tbody>{_ROW.format('other') * 11}{_ROW.format('last')}</tbody></table>"
+    "<p class='narrow'>On a phone</p><div><button class='btn small' aria-label='One'></button>"
+    "<button class='btn small' aria-label='Other'></button></div>"
+)
+# What stands in a page, and what of it is found at a desk in light and on a phone in the dark.
+_PLANTED: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
+    (
+        _OF_ONE_SCREEN,
+        [],
+        ["color-contrast", 'class="last"', 'class="narrow"', "target-size", 'aria-label="One"'],
+    ),
+    ("<button class='btn'><span class='d-none d-md-inline'>Go</span></button>", [], ["button-name"]),
+    ("<input>", ["axe label"], ["axe label"]),
+)
+
+
+def test_what_is_wrong_on_one_screen_alone_is_found_there(people: People) -> None:
+    person = people("aurora", "manager")
+    with _screen(person) as page:
+        page.goto(person.url("/profile/"))
+        for html, at_a_desk, on_a_phone in _PLANTED:
+            page.locator("main").evaluate("(main, html) => { main.innerHTML = html; }", html)
+            for size, theme, expected in ((WIDE, "light", at_a_desk), (NARROW, "dark", on_a_phone)):
+                _turn(page, size)
+                expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)
+                drawn_anew(page)
+                found = "; ".join(violations(page, but=FRAME))
+                assert [each for each in expected if each not in found] == [], found
+                assert bool(found) == bool(expected), found
 
 
 def test_the_failures_of_a_long_job_fit_a_phone(people: People) -> None:
