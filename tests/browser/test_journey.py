@@ -163,7 +163,7 @@ def _sign_in_by_form(people: People) -> Person:
         advisor.user.set_password(PASSWORD)
         advisor.user.save()
     page = advisor.go("/")
-    page.get_by_label("Email").fill(advisor.user.email)
+    page.get_by_label("E-mail").fill(advisor.user.email)
     page.get_by_label("Password").fill(PASSWORD)
     button(page, "Sign in").click()
     people.adopt("advisor", advisor)
