@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import date
 from functools import lru_cache
+from threading import Lock
 
 # Over-the-counter fund orders and unknown markets count on Frankfurt's days.
 DEFAULT_MARKET = "XFRA"
@@ -43,6 +44,7 @@ _SAME_DAYS = {
     "XMUN": "XETR",
 }
 _YEARS_AHEAD = 1
+_BUILDING = Lock()
 
 
 def settlement_days(mic: str, trade_date: date) -> int:
@@ -78,17 +80,24 @@ def trading_days(mic: str, year: int) -> tuple[date, ...]:
     """Return the market's trading days from a year's first day to the end of the next year.
 
     An unknown market gets Frankfurt's, and so does one whose holidays are not published that far
-    ahead. Cached, since building a calendar takes a tenth of a second, and a second unbounded.
+    ahead, or cannot be worked out. Cached, since building a calendar takes some hundredths of a second, and a
+    second unbounded.
     """
     # It brings pandas along, which takes a second to load: only whoever asks for a day pays for it.
     import exchange_calendars
+    from pandas.tseries.holiday import AbstractHolidayCalendar
 
     name = _SAME_DAYS.get(mic, mic)
     if name not in exchange_calendars.get_calendar_names():
         name = DEFAULT_MARKET
     start, end = f"{year}-01-01", f"{year + _YEARS_AHEAD}-12-31"
-    try:
-        calendar = exchange_calendars.get_calendar(name, start=start, end=end)
-    except ValueError:
-        calendar = exchange_calendars.get_calendar(DEFAULT_MARKET, start=start, end=end)
+    with _BUILDING:
+        # Of themselves calendars work out the holidays of 230 years.
+        AbstractHolidayCalendar.start_date = date(year - 1, 1, 1)
+        AbstractHolidayCalendar.end_date = date(year + _YEARS_AHEAD + 1, 12, 31)
+        try:
+            calendar = exchange_calendars.get_calendar(name, start=start, end=end)
+        except (ValueError, NotImplementedError):
+            # The latter says pandas of the Orthodox Easter of Athens and Bucharest.
+            calendar = exchange_calendars.get_calendar(DEFAULT_MARKET, start=start, end=end)
     return tuple(session.date() for session in calendar.sessions)
