@@ -140,8 +140,11 @@ def _separate_redis() -> None:
     """Give this xdist worker a database of its own in the Redis that all share."""
     parts = urlsplit(os.environ["REDIS_URL"])
     number = (int(worker().removeprefix("gw")) + 1) % _REDIS_DATABASES
-    own = {"query": f"db={number}"} if parts.scheme == "unix" else {"path": f"/{number}"}
-    os.environ["REDIS_URL"] = urlunsplit(parts._replace(**own))
+    if parts.scheme == "unix":
+        # Joined again it would lack the slashes of the host that it has not.
+        os.environ["REDIS_URL"] = f"unix://{parts.netloc}{parts.path}?db={number}"
+    else:
+        os.environ["REDIS_URL"] = urlunsplit(parts._replace(path=f"/{number}"))
 
 
 def _remove_dead_runs() -> None:
