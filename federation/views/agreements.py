@@ -29,6 +29,7 @@ from federation.models import (
     Agreement,
     AgreementEvent,
     AgreementVersion,
+    Function,
     SealedRecords,
     Side,
     Suspension,
@@ -191,6 +192,13 @@ def _ending(agreement: Agreement) -> AgreementEvent | None:
     return event
 
 
+def _stops_mandates(agreement: Agreement, version: AgreementVersion | None, own: set[str]) -> bool:
+    """Return whether new mandates can be stopped or let in: where the relationship stays private none cross."""
+    if agreement.state != Agreement.State.ACTIVE or version is None:
+        return False
+    return Function.RELATIONSHIP not in version.private or Suspension.What.NEW_MANDATES in own
+
+
 @signed_in(READ)
 def agreement_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Show where an agreement stands, with its switches, versions, offers, tokens and timeline."""
@@ -202,6 +210,7 @@ def agreement_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     shown = in_force or (rows[0]["version"] if rows else None)
     is_running = agreement.state in {Agreement.State.ACTIVE, Agreement.State.WINDING_DOWN}
     suspensions = list(agreement.suspensions.filter(resumed_at=None).select_related("institution"))
+    own_switches = {each.what for each in suspensions if each.institution_id == institution.pk}
     return render(
         request,
         "federation/agreement_detail.html",
@@ -218,7 +227,8 @@ def agreement_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "open_work": open_work(agreement) if is_running else None,
             "sees_records": sees_records(request),
             "suspensions": suspensions,
-            "own_switches": {each.what for each in suspensions if each.institution_id == institution.pk},
+            "own_switches": own_switches,
+            "stops_mandates": _stops_mandates(agreement, in_force, own_switches),
             "What": Suspension.What,
             "streams": streams_of(institution, agreement),
             "offers": Offer.objects.current().filter(agreement=agreement.pk).select_related("model"),

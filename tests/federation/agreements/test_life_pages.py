@@ -198,6 +198,22 @@ def test_the_page_of_an_ended_agreement_says_from_when_to_when_it_was_in_force(a
     assert "No model is on offer any more." in text
 
 
+def test_where_no_mandate_crosses_there_is_no_switch_for_new_ones(aurora, meadow, browse):
+    agreement = make.active(aurora, meadow, "advice")
+    detail, switch = (
+        url("agreement_detail", agreement.pk),
+        url("switch", agreement.pk, "new_mandates", "suspend"),
+    )
+    text = page(browse, aurora, detail).content.decode()
+    assert url("switch", agreement.pk, "everything", "suspend") in text
+    assert switch not in text
+    # Who stopped them before they became private can let them in again.
+    make.act(life.suspend, agreement, aurora, what="new_mandates")
+    text = page(browse, aurora, detail).content.decode()
+    assert url("switch", agreement.pk, "new_mandates", "resume") in text
+    assert switch not in text
+
+
 def test_an_agreement_that_winds_down_says_so_and_takes_neither_models_nor_a_stop_of_mandates(
     aurora, harbour, browse
 ):
