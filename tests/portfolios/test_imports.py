@@ -279,8 +279,9 @@ def test_the_ecbs_daily_file_is_read(source, encoding):
         (b'<!DOCTYPE lolz [<!ENTITY lol "lol">]><a>&lol;</a>', "file_broken"),
         (zipped(ECB_CSV, "a.csv", "b.csv"), "zip_members"),
         (zipped(ECB_CSV, "eurofxref.csv")[:60], "file_broken"),
-        (zipped(b"0" * (40 * 1024 * 1024), "bomb.csv"), "file_too_big"),
-        (gzip.compress(b"0" * (40 * 1024 * 1024)), "file_too_big"),
+        # Packed only where they are tried: every process that runs tests reads all of these.
+        (lambda: zipped(b"0" * (40 * 1024 * 1024), "bomb.csv"), "file_too_big"),
+        (lambda: gzip.compress(b"0" * (40 * 1024 * 1024)), "file_too_big"),
         (gzip.compress(ECB_CSV)[:-12], "file_broken"),
         (zipped(b"x", "[Content_Types].xml", "sheet.xml"), "file_spreadsheet"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "file_spreadsheet"),
@@ -294,7 +295,7 @@ def test_the_ecbs_daily_file_is_read(source, encoding):
 )
 def test_a_file_that_cannot_be_read_is_refused_with_a_reason(source, content, code):
     with pytest.raises(UnreadableFile) as refused:
-        _preview(content, source, RATES)
+        _preview(content() if callable(content) else content, source, RATES)
     assert refused.value.code == code
     assert not ImportBatch.objects.exists()
 
