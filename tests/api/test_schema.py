@@ -15,7 +15,6 @@ from django.test import Client as Caller
 from django.urls import URLPattern
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.validation import validate_schema
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -49,7 +48,6 @@ def document() -> dict[str, Any]:
 
 def test_the_schema_is_valid_and_names_everything_once(capsys: pytest.CaptureFixture[str]) -> None:
     found = document()
-    validate_schema(found)
     operations = [operation for methods in found["paths"].values() for operation in methods.values()]
     names = [operation["operationId"] for operation in operations]
     assert len(names) == len(set(names)) > 50
@@ -57,7 +55,9 @@ def test_the_schema_is_valid_and_names_everything_once(capsys: pytest.CaptureFix
         operation["description"] for operation in operations if "schema" not in operation["operationId"]
     )
     assert not any("kind9" in name.lower() for name in found["components"]["schemas"])
-    call_command("spectacular", "--fail-on-warn", "--validate", "--file", "/dev/null")
+    call_command(
+        "spectacular", "--fail-on-warn", "--validate", "--format", "openapi-json", "--file", "/dev/null"
+    )
 
 
 def test_problems_are_documented_where_they_occur() -> None:
@@ -96,7 +96,7 @@ def test_whoever_may_call_reads_the_schema(
 ) -> None:
     assert browse(aurora).get("/api/v1/schema/").status_code == 401
     assert call(aurora, in_aurora.advisor).get("/api/v1/schema/").status_code == 200
-    partner = {"Authorization": f"Bearer {_partner_token(aurora, meadow)}"}
+    partner = {"Authorization": f"Bearer {_partner_token(aurora, meadow)}", "Accept": "application/json"}
     assert browse(aurora).get("/api/v1/schema/", headers=partner).status_code == 200
 
 
