@@ -190,7 +190,7 @@ def test_an_amount_is_read_as_the_bank_meant_it_or_the_statement_is_refused(
         assert (refusal, read) == ("", [D(amount) for amount in amounts])
 
 
-def test_what_the_cash_page_has_no_room_for_is_counted(browse, aurora, in_aurora: Cast):
+def test_what_the_cash_page_has_no_room_for_is_counted(browse, aurora, in_aurora: Cast, ada):
     def rows(day: str) -> bytes:
         lines = [f"{day};{number};EUR;Ada;RF{number}" for number in range(1, 1103)]
         return "\n".join([HEAD.strip(), *lines]).encode()
@@ -208,6 +208,12 @@ def test_what_the_cash_page_has_no_room_for_is_counted(browse, aurora, in_aurora
     assert page.count("Nothing announced fits") == 100
     assert ">1,102<" in page
     assert "The first 100 of 1,102" in page
+    # Of those that the page has no room for, the fitting one may be the next.
+    for number in range(101):
+        asked(ada, 90_000 + number, f"LATER{number}")
+    page = client.get(reverse("portfolios:cash")).content.decode()
+    assert page.count("None of the 100 oldest deposits fits") == 100
+    assert "Nothing announced fits" not in page
 
 
 def test_a_statement_of_many_entries_takes_as_few_questions_as_one_of_few(in_aurora: Cast):
