@@ -32,6 +32,8 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         self.stdout.write("Dispatching")
+        # A log is a file, which else would get it at the end.
+        self.stdout.flush()
         if not run(stop, sweep_seconds=options["sweep"]):
             raise CommandError("The sweep broke off; what it said is above.")
 
