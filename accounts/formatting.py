@@ -48,6 +48,11 @@ def escaped(value: Any) -> str:
     return value.__html__() if hasattr(value, "__html__") else escape(str(value))
 
 
+def shown(value: Any) -> str:
+    """Return a value as HTML as a template shows it: numbers and days as the reader's language writes them."""
+    return escaped(value if isinstance(value, str) else formats.localize(value))
+
+
 def fill_in(template: str, *values: Any) -> SafeString:
     """Return HTML with escaped values in it: ``format_html`` in a third of its time, for cells of long lists."""
     return SafeString(template.format(*[escaped(value) for value in values]))

@@ -11,10 +11,9 @@ from typing import Any
 
 import django_tables2 as tables
 from django.db.models import Model
-from django.utils.formats import localize
 from django.utils.safestring import SafeString
 
-from accounts.formatting import escaped
+from accounts.formatting import escaped, shown
 
 _OFFERED = ("value", "record", "bound_row", "column", "bound_column", "table")
 
@@ -59,7 +58,7 @@ class _Cells:
         """Return what stands in this column of a row."""
         value = self.value(row.record)
         if value in self.empty_values:
-            return self.start + _shown(self.default)
+            return self.start + shown(self.default)
         given = self.given
         if "value" in self.wanted:
             given["value"] = value
@@ -67,11 +66,7 @@ class _Cells:
             given["record"] = row.record
         if "bound_row" in self.wanted:
             given["bound_row"] = row
-        return self.start + _shown(self.render(**given))
-
-
-def _shown(content: Any) -> str:
-    return escaped(content if isinstance(content, str) else localize(content))
+        return self.start + shown(self.render(**given))
 
 
 def rows_of(table: tables.Table, labels: Mapping[str, str]) -> Iterator[SafeString]:
