@@ -243,18 +243,28 @@ def signed_class(value: Any) -> str:
 
 @cache
 def _sprite() -> str:
-    # A list shows hundreds of icons; the file's name is settled once the process runs.
     return static("vendor/tabler-icons/sprite.svg")
 
 
 def icon(name: str, label: str = "", css: str = "") -> SafeString:
     """Return an icon of the sprite as SVG."""
-    href = f"{_sprite()}#{name}"
-    if label:
-        return fill_in(
-            '<svg class="icon {}" role="img" aria-label="{}"><use href="{}"></use></svg>', css, label, href
-        )
-    return fill_in('<svg class="icon {}" aria-hidden="true"><use href="{}"></use></svg>', css, href)
+    if not label:
+        return _decoration(name, css)
+    return fill_in(
+        '<svg class="icon {}" role="img" aria-label="{}"><use href="{}#{}"></use></svg>',
+        css,
+        label,
+        _sprite(),
+        name,
+    )
+
+
+@cache
+def _decoration(name: str, css: str) -> SafeString:
+    # A list shows hundreds of them; the file's name is settled once the process runs.
+    return fill_in(
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"></use></svg>', css, _sprite(), name
+    )
 
 
 # What a state says by its colour and its mark; unlisted states are neutral.

@@ -30,6 +30,7 @@ from accounts.formatting import UNKNOWN, fill_in
 from accounts.lists import header_text
 from accounts.rows import rows_of
 from accounts.tables import person_state
+from config.navigation import url_of
 
 register = template.Library()
 
@@ -119,6 +120,12 @@ def icon(name: str, label: str = "", css: str = "") -> SafeString:
     return formatting.icon(name, label, css)
 
 
+@register.simple_block_tag
+def part(content: str) -> str:
+    """Return what stands in the block, to be shown in several places (``{% part as name %}``)."""
+    return content
+
+
 @register.simple_tag
 def state_badge(value: Any, label: Any = "") -> SafeString:
     """Return a badge for a state: ``value`` decides on its colour, ``label`` is what it says."""
@@ -156,6 +163,8 @@ def is_equal(value: Any, other: Any) -> str:
 def _reverse(name: str, *args: Any) -> str:
     if not name:
         return ""
+    if not args:
+        return url_of(name) or (name if name.startswith("/") else "")
     try:
         return reverse(name, args=args)
     except NoReverseMatch:
