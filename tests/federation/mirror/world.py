@@ -150,17 +150,23 @@ class World:
         found = []
         live = Agreement.objects.filter(state__in=["active", "winding_down"], version__isnull=False)
         flows = [Flow.of(each, side) for each in live for side in Side if each.manager.is_hosted]
-        for owner in Institution.objects.exclude(schema_name=None):
-            for receiver in Institution.objects.exclude(schema_name=None).exclude(pk=owner.pk):
+        hosted = list(Institution.objects.exclude(schema_name=None))
+        for receiver in hosted:
+            written = _written(str(receiver.schema_name))
+            kinds = [
+                kind
+                for kind in KINDS
+                if kind.table in written and kind.function is not None and kind.label not in ANSWERS
+            ]
+            for owner in (each for each in hosted if each != receiver):
                 between = [flow for flow in flows if (flow.owner, flow.receiver) == (owner, receiver)]
-                for kind in KINDS:
-                    if kind.function is not None and kind.label not in ANSWERS:
-                        found += _strays(kind, owner, receiver, between)
+                for kind in kinds:
+                    found += _strays(kind, owner, receiver, between)
         return found
 
     def orphans(self, schema: str) -> list[str]:
         """Return the foreign keys of a schema that name what is not there."""
-        found = []
+        found, written = [], _written(schema)
         with connection.cursor() as cursor:
             cursor.execute(
                 """
@@ -173,13 +179,13 @@ class World:
                 [schema],
             )
             for name, table, column, target in cursor.fetchall():
+                if table not in written or not column.endswith("_id") or target == "django_content_type":
+                    continue
                 cursor.execute(
                     sql.SQL(
                         "SELECT count(*) FROM {0}.{1} t WHERE t.{2} IS NOT NULL"
                         " AND NOT EXISTS (SELECT 1 FROM {0}.{3} p WHERE p.id = t.{2})"
                     ).format(*map(sql.Identifier, (schema, table, column, target)))
-                ) if column.endswith("_id") and target != "django_content_type" else cursor.execute(
-                    "SELECT 0"
                 )
                 if cursor.fetchone()[0]:
                     found.append(name)
@@ -321,7 +327,7 @@ class World:
 
 
 def _written(*schemas: str) -> set[str]:
-    """Return the tables that have held a row in one of the schemas: the others hold none to compare."""
+    """Return the tables that have held a row in one of the schemas: the others hold none to look at."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
