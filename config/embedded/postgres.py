@@ -30,7 +30,9 @@ SOCKET = ".s.PGSQL.5432"
 START_SECONDS = 300.0
 # Fast shutdown, then immediate shutdown.
 STOP_STEPS = [(signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0)]
-THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+THROW_AWAY = {
+    "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "512MB",
+}  # fmt: skip
 
 # PostgreSQL refuses to run as root, and as a user that /etc/passwd does not know: nobody is known everywhere.
 NOBODY = 65534

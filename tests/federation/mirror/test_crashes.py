@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,6 +15,7 @@ from config.embedded.postgres import binaries
 from federation.mirror import failpoints, trimming
 from federation.models import Agreement, Stream
 from portfolios.models import Portfolio, Transaction
+from tests import servers
 from tests.federation.mirror.emptying import empty
 from tests.federation.mirror.processes import eventually
 from tests.federation.mirror.world import World
@@ -25,11 +25,9 @@ pytestmark = pytest.mark.xdist_group("crashes")
 
 
 @pytest.fixture(scope="module")
-def platform(
-    django_db_setup: None, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
-) -> Iterator[Platform]:
+def platform(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Platform]:
     """Servers of this module's own, with the standing institutions."""
-    platform = Platform(tmp_path_factory.mktemp("platform"))
+    platform = Platform(servers.new_folder())
     try:
         platform.start_servers()
         # The database of this worker's other tests, which leave nothing in it.
@@ -93,7 +91,7 @@ def test_f18_a_cluster_restored_to_a_point_in_time_goes_on_from_there(
 
 
 def test_f18_in_a_new_cluster_whose_transactions_count_from_the_start_everything_is_filled_anew(
-    world: World, platform: Platform, tmp_path: Path
+    world: World, platform: Platform
 ) -> None:
     agreement, portfolio = _ledger(world)
     world.transactions(portfolio, 3)
@@ -102,7 +100,7 @@ def test_f18_in_a_new_cluster_whose_transactions_count_from_the_start_everything
     # What it brings has the way back look, which a role that lacks what everybody had may not ask for.
     world.mandate(agreement)
     dump = _dump(platform)
-    anew = Platform(tmp_path)
+    anew = Platform(servers.new_folder())
     try:
         anew.postgres.start()
         _restore(anew, dump)
