@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 from django.test import Client
 from django_tenants.utils import tenant_context
@@ -73,6 +76,16 @@ def in_meadow(meadow: Institution) -> Iterator[factories.Cast]:
         yield factories.cast()
 
 
+def sign_in(client: Client, user: User) -> None:
+    """Leave what signing in leaves in a browser: a session. ``force_login`` takes four times as long to come to the same."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
+
+
 @pytest.fixture
 def browse() -> Iterator[Callable[[Institution, User | None], Client]]:
     """Return a Django test client on an institution's domain, signed in as a user where one is given."""
@@ -81,7 +94,7 @@ def browse() -> Iterator[Callable[[Institution, User | None], Client]]:
         client = Client(HTTP_HOST=f"{institution.schema_name}.localhost")
         if user is not None:
             with tenant_context(institution):
-                client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+                sign_in(client, user)
         return client
 
     yield on

@@ -145,8 +145,11 @@ def test_each_operation_answers_as_documented(
         token = partner if operation.path.startswith("/api/v1/agreement/") else everybody
         headers["Authorization"] = f"Bearer {token}"
 
+        # An id that is made up names nothing, and tried again it names nothing again.
+        examples = 1 if "{id}" in operation.path else 5
+
         @settings(
-            max_examples=5,
+            max_examples=examples,
             deadline=None,
             database=None,
             derandomize=True,
