@@ -263,11 +263,6 @@ class Valuation(PortfolioRecord):
     class Meta:
         ordering = ["-date"]
         indexes = [
-            # The book of portfolios sorts by the latest value.
-            models.Index(
-                fields=["market_value"], condition=Q(is_latest=True), name="valuation_latest_by_value"
-            ),
-            models.Index(fields=["drift"], condition=Q(is_latest=True), name="valuation_latest_by_drift"),
             # Returns ask for the days without a value or capital, which are few.
             models.Index(
                 fields=["portfolio", "date"],
