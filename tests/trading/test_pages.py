@@ -170,20 +170,23 @@ def test_a_received_order_shows_whose_it_is_and_no_button(in_harbour: Cast, harb
     )
 
 
-@pytest.mark.parametrize("name", ["trading:proposal_list", "trading:order_list", "trading:settlement_list"])
-def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(in_aurora: Cast, aurora, browse, name: str):
+def test_lists_take_as_many_queries_for_many_rows_as_for_few(in_aurora: Cast, aurora, browse):
     model = make.balanced(in_aurora.manager)
     page = browse(aurora, in_aurora.operations)
+    names = ["trading:proposal_list", "trading:order_list", "trading:settlement_list"]
     counts = []
-    for numbers in (["P-1"], ["P-2", "P-3", "P-4"]):
+    for numbers in (["P-1"], ["P-2", "P-3"]):
         for number in numbers:
             make.sent(make.portfolio(in_aurora, model, number), in_aurora)
         for block in Block.objects.filter(state="sent"):
             record_execution(block_id=block.pk, quantity=block.quantity, price=D(10), reference=block.pk.hex)
-        page.get(reverse(name))
-        with CaptureQueriesContext(connection) as queries:
+        taken = {}
+        for name in names:
             page.get(reverse(name))
-        counts.append(len(queries))
+            with CaptureQueriesContext(connection) as queries:
+                page.get(reverse(name))
+            taken[name] = len(queries)
+        counts.append(taken)
     assert counts[0] == counts[1]
 
 

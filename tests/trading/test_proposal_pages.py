@@ -268,29 +268,20 @@ def test_a_draft_is_worked_out_otherwise(in_aurora: Cast, aurora, browse):
     assert draft.state == Proposal.State.VOID
 
 
-@pytest.mark.parametrize(
-    ("typed", "words"),
-    [
+def test_a_quantity_that_is_no_number_of_units_is_refused(in_aurora: Cast, aurora, browse):
+    proposal = propose(
+        portfolio=make.portfolio(in_aurora, make.balanced(in_aurora.manager)), by=in_aurora.manager
+    )
+    line = proposal.lines.filter(security__isnull=False)[0]
+    page, url = browse(aurora, in_aurora.manager), reverse("trading:proposal_edit", args=[proposal.pk])
+
+    for typed, words in (
         ("NaN", "Enter a number of units."),
         ("sNaN", "Enter a number of units."),
         ("Infinity", "Enter a number of units."),
         ("1e999999", "Write the number out in digits"),
         ("1e3", "Write the number out in digits"),
-    ],
-)
-def test_a_quantity_that_is_no_number_of_units_is_refused(
-    typed: str, words: str, in_aurora: Cast, aurora, browse
-):
-    proposal = propose(
-        portfolio=make.portfolio(in_aurora, make.balanced(in_aurora.manager)), by=in_aurora.manager
-    )
-    line = proposal.lines.filter(security__isnull=False)[0]
-
-    answer = browse(aurora, in_aurora.manager).post(
-        reverse("trading:proposal_edit", args=[proposal.pk]),
-        {f"quantity-{line.security_id}": typed, "revision": "1"},
-        follow=True,
-    )
-
-    assert words in text_of(answer)
-    assert not Proposal.objects.get(pk=proposal.pk).lines.filter(quantity__gt=10**12).exists()
+    ):
+        answer = page.post(url, {f"quantity-{line.security_id}": typed, "revision": "1"}, follow=True)
+        assert words in text_of(answer), typed
+        assert not Proposal.objects.get(pk=proposal.pk).lines.filter(quantity__gt=10**12).exists()

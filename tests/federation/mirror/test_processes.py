@@ -18,8 +18,8 @@ from portfolios.models import Portfolio, Transaction
 from tests.federation.mirror.processes import Processes, eventually, state_of_streams
 from tests.federation.mirror.world import World
 
-# Of the largest load there is one: to the mirror a smaller one is written in one statement too.
-ROWS, FEWER_ROWS = 100_000, 2_000
+# More than workers take as edits, in one batch; and what they take as one. Either is written in a handful of statements.
+ROWS, FEWER_ROWS = 20_000, 2_000
 
 
 def _redis() -> redis.Redis:
