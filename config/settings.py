@@ -138,12 +138,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "config.navigation.navigation",
             ],
-            "builtins": [
-                "config.formatting",
-                "django.templatetags.i18n",
-                "config.texts",
-                "django.templatetags.static",
-            ],
+            "builtins": ["config.formatting", "django.templatetags.i18n", "django.templatetags.static"],
         },
     }
 ]

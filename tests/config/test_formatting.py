@@ -204,26 +204,3 @@ def test_figures_read_as_django_writes_them(language, amount, places):
 def test_what_is_filled_in_is_escaped_as_django_does(value):
     template = '<td title="{0}">{0}</td>'
     assert formatting.fill_in(template, value) == format_html(template, value)
-
-
-@pytest.mark.parametrize("language", ["en", "de"])
-@pytest.mark.parametrize(
-    "tag",
-    [
-        '"Yes"',
-        '"100% of <b>it\'s</b>"',
-        "'say \"Yes\"'",
-        '"Yes"|lower',
-        '"Yes" as said',
-        '"Yes" noop',
-        '"May" context "abbrev. month"',
-        "said_yes",
-        "given",
-    ],
-)
-def test_a_translated_text_is_what_djangos_tag_writes(language, tag):
-    context = {"said_yes": "Yes", "given": "<b>100%</b>"}
-    template = f"{{% translate {tag} %}}|{{{{ said }}}}"
-    with translation.override(language):
-        assert show(template, **context) == show(f"{{% load i18n %}}{template}", **context)
-        assert show('{% translate "Yes" %}') == ("Ja" if language == "de" else "Yes")

@@ -1,63 +1,45 @@
-"""Widgets written in Python are what Django's templates write."""
+"""Widgets that are shown by Jinja2 say what Django's other templates say."""
 
-from decimal import Decimal
+import re
+from html import unescape
 
 import pytest
 from django import forms
 from django.forms.renderers import TemplatesSetting, get_default_renderer
-from django.utils import translation
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from config.widgets import _WRITTEN, Renderer
+from config.widgets import Renderer
 
 ODD = '<a href="x">\'&amp;'
 CHOICES = [
     ("", gettext_lazy("All")),
-    (1, Decimal("1234.5")),
+    (1, "one"),
     (None, ODD),
     ("Group & Co", [(True, SafeString("<b>safe</b>")), (ODD, "b")]),
 ]
-ATTRS = {
-    "id": "x",
-    "class": ODD,
-    "required": True,
-    "disabled": False,
-    "data-n": 1000,
-    "title": gettext_lazy("All"),
-}
-WIDGETS = {
-    kind: getattr(forms, kind)()
-    for kind in (
-        "TextInput", "NumberInput", "EmailInput", "URLInput", "ColorInput", "SearchInput", "TelInput", "HiddenInput",
-        "DateInput", "DateTimeInput", "TimeInput", "CheckboxInput", "Textarea", "FileInput",
-    )
-}  # fmt: skip
-WIDGETS |= {"PasswordInput": forms.PasswordInput(render_value=True), "as it is": forms.widgets.Input()}
-WIDGETS |= {
-    kind: getattr(forms, kind)(choices=CHOICES)
-    for kind in ("Select", "SelectMultiple", "RadioSelect", "CheckboxSelectMultiple")
-}
+ATTRS = {"id": "x", "class": ODD, "required": True, "disabled": False, "title": gettext_lazy("All")}
+KINDS = (
+    "TextInput", "NumberInput", "SearchInput", "HiddenInput", "DateInput", "CheckboxInput", "Textarea", "FileInput",
+)  # fmt: skip
+WITH_CHOICES = ("Select", "SelectMultiple", "RadioSelect", "CheckboxSelectMultiple")
 
 
-@pytest.mark.parametrize("language", ["en", "en-de"])
-@pytest.mark.parametrize("kind", WIDGETS)
-def test_a_widget_is_what_djangos_templates_write(kind: str, language: str) -> None:
-    widget, written, plain = WIDGETS[kind], Renderer(), TemplatesSetting()
-    with translation.override(language):
-        for value in (None, "", ODD, SafeString(ODD), 1234, Decimal("1234.5"), True, [1, ODD]):
-            for attrs in (None, {}, ATTRS):
-                expected = widget.render("n&", value, attrs, plain)
-                assert widget.render("n&", value, attrs, written) == expected
-                for part in widget.subwidgets("n&", value, attrs):
-                    for wrap in (True, False):
-                        context = {"widget": {**part, "wrap_label": wrap}}
-                        name = part["template_name"]
-                        assert written.render(name, context) == plain.render(name, context)
+def _said(html: str) -> list[str]:
+    """Return tags and texts, in whatever way quotes are escaped and lines broken."""
+    parts = re.split(r"(<[^>]*>)", html)
+    return [unescape(" ".join(part.split())) for part in parts if part.strip()]
 
 
-def test_every_written_widget_is_tried_and_used() -> None:
+@pytest.mark.parametrize("kind", [*KINDS, *WITH_CHOICES])
+def test_a_widget_says_what_djangos_templates_say(kind: str) -> None:
+    made = getattr(forms, kind)
+    widget = made(choices=CHOICES) if kind in WITH_CHOICES else made()
+    for value in (None, "", ODD, 1, True, [1, ODD]):
+        shown = widget.render("n&", value, ATTRS, Renderer())
+        assert _said(shown) == _said(widget.render("n&", value, ATTRS, TemplatesSetting()))
+        assert '<a href="x">' not in shown
+
+
+def test_forms_are_shown_by_it() -> None:
     assert isinstance(get_default_renderer(), Renderer)
-    tried = {widget.template_name for widget in WIDGETS.values()}
-    tried |= {getattr(widget, "option_template_name", "") for widget in WIDGETS.values()}
-    assert _WRITTEN.keys() <= tried
