@@ -18,7 +18,7 @@ from tests.federation.mirror.processes import Processes, eventually, state_of_st
 from tests.federation.mirror.test_life_under_load import writing
 from tests.federation.mirror.world import World
 
-PROVER = ["-m", "celery", "-A", "config", "worker", "-Q", "work", "-c", "1", "-l", "error"]
+PROVER = ["-m", "celery", "-A", "config", "worker", "-Q", "work", "-P", "solo", "-l", "error"]
 
 
 @contextmanager
@@ -177,17 +177,23 @@ def test_a_repair_asked_for_during_a_load_and_edits_is_done_by_workers(
     world.drain()
     running.start(PROVER)
     stream, browser = world.stream(agreement, "aurora"), administrator(world)
+
+    def moved() -> object:
+        return [state_of_streams(), Proof.objects.values_list("moved_at", "state").get()]
+
     with writing(world, mandates, portfolios) as writers:
         writers.some()
-        for portfolio in portfolios:
-            world.transactions(portfolio, 2_500)
+        # More than an edit.
+        world.transactions(portfolios[0], 2_500)
         assert "Everything is compared again" in press(browser, stream, repair="1")
+        # It is repaired, and compared: a comparison looks again and again as long as somebody writes.
         eventually(
-            lambda: Proof.objects.get().is_over,
-            moving=lambda: [state_of_streams(), Proof.objects.values_list("moved_at", "state").get()],
+            lambda: Proof.objects.get().state not in {Proof.State.QUEUED, Proof.State.REPAIRING}, moving=moved
         )
+        writers.some()
+    eventually(lambda: Proof.objects.get().is_over, moving=moved)
     found = Proof.objects.get()
-    # What is written all the while may be pending still: that is said, and is no difference.
+    # What was written meanwhile may be pending still: that is said, and is no difference.
     assert (found.state, found.problem) == ("done", "")
     assert found.result in {"equal", "undecided"}
     eventually(
