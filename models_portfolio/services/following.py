@@ -3,7 +3,7 @@
 import datetime
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 from django.db import connection, transaction
@@ -163,30 +163,32 @@ def refresh_drift(portfolio_ids: Iterable[uuid.UUID] | None = None) -> int:
     if portfolio_ids is not None:
         portfolios = portfolios.filter(pk__in=list(portfolio_ids))
     ids = list(portfolios.order_by("pk").values_list("pk", flat=True))
-    book = ModelBook(today())
-    changed = 0
+    day, book, changed = today(), None, 0
     for start in range(0, len(ids), PORTFOLIOS_AT_ONCE):
-        changed += _write_drift(drifts(ids[start : start + PORTFOLIOS_AT_ONCE], book))
+        batch = ids[start : start + PORTFOLIOS_AT_ONCE]
+        values: dict[uuid.UUID, Decimal | None] = dict.fromkeys(batch)
+        followed = _followed(batch, day)
+        if followed:
+            book = book or ModelBook(day)
+            values |= _drifts(followed, book)
+        changed += _write_drift(values)
     return changed
 
 
-def drifts(portfolio_ids: Collection[uuid.UUID], book: ModelBook) -> dict[uuid.UUID, Decimal | None]:
-    """Return each portfolio's drift from the weights of ``book``, without what its client excludes; in four queries."""
-    models = dict(
-        ModelAssignment.objects.current()
-        .as_of(book.day)
-        .filter(portfolio__in=portfolio_ids)
-        .values_list("portfolio", "model")
-    )
-    held = held_weights(portfolio_ids)
-    excluded = exclusions(
-        portfolio_ids, {key for each in models.values() for key in book.weights(each) or {}}
-    )
+def _followed(portfolio_ids: Collection[uuid.UUID], day: datetime.date) -> dict[uuid.UUID, uuid.UUID]:
+    """Return the models of those portfolios that follow one."""
+    assignments = ModelAssignment.objects.current().as_of(day).filter(portfolio__in=portfolio_ids)
+    return dict(assignments.values_list("portfolio", "model"))
+
+
+def _drifts(followed: Mapping[uuid.UUID, uuid.UUID], book: ModelBook) -> dict[uuid.UUID, Decimal | None]:
+    """Return the drift of portfolios from the weights of their models, without what their clients exclude."""
+    ids = list(followed)
+    held = held_weights(ids)
+    excluded = exclusions(ids, {key for model in followed.values() for key in book.weights(model) or {}})
     result: dict[uuid.UUID, Decimal | None] = {}
-    for portfolio_id in portfolio_ids:
-        model_id = models.get(portfolio_id)
-        targets = book.weights(model_id) if model_id else None
-        weights = held.get(portfolio_id)
+    for portfolio_id, model in followed.items():
+        targets, weights = book.weights(model), held.get(portfolio_id)
         result[portfolio_id] = (
             measure_drift(weights, without(targets, excluded[portfolio_id])).portfolio
             if targets is not None and weights

@@ -30,9 +30,9 @@ def load_entries(
     rows = Transaction.objects.current().filter(portfolio__in=list(portfolio_ids))
     if until is not None:
         rows = rows.filter(trade_date__lte=until)
-    for portfolio_id, *values in (
-        rows.order_by("created_at", "id").values_list("portfolio_id", *_FIELDS).iterator(10_000)
-    ):
+    found = rows.order_by("created_at", "id").values_list("portfolio_id", *_FIELDS)
+    # A cursor of the server's takes three statements, which only the ledgers of many are worth.
+    for portfolio_id, *values in found if len(entries) == 1 else found.iterator(10_000):
         named = dict(zip(_NAMES, values, strict=True))
         named["type"] = EntryType(named["type"])
         entries[portfolio_id].append(Entry(**named))

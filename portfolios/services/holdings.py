@@ -18,6 +18,7 @@ from clients.duties import Duty
 from clients.models import ClientInstruction
 from clients.querysets import InstructionQuerySet
 from portfolios.calculations.cash import CashDeductions, CashPosition, cash_positions
+from portfolios.calculations.entries import Entry
 from portfolios.calculations.ledger import Holding as HeldSecurity
 from portfolios.calculations.ledger import Positions, derive_positions
 from portfolios.calculations.valuation import (
@@ -56,18 +57,30 @@ def refuse_open_orders(portfolio: Portfolio) -> None:
         )
 
 
-@transaction.atomic
-def refresh_holdings(*, portfolio_ids: Collection[uuid.UUID]) -> int:
-    """Bring holdings in line with the ledgers that are kept here; return how many rows changed."""
-    portfolios = performed(
-        Duty.SETTLEMENT,
+def lock_portfolios(portfolio_ids: Collection[uuid.UUID]) -> list[Portfolio]:
+    """Return portfolios with their mandates, so that two who derive something from one ledger take turns."""
+    return list(
         Portfolio.objects.current()
         .filter(pk__in=list(portfolio_ids))
         .select_for_update(of=("self",))
         .select_related("mandate")
-        .order_by("pk"),
+        .order_by("pk")
     )
-    derived = derive_holdings(portfolios, timezone.now().date())
+
+
+@transaction.atomic
+def refresh_holdings(*, portfolio_ids: Collection[uuid.UUID]) -> int:
+    """Bring holdings in line with the ledgers that are kept here; return how many rows changed."""
+    portfolios = performed(Duty.SETTLEMENT, lock_portfolios(portfolio_ids))
+    today = timezone.now().date()
+    return write_holdings(portfolios, load_entries([each.pk for each in portfolios], until=today), today)
+
+
+def write_holdings(
+    portfolios: Collection[Portfolio], ledgers: Mapping[uuid.UUID, list[Entry]], today: datetime.date
+) -> int:
+    """Bring the holdings of locked portfolios in line with their ledgers; return how many rows changed."""
+    derived = _derive(portfolios, ledgers, today)
     stored: dict[uuid.UUID, dict[tuple[uuid.UUID | None, str], Holding]] = defaultdict(dict)
     for holding in Holding.objects.filter(portfolio__in=portfolios):
         stored[holding.portfolio_id][(holding.security_id, holding.currency)] = holding
@@ -96,14 +109,19 @@ def derive_holdings(portfolios: Collection[Portfolio], day: datetime.date) -> di
     Securities first, then cash by currency. What can still be spent is only known for today, so on
     an earlier day ``available_quantity`` of cash is what was traded.
     """
+    return _derive(portfolios, load_entries([each.pk for each in portfolios], until=day), day)
+
+
+def _derive(
+    portfolios: Collection[Portfolio], ledgers: Mapping[uuid.UUID, list[Entry]], day: datetime.date
+) -> dict[uuid.UUID, list[Holding]]:
     ids = [portfolio.pk for portfolio in portfolios]
-    ledgers = as_settled(load_entries(ids, until=day))
-    positions = {key: derive_positions(entries, as_of=day) for key, entries in ledgers.items()}
+    settled = as_settled({key: ledgers[key] for key in ids})
+    positions = {key: derive_positions(entries, as_of=day) for key, entries in settled.items()}
     # The calculations take any key; here it is a security's id.
     security_ids: set[Any] = {security for held in positions.values() for security in held.holdings}
     prices = prices_as_of(security_ids, day)
-    units = dict(Security.objects.filter(pk__in=security_ids).values_list("pk", "price_unit"))
-    names = dict(Security.objects.filter(pk__in=security_ids).values_list("pk", "name"))
+    held_securities = Security.objects.filter(pk__in=security_ids).only("name", "price_unit").in_bulk()
     currencies = {price.currency for price in prices.values()} | {
         portfolio.currency for portfolio in portfolios
     }
@@ -114,7 +132,7 @@ def derive_holdings(portfolios: Collection[Portfolio], day: datetime.date) -> di
     promised = commitments(ids) if is_today else {}
     derived = {}
     for portfolio in portfolios:
-        valuer = _Valuer(portfolio, day, positions[portfolio.pk], prices, units, names, rates)
+        valuer = _Valuer(portfolio, day, positions[portfolio.pk], prices, held_securities, rates)
         deductions = promised.get(portfolio.pk, {})
         derived[portfolio.pk] = valuer.holdings(deductions)
     return derived
@@ -129,15 +147,17 @@ class _Valuer:
         day: datetime.date,
         positions: Positions,
         prices: Mapping[Any, ClosingPrice],
-        units: Mapping[Any, str],
-        names: Mapping[Any, str],
+        securities: Mapping[Any, Security],
         rates: Mapping[str, RateQuote],
     ) -> None:
         self.portfolio, self.day, self.positions = portfolio, day, positions
-        self.prices, self.names, self.rates = prices, names, rates
+        self.prices, self.securities, self.rates = prices, securities, rates
         quotes: dict[Any, Quote] = {
             key: Quote(
-                price=price.close, currency=price.currency, as_of=price.date, unit=PriceUnit(units[key])
+                price=price.close,
+                currency=price.currency,
+                as_of=price.date,
+                unit=PriceUnit(securities[key].price_unit),
             )
             for key, price in prices.items()
             if key in positions.holdings
@@ -235,7 +255,7 @@ class _Valuer:
         for gap in valued.missing:
             if gap.kind is MissingKind.RATE:
                 return f"No exchange rate for {gap.currency}"
-            return f"No price for {self.names.get(valued.security, '')}"[:200]
+            return f"No price for {self.securities[valued.security].name}"[:200]
         if valued.is_stale and valued.quote is not None:
             return f"Stale price of {valued.quote.as_of}"
         return ""

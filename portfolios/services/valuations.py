@@ -20,7 +20,7 @@ from portfolios.calculations.timeline import Timeline, follow
 from portfolios.duties import performed
 from portfolios.models import Portfolio, Valuation
 from portfolios.services.entries import load_entries
-from portfolios.services.holdings import refresh_holdings
+from portfolios.services.holdings import lock_portfolios, write_holdings
 from portfolios.services.market import last_price_day
 from portfolios.services.units import UnitBook
 from portfolios.signals import portfolios_valued
@@ -69,32 +69,32 @@ def value_portfolios(
         wanted = wanted.filter(pk__in=list(portfolio_ids))
     found = list(wanted.order_by("pk"))
     managed = {each.pk for each in performed(Duty.MANAGEMENT, found)}
-    kept = {each.pk for each in performed(Duty.SETTLEMENT, found)}
-    ids = [each.pk for each in found if each.pk in managed | kept]
+    ids = sorted(managed.union(each.pk for each in performed(Duty.SETTLEMENT, found)))
     today = timezone.now().date()
     last_day = last_price_day(today)
     written = 0
     for start in range(0, len(ids), PORTFOLIOS_AT_ONCE):
         batch = ids[start : start + PORTFOLIOS_AT_ONCE]
         with transaction.atomic():
-            refresh_holdings(portfolio_ids=batch)
-            valued = [pk for pk in batch if pk in managed]
-            written += _value_batch(valued, from_date, today, last_day)
-            portfolios_valued.send(sender=Valuation, portfolio_ids=valued)
+            portfolios = lock_portfolios(batch)
+            ledgers = load_entries(batch, until=today)
+            write_holdings(performed(Duty.SETTLEMENT, portfolios), ledgers, today)
+            valued = [each for each in portfolios if each.pk in managed]
+            written += _value_batch(valued, ledgers, from_date, today, last_day)
+            portfolios_valued.send(sender=Valuation, portfolio_ids=[each.pk for each in valued])
         if progress is not None:
             progress(start + len(batch), len(ids))
     return ValuationRun(portfolios=len(ids), days_written=written)
 
 
 def _value_batch(
-    ids: Sequence[uuid.UUID],
+    portfolios: Sequence[Portfolio],
+    ledgers: Mapping[uuid.UUID, list[Entry]],
     from_date: datetime.date | None,
     today: datetime.date,
     last_day: datetime.date | None,
 ) -> int:
-    # Two runs over one portfolio take turns, else both could insert the same day.
-    portfolios = list(Portfolio.objects.filter(pk__in=ids).select_for_update(of=("self",)).order_by("pk"))
-    plans = _plan(portfolios, from_date, today, last_day)
+    plans = _plan(portfolios, ledgers, from_date, today, last_day)
     if not plans:
         return 0
     calendar = sorted({day for plan in plans for day in plan.days})
@@ -128,12 +128,13 @@ def _value_batch(
 
 def _plan(
     portfolios: Sequence[Portfolio],
+    booked: Mapping[uuid.UUID, list[Entry]],
     from_date: datetime.date | None,
     today: datetime.date,
     last_day: datetime.date | None,
 ) -> list[_Plan]:
     ids = [portfolio.pk for portfolio in portfolios]
-    ledgers = {key: standing_entries(entries) for key, entries in load_entries(ids, until=today).items()}
+    ledgers = {key: standing_entries(booked[key]) for key in ids}
     timelines = {key: follow(entries) for key, entries in ledgers.items()}
     wanted_starts = _starts(ids, from_date)
     weekdays = _Weekdays(last_day)
