@@ -108,21 +108,25 @@ class _Held(NamedTuple):
 
 
 def _held(user: User) -> _Held:
-    # One query per request: the user object lives as long as the request.
+    # One query per request: the user object lives as long as the request. Who grants something has it forgotten.
     known: _Held | None = user.__dict__.get("_held")
     if known is None:
         with connection.cursor() as cursor:
             cursor.execute(_HELD, {"user": user.pk})
             rows = cursor.fetchall()
-        roles = [(role, path) for is_role, role, path in rows if is_role and user.is_active]
+        roles = [(role, path) for is_role, role, path in rows if is_role]
         kinds = {(app, kind) for is_role, app, kind in rows if not is_role}
         known = user.__dict__["_held"] = _Held(roles, kinds)
     return known
 
 
+def _assignments(user: User) -> list[tuple[str, str | None]]:
+    return _held(user).roles if user.is_active else []
+
+
 def roles_of(user: User) -> frozenset[str]:
     """Return the roles that ``user`` has anywhere in the institution."""
-    return frozenset(role for role, _path in _held(user).roles)
+    return frozenset(role for role, _path in _assignments(user))
 
 
 def can(user: User, right: str) -> bool:
@@ -138,7 +142,7 @@ def can_everywhere(user: User, right: str) -> bool:
 def reach(user: User, roles: Iterable[str]) -> Reach:
     """Return over which units ``user`` holds any of ``roles``."""
     wanted = set(roles)
-    held = [path for role, path in _held(user).roles if role in wanted]
+    held = [path for role, path in _assignments(user) if role in wanted]
     return Reach(everything=None in held, paths=tuple(path for path in held if path is not None))
 
 

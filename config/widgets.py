@@ -7,7 +7,11 @@ from django.utils.functional import cached_property
 
 
 class Renderer(TemplatesSetting):
-    """Show Django's widgets by Jinja2, and forms, fields and other packages' widgets by the project's engine."""
+    """Show Django's widgets by Jinja2, and forms, fields and other packages' widgets by the project's engine.
+
+    Choices should be texts: numbers and days are not written as the reader's language does. A template of the
+    project's own does not take the place of one of Django's widgets.
+    """
 
     @cached_property
     def _widgets(self) -> Jinja2:

@@ -21,7 +21,7 @@ _SKIPPED = re.compile(
     r"/(static|media|accounts|i18n|design|help|sealed)/|.*_export=xlsx"
     # The admin's forms for new rows, what was done there, the names of its lists, and these in another order or with
     # counts, or a part of them: they filter by what a row says of itself, which is read with all the others.
-    r"|/admin/.*(/add/|/history/|/password_change/|/logout/|\?)|/admin/(\w+/$|jsi18n/)"
+    r"|/admin/.*(/add/|/history/|/password_change/|/logout/|\?(?!p=))|/admin/(\w+/$|jsi18n/)"
     # These have no record of a kind that is ever sealed, and name none.
     r"|/admin/(accounts|federation|models_portfolio/(?!modelassignment)"
     r"|portfolios/(benchmark|exchangerate|importbatch|listing|price|security))"
