@@ -3,12 +3,13 @@
 import datetime
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any, cast
 
-from django.db import transaction
-from django.db.models import F, Sum
+from django.db import connection, transaction
+from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -273,19 +274,7 @@ def commitments(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[st
     """
     buys: dict[tuple[uuid.UUID, str], Decimal] = defaultdict(Decimal)
     withdrawals: dict[tuple[uuid.UUID, str], Decimal] = defaultdict(Decimal)
-    # Orders stand to the left of this app, hence the reverse accessor.
-    open_buys = list(
-        Portfolio.objects.filter(
-            pk__in=list(portfolio_ids), orders__side="buy", orders__state__in=_OPEN_ORDERS
-        )
-        .order_by()
-        .values_list("pk", "currency", "orders__currency")
-        .annotate(
-            amount=Sum(
-                F("orders__estimated_amount") * (1 - F("orders__filled_quantity") / F("orders__quantity"))
-            )
-        )
-    )
+    open_buys = _ask(_open_buys, portfolio_ids)
     pairs = {(paid_in, ordered_in) for _, paid_in, ordered_in, _ in open_buys if paid_in != ordered_in}
     rates = rates_as_of({code for pair in pairs for code in pair}, timezone.now().date()) if pairs else {}
     per_euro = {code: rate.per_euro for code, rate in rates.items()}
@@ -295,18 +284,59 @@ def commitments(portfolio_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[st
             buys[(portfolio_id, ordered_in)] += amount or Decimal(0)
         else:
             buys[(portfolio_id, paid_in)] += ((amount or Decimal(0)) * rate).quantize(_MONEY)
-    for portfolio_id, currency, amount in (
-        open_instructions(ClientInstruction.Kind.WITHDRAWAL)
-        .filter(mandate__portfolio__in=list(portfolio_ids))
-        .order_by()
-        .values_list("mandate__portfolio", "currency")
-        .annotate(Sum("amount"))
-    ):
+    for portfolio_id, currency, amount in _ask(_open_withdrawals, portfolio_ids):
         withdrawals[(portfolio_id, currency)] += amount or Decimal(0)
     promised: dict[uuid.UUID, dict[str, CashDeductions]] = defaultdict(dict)
     for key in {*buys, *withdrawals}:
         promised[key[0]][key[1]] = CashDeductions(open_buys=buys[key], withdrawals=withdrawals[key])
     return promised
+
+
+def _open_buys() -> QuerySet[Any]:
+    # Orders stand to the left of this app, hence the reverse accessor.
+    return (
+        Portfolio.objects.filter(orders__side="buy", orders__state__in=_OPEN_ORDERS)
+        .extra(where=[_OF_THESE], params=[_THESE])  # noqa: S610  (a constant of this module)
+        .order_by()
+        .values_list("pk", "currency", "orders__currency")
+        .annotate(
+            amount=Sum(
+                F("orders__estimated_amount") * (1 - F("orders__filled_quantity") / F("orders__quantity"))
+            )
+        )
+    )
+
+
+def _open_withdrawals() -> QuerySet[Any]:
+    return (
+        open_instructions(ClientInstruction.Kind.WITHDRAWAL)
+        .extra(where=[_OF_THESE], params=[_THESE])  # noqa: S610  (a constant of this module)
+        .order_by()
+        .values_list("mandate__portfolio", "currency")
+        .annotate(Sum("amount"))
+    )
+
+
+# Stands for the portfolios asked about in the parameters of a statement.
+_THESE = object()
+_OF_THESE = '"portfolios_portfolio"."id" = ANY(%s)'
+
+
+def _ask(
+    question: Callable[[], QuerySet[Any]], portfolio_ids: Collection[uuid.UUID]
+) -> list[tuple[Any, ...]]:
+    statement, parameters = _composed(question)
+    ids = list(portfolio_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [ids if each is _THESE else each for each in parameters])
+        return cursor.fetchall()
+
+
+@cache
+def _composed(question: Callable[[], QuerySet[Any]]) -> tuple[str, tuple[Any, ...]]:
+    # They are asked at each booking, and to compose them takes several times as long as to answer.
+    statement, parameters = question().query.sql_with_params()
+    return statement, tuple(parameters)
 
 
 def promised_to_buys(portfolio: Portfolio, currency: str) -> Decimal:
