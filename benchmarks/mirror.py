@@ -35,7 +35,8 @@ REPEATS = 5
 EDITS = 400
 # Under one agreement while so many rows at once are loaded under another of the same two.
 SIBLING_EDITS, SIBLING_LOAD = 120, 100_000
-# Both streams read all of it: without a pause more is written than can be read, and no edit ever catches up.
+# Both streams read all of it: where more is written than can be read, no edit ever catches up. So the next load
+# waits so many seconds, and on a slower machine until the last one has arrived.
 SIBLING_PAUSE = 6.0
 KIND = by_label()["portfolios.Transaction"]
 
@@ -341,8 +342,10 @@ class Bench:
         )
         ids = [each for each in self._portfolios("alpha") if each not in known]
         # 100,000 rows at once, all of them under the first agreement.
-        with bulk_load(self._load(SIBLING_LOAD // COVERED + 1, where="p.number NOT LIKE 'S-%'"
-                                  " AND p.mandate_id IS NOT NULL"), pause=SIBLING_PAUSE) as rows:  # fmt: skip
+        under_the_first = "p.number NOT LIKE 'S-%' AND p.mandate_id IS NOT NULL"
+        load = self._load(SIBLING_LOAD // COVERED + 1, where=under_the_first)
+        seen = "SELECT count(*) FROM beta.portfolios_transaction"
+        with bulk_load(load, pause=SIBLING_PAUSE, seen=seen) as rows:
             found = latencies("alpha", "beta", ids, pause=0.05)
         return found, sum(rows)
 
