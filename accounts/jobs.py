@@ -6,21 +6,50 @@ written, the page that polls cannot see.
 
 import uuid
 from collections.abc import Iterable
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from django.db.models import F, Func, JSONField, Value
 from django.utils import timezone
 
 from accounts.models import Job, User
+from accounts.named import Named, named
 
 
 class Failure(TypedDict):
-    """What could not be done, why, and what to do about it; ``url`` is the path where it is put right."""
+    """Why something could not be done, and what to do about it; ``portfolio`` is the id of what it concerns, if one.
 
-    what: str
-    url: NotRequired[str]
+    Its number is looked up for each who reads it.
+    """
+
+    portfolio: NotRequired[str]
     why: str
     remedy: str
+
+
+class ShownFailure(NamedTuple):
+    """A failure as a person reads it."""
+
+    what: Named | None
+    why: str
+    remedy: str
+
+
+class Failures(NamedTuple):
+    """What failed of a job, and how many more failures concern what the person may not see."""
+
+    shown: list[ShownFailure]
+    beyond: int
+
+
+def failures_for(user: User, job: Job) -> Failures:
+    """Return what failed of a job, as far as ``user`` may see the portfolios that it concerns."""
+    found = named(user, job.failures)
+    shown = [
+        ShownFailure(found.get(each.get("portfolio", "")), each["why"], each["remedy"])
+        for each in job.failures
+        if "portfolio" not in each or each["portfolio"] in found
+    ]
+    return Failures(shown, len(job.failures) - len(shown))
 
 
 def create_job(

@@ -13,7 +13,7 @@ finds there what was done to those of these units, and to what is the whole inst
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -63,14 +63,13 @@ def entries_for(user: User) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(condition)
 
 
-def named(user: User, entries: Iterable[AuditEntry]) -> dict[str, Named]:
-    """Return by id what entries are about and their details speak of, as far as ``user`` may see it: a query for each kind."""
+def named(user: User, details: Iterable[Mapping[str, Any]]) -> dict[str, Named]:
+    """Return by id what details speak of under registered keys, as far as ``user`` may see it: a query for each kind."""
     ids: dict[tuple[Visible, str, str], set[str]] = defaultdict(set)
-    for entry in entries:
-        spoken_of = {entry.kind: str(entry.record_id), **entry.data}
-        for key in _kinds.keys() & spoken_of.keys():
-            if is_id(spoken_of[key]):
-                ids[_kinds[key]].add(spoken_of[key])
+    for each in details:
+        for key in _kinds.keys() & each.keys():
+            if is_id(each[key]):
+                ids[_kinds[key]].add(each[key])
     found = {}
     for (visible, page, through), wanted in ids.items():
         records = visible(user).filter(pk__in=wanted)

@@ -42,7 +42,7 @@ def value_portfolios(from_date: str | None = None, job_id: str | None = None) ->
         valuations.value_portfolios(from_date=since, progress=show)
     except SoftTimeLimitExceeded:
         failure = jobs.Failure(
-            what="", why=_("It took too long."), remedy=_("Start it again; it goes on where it was.")
+            why=_("It took too long."), remedy=_("Start it again; it goes on where it was.")
         )
         jobs.finish(job_id, failures=[failure], is_failed=True)
         return

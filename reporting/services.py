@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts import formatting
 from accounts.errors import DomainError
-from accounts.jobs import create_job
+from accounts.jobs import Failure, create_job
 from accounts.models import Job, User, audit
 from clients.duties import Duty, require
 from portfolios.calculations.entries import LedgerError
@@ -281,21 +281,22 @@ def make_one_of_batch(*, job: Job, position: int, by: User) -> Job:
     failures = len(job.failures)
     first_day, last_day = _period_of(job)
     within = Portfolio.objects.with_right(by, "report.make")
-    portfolio = within.filter(pk=job.data["portfolios"][position]).first()
+    key = job.data["portfolios"][position]
+    portfolio = within.filter(pk=key).first()
     if portfolio is None:
-        _list_failure(job, "—", _("The portfolio is no longer within your reach."))
+        _list_failure(job, key, _("The portfolio is no longer within your reach."))
     else:
         try:
             with transaction.atomic():
                 report = make_report(report=_queue(portfolio, first_day, last_day, by))
         except DomainError as error:
-            _list_failure(job, portfolio.number, str(error))
+            _list_failure(job, key, str(error))
         else:
             job.data.setdefault("reports", []).append(str(report.pk))
             if report.state == Report.State.FAILED:
-                _list_failure(job, portfolio.number, report.problem)
+                _list_failure(job, key, report.problem)
         if len(job.failures) > failures:
-            job.data.setdefault("failed", []).append(str(portfolio.pk))
+            job.data.setdefault("failed", []).append(key)
     job.done += 1
     job.state = Job.State.RUNNING
     if job.done >= job.total:
@@ -304,9 +305,9 @@ def make_one_of_batch(*, job: Job, position: int, by: User) -> Job:
     return job
 
 
-def _list_failure(job: Job, what: str, why: str) -> None:
+def _list_failure(job: Job, key: str, why: str) -> None:
     remedy = _("Put it right, then try again what failed.")
-    job.failures.append({"what": what, "why": why, "remedy": remedy})
+    job.failures.append(Failure(portfolio=key, why=why, remedy=remedy))
 
 
 @transaction.atomic

@@ -6,11 +6,11 @@ from decimal import ROUND_DOWN, Decimal
 
 from celery import shared_task
 from django.conf import settings
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
+from accounts.jobs import Failure
 from accounts.models import Job, User
 from models_portfolio.effective import today
 from portfolios.models import Portfolio
@@ -62,12 +62,11 @@ def note(job: Job, outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         if outcome.refusal:
             job.failures.append(
-                {
-                    "what": outcome.portfolio.number,
-                    "url": reverse("portfolios:portfolio_detail", args=[outcome.portfolio.pk]),
-                    "why": outcome.refusal,
-                    "remedy": _("Open the portfolio, put it right and propose again."),
-                }
+                Failure(
+                    portfolio=str(outcome.portfolio.pk),
+                    why=outcome.refusal,
+                    remedy=_("Open the portfolio, put it right and propose again."),
+                )
             )
         elif outcome.proposal is not None:
             job.data.setdefault("proposals", []).append(str(outcome.proposal.pk))

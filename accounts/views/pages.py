@@ -23,6 +23,7 @@ from accounts.demo import demo_users
 from accounts.errors import DomainError
 from accounts.filters import AuditFilter, JobFilter
 from accounts.forms import AcceptForm, ProfileForm, show_error
+from accounts.jobs import failures_for
 from accounts.lists import ListView
 from accounts.models import AuditEntry, Job, User
 from accounts.named import entries_for, named
@@ -159,11 +160,20 @@ class JobList(ListView):
         return {} if can(self.request.user, "people.edit") else {"exclude": ["created_by"]}
 
 
+def _job_context(request: PersonRequest, found: Job) -> dict[str, Any]:
+    return {
+        "job": found,
+        "failures": failures_for(request.user, found),
+        # Where it leads, and what is tried again, is within reach of who began it.
+        "is_own": found.created_by_id == request.user.pk,
+    }
+
+
 @signed_in()
 def job(request: PersonRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Show how far a job is; works without scripts too."""
     found = get_object_or_404(_jobs(request.user), pk=pk)
-    return render(request, "accounts/job_detail.html", {"job": found})
+    return render(request, "accounts/job_detail.html", _job_context(request, found))
 
 
 @signed_in()
@@ -171,7 +181,8 @@ def job_state(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Answer a poll with how far the job is; the last answer ends the polling."""
     found = get_object_or_404(_jobs(request.user), pk=pk)
     is_job_page = "page" in request.GET
-    response = render(request, "components/job.html", {"job": found, "is_job_page": is_job_page})
+    context = {**_job_context(request, found), "is_job_page": is_job_page}
+    response = render(request, "components/job.html", context)
     if found.is_over and is_job_page:
         # The page around it shows more once the work is done.
         response["HX-Refresh"] = "true"
@@ -197,5 +208,7 @@ class AuditList(ListView):
 
     def get_table(self, **kwargs: Any) -> AuditTable:
         table: AuditTable = super().get_table(**kwargs)
-        table.named = named(self.request.user, [row.record for row in table.page.object_list])
+        entries = [row.record for row in table.page.object_list]
+        spoken_of = [{each.kind: str(each.record_id), **each.data} for each in entries]
+        table.named = named(self.request.user, spoken_of)
         return table

@@ -10,7 +10,7 @@ def job(by, **fields: object) -> Job:
     return create_job(kind="test", title="Propose for 4 portfolios", by=by, total=4, **fields)
 
 
-FAILURE = {"what": "P-1", "why": "No price", "remedy": "Import one"}
+FAILURE = {"why": "No price", "remedy": "Import one"}
 
 
 def test_a_job_starts_once_however_often_its_task_is_delivered(in_aurora):
@@ -24,13 +24,13 @@ def test_a_job_counts_and_keeps_what_failed(in_aurora):
     start(str(found.pk))
     advance(found.pk, by_count=2)
     advance(found.pk, failures=[FAILURE])
-    advance(found.pk, failures=[{**FAILURE, "what": "P-2"}])
+    advance(found.pk, failures=[{**FAILURE, "why": "No rate"}])
     finish(found.pk)
     found.refresh_from_db()
-    assert (found.done, found.state, [failure["what"] for failure in found.failures]) == (
+    assert (found.done, found.state, [failure["why"] for failure in found.failures]) == (
         4,
         Job.State.DONE,
-        ["P-1", "P-2"],
+        ["No price", "No rate"],
     )
     assert found.finished_at is not None
 
@@ -80,7 +80,7 @@ def test_a_retry_is_offered_for_what_failed(aurora, in_aurora, browse):
 
 def test_one_comes_back_to_a_job_by_the_list_of_ones_own(aurora, in_aurora, browse):
     mine, other = job(in_aurora.manager), job(in_aurora.advisor)
-    finish(other.pk, failures=[{"what": "P-1", "why": "No price", "remedy": "Import one"}])
+    finish(other.pk, failures=[FAILURE])
     client = browse(aurora, in_aurora.manager)
     assert [row.record for row in client.get("/jobs/").context["table"].rows] == [mine]
     everybody = browse(aurora, in_aurora.administrator)

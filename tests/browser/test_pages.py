@@ -160,7 +160,6 @@ def test_what_is_wrong_on_one_screen_alone_is_found_there(people: People) -> Non
 def test_the_failures_of_a_long_job_fit_a_phone(people: People) -> None:
     person = people("aurora", "manager")
     failure = {
-        "what": "P-1",
         "why": "There is no price on 30 September 2026",
         "remedy": "Import the price, then try again",
     }

@@ -247,7 +247,7 @@ def test_a_batch_makes_all_and_lists_what_failed(portfolio: Portfolio, in_aurora
     tasks.make_batch(str(job.pk))
     job.refresh_from_db()
     assert (job.state, job.done, job.total) == (Job.State.DONE, 2, 2)
-    assert [failure["what"] for failure in job.failures] == ["P-2"]
+    assert [failure["portfolio"] for failure in job.failures] == [str(empty.pk)]
     assert "no value" in job.failures[0]["why"]
     assert job.failures[0]["remedy"]
     assert Report.objects.filter(state=Report.State.READY).count() == 1

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 
+from accounts.models import Job
 from clients.models import MandateRestriction
 from config.api.trading import ProposalSerializer
 from models_portfolio.effective import today
@@ -172,6 +173,17 @@ def test_many_portfolios_are_proposed_for_at_once_and_failures_are_listed(in_aur
     assert "P-2 follows no model" in shown
     assert reverse("portfolios:portfolio_detail", args=[without.pk]) in response.content.decode()
     assert Proposal.objects.get().portfolio == good
+
+    # Administrators follow every job, and have no portfolios; who loses one reads no more of it either.
+    job = reverse("accounts:job", args=[Job.objects.get().pk])
+    in_aurora.manager.role_assignments.update(unit=in_aurora.other_unit)
+    for somebody, leads_back in ((in_aurora.administrator, False), (in_aurora.manager, True)):
+        response = browse(aurora, somebody).get(job)
+        shown = text_of(response)
+        assert "2 of 2" in shown
+        assert "1 concerns a portfolio that is not within your reach" in shown
+        assert "P-2" not in response.content.decode()
+        assert ("Show the drafts" in shown) == leads_back
 
 
 def test_many_proposals_are_approved_together_but_never_ones_own(in_aurora: Cast, aurora, browse):
