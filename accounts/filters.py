@@ -180,5 +180,5 @@ class AuditFilter(django_filters.FilterSet):
 
     def by_what(self, queryset: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
         """Return the entries of reading partners' records and of their exports, or all others."""
-        read = Q(action__in=[AuditEntry.READ, AuditEntry.EXPORTED])
+        read = Q(action__in=[AuditEntry.READ, AuditEntry.READ_BY_LIST, AuditEntry.EXPORTED])
         return queryset.filter(read if value == "read" else ~read)

@@ -288,6 +288,7 @@ class AuditEntry(models.Model):
     """Who did what to which record, when, written in the transaction of the change; or who read a partner's."""
 
     READ = "read"
+    READ_BY_LIST = "read.by_list"
     EXPORTED = "exported"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -343,6 +344,31 @@ def audit_reading(*records: Record | None, by: User) -> None:
         )
         for record in records
         if record is not None and record.is_received
+    ]
+    if entries:
+        AuditEntry.objects.bulk_create(entries, ignore_conflicts=True)
+
+
+def audit_listing(rows: Iterable[object], *, by: User) -> None:
+    """Write down whose records of a kind ``by`` reads by a list of the API: one entry for each partner and day (UTC).
+
+    By one statement, and none where all rows are the institution's own. How many there were is not counted: whoever
+    asks every minute would have read thousands.
+    """
+    day = timezone.now().date()
+    found = {
+        (row._meta.label_lower, row.origin) for row in rows if isinstance(row, Record) and row.is_received
+    }
+    entries = [
+        AuditEntry(
+            id=uuid.uuid5(_READINGS, f"{by.pk} {kind} {origin} {day}"),
+            actor=by,
+            actor_name=by.full_name,
+            action=AuditEntry.READ_BY_LIST,
+            kind=kind,
+            data={"origin": str(origin)},
+        )
+        for kind, origin in sorted(found, key=str)
     ]
     if entries:
         AuditEntry.objects.bulk_create(entries, ignore_conflicts=True)

@@ -30,24 +30,38 @@ def test_who_reads_a_partners_record_is_written_down_once_a_day(
     pages = [f"/{kind}s/{each.pk}/" for kind, each in records.items()]
     pages += [f"/portfolios/{records['portfolio'].pk}/{tab}/" for tab in ("holdings", "transactions")]
     addresses = [f"/api/v1/{kind}s/{each.pk}/" for kind, each in records.items()]
+    lists = [f"/api/v1/{kind}s/" for kind in KINDS]
     reader, program = browse(aurora, in_aurora.compliance), browse(aurora, in_aurora.operations)
 
     def read(by: Browser, paths: list[str]) -> None:
         for path in paths:
             assert by.get(path).status_code == 200, path
 
-    read(reader, [*pages, *addresses])
+    read(reader, [*pages, *addresses, *lists])
     read(program, ["/clients/?_export=csv"])
     assert readings() == [], "they are the institution's own"
-    assert not AuditEntry.objects.filter(action="exported").exists()
+    assert not AuditEntry.objects.filter(action__in=["exported", "read.by_list"]).exists()
 
     with as_mirror():
         for each in records.values():
             type(each)._default_manager.filter(pk=each.pk).update(origin=harbour.pk)
-    lists = [f"/api/v1/{kind}s/" for kind in KINDS]
-    read(program, [*lists, "/clients/", "/mandates/", "/instructions/", "/book/", "/orders/", "/reports/"])
+    read(program, ["/clients/", "/mandates/", "/instructions/", "/book/", "/orders/", "/reports/"])
     assert readings() == [], "nothing is asked for a list"
-    assert not AuditEntry.objects.filter(action="exported").exists(), "and it is no export"
+    assert not AuditEntry.objects.filter(action__in=["exported", "read.by_list"]).exists(), (
+        "and it is no export"
+    )
+
+    # A program could read everything by lists.
+    for _again in range(2):
+        for each in lists:
+            with CaptureQueriesContext(connection) as captured:
+                read(program, [each])
+            assert sum("accounts_auditentry" in query["sql"] for query in captured) == 1
+    by_list = AuditEntry.objects.filter(action="read.by_list").values_list("actor_name", "kind", "data")
+    listed = {(name, kind, data["origin"]) for name, kind, data in by_list}
+    kinds = {each._meta.label_lower for each in records.values()}
+    assert listed == {(in_aurora.operations.full_name, kind, str(harbour.pk)) for kind in kinds}
+    assert len(by_list) == len(KINDS)
     read(program, ["/clients/?_export=csv", "/orders/?_export=xlsx"])
     exported = AuditEntry.objects.filter(action="exported").order_by("at")
     assert [(each.kind, each.data) for each in exported] == [
@@ -85,13 +99,15 @@ def test_the_audit_trail_tells_readings_from_what_was_done(
     assert reader.get(f"/reports/{report.pk}/").status_code == 200
 
     assert reader.get("/reports/?_export=csv").status_code == 200
+    assert reader.get("/api/v1/reports/").status_code == 200
     shown = reader.get("/audit/", {"what": "read"})
-    assert shown.context["table"].paginator.count == 2
+    assert shown.context["table"].paginator.count == 3
+    assert "read by list" in shown.content.decode()
     assert "count: 1, origins: Harbour" in shown.content.decode()
     assert "origin: Harbour" in shown.content.decode()
     lines = reader.get("/audit/", {"what": "read", "_export": "csv"}).content.decode("utf-8-sig").splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert str(report.pk) in "".join(lines)
     done = reader.get("/audit/", {"what": "done"}).context["table"]
-    others = AuditEntry.objects.exclude(action__in=["read", "exported"])
+    others = AuditEntry.objects.exclude(action__in=["read", "read.by_list", "exported"])
     assert done.paginator.count == others.count() > 0

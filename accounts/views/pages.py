@@ -196,6 +196,10 @@ class AuditList(ListView):
 
     right = ("audit.read", "people.edit")
     title = gettext_lazy("Audit trail")
+    subtitle = gettext_lazy(
+        "Who did what; and who read or exported a partner's records: each record once a day, lists of the API once a day "
+        "for each kind and partner"
+    )
     table_class = AuditTable
     filterset_class = AuditFilter
     empty_title = gettext_lazy("Nothing has been done yet")

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.errors import DomainError
-from accounts.models import User, audit_reading
+from accounts.models import User, audit_listing, audit_reading
 from accounts.origins import origin_name
 from accounts.records import Record
 from accounts.rights import can
@@ -142,10 +142,16 @@ class Resource(Unkept, viewsets.GenericViewSet):
 class Listed(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     """A resource that is read: a list and each of its rows.
 
-    Who reads one row of a partner's is written down, except where ``is_reference``: prices and the like.
+    Who reads a partner's rows is written down, except where ``is_reference``: prices and the like.
     """
 
     is_reference: ClassVar[bool] = False
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        rows = super().paginate_queryset(queryset)
+        if not self.is_reference:
+            audit_listing(rows or [], by=self.person)
+        return rows
 
     def get_object(self) -> Any:
         row = super().get_object()
