@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import django_filters
-from django.db.models import Q, QuerySet
+from django.apps import apps
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Replace
 from django.forms import SearchInput
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -151,6 +153,15 @@ class JobFilter(django_filters.FilterSet):
         return queryset.exclude(failures=[]) if value == "incomplete" else queryset.filter(state=value)
 
 
+# Who did what no person did.
+THE_PLATFORM = _("the platform")
+
+
+def action_words(action: str) -> str:
+    """Return what was done as the audit trail shows it."""
+    return action.replace(".", " ").replace("_", " ")
+
+
 class AuditFilter(django_filters.FilterSet):
     """Narrow the audit trail down by words, days, and whether something was changed or a partner's record read."""
 
@@ -173,10 +184,19 @@ class AuditFilter(django_filters.FilterSet):
         fields: tuple[str, ...] = ()
 
     def by_words(self, queryset: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
-        """Return the entries whose person, action or kind contains the words."""
-        return queryset.filter(
-            Q(actor_name__icontains=value) | Q(action__icontains=value) | Q(kind__icontains=value)
-        )
+        """Return the entries whose person, action or kind contains the words, as the list shows them or as exports do."""
+        words = action_words(value)
+        shown = Replace(Replace("action", Value("."), Value(" ")), Value("_"), Value(" "))
+        kinds = [
+            model._meta.label_lower
+            for model in apps.get_models()
+            if value.casefold() in str(model._meta.verbose_name).casefold()
+        ]
+        condition = Q(actor_name__icontains=value) | Q(shown_action__icontains=words)
+        condition |= Q(kind__icontains=value) | Q(kind__in=kinds)
+        if value.casefold() in str(THE_PLATFORM).casefold():
+            condition |= Q(actor_name="")
+        return queryset.alias(shown_action=shown).filter(condition)
 
     def by_what(self, queryset: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
         """Return the entries of reading partners' records and of their exports, or all others."""

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.columns import DateColumn, LinkColumn, MomentColumn, NumberColumn, StateColumn
-from accounts.filters import PlacedUnit
+from accounts.filters import THE_PLATFORM, PlacedUnit, action_words
 from accounts.formatting import UNKNOWN, icon, state_badge
 from accounts.models import ApiToken, AuditEntry, Job, User
 from accounts.named import Named, is_id
@@ -233,10 +233,10 @@ class AuditTable(tables.Table):
     named: Mapping[str, Named] = {}
 
     def render_actor_name(self, value: str) -> str:
-        return value or _("the platform")
+        return value or str(THE_PLATFORM)
 
     def render_action(self, value: str) -> str:
-        return value.replace(".", " ").replace("_", " ")
+        return action_words(value)
 
     def render_kind(self, value: str) -> str:
         try:

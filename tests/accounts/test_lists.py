@@ -17,7 +17,7 @@ from openpyxl import load_workbook
 from accounts import formatting
 from accounts.columns import MoneyColumn, PercentColumn, StateColumn
 from accounts.lists import ListView, harmless, table_for
-from accounts.models import AuditEntry, Role, RoleAssignment, User, audit
+from accounts.models import ApiToken, AuditEntry, Role, RoleAssignment, User, audit
 from clients.models import Client
 from portfolios.models import Portfolio, Security
 from tests.clients import make as clients
@@ -220,6 +220,12 @@ def test_filters_narrow_down_and_can_be_lifted(aurora, in_aurora, browse):
     assert answer.context["table"].paginator.count == 2
     (chip,) = answer.context["chips"]
     assert (chip.label, chip.value, chip.without) == ("Who or what", "thing.undone", "?sort=at")
+
+    # A person types the words that the list shows.
+    audit("token.batch_made", ApiToken(), by=None)
+    for words in ("Thing undone", "batch made", "API token", "the platform"):
+        expected = 2 if words == "Thing undone" else 1
+        assert page.get("/audit/", {"q": words}).context["table"].paginator.count == expected, words
 
 
 def settling(portfolio: Portfolio, number: str = "O-7") -> tuple[Proposal, Order, Settlement]:
