@@ -1,12 +1,14 @@
 """Tell the other party by e-mail what one party has done to their agreement: each line of the timeline once.
 
-Of switches that go back and forth, one an hour: then the last of them, which says how things stand.
+Of what goes back and forth, switches and proposals that are withdrawn again, one an hour: then the last line, which says
+how things stand.
 """
 
 import datetime
 import uuid
 from collections import defaultdict
 
+from django.db.models import Exists, OuterRef
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -16,7 +18,7 @@ from django_tenants.utils import tenant_context
 from accounts.mailing import people_with, write_to
 from accounts.models import Role
 from federation.agreements.timeline import EventKind
-from federation.models import Agreement, AgreementEvent, Institution
+from federation.models import Agreement, AgreementEvent, AgreementVersion, Institution
 
 # What is told, with what follows from it for who reads it.
 TOLD: dict[str, str | Promise] = {
@@ -49,8 +51,11 @@ _SWITCHES = frozenset(
         EventKind.RESUMED.value,
     }
 )
-# No party fills the other's mailboxes by suspending and resuming.
-BETWEEN_SWITCHES = datetime.timedelta(hours=1)
+_PROPOSALS = frozenset({EventKind.PROPOSED.value, EventKind.VERSION_PROPOSED.value})
+_ANSWERS = frozenset({EventKind.ACCEPTED.value, EventKind.DECLINED.value})
+# No party fills the other's mailboxes by suspending and resuming, or by proposing and withdrawing.
+_BACK_AND_FORTH = (_SWITCHES, _PROPOSALS | {EventKind.WITHDRAWN.value})
+BETWEEN_MAILS = datetime.timedelta(hours=1)
 # Compliance answers for what is kept after the end.
 _TOLD_TO_COMPLIANCE = frozenset({EventKind.TERMINATED.value, EventKind.CUT.value})
 # What happened earlier is no news any more, where mail could not leave.
@@ -62,32 +67,49 @@ def deliver() -> int:
     waiting = AgreementEvent.objects.filter(
         kind__in=TOLD, mailed_at=None, at__gt=timezone.now() - FORGOTTEN_AFTER
     ).order_by("at")
-    switches: dict[tuple[uuid.UUID, uuid.UUID | None], list[uuid.UUID]] = defaultdict(list)
+    grouped: dict[tuple[frozenset[str], uuid.UUID, uuid.UUID | None], list[uuid.UUID]] = defaultdict(list)
     sent = 0
     for pk, kind, agreement, institution in list(
         waiting.values_list("pk", "kind", "agreement", "institution")
     ):
-        if kind in _SWITCHES:
-            switches[(agreement, institution)].append(pk)
-        else:
+        kinds = next((each for each in _BACK_AND_FORTH if kind in each), None)
+        if kinds is None:
             sent += _deliver_one(pk)
-    return sent + sum(_deliver_last(*key, lines) for key, lines in switches.items())
+        else:
+            grouped[(kinds, agreement, institution)].append(pk)
+    return sent + sum(_deliver_last(*key, lines) for key, lines in grouped.items())
 
 
-def _deliver_last(agreement: uuid.UUID, institution: uuid.UUID | None, lines: list[uuid.UUID]) -> int:
-    """Tell of the last of a party's switches, unless it was told of one lately; the earlier ones are in the timeline."""
-    lately = AgreementEvent.objects.filter(
-        agreement=agreement,
-        institution=institution,
-        kind__in=_SWITCHES,
-        mailed_at__gt=timezone.now() - BETWEEN_SWITCHES,
+def _deliver_last(
+    kinds: frozenset[str], agreement: uuid.UUID, institution: uuid.UUID | None, lines: list[uuid.UUID]
+) -> int:
+    """Tell of the last of a party's lines, unless it was told of one lately; the earlier ones are in the timeline.
+
+    What the other party has answered meanwhile is no news to it, and the next proposal is told at once.
+    """
+    of_agreement = AgreementEvent.objects.filter(agreement=agreement)
+    last = of_agreement.get(pk=lines[-1])
+    if last.kind in _PROPOSALS and not _waits(last):
+        of_agreement.filter(pk__in=lines).update(mailed_at=timezone.now())
+        return 0
+    answered = of_agreement.filter(kind__in=_ANSWERS, at__gt=OuterRef("at")).exclude(institution=institution)
+    lately = of_agreement.filter(
+        institution=institution, kind__in=kinds, mailed_at__gt=timezone.now() - BETWEEN_MAILS
     )
+    if kinds & _PROPOSALS:
+        lately = lately.exclude(Exists(answered))
     if lately.exists():
         return 0
     sent = _deliver_one(lines[-1], earlier=len(lines) - 1)
     if sent:
         AgreementEvent.objects.filter(pk__in=lines[:-1]).update(mailed_at=timezone.now())
     return sent
+
+
+def _waits(proposal: AgreementEvent) -> bool:
+    """Say whether what a line tells was proposed still waits for an answer."""
+    versions = AgreementVersion.objects.filter(agreement=proposal.agreement_id)
+    return versions.awaiting_answer().filter(number=proposal.data.get("version")).exists()
 
 
 def _deliver_one(pk: uuid.UUID, *, earlier: int = 0) -> int:
@@ -133,7 +155,7 @@ def _tell(event: AgreementEvent, reader: Institution, earlier: int) -> int:
                 "follows": TOLD[event.kind],
                 "link": link,
                 "earlier": earlier,
-                "stands": _how_it_stands(event.agreement),
+                "stands": _how_it_stands(event.agreement) if event.kind in _SWITCHES else "",
             }
             return f"{event.agreement.name}: {what}", render_to_string("federation/mail/agreement.txt", words)
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
-from federation.agreements import life, mail, proposals
+from federation.agreements import drafting, life, mail, proposals
 from federation.models import AgreementEvent
 from tests import factories
 from tests.federation.agreements import make
@@ -91,13 +91,40 @@ def test_a_partner_that_suspends_and_resumes_again_and_again_is_told_of_once_an_
     ((subject, _text, _role),) = told(aurora)
     assert subject.endswith(": Winding down begun")
     AgreementEvent.objects.filter(mailed_at__isnull=False).update(
-        mailed_at=timezone.now() - mail.BETWEEN_SWITCHES
+        mailed_at=timezone.now() - mail.BETWEEN_MAILS
     )
     ((subject, text, _role),) = told(aurora)
     assert subject.endswith(": Everything suspended")
     assert "Once more." in text
-    assert "3 earlier switches since you were last told. Now everything is suspended." in text
+    assert "3 earlier lines since you were last told. Now everything is suspended." in text
     assert told(aurora) == []
+
+
+def test_a_partner_that_proposes_and_withdraws_again_and_again_is_told_of_once_an_hour(aurora, harbour, told):
+    version = make.proposed(aurora, harbour)
+    assert len(told(harbour)) == 1
+    for _round in range(2):
+        draft = make.act(proposals.withdraw, version, aurora)
+        version = make.act(proposals.propose, draft, aurora)
+        assert told(harbour) == []
+    AgreementEvent.objects.filter(mailed_at__isnull=False).update(
+        mailed_at=timezone.now() - mail.BETWEEN_MAILS
+    )
+    ((subject, text, _role),) = told(harbour)
+    assert subject.endswith(": Proposed")
+    assert "It waits for your answer." in text
+    assert "3 earlier lines since you were last told." in text
+
+    # What follows upon an answer is told at once; what was answered before it was told is no news.
+    make.act(proposals.decline, version, harbour, reason="Too wide.")
+    version = make.act(proposals.propose, make.act(drafting.revise, version.agreement, aurora), aurora)
+    version = make.act(proposals.propose, make.act(proposals.withdraw, version, aurora), aurora)
+    ((subject, text, _role),) = told(harbour)
+    assert subject.endswith(": Proposed")
+    version = make.act(proposals.propose, make.act(proposals.withdraw, version, aurora), aurora)
+    assert told(harbour) == []
+    make.act(proposals.decline, version, harbour, reason="Still too wide.")
+    assert told(harbour) == []
 
 
 def test_nobody_is_told_of_what_they_did_or_of_what_is_old(aurora, harbour, told):
