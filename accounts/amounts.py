@@ -49,9 +49,12 @@ class WholeNumberField(_InDigits, forms.IntegerField):
 
 
 class AmountField(NumberField):
-    """An amount above zero; with ``takes_zero``, zero as well."""
+    """An amount above zero; with ``takes_zero``, zero as well.
 
-    def __init__(self, *, takes_zero: bool = False, places: int = 2, **kwargs: Any) -> None:
+    It takes the three decimals that the finest currencies have; how many one's own has, what keeps the amount knows.
+    """
+
+    def __init__(self, *, takes_zero: bool = False, places: int = 3, **kwargs: Any) -> None:
         self.takes_zero, self.places = takes_zero, places
         # A number input would refuse the spaces and separators that people write.
         super().__init__(max_digits=16, decimal_places=places, widget=forms.TextInput, **kwargs)
@@ -77,8 +80,14 @@ class AmountField(NumberField):
         return super().to_python(value)
 
     def prepare_value(self, value: Any) -> Any:
-        """Write what is stored with as many decimals as the field takes back."""
-        return round(value, self.places) if isinstance(value, Decimal) else value
+        """Write what is stored as a person does: whole, with two decimals, or with what else it takes."""
+        if not isinstance(value, Decimal):
+            return value
+        value = round(value, self.places)
+        for places in (0, 2):
+            if value == round(value, places):
+                return round(value, places) if places else int(value)
+        return value
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return {}

@@ -188,11 +188,13 @@ class MoneyColumn(_Figure):
             return self.currency
         return summary_of(table).currencies.get(name)
 
-    def _text(self, value: Any, currency: str = "") -> str:
-        if self.signed:
-            show = formatting.signed_whole if self.places == 0 else formatting.signed_money
-            return show(value, currency)
-        return formatting.whole(value, currency) if self.places == 0 else formatting.money(value, currency)
+    def _text(self, value: Any, common: str, own: str = "") -> str:
+        if self.places == 0:
+            return (formatting.signed_whole if self.signed else formatting.whole)(value, own)
+        if own:
+            return (formatting.signed_money if self.signed else formatting.money)(value, own)
+        # The header has the currency, whose minor units these are.
+        return (formatting.signed_amount if self.signed else formatting.amount)(value, common)
 
     def render(self, value: Any, record: Any, bound_column: Any, table: tables.Table) -> str | SafeString:
         if value is None:
@@ -202,7 +204,7 @@ class MoneyColumn(_Figure):
         own = ""
         if common is None and self.currency_field:
             own = Accessor(self.currency_field).resolve(record, quiet=True) or ""
-        text = self._text(value, own)
+        text = self._text(value, common or "", own)
         if self.signed and not formatting.hides_amounts():
             # What is shown as nothing is neither a gain nor a loss.
             shown = round(value) if self.places == 0 else value
@@ -210,15 +212,16 @@ class MoneyColumn(_Figure):
         return text
 
     def show_total(self, table: tables.Table, name: str, value: Any) -> str:
-        if self._currency_of_all(table, name) is None:
+        common = self._currency_of_all(table, name)
+        if common is None:
             return _("several currencies")
         count, codes = summary_of(table).left_out.get(name, (0, []))
         if not count:
-            return self._text(value)
+            return self._text(value, common)
         left_out = ngettext("without %(count)s row: %(why)s", "without %(count)s rows: %(why)s", count)
         left_out %= {"count": formatting.number(count), "why": why_missing(codes)}
         return formatting.fill_in(
-            '{}<div class="text-secondary small text-wrap">{}</div>', self._text(value), left_out
+            '{}<div class="text-secondary small text-wrap">{}</div>', self._text(value, common), left_out
         )
 
     def unit(self, table: tables.Table, name: str) -> str:

@@ -1,5 +1,7 @@
 """The currencies in which money is held and paid: ISO 4217, without metals, funds, accounting units and test codes."""
 
+from decimal import ROUND_HALF_UP, Decimal
+
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
@@ -26,6 +28,11 @@ _DECIMALS = {code: decimals for decimals, codes in _WITHOUT_CENTS.items() for co
 def minor_units(currency: str) -> int:
     """Return the decimals of a currency's amounts (ISO 4217)."""
     return _DECIMALS.get(currency, 2)
+
+
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    """Return an amount in whole minor units of its currency."""
+    return amount.quantize(Decimal(1).scaleb(-minor_units(currency)), rounding=ROUND_HALF_UP)
 
 
 def check_currency(text: str, field: str = "currency") -> str:

@@ -132,6 +132,11 @@ def signed_money(value: Any, currency: str = "") -> str:
     return _with_currency(HIDDEN if hides_amounts() else _show(amount, places, sign=True), currency)
 
 
+def signed_amount(value: Any, currency: str) -> str:
+    """Return an amount with its sign, plus included, and without the code of its currency, which stands elsewhere."""
+    return signed_money(value, currency).removeprefix(f"{currency}{NO_BREAK}")
+
+
 def signed_whole(value: Any, currency: str = "") -> str:
     """Return an amount rounded to whole units with its sign, plus included."""
     amount = _decimal(value)

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from accounts import formatting
+from accounts.currencies import minor_units
 from portfolios.models import Holding
 from portfolios.services.benchmarks import Comparison
 from portfolios.services.figures import Day
@@ -37,7 +38,7 @@ def _lines_over(days: Iterable[datetime.date]) -> dict[str, Any]:
 def value_chart(days: Sequence[Day], currency: str) -> dict[str, Any]:
     """Return the value by day, with what clients paid in and out as its table's columns."""
     option = {
-        "roboblock": {"format": "money", "currency": currency},
+        "roboblock": {"format": "money", "currency": currency, "places": minor_units(currency)},
         **_lines_over(day.date for day in days),
         "series": [
             {
@@ -52,9 +53,9 @@ def value_chart(days: Sequence[Day], currency: str) -> dict[str, Any]:
     rows = [
         (
             formatting.day(day.date),
-            formatting.money(day.value),
-            formatting.money(day.inflow),
-            formatting.money(day.outflow),
+            formatting.amount(day.value, currency),
+            formatting.amount(day.inflow, currency),
+            formatting.amount(day.outflow, currency),
         )
         for day in _spread(days)
     ]
@@ -131,7 +132,7 @@ def return_chart(
 
 
 def allocation_chart(
-    holdings: Sequence[Holding], key: Callable[[Holding], str], heading: str
+    holdings: Sequence[Holding], key: Callable[[Holding], str], heading: str, currency: str
 ) -> dict[str, Any]:
     """Return the weights by class or currency as bars, the heaviest first; unknown values stay out."""
     weights: dict[str, Decimal] = {}
@@ -160,7 +161,7 @@ def allocation_chart(
     }
     title = _("Asset class") if heading == "class" else _("Currency")
     rows = [
-        (name, formatting.percent(weight, 1), formatting.money(values[name]))
+        (name, formatting.percent(weight, 1), formatting.amount(values[name], currency))
         for name, weight in reversed(listed)
     ]
     height = 40 + 34 * max(len(listed), 1)

@@ -195,9 +195,6 @@ class HoldingTable(tables.Table):
             stale,
         )
 
-    def render_market_value(self, value: Any, record: Holding) -> Any:
-        return formatting.money(value)
-
 
 def mark_simulated() -> SafeString:
     """Return the mark of a price that is no market price."""

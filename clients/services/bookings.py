@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import formatting
+from accounts.currencies import rounded
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from accounts.origins import origin_name
@@ -20,7 +21,6 @@ from clients.services.instructions import ENDED, record_outcome
 
 Outcome = InstructionOutcome.Outcome
 
-_CENT = Decimal("0.01")
 _AUDITED_AS = {
     InstructionBooking.Outcome.IN_PROGRESS: "booked_in_part",
     InstructionBooking.Outcome.DONE: "booked",
@@ -87,7 +87,7 @@ def booked_for(
     ):
         is_in_its_currency = currency == instruction.currency
         total += amount * (1 if is_in_its_currency else rates.get(reversed_key or key) or 0)
-    return abs(total).quantize(_CENT)
+    return rounded(abs(total), instruction.currency)
 
 
 @transaction.atomic

@@ -16,6 +16,7 @@ from accounts.currencies import check_currency
 from accounts.errors import DomainError
 from accounts.fields import MoneyField
 from accounts.models import AuditEntry, User, audit
+from clients.services.guards import require_whole_units
 from portfolios.models import BankEntry
 from portfolios.services.imports.files import (
     UnreadableFile,
@@ -55,6 +56,8 @@ def _checked(
     """Return an entry, not saved; raise DomainError where a figure cannot be."""
     if amount <= 0:
         raise DomainError("amount_missing", _("Enter an amount above zero."), field="amount")
+    code = check_currency(currency)
+    require_whole_units(amount, code)
     if value_date > timezone.now().date():
         raise DomainError(
             "date_in_future", _("Choose a value date that is not in the future."), field="value_date"
@@ -62,7 +65,7 @@ def _checked(
     entry = BankEntry(
         value_date=value_date,
         amount=amount,
-        currency=check_currency(currency),
+        currency=code,
         payer=payer.strip(),
         reference=reference.strip(),
     )

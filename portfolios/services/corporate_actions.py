@@ -2,11 +2,12 @@
 
 import datetime
 from collections.abc import Collection, Iterable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from accounts.currencies import rounded
 from accounts.errors import DomainError
 from accounts.models import User
 from clients.duties import Duty
@@ -14,8 +15,6 @@ from portfolios.calculations.ledger import derive_positions
 from portfolios.models import CorporateAction, Portfolio, Security, Transaction
 from portfolios.services.entries import load_entries
 from portfolios.services.ledger import book
-
-_WITHOUT_CENTS = {"JPY", "KRW", "CLP", "ISK"}
 
 
 @transaction.atomic
@@ -45,7 +44,7 @@ def book_dividend(
     actions, entries = [], []
     held = _held_before(security, ex_date, portfolios)
     for portfolio, quantity in held:
-        gross = _rounded(quantity * per_unit, currency)
+        gross = rounded(quantity * per_unit, currency)
         if not gross:
             continue
         action = CorporateAction(
@@ -58,7 +57,7 @@ def book_dividend(
             currency=currency,
             is_booked=True,
         )
-        taxes = _rounded(gross * withholding, currency)
+        taxes = rounded(gross * withholding, currency)
         actions.append(action)
         entries.append(
             Transaction(
@@ -156,7 +155,3 @@ def _quantities(ids: Collection[object], security: Security, day: datetime.date)
 def _currency_held(portfolio: Portfolio, security: Security) -> str:
     latest = portfolio.transactions.filter(security=security).exclude(type=Transaction.Type.DIVIDEND)
     return latest.order_by("-created_at").values_list("currency", flat=True).first() or security.currency
-
-
-def _rounded(amount: Decimal, currency: str) -> Decimal:
-    return amount.quantize(Decimal(1) if currency in _WITHOUT_CENTS else Decimal("0.01"), ROUND_HALF_UP)

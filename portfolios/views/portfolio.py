@@ -132,8 +132,8 @@ def overview(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "takes_over": handover is not None
             and ready().filter(pk=handover.pk).exists()
             and may_take_over(request.user, handover.mandate),
-            "by_class": allocation_chart(holdings, _class_of, "class"),
-            "by_currency": allocation_chart(holdings, _currency_of, "currency"),
+            "by_class": allocation_chart(holdings, _class_of, "class", portfolio.currency),
+            "by_currency": allocation_chart(holdings, _currency_of, "currency", portfolio.currency),
             "cash": _cash_lines(portfolio, [each for each in holdings if each.security_id is None]),
             "largest": [holding for holding in holdings if holding.security_id][:8],
             "days": days,

@@ -84,6 +84,15 @@ def test_the_currency_stands_once_in_the_header(show):
     assert "EUR\u00a01,000" not in page
 
 
+def test_amounts_below_their_currency_have_its_minor_units(show):
+    page = text(show([row("A", "1000", "JPY"), row("B", "2000", "JPY")]))
+    assert "Value (JPY)" in page
+    assert ">1,000<" in page
+    assert "3,000" in page
+    assert "000.00" not in page
+    assert ">1,000.000<" in text(show([row("A", "1000", "KWD")]))
+
+
 def test_rows_of_several_currencies_carry_theirs_and_have_no_total(show):
     page = text(show([row("A", "1000"), row("B", "2000", "USD")]))
     assert "Value (EUR)" not in page

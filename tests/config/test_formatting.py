@@ -38,6 +38,7 @@ def show(template: str, **context: object) -> str:
         ("{{ x|money }}", 12, "12.00"),
         ("{{ x|whole:'CHF' }}", Decimal("1234.5"), f"CHF{SPACE}1,235"),
         ("{{ x|signed_money }}", Decimal("5"), "+5.00"),
+        ("{{ x|signed_amount:'KWD' }}", Decimal("5"), "+5.000"),
         ("{{ x|percent }}", Decimal("0.12345"), "12.35%"),
         ("{{ x|percent:1 }}", Decimal("-0.5"), f"{MINUS}50.0%"),
         ("{{ x|signed_percent }}", Decimal("0"), "0.00%"),

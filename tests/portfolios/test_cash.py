@@ -141,12 +141,18 @@ def test_a_statement_is_taken_whole_or_not_at_all(in_aurora: Cast):
     assert (added, [error.row for error in errors], BankEntry.objects.count()) == (0, [3], 0)
     unkept = head + b"".join(
         b"02.03.2026;%s;EUR;%s;\n" % each
-        for each in ((b"0,00001", b""), (b"1,23456789", b""), (b"9999999999999", b""), (b"5", b"A" * 201))
+        for each in (
+            (b"0,00001", b""),
+            (b"0,001", b""),
+            (b"1,23456789", b""),
+            (b"9999999999999", b""),
+            (b"5", b"A" * 201),
+        )
     )
     added, _known, errors = import_cash(content=unkept, file_name="a.csv", by=None)
-    assert (added, [error.row for error in errors], BankEntry.objects.count()) == (0, [2, 3, 4, 5], 0)
+    assert (added, [error.row for error in errors], BankEntry.objects.count()) == (0, [2, 3, 4, 5, 6], 0)
     assert all(error.remedy for error in errors)
-    assert (errors[3].problem, "at most 200" in errors[3].remedy) == ("This payer cannot be used.", True)
+    assert (errors[4].problem, "at most 200" in errors[4].remedy) == ("This payer cannot be used.", True)
     right = head + b"02.03.2026;1.000,50;EUR;Ada;RF1\n"
     assert import_cash(content=right, file_name="a.csv", by=None)[:2] == (1, 0)
     assert import_cash(content=right, file_name="a.csv", by=None)[:2] == (0, 1)

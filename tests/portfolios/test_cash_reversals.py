@@ -25,6 +25,18 @@ def test_what_a_reversal_takes_back_is_booked_for_no_instruction(in_aurora: Cast
     assert booked_for(instruction) == 0
 
 
+def test_thousandths_of_a_dinar_are_booked_whole(in_aurora: Cast, ada):
+    make.rates("KWD", {0: "0.33"})
+    instruction = asked(ada, 5000, "RF1")
+    instruction.amount, instruction.currency = D("100.125"), "KWD"
+    instruction.save()
+    match_cash(
+        entry=arrived(D("100.125"), "RF1", currency="KWD"), instruction=instruction, by=in_aurora.operations
+    )
+    assert booked_for(instruction) == D("100.125")
+    assert ClientInstruction.objects.get().state == "done"
+
+
 def test_a_wrong_match_is_put_right_by_reversing_it(in_aurora: Cast, ada, bob, aurora, browse):
     wrong, right = asked(ada, 4321, "RF1"), asked(bob, 4321, "RF2")
     entry = match_cash(entry=arrived(4321, "RF2", "Sample Bob"), instruction=wrong, by=in_aurora.operations)

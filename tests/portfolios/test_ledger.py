@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from accounts.errors import DomainError
 from accounts.models import AuditEntry
 from clients.models import Client, Mandate
-from portfolios.models import Holding, Portfolio, Transaction, Valuation
+from portfolios.models import CorporateAction, Holding, Portfolio, Transaction, Valuation
 from portfolios.services import book, book_dividend, book_split, open_portfolio, reverse
 from portfolios.services.handover import transfer_out
 from tests.factories import Cast
@@ -195,6 +195,20 @@ def test_a_dividend_pays_who_held_before_the_ex_date_once(in_aurora: Cast, portf
     )
     assert paid.reference == action.pk
     assert book_dividend(**pay, by=in_aurora.operations) == []
+
+    # Paid in the smallest units of the currency: thousandths of a dinar, no parts of a dong.
+    for currency, per_unit, gross in (("KWD", "0.0125", "0.125"), ("VND", "12.57", "126")):
+        make.rates(currency, {0: "1"})
+        again = {
+            **pay,
+            "ex_date": make.day(3),
+            "per_unit": D(per_unit),
+            "currency": currency,
+            "withholding": D(0),
+        }
+        CorporateAction.objects.filter(ex_date=make.day(3)).delete()
+        book_dividend(**again, portfolios=[portfolio], by=in_aurora.operations)
+        assert Transaction.objects.get(type="dividend", currency=currency).gross_amount == D(gross)
 
 
 def test_a_split_keeps_value_and_cost(in_aurora: Cast, portfolio, apple):

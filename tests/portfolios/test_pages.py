@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_tenants.utils import tenant_context
 
+from accounts.amounts import AmountField
 from portfolios.forms import BankEntryForm
 from portfolios.models import Portfolio, Transaction, Valuation
 from portfolios.services import book, refresh_holdings
@@ -234,6 +235,10 @@ def test_arrived_cash_is_typed_as_an_advisor_types_an_amount():
         form = BankEntryForm({"value_date": "2026-03-02", "amount": typed, "currency": "EUR"}, currency="EUR")
         assert form.is_valid(), form.errors
         assert form.cleaned_data["amount"] == D("250000.50")
+    amount = AmountField()
+    assert [amount.clean(typed) for typed in ("250,000", "100.125")] == [250_000, D("100.125")]
+    shown = [amount.prepare_value(D(stored)) for stored in ("250000.0000", "99.5000", "100.1250")]
+    assert [str(each) for each in shown] == ["250000", "99.50", "100.125"]
     slip = BankEntryForm({"value_date": "2026-03-02", "amount": "1e9", "currency": "EUR"}, currency="EUR")
     assert slip.errors["amount"] == ["Write the number out in digits, such as 1000000."]
     assert not BankEntryForm(

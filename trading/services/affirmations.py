@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.currencies import rounded
 from accounts.errors import DomainError
 from accounts.fields import MoneyField
 from accounts.models import User, audit
@@ -19,7 +20,7 @@ from portfolios.services import refresh_holdings
 from trading.calculations.allocation import Fill, average_price
 from trading.models import Affirmation, Allocation, Order
 from trading.services.booking import settle_and_book
-from trading.services.policy import gross_of, rounded
+from trading.services.policy import gross_of
 
 State = Affirmation.State
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
+from accounts.currencies import rounded
 from accounts.errors import DomainError
 from accounts.models import User
 from clients.duties import Duty
@@ -11,7 +12,6 @@ from portfolios.duties import performed
 from portfolios.models import Portfolio, Transaction
 from portfolios.services import book
 from trading.models import Allocation, Settlement
-from trading.services.policy import rounded
 
 
 def settle_and_book(allocations: Sequence[Allocation], *, by: User | None) -> None:

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.currencies import minor_units
+from accounts.currencies import minor_units, rounded
 from accounts.errors import DomainError
 from clients.duties import Duty, performs
 from models_portfolio.effective import today
@@ -25,7 +25,7 @@ from trading.calculations.allocation import (
 from trading.calculations.settlement import settlement_date
 from trading.models import Allocation, Block, Execution, Order, Side
 from trading.services.booking import book_fills
-from trading.services.policy import fee_of, gross_of, rounded
+from trading.services.policy import fee_of, gross_of
 
 OPEN_BLOCK = (Block.State.SENT, Block.State.NEW, Block.State.PARTIALLY_FILLED)
 _IN_MARKET = (Order.State.SENT, Order.State.NEW, Order.State.PARTIALLY_FILLED)

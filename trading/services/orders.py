@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.currencies import rounded
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
@@ -18,7 +19,7 @@ from portfolios.services import refresh_holdings
 from trading.models import Block, Order, Proposal, ProposalLine, Side
 from trading.services.cover import Cover, Trade, lock_portfolios
 from trading.services.gates import ending_problem, kyc_problem
-from trading.services.policy import gross_of, rounded
+from trading.services.policy import gross_of
 from trading.services.restrictions import Restrictions
 
 MAXIMUM_PARTS = 10

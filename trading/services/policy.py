@@ -1,8 +1,8 @@
 """The house rules of trading: what a trade costs, how small it may be, what stays untouched."""
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
-from accounts.currencies import minor_units
+from accounts.currencies import rounded
 from portfolios.models import Security
 
 FEE_RATE = Decimal("0.001")
@@ -13,11 +13,6 @@ ROUNDING_RESERVE = Decimal(5)
 # Prices that moved further than this since the proposal are shown again before approval.
 PRICE_TOLERANCE = Decimal("0.02")
 STALE_AFTER_DAYS = 7
-
-
-def rounded(amount: Decimal, currency: str) -> Decimal:
-    """Return an amount in whole minor units of its currency."""
-    return amount.quantize(Decimal(1).scaleb(-minor_units(currency)), rounding=ROUND_HALF_UP)
 
 
 def fee_of(gross_amount: Decimal, currency: str) -> Decimal:
