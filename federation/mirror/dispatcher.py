@@ -6,6 +6,7 @@ and at those that have something to do anyway; the slow one goes round all of th
 """
 
 import logging
+import math
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -98,7 +99,7 @@ class Dispatcher:
     def _streams_of(self, schemas: set[str], now: float) -> dict[str, list[Stream]]:
         """Return the live streams by owner's schema, as they were a moment ago: this only says whom to ask."""
         # The thread that sweeps may forget them at any moment.
-        known = {schema: self._known.get(schema, (0.0, [])) for schema in sorted(schemas)}
+        known = {schema: self._known.get(schema, (-math.inf, [])) for schema in sorted(schemas)}
         new: dict[str, tuple[float, list[Stream]]] = {
             schema: (now, []) for schema, (asked_at, _) in known.items() if asked_at < now - KNOWN_SECONDS
         }
