@@ -1,8 +1,7 @@
-"""Repeat, time and tabulate: what the benchmarks have in common."""
+"""Timings, percentiles and tables: what the benchmarks have in common."""
 
 import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -28,29 +27,6 @@ class Timing:
         return max(self.seconds)
 
 
-def interleave(
-    subjects: Mapping[str, Callable[[], object]],
-    *,
-    repeats: int = 5,
-    warm_up: int = 1,
-    before_each: Callable[[], object] | None = None,
-) -> dict[str, Timing]:
-    """Time each subject `repeats` times in turn, so that a slow minute of the machine meets them all.
-
-    `before_each` runs before every repeat and is not timed. Return the timings by name.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in subjects}
-    for number in range(warm_up + repeats):
-        for name, subject in subjects.items():
-            if before_each is not None:
-                before_each()
-            started = time.perf_counter()
-            subject()
-            if number >= warm_up:
-                seconds[name].append(time.perf_counter() - started)
-    return {name: Timing(tuple(each)) for name, each in seconds.items()}
-
-
 def percentile(values: Sequence[float], percent: float) -> float:
     """Return the smallest value that at least `percent` of 100 of the values do not exceed (nearest rank)."""
     ordered = sorted(values)
@@ -74,16 +50,15 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
         )
 
 
-def print_timings(timings: Mapping[str, Timing], *, baseline: str | None = None) -> None:
-    """Print median, minimum and maximum in milliseconds and, with a baseline, the ratio to its median."""
-    headings = ["", "median ms", "min ms", "max ms", *(["ratio"] if baseline else [])]
+def print_timings(timings: Mapping[str, Timing], *, baseline: str) -> None:
+    """Print median, minimum and maximum in milliseconds, and the ratio to the median of the baseline."""
     print_table(
-        headings,
+        ["", "median ms", "min ms", "max ms", "ratio"],
         [
             [
                 name,
                 *(round(1000 * value, 2) for value in (timing.median, timing.fastest, timing.slowest)),
-                *([round(timing.median / timings[baseline].median, 3)] if baseline else []),
+                round(timing.median / timings[baseline].median, 3),
             ]
             for name, timing in timings.items()
         ],

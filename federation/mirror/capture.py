@@ -14,7 +14,6 @@ from django.db import connection
 from psycopg import sql
 
 from federation.mirror import roles
-from federation.models import Institution
 from federation.scope import KINDS, schema_identifier
 
 INSERTED, UPDATED, DELETED = 1, 2, 4
@@ -309,9 +308,3 @@ def drifted(schemas: Collection[str]) -> list[str]:
             [list(schemas), expected, edition],
         )
         return [row[0] for row in cursor.fetchall()]
-
-
-def install_everywhere() -> None:
-    """Bring triggers and privileges of all hosted institutions in line with the scope table."""
-    for schema in drifted(list(Institution.objects.values_list("schema_name", flat=True))):
-        install(schema)

@@ -2,7 +2,6 @@
 
 from django.db import connection, transaction
 from django.utils import timezone
-from psycopg import sql
 
 from federation.mirror import capture, dispatch, ending
 from federation.mirror.waking import STREAMS_CHANGED, wake
@@ -142,17 +141,3 @@ def refill(stream: Stream, reason: str = Stream.FillReason.ASKED) -> None:
             stream.save()
             _wake(str(stream.owner.schema_name))
             transaction.on_commit(lambda: dispatch.hint(stream.pk))
-
-
-def log_size(institution: Institution) -> int:
-    """Return the number of rows in an institution's log."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            sql.SQL("SELECT count(*) FROM {}").format(
-                sql.Identifier(str(institution.schema_name), "mirror_log")
-            )
-        )
-        return int(cursor.fetchone()[0])
-
-
-__all__ = ["agreement_changed", "log_size", "refill", "retry_parked"]

@@ -21,7 +21,6 @@ class PreviewField:
 
     name: str
     label: str
-    is_personal: bool
 
 
 @dataclass(frozen=True)
@@ -91,10 +90,7 @@ def _following(flow: Flow) -> dict[str, sql.Composed]:
 
 def _preview_kind(flow: Flow, share: Share, following: dict[str, sql.Composed]) -> PreviewKind:
     kind = share.kind
-    fields = tuple(
-        PreviewField(name, str(kind.field(name).verbose_name), name in kind.personal_fields)
-        for name in share.fields
-    )
+    fields = tuple(PreviewField(name, str(kind.field(name).verbose_name)) for name in share.fields)
     total: int | None = None
     samples: list[tuple[Any, ...]] = []
     if flow.owner.is_hosted:

@@ -81,7 +81,6 @@ class ValuedPosition:
     quantity: Decimal
     quote: Quote | None
     rate: Decimal | None
-    market_value_local: Decimal | None
     market_value: Decimal | None
     weight: Decimal | None
     unrealised_gain: Decimal | None
@@ -231,7 +230,6 @@ def _value_position(position: Position, quotes: Mapping[Key, Quote], book: _Rate
         quantity=position.quantity,
         quote=quote,
         rate=rate,
-        market_value_local=local,
         market_value=value,
         weight=None,
         unrealised_gain=gain,

@@ -1,7 +1,5 @@
 """Portfolios, their accounts, their ledger, and what follows from it."""
 
-from typing import ClassVar
-
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -120,8 +118,6 @@ class Transaction(PortfolioRecord):
         TAX = "tax", _("Tax")
         SPLIT = "split", _("Split")
         REVERSAL = "reversal", _("Reversal")
-
-    EXTERNAL: ClassVar[set[str]] = {Type.DEPOSIT, Type.WITHDRAWAL, Type.TRANSFER_IN, Type.TRANSFER_OUT}
 
     # Its index is the one that begins with it.
     portfolio = models.ForeignKey(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models_portfolio.calculations.drift import Tolerance, measure_drift
+from models_portfolio.calculations.drift import measure_drift
 from models_portfolio.calculations.weights import (
     CASH,
     ModelCycleError,
@@ -135,35 +135,8 @@ def test_drift_is_absolute_and_relative_by_line_and_one_way_in_all() -> None:
     assert (lines["A"].absolute, lines["A"].relative) == (D("0.05"), D("0.1"))
     assert (lines["B"].absolute, lines["B"].relative) == (D("-0.15"), D("-0.3"))
     assert drift.portfolio == D("0.15")
-    assert not drift.is_outside_tolerance
 
 
-def test_a_line_without_target_is_outside_the_model_and_has_no_relative_drift() -> None:
+def test_a_line_without_target_has_no_relative_drift() -> None:
     line = measure_drift({"X": D("0.1")}, {}).lines[0]
-    assert line.is_outside_model
-    assert line.relative is None
-
-
-@pytest.mark.parametrize(
-    ("weight", "target", "is_outside"),
-    [
-        ("0.12", "0.10", False),
-        ("0.121", "0.10", True),
-        ("0.0124", "0.01", False),
-        ("0.0126", "0.01", True),
-        ("0.003", "0", True),
-    ],
-)
-def test_a_small_line_is_judged_by_the_floor(weight: str, target: str, is_outside: bool) -> None:
-    drift = measure_drift({"A": D(weight)}, {"A": D(target)}, tolerance=Tolerance())
-    assert drift.lines[0].is_outside_band is is_outside
-    assert drift.is_outside_tolerance is is_outside
-
-
-def test_the_whole_portfolio_may_have_a_limit_of_its_own() -> None:
-    weights = {"A": D("0.55"), "B": D("0.45")}
-    targets = {"A": D("0.5"), "B": D("0.5")}
-    wide = Tolerance(portfolio=D("0.05"))
-    assert not measure_drift(weights, targets, tolerance=wide).is_outside_tolerance
-    narrow = Tolerance(portfolio=D("0.04"))
-    assert measure_drift(weights, targets, tolerance=narrow).is_outside_tolerance
+    assert (line.absolute, line.relative) == (D("0.1"), None)

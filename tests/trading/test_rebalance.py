@@ -272,7 +272,7 @@ def test_open_orders_count_and_are_waited_for() -> None:
     result = propose({}, 1000, HALVES, PRICES, orders=(order,))
     assert traded(result) == {"B": 25}
     line = by_key(result)["A"]
-    assert (line.reason, line.current_quantity, line.open_quantity) == (ReasonCode.OPEN_ORDER, 50, 50)
+    assert (line.reason, line.current_quantity) == (ReasonCode.OPEN_ORDER, 50)
     assert result.cash_before == 500
 
 
@@ -282,7 +282,7 @@ def test_a_missing_price_of_a_holding_stops_the_proposal() -> None:
     assert by_key(result)["A"].reason is ReasonCode.MISSING_PRICE
     assert by_key(result)["B"].reason is ReasonCode.VALUE_NOT_AVAILABLE
     assert (result.value, result.drift_before, result.turnover) == (None, None, None)
-    assert by_key(result)["A"].current_value is None
+    assert by_key(result)["A"].current_weight is None
 
 
 def test_a_missing_price_of_a_target_leaves_its_part_in_cash() -> None:

@@ -171,10 +171,9 @@ class RebalanceInputs:
 class ProposedLine:
     """Hold a security's current, target and proposed state, and why it trades or does not.
 
-    Values and fees are in the portfolio's currency, `price` in `currency`. Current quantities and
-    values count open orders, whose signed quantity is `open_quantity`. `target_weight` is the
-    model's; `target_value` is what was aimed at after reserves and restrictions. `limited_by`
-    says of a trade why it does not go further, None where it reaches its target.
+    Amount and fees are in the portfolio's currency, `price` in `currency`. Current quantity and
+    weight count open orders. `target_weight` is the model's. `limited_by` says of a trade why it
+    does not go further, None where it reaches its target.
     """
 
     security: Key
@@ -188,12 +187,8 @@ class ProposedLine:
     reason: ReasonCode
     limited_by: ReasonCode | None
     current_quantity: Decimal
-    open_quantity: Decimal
-    current_value: Decimal | None
     current_weight: Decimal | None
     target_weight: Decimal
-    target_value: Decimal | None
-    proposed_value: Decimal | None
     proposed_weight: Decimal | None
 
     @property

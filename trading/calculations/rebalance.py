@@ -79,7 +79,6 @@ def _result(planner: Planner, trades: dict[Key, Decimal], last: Round, *, is_val
             key,
             trades.get(key, ZERO),
             last,
-            values=(old[key], new[key]),
             weights=(
                 old_weights[key] if old_weights else None,
                 new_weights[key] if new_weights else None,
@@ -111,13 +110,11 @@ def _line(
     signed: Decimal,
     last: Round,
     *,
-    values: tuple[Decimal, Decimal],
     weights: tuple[Decimal | None, Decimal | None],
 ) -> ProposedLine:
     instrument, unit = planner.inputs.instruments[key], planner.units[key]
     amount = abs(signed) * (unit or ZERO)
     note = last.notes.get(key)
-    is_known = unit is not None or not planner.effective[key]
     return ProposedLine(
         security=key,
         side=None if not signed else Side.BUY if signed > 0 else Side.SELL,
@@ -130,12 +127,8 @@ def _line(
         reason=_trade_reason(planner, key, signed) if signed else note or ReasonCode.AT_TARGET,
         limited_by=note if signed and note not in _REACHED else None,
         current_quantity=planner.effective[key],
-        open_quantity=planner.open.get(key, ZERO),
-        current_value=values[0] if is_known else None,
         current_weight=weights[0],
         target_weight=planner.targets.get(key, ZERO),
-        target_value=last.targets.get(key),
-        proposed_value=values[1] if is_known else None,
         proposed_weight=weights[1],
     )
 

@@ -13,7 +13,7 @@ from django.db import ProgrammingError, connection, transaction
 from psycopg import sql
 
 from clients.models import Client, Note
-from federation.mirror import acting, capture, roles, write
+from federation.mirror import acting, roles, write
 from federation.mirror.batch import Outcome, run_batch
 from federation.models import Agreement, Function, ParkedRow, Stream
 from federation.scope import KINDS, PRIVATE, by_label, division
@@ -342,9 +342,7 @@ def test_an_owner_that_cannot_create_roles_mirrors_without_them_until_an_adminis
         call_command("check_mirror", *options, stdout=said)
         return said.getvalue()
 
-    # What migrate_schemas does at its end.
-    roles.prepare()
-    capture.install_everywhere()
+    call_command("migrate_schemas", verbosity=0)
     assert f"may not use the roles {login}_mirror and {login}_advice" in checked()
     agreement = world.agree()
     first, second = world.mandate(agreement), world.mandate(agreement)
