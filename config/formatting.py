@@ -23,13 +23,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from accounts import formatting
+from accounts import formatting, origins
 from accounts.demo import DemoPerson
 from accounts.demo import demo_people as list_demo_people
 from accounts.formatting import UNKNOWN, fill_in
 from accounts.lists import header_text
 from accounts.rows import rows_of
 from accounts.tables import person_state
+from clients import countries
 from config.navigation import url_of
 
 register = template.Library()
@@ -88,25 +89,19 @@ def dash(value: Any) -> Any:
 @register.filter
 def country_name(code: str) -> str:
     """Return a country's name by its two letters; the letters where there is none."""
-    from clients.countries import names
-
-    return names().get(code, code)
+    return countries.names().get(code, code)
 
 
 @register.filter
 def origin_name(value: Any) -> str:
     """Return the short name of the institution with this id; empty for an own row (None)."""
-    from accounts.origins import origin_name as name_of
-
-    return name_of(value) if value else ""
+    return origins.origin_name(value) if value else ""
 
 
 @register.filter
 def held_back_since(value: Any) -> Any:
     """Return since when nothing of the institution with this id arrives; None where it does."""
-    from accounts.origins import held_back_since as since
-
-    return since(value) if value else None
+    return origins.held_back_since(value) if value else None
 
 
 @register.filter

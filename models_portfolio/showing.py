@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.formatting import percent
 from accounts.models import User
 from clients.duties import Duty, performs
 from clients.models import Mandate
@@ -271,8 +272,6 @@ def weights_or_problem(book: ModelBook, model_id: uuid.UUID) -> tuple[ModelWeigh
 
 def asset_class_chart(rows: list[WeightRow]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the option and the table of bars by asset class."""
-    from accounts.formatting import percent
-
     totals: dict[str, Decimal] = {}
     for row in rows:
         totals[row.asset_class] = totals.get(row.asset_class, ZERO) + row.weight

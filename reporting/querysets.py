@@ -7,6 +7,7 @@ from accounts.records import RecordQuerySet
 from clients.duties import Duty, performed_under
 from clients.models import Mandate
 from clients.querysets import MandateQuerySet, under
+from portfolios.models import Portfolio
 from portfolios.querysets import PortfolioQuerySet, PortfolioRecordQuerySet
 
 
@@ -19,8 +20,6 @@ def performed_mandates(duty: Duty) -> MandateQuerySet:
 
 def reportable(user: User) -> PortfolioQuerySet:
     """Return the portfolios that ``user`` may report on, as this institution does."""
-    from portfolios.models import Portfolio
-
     ours = Q(mandate__isnull=True) | Q(mandate__in=performed_mandates(Duty.REPORTING).values("pk"))
     return Portfolio.objects.with_right(user, "report.make").filter(ours)
 

@@ -5,6 +5,7 @@ from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Value, Whe
 from accounts.models import User
 from accounts.records import RecordQuerySet
 from clients.duties import Duty
+from portfolios.models import Portfolio
 from portfolios.querysets import PortfolioRecordQuerySet
 
 ANSWERED = Q(affirmation__isnull=False, affirmation__retired_at=None)
@@ -15,7 +16,6 @@ class BlockQuerySet(RecordQuerySet):
 
     def visible_to(self, user: User) -> "BlockQuerySet":
         """Return the blocks all of whose orders are of visible portfolios: a block shows their sum."""
-        from portfolios.models import Portfolio
         from trading.models import Order
 
         orders = Order.objects.filter(block=OuterRef("pk"))
@@ -42,8 +42,6 @@ class AllocationQuerySet(PortfolioRecordQuerySet):
 
     def between_parties(self, user: User) -> "AllocationQuerySet":
         """Return the visible allocations that one party trades and the other settles: one of them is here."""
-        from portfolios.models import Portfolio
-
         visible = Portfolio.objects.visible_to(user)
         settled = visible.performed_here(Duty.SETTLEMENT).values("pk")
         traded = visible.performed_here(Duty.TRADING).values("pk")

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from stdnum import isin
 
 from accounts.amounts import AmountField
 from accounts.models import Unit
@@ -96,8 +97,6 @@ class RestrictionForm(DomainForm):
     note = forms.CharField(label=_("Note"), max_length=200, required=False)
 
     def clean(self) -> dict[str, Any]:
-        from stdnum import isin
-
         data: dict[str, Any] = super().clean() or self.cleaned_data
         value = data.get("value", "")
         if value and data.get("kind") != MandateRestriction.Kind.EXCLUDE_SECTOR:

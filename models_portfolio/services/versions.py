@@ -24,6 +24,7 @@ from models_portfolio.calculations.weights import (
 )
 from models_portfolio.effective import ModelBook, as_model_target, today
 from models_portfolio.models import ModelPortfolio, ModelVersion, Offer, Target, View
+from models_portfolio.services.following import model_changed
 from models_portfolio.services.publication import require_seen
 from portfolios.models import Benchmark, Security
 
@@ -335,8 +336,6 @@ def publish(
     ``seen`` is the ``Publication`` that a page showed, and refuses any other. Raises DomainError where the weights do not sum to 1 exactly, a sub-model is not published or
     not offered to whom this model is, the views find no room, or the day has passed.
     """
-    from models_portfolio.services.following import model_changed
-
     version = _require_draft(version)
     if effective_from is not None:
         version.effective_from = effective_from

@@ -13,6 +13,7 @@ from accounts.models import User, audit
 from models_portfolio.calculations.views import NotAppliedReason
 from models_portfolio.effective import ModelBook, today
 from models_portfolio.models import ModelVersion, View
+from models_portfolio.services.following import model_changed
 from models_portfolio.services.publication import require_seen
 from models_portfolio.services.versions import require_own
 from portfolios.models import Security
@@ -79,8 +80,6 @@ def publish_view(*, version: ModelVersion, by: User, seen: str | None = None, **
     view.save(force_insert=True)
     audit("published" if is_live else "added", view, by=by, version=str(version.pk), tilt=str(view.tilt))
     if is_live:
-        from models_portfolio.services.following import model_changed
-
         model_changed(version.model_id)
     return view
 
@@ -117,8 +116,6 @@ def end_view(*, view: View, by: User, on: datetime.date | None = None, seen: str
 
     ``seen`` is the ``Publication`` that a page showed of a published view's end, and refuses any other.
     """
-    from models_portfolio.services.following import model_changed
-
     # Its version first, as who publishes does: what is published with it is what was shown.
     ModelVersion.objects.select_for_update().get(pk=view.version_id)
     view = View.objects.select_for_update(of=("self",)).select_related("version__model").get(pk=view.pk)

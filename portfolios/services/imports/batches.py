@@ -19,6 +19,7 @@ from accounts.records import new_id
 from portfolios.models import ExchangeRate, ImportBatch, Price, PriceSource, Security
 from portfolios.services.imports.keys import ISIN_LENGTH, PRICES, RATES, Owner, resolve
 from portfolios.services.imports.parsing import Parsed, Row, parse_prices, parse_rates
+from portfolios.services.securities import create_security
 
 ROWS_AT_ONCE = 25_000
 SHOWN_ROWS = 20
@@ -235,8 +236,6 @@ def _summarise(batch: ImportBatch, parsed: Parsed) -> None:
 
 
 def _create_securities(batch: ImportBatch) -> list[uuid.UUID]:
-    from portfolios.services.securities import create_security
-
     made = [uuid.UUID(pk) for pk in batch.summary.get("made", [])]
     for wanted in batch.options["create"]:
         key = wanted["key"].strip().upper()
