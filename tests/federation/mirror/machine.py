@@ -16,6 +16,7 @@ from federation.mirror.failpoints import NAMES
 from federation.models import Institution, ParkedRow, Stream
 from tests.federation.mirror.advising import Advising
 from tests.federation.mirror.agreeing import ADVICE, Agreeing
+from tests.federation.mirror.beside import beside
 from tests.federation.mirror.channels import of, picks, words
 from tests.federation.mirror.emptying import empty
 from tests.federation.mirror.processes import eventually
@@ -211,15 +212,12 @@ class Mirror(Advising):
         """One of them begins and ends within the other, after a portfolio has moved."""
 
         def meanwhile() -> None:
-            try:
-                self.move_and_rename_a_portfolio(portfolio, mandate, "moved")
-                run_batch(self._stream(other))
-            finally:
-                connection.close()
+            self.move_and_rename_a_portfolio(portfolio, mandate, "moved")
+            run_batch(self._stream(other))
 
         def begin(name: str) -> None:
             if name == point and not begun and threading.current_thread() is threading.main_thread():
-                begun.append(threading.Thread(target=meanwhile))
+                begun.append(beside(meanwhile))
                 begun[0].start()
                 begun[0].join(30)
 

@@ -1,12 +1,10 @@
 """How the receiver's apps hear of what arrived."""
 
-import threading
 import uuid
 from unittest import mock
 
 import pytest
 from celery import current_app
-from django.db import connection
 from django.utils import timezone
 
 from accounts.records import record_arrived
@@ -17,6 +15,7 @@ from federation.mirror.batch import run_batch
 from federation.mirror.outcome import Outcome
 from federation.models import Arrival
 from portfolios.models import Portfolio
+from tests.federation.mirror.beside import beside
 from tests.federation.mirror.world import World
 
 
@@ -81,14 +80,13 @@ def test_f19_an_edit_does_not_wait_for_the_delivery_of_what_arrived_with_its_row
         with world.within("aurora"):
             Portfolio.objects.filter(pk=delivered[0]).update(name="Edited")
         outcomes.append(run_batch(stream.pk))
-        connection.close()
 
     def follow(key: uuid.UUID, **_: object) -> None:
         # As a listener does that opens accounts.
         Portfolio.objects.select_for_update().get(pk=key)
         delivered.append(key)
         if len(delivered) == len(portfolios):
-            editor = threading.Thread(target=edit)
+            editor = beside(edit)
             editor.start()
             editor.join(30)
 

@@ -1,7 +1,6 @@
 """F23: whatever an exception, a pooled connection or a thread has left, applying knows its schemas."""
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -16,6 +15,7 @@ from federation.mirror import batch
 from federation.mirror.batch import Outcome, run_batch
 from federation.models import Agreement, Stream
 from tests import factories
+from tests.federation.mirror.beside import beside
 from tests.federation.mirror.world import World
 
 
@@ -130,14 +130,8 @@ def test_f23_a_new_thread_applies_in_the_right_schemas(world: World) -> None:
     mandate = world.mandate(agreement)
     stream = world.stream(agreement, "harbour")
 
-    def apply() -> None:
-        try:
-            run_batch(stream.pk)
-        finally:
-            connection.close()
-
     with world.within("lakeside"):
-        threads = [threading.Thread(target=apply) for _ in range(4)]
+        threads = [beside(lambda: run_batch(stream.pk)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:

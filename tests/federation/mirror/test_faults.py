@@ -5,14 +5,15 @@ import threading
 import uuid
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from clients.models import Client, ContactDetail, Mandate
 from federation.mirror import acting, batch, keys
 from federation.mirror.batch import Outcome, run_batch
 from federation.models import Agreement, ParkedRow, Stream, StreamWork
-from portfolios.models import Account, Holding, Portfolio, Transaction, Valuation
+from portfolios.models import Account, BankEntry, Holding, Portfolio, Transaction, Valuation
+from tests.federation.mirror.beside import beside
 from tests.federation.mirror.world import TODAY, World
 
 
@@ -169,8 +170,6 @@ def test_f10_a_portfolio_that_moves_to_a_mandate_out_of_scope_takes_its_rows_alo
 
 
 def test_f10_a_row_kept_for_history_leaves_its_place_to_another(world: World) -> None:
-    from portfolios.models import BankEntry
-
     agreement = world.agree()
     mandate = world.mandate(agreement)
     world.drain()
@@ -208,24 +207,18 @@ def test_f11_a_suspension_waits_for_the_batch_in_hand_and_none_comes_after(
             go_on.wait(10)
 
     def suspend() -> None:
-        try:
-            world.suspend(agreement)
-            events.append("suspended")
-        finally:
-            connection.close()
+        world.suspend(agreement)
+        events.append("suspended")
 
     def apply() -> None:
-        try:
-            run_batch(stream.pk)
-            events.append("applied")
-        finally:
-            connection.close()
+        run_batch(stream.pk)
+        events.append("applied")
 
     monkeypatch.setattr(batch, "failpoint", hold)
-    worker = threading.Thread(target=apply)
+    worker = beside(apply)
     worker.start()
     assert inside.wait(10)
-    user = threading.Thread(target=suspend)
+    user = beside(suspend)
     user.start()
     user.join(0.5)
     assert user.is_alive()
@@ -283,21 +276,13 @@ def test_f18_a_cursor_from_the_future_asks_for_a_refill(world: World) -> None:
 
 
 def test_f19_a_user_who_holds_a_row_that_leaves_is_waited_for_and_keeps_the_edit(world: World) -> None:
-    from portfolios.models import BankEntry
-
     agreement = world.agree()
     portfolio = world.managed(agreement)
     stream = world.stream(agreement, "aurora")
     with world.within("aurora"):
         Portfolio.objects.all().delete()
 
-    def apply() -> None:
-        try:
-            run_batch(stream.pk)
-        finally:
-            connection.close()
-
-    worker = threading.Thread(target=apply)
+    worker = beside(lambda: run_batch(stream.pk))
     # Harbour notes something of its own on the received portfolio while Aurora takes it away.
     with world.within("harbour"), transaction.atomic():
         own = BankEntry.objects.create(

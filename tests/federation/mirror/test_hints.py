@@ -1,13 +1,11 @@
 """Who is asked to look after a commit, and what becomes of a question."""
 
 import datetime
-import threading
 import uuid
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
 
 from clients.models import Mandate
 from federation.checks import check_scope
@@ -17,6 +15,7 @@ from federation.mirror.dispatcher import Dispatcher
 from federation.mirror.outcome import Outcome
 from federation.models import Stream
 from federation.monitor import watch
+from tests.federation.mirror.beside import beside
 from tests.federation.mirror.world import World
 
 
@@ -189,14 +188,10 @@ def test_f19_an_edit_does_not_wait_for_the_watch(world: World, monkeypatch: pyte
     streams: list[uuid.UUID] = []
     tell = watch._tell
 
-    def apply() -> None:
-        outcomes.extend(run_batch(pk) for pk in streams[:-1])
-        connection.close()
-
     def told(look: watch._Look, now: datetime.datetime) -> None:
         tell(look, now)
         streams.append(look.stream.pk)
-        batch = threading.Thread(target=apply)
+        batch = beside(lambda: outcomes.extend(run_batch(pk) for pk in streams[:-1]))
         batch.start()
         batch.join(30)
 

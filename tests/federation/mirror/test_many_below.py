@@ -13,6 +13,7 @@ from federation.mirror.batch import Outcome, run_batch
 from federation.mirror.keys import BATCH_KEYS
 from federation.models import Agreement, ParkedRow, Stream
 from portfolios.models import Account, Portfolio, Transaction
+from tests.federation.mirror.beside import refusing
 from tests.federation.mirror.world import TODAY, World
 
 MANY = 600
@@ -36,13 +37,8 @@ def filled(world: World, agreement: Agreement) -> Stream:
 @contextmanager
 def poisoned(world: World, account: Account) -> Iterator[None]:
     """Have the receiver's table refuse this account."""
-    world.execute(
-        f"ALTER TABLE harbour.portfolios_account ADD CONSTRAINT poison CHECK (number <> '{account.number}')"
-    )
-    try:
+    with refusing(world, "harbour.portfolios_account", f"number <> '{account.number}'"):
         yield
-    finally:
-        world.execute("ALTER TABLE harbour.portfolios_account DROP CONSTRAINT poison")
 
 
 @pytest.fixture

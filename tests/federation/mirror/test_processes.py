@@ -15,6 +15,7 @@ from federation.mirror.batch import Outcome, run_batch
 from federation.mirror.dispatcher import Dispatcher
 from federation.models import Stream
 from portfolios.models import Portfolio, Transaction
+from tests.federation.mirror.beside import beside
 from tests.federation.mirror.processes import Processes, eventually, state_of_streams
 from tests.federation.mirror.world import World
 
@@ -127,14 +128,11 @@ def test_f5_of_a_hundred_who_look_at_once_one_applies_and_the_others_do_nothing(
     deadlocks = _deadlocks()
 
     def work() -> None:
-        try:
-            together.wait()
-            for _hint in hints:
-                outcomes.append(run_batch(stream.pk))
-        finally:
-            connection.close()
+        together.wait()
+        for _hint in hints:
+            outcomes.append(run_batch(stream.pk))
 
-    workers = [threading.Thread(target=work) for _ in range(16)]
+    workers = [beside(work) for _ in range(16)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -12,6 +12,7 @@ from federation.mirror import batch, control, failpoints, fill, trimming, write
 from federation.mirror.batch import run_batch
 from federation.models import Institution, ParkedRow, Stream
 from portfolios.models import Account, BankEntry, Portfolio, Transaction
+from tests.federation.mirror.beside import beside
 from tests.federation.mirror.processes import eventually
 from tests.federation.mirror.world import TODAY, World
 
@@ -106,13 +107,7 @@ def test_f19_in_a_deadlock_with_a_user_the_batch_gives_way_and_the_edit_is_kept(
         Account.objects.all()._raw_delete("default")
         Portfolio.objects.all()._raw_delete("default")
 
-    def apply() -> None:
-        try:
-            run_batch(stream.pk)
-        finally:
-            connection.close()
-
-    worker = threading.Thread(target=apply)
+    worker = beside(lambda: run_batch(stream.pk))
     with world.within("harbour"), transaction.atomic():
         own = BankEntry.objects.create(portfolio_id=portfolio.pk, amount=1, currency="EUR", value_date=TODAY)
         world.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -197,7 +192,7 @@ def test_p6_the_log_is_not_trimmed_beneath_a_stream_that_takes_its_place(
     agreement, other = world.agree(), world.agree("borealis", "harbour")
     mandate = world.mandate(agreement)
     world.drain()
-    filled, beside = world.stream(agreement, "harbour"), world.stream(other, "harbour")
+    filled, held = world.stream(agreement, "harbour"), world.stream(other, "harbour")
     control.refill(filled)
     has_begun, may_go_on = threading.Event(), threading.Event()
     take_roots = fill.take_roots
@@ -209,16 +204,10 @@ def test_p6_the_log_is_not_trimmed_beneath_a_stream_that_takes_its_place(
 
     monkeypatch.setattr(fill, "take_roots", take_roots_late)
 
-    def begin() -> None:
-        try:
-            run_batch(filled.pk)
-        finally:
-            connection.close()
-
     # It has its snapshot, and waits for somebody who locks the agreement and leaves it as it is.
     holder = world.another_connection()
     holder.execute("SELECT 1 FROM public.federation_agreement WHERE id = %s FOR UPDATE", [agreement.pk])
-    first_batch = threading.Thread(target=begin)
+    first_batch = beside(lambda: run_batch(filled.pk))
     first_batch.start()
     eventually(lambda: _is_waited_for(holder))
     with world.within("harbour"):
@@ -226,7 +215,7 @@ def test_p6_the_log_is_not_trimmed_beneath_a_stream_that_takes_its_place(
     holder.rollback()
     assert has_begun.wait(30)
     for _ in range(2):
-        run_batch(beside.pk)
+        run_batch(held.pk)
         trimming.trim_log(world.institution("harbour"))
     may_go_on.set()
     first_batch.join(30)

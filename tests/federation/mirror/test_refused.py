@@ -12,23 +12,19 @@ from federation.mirror import capture, control
 from federation.mirror.batch import Outcome, run_batch
 from federation.models import ParkedRow, Stream
 from portfolios.models import Account, Portfolio, Transaction
+from tests.federation.mirror.beside import refusing
 from tests.federation.mirror.world import TODAY, World
 
 
 def test_f16_of_five_thousand_rows_one_poison_row_is_parked_and_a_retry_clears_it(world: World) -> None:
     agreement = world.agree()
     portfolio = world.managed(agreement)
-    world.execute(
-        "ALTER TABLE harbour.portfolios_transaction ADD CONSTRAINT poison CHECK (text <> 'Entry 3077')"
-    )
     entries = world.transactions(portfolio, 5_000)
-    try:
+    with refusing(world, "harbour.portfolios_transaction", "text <> 'Entry 3077'"):
         world.drain()
         assert world.count("harbour", Transaction) == 4_999
         parked = ParkedRow.objects.get()
         assert (parked.key, parked.reason) == (entries[3077].pk, "poison")
-    finally:
-        world.execute("ALTER TABLE harbour.portfolios_transaction DROP CONSTRAINT poison")
     control.retry_parked(parked)
     world.drain()
     assert not ParkedRow.objects.exists()
@@ -43,10 +39,9 @@ def test_f16_a_row_that_is_refused_in_its_new_place_stays_as_it_was_with_all_tha
     world.drain()
     portfolios = [world.portfolio(mandate, transactions=2) for mandate in mandates]
     world.drain()
-    world.execute("ALTER TABLE harbour.portfolios_portfolio ADD CONSTRAINT poison CHECK (name <> 'Poison')")
     # Each takes the mandate of the next: one that is refused is in the way of all.
     places = list(zip(portfolios, [*mandates[1:], free], strict=True))
-    try:
+    with refusing(world, "harbour.portfolios_portfolio", "name <> 'Poison'"):
         with world.within("aurora"), transaction.atomic():
             Portfolio.objects.filter(pk=portfolios[-1].pk).update(name="Poison")
             for portfolio, mandate in reversed(places):
@@ -56,8 +51,6 @@ def test_f16_a_row_that_is_refused_in_its_new_place_stays_as_it_was_with_all_tha
         assert world.count("harbour", Portfolio) == len(portfolios)
         assert world.count("harbour", Transaction) == 2 * len(portfolios)
         assert ParkedRow.objects.get(key=portfolios[-1].pk).reason == "poison"
-    finally:
-        world.execute("ALTER TABLE harbour.portfolios_portfolio DROP CONSTRAINT poison")
     for parked in ParkedRow.objects.all():
         control.retry_parked(parked)
     world.drain()

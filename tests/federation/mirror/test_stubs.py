@@ -15,6 +15,7 @@ from federation.models import Agreement, SealedRecords
 from models_portfolio.models import Adoption, ModelPortfolio, ModelVersion
 from portfolios.models import BankEntry, Portfolio
 from tests.federation.mirror import everything
+from tests.federation.mirror.beside import beside
 from tests.federation.mirror.sealing import cut, ended, erase
 from tests.federation.mirror.world import TODAY, World
 
@@ -116,17 +117,11 @@ def test_f13_a_stub_that_comes_alive_while_it_is_cleared_away_stays(
     with world.within("harbour"):
         Mandate.objects.filter(pk=mandate.pk).update(status=Mandate.Status.SUBMITTED)
 
-    def apply() -> None:
-        try:
-            run_batch(world.stream(agreement, "harbour").pk)
-        finally:
-            connection.close()
-
     delete_only = stubs.Writer.delete_only
 
     def delete_after_a_batch(writer: Any, labels: list[str]) -> None:
         if labels == ["clients.Client"]:
-            batch = threading.Thread(target=apply)
+            batch = beside(lambda: run_batch(world.stream(agreement, "harbour").pk))
             batch.start()
             batch.join(30)
         delete_only(writer, labels)

@@ -4,6 +4,7 @@ import datetime
 import threading
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from portfolios.services import book, reverse
 from portfolios.services.arrived_cash import enter_cash, import_cash
 from portfolios.services.handover import book_out_rest, take_over
 from tests import factories
+from tests.federation.mirror.beside import beside, refusing
 from tests.federation.mirror.sealing import LATER, cut, ended, sealed_at
 from tests.federation.mirror.shop import Shop
 from tests.federation.mirror.successor import begin, begin_on_its_way
@@ -45,10 +47,8 @@ def at_once(world: World, schema: str, *calls: Callable[[], Any]) -> list[str]:
                 call()
         except DomainError as error:
             refused.append(error.code)
-        finally:
-            connection.close()
 
-    threads = [threading.Thread(target=run, args=[call]) for call in calls]
+    threads = [beside(partial(run, call)) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -197,8 +197,7 @@ def test_a_parked_row_is_skipped_by_one_of_two_administrators_or_tried_again(wor
     agreement = world.agree()
     mandate = world.mandate(agreement)
     world.drain()
-    world.execute("ALTER TABLE harbour.portfolios_portfolio ADD CONSTRAINT poison CHECK (currency <> 'EUR')")
-    try:
+    with refusing(world, "harbour.portfolios_portfolio", "currency <> 'EUR'"):
         world.portfolio(mandate)
         world.drain()
         row = ParkedRow.objects.get()
@@ -221,8 +220,6 @@ def test_a_parked_row_is_skipped_by_one_of_two_administrators_or_tried_again(wor
         is_skipped = row.skipped_at is not None
         assert (row.skip_reason != "") == (row.skipped_by is not None) == is_skipped
         assert (row.retry_at > timezone.now() + datetime.timedelta(days=1)) == is_skipped
-    finally:
-        world.execute("ALTER TABLE harbour.portfolios_portfolio DROP CONSTRAINT poison")
     with world.within("harbour"):
         parked.retry(row, by=by)
         world.drain()
@@ -242,13 +239,7 @@ def test_f13_two_agreements_that_end_at_once_leave_nothing_that_both_covered(wor
         world.decide(mandate, "accepted")
     world.drain()
 
-    def end_second() -> None:
-        try:
-            cut(world, second)
-        finally:
-            connection.close()
-
-    other = threading.Thread(target=end_second)
+    other = beside(lambda: cut(world, second))
     with transaction.atomic():
         cut(world, first)
         other.start()
@@ -266,13 +257,7 @@ def test_f13_a_batch_does_not_keep_what_an_agreement_covered_that_ends_meanwhile
     with world.within("harbour"):
         Mandate.objects.filter(pk=old.pk).update(status=Mandate.Status.WITHDRAWN)
 
-    def apply_first() -> None:
-        try:
-            run_batch(world.stream(first, "harbour").pk)
-        finally:
-            connection.close()
-
-    batch = threading.Thread(target=apply_first)
+    batch = beside(lambda: run_batch(world.stream(first, "harbour").pk))
     with transaction.atomic():
         # The client is still covered by the first, as far as the receiver knows.
         cut(world, second)
@@ -290,17 +275,11 @@ def test_f13_what_comes_alive_while_it_is_erased_stays(world: World, monkeypatch
     ended(world, old, agreement=first)
     new = world.mandate(second, client=old.client)
 
-    def apply_second() -> None:
-        try:
-            run_batch(world.stream(second, "harbour").pk)
-        finally:
-            connection.close()
-
     delete_only = erasing.Writer.delete_only
 
     def delete_after_a_batch(writer: Any, labels: Any) -> None:
         if writer.flow.receiver.schema_name == "aurora":
-            batch = threading.Thread(target=apply_second)
+            batch = beside(lambda: run_batch(world.stream(second, "harbour").pk))
             batch.start()
             batch.join(30)
         delete_only(writer, labels)

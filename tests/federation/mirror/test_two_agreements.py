@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from clients.models import Client, ContactDetail, KycStatus, Mandate
@@ -15,6 +15,7 @@ from federation.models import ParkedRow, RecordsHold, SealedRecords
 from models_portfolio.models import ModelVersion, Offer, Target
 from portfolios.models import Holding, Portfolio, Security, Transaction
 from tests.federation.mirror import everything
+from tests.federation.mirror.beside import beside
 from tests.federation.mirror.test_overlap import withhold
 from tests.federation.mirror.world import TODAY, World
 
@@ -28,16 +29,10 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, point: str, do: Callable[[], Any]
     """Have something done on a connection of its own, once, when a batch comes to this point."""
     done: list[str] = []
 
-    def elsewhere() -> None:
-        try:
-            do()
-        finally:
-            connection.close()
-
     def at_point(name: str) -> None:
         if name == point and not done and threading.current_thread() is threading.main_thread():
             done.append(name)
-            thread = threading.Thread(target=elsewhere)
+            thread = beside(do)
             thread.start()
             thread.join(30)
 

@@ -21,6 +21,7 @@ from federation.mirror.batch import run_batch
 from federation.mirror.dispatcher import Dispatcher
 from federation.mirror.waking import Listener
 from federation.models import Agreement
+from tests.federation.mirror.beside import beside
 from tests.federation.mirror.processes import Processes, eventually
 from tests.federation.mirror.world import World
 
@@ -58,13 +59,7 @@ def start(world: World, looks: list[float]) -> Iterator[Start]:
     stop, threads = threading.Event(), list[threading.Thread]()
 
     def started(*, sweep_seconds: float = NEVER) -> None:
-        def dispatching() -> None:
-            try:
-                command.run(stop, sweep_seconds=sweep_seconds)
-            finally:
-                connection.close()
-
-        threads.append(threading.Thread(target=dispatching))
+        threads.append(beside(lambda: command.run(stop, sweep_seconds=sweep_seconds)))
         threads[-1].start()
 
     yield started

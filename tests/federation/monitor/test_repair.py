@@ -14,6 +14,7 @@ from federation.mirror import lease
 from federation.models import Agreement, AgreementEvent, Proof, Stream
 from federation.monitor import proof
 from tests import factories
+from tests.federation.mirror.beside import beside
 from tests.federation.mirror.processes import Processes, eventually, state_of_streams
 from tests.federation.mirror.test_life_under_load import writing
 from tests.federation.mirror.world import World
@@ -98,16 +99,10 @@ def test_what_another_has_begun_meanwhile_is_told_as_what_it_is(
 
     def overtake(execute: Any, statement: str, *rest: Any) -> Any:
         if "INSERT INTO" in statement and "federation_proof" in statement:
-            another = threading.Thread(target=begin)
+            another = beside(lambda: proof.ask(stream, repairs=begun))
             another.start()
             another.join()
         return execute(statement, *rest)
-
-    def begin() -> None:
-        try:
-            proof.ask(stream, repairs=begun)
-        finally:
-            connection.close()
 
     with connection.execute_wrapper(overtake):
         page = press(browser, stream, **{} if begun else {"repair": "1"})

@@ -23,9 +23,10 @@ from federation.models import AgreementEvent, Alert, ParkedRow, Stream, Watch
 from federation.monitor import mail, parked, proof, settings, watch
 from portfolios.models import Portfolio
 from tests import factories
+from tests.federation.mirror.beside import refusing
 from tests.federation.mirror.world import World
 
-MINUTE = datetime.timedelta(minutes=1)
+REFUSED = ("harbour.portfolios_portfolio", "name <> 'Bad'")
 
 
 @pytest.fixture(autouse=True)
@@ -63,13 +64,6 @@ def raised(kind: str) -> set[str]:
         alert.institution.schema_name or ""
         for alert in Alert.objects.filter(kind=kind, cleared_at=None).select_related("institution")
     }
-
-
-def poison(world: World, *, on: bool) -> None:
-    world.execute(
-        "ALTER TABLE harbour.portfolios_portfolio "
-        + ("ADD CONSTRAINT poison CHECK (name <> 'Bad')" if on else "DROP CONSTRAINT poison")
-    )
 
 
 def test_a_fill_is_told_once(world: World) -> None:
@@ -195,8 +189,7 @@ def test_parked_rows_are_raised_until_they_cross_or_are_skipped_and_told_togethe
     agreement = world.agree()
     mandate = world.mandate(agreement)
     world.drain()
-    poison(world, on=True)
-    try:
+    with refusing(world, *REFUSED):
         world.portfolio(mandate)
         with world.within("aurora"):
             Portfolio.objects.update(name="Bad")
@@ -210,8 +203,6 @@ def test_parked_rows_are_raised_until_they_cross_or_are_skipped_and_told_togethe
         later(monkeypatch, minutes=3)
         look(world)
         assert raised("parked") == set()
-    finally:
-        poison(world, on=False)
 
 
 def test_drift_is_raised_by_an_unequal_proof_and_cleared_by_the_next_equal_one(
@@ -293,8 +284,7 @@ def test_skipped_rows_do_not_count_in_an_alert(world: World) -> None:
     agreement = world.agree()
     mandates = [world.mandate(agreement) for _number in range(2)]
     world.drain()
-    poison(world, on=True)
-    try:
+    with refusing(world, *REFUSED):
         for mandate in mandates:
             world.portfolio(mandate)
         with world.within("aurora"):
@@ -312,8 +302,6 @@ def test_skipped_rows_do_not_count_in_an_alert(world: World) -> None:
                 )
             counts.append(sorted(Alert.objects.filter(cleared_at=None).values_list("count", flat=True)))
         assert counts == [[1, 1], []]
-    finally:
-        poison(world, on=False)
 
 
 def test_what_is_suspended_on_purpose_raises_nothing(world: World) -> None:
