@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 from django.utils import timezone
+from django_tenants.utils import tenant_context
 
 from accounts import services
 from accounts.errors import DomainError
@@ -144,8 +145,6 @@ def test_a_token_is_revoked_in_the_browser(aurora, in_aurora, browse):
 
 
 def test_a_token_of_one_institution_proves_nothing_in_another(in_aurora, harbour):
-    from django_tenants.utils import tenant_context
-
     _token, text = create(in_aurora)
     with tenant_context(harbour):
         assert services.find_token(text) is None

@@ -28,7 +28,8 @@ from portfolios.models import (
 from reporting import services
 from reporting.models import Report
 from tests.api.conftest import Call, assert_problem, rows
-from tests.factories import Cast
+from tests.factories import Cast, cast
+from tests.federation.agreements import make as agreements
 from tests.portfolios import make as portfolios
 from tests.reporting import make
 from trading.models import Affirmation, Allocation, Block, Order, Proposal, Settlement
@@ -188,8 +189,6 @@ def test_another_institution_has_nothing_of_it(
 ) -> None:
     furnish(in_aurora, 1)
     with tenant_context(borealis):
-        from tests.factories import cast
-
         operations = cast().operations
     caller = call(borealis, operations)
     for path in PATHS:
@@ -301,8 +300,6 @@ def test_rows_are_filtered(in_aurora: Cast, aurora: Institution, call: Call) -> 
 def test_agreements_and_streams_are_the_administrators(
     in_aurora: Cast, aurora: Institution, harbour: Institution, meadow: Institution, call: Call
 ) -> None:
-    from tests.federation.agreements import make as agreements
-
     theirs = agreements.active(aurora, harbour)
     agreements.active(harbour, meadow)
     caller = call(aurora, in_aurora.administrator)

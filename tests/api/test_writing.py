@@ -15,6 +15,7 @@ from clients.models import Client, ClientInstruction, Mandate
 from federation.models import Institution
 from portfolios.models import Portfolio
 from reporting.models import Report, ReportRelease
+from reporting.tasks import make_report
 from tests.api.conftest import Call, assert_problem, post
 from tests.clients import make as clients
 from tests.factories import Cast
@@ -322,8 +323,6 @@ def test_a_report_is_ordered_and_released(in_aurora: Cast, aurora: Institution, 
     assert_problem(post(manager, f"reports/{key}/release/", {}), 403, "permission_denied")
     advisor = call(aurora, in_aurora.advisor)
     assert_problem(post(advisor, f"reports/{key}/release/", {}), 409, "report_not_ready")
-    from reporting.tasks import make_report
-
     make_report(key)
     released = post(advisor, f"reports/{key}/release/", {"note": "By post"})
     assert released.status_code == 201, released.content

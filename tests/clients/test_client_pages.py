@@ -21,6 +21,7 @@ from tests.clients import make
 from tests.clients.pages import queries_of, url_of
 from tests.clients.test_onboarding_pages import PERSON
 from tests.factories import Cast, cast
+from tests.portfolios import make as books
 
 Browse = Callable[..., Browser]
 
@@ -147,8 +148,6 @@ def test_the_list_of_clients_takes_a_fixed_number_ofqueries_of(
 def test_a_client_page_totals_over_managers_and_currencies(
     advisor: Browser, meadow: Institution, people: Cast
 ) -> None:
-    from tests.portfolios import make as books
-
     with tenant_context(meadow):
         client = make.client(people.advisor)
         first = make.active(people.advisor, people.manager, of=client)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.test import Client as Browser
 from django_tenants.utils import tenant_context
 
+from accounts.search import search
 from clients import services
 from clients.models import ClientInstruction
 from federation.models import Institution
@@ -88,8 +89,6 @@ def test_another_plan_of_the_same_manager_is_asked_for(
 def test_clients_mandates_and_references_are_found(
     advisor: Browser, meadow: Institution, people: Cast
 ) -> None:
-    from accounts.search import search
-
     with tenant_context(meadow):
         mandate = make.active(people.advisor, people.manager)
         instruction = services.draft_instruction(

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django_tenants.utils import tenant_context
 
@@ -14,7 +15,7 @@ from clients.signals import mandate_decided, mandate_submitting
 from federation.models import Institution
 from models_portfolio.offers import cards
 from tests.clients import make
-from tests.factories import Cast
+from tests.factories import Cast, cast
 
 
 def test_nothing_is_submitted_without_a_plan_a_signature_and_an_authorisation(
@@ -22,8 +23,6 @@ def test_nothing_is_submitted_without_a_plan_a_signature_and_an_authorisation(
 ) -> None:
     agreement = make.agreement(aurora, harbour)
     with tenant_context(harbour):
-        from tests.factories import cast
-
         advisor = cast().advisor
         plan = make.offer(agreement=agreement.pk, origin=aurora.pk)
         mandate = make.planned(advisor)
@@ -120,8 +119,6 @@ def test_offers_are_received_ones_of_managers_and_own_ones_for_own_clients(
 ) -> None:
     managed, advice = make.agreement(aurora, harbour), make.agreement(borealis, harbour, "advice")
     with tenant_context(harbour):
-        from tests.factories import cast
-
         advisor = cast().advisor
         own = make.offer("Own")
         received = make.offer("Received", agreement=managed.pk, origin=aurora.pk)
@@ -143,8 +140,6 @@ def test_offers_of_a_suspended_agreement_are_shown_with_the_reason(
     agreement.new_mandates_suspended_at = agreement.started_at
     agreement.save()
     with tenant_context(harbour):
-        from tests.factories import cast
-
         advisor = cast().advisor
         make.offer(agreement=agreement.pk, origin=aurora.pk)
         mandate = make.planned(advisor)
@@ -226,8 +221,6 @@ def test_a_channel_cannot_decide_on_a_mandate_that_its_partner_manages(
 ) -> None:
     agreement = make.agreement(aurora, harbour)
     with tenant_context(harbour):
-        from tests.factories import cast
-
         people = cast()
         plan = make.offer(agreement=agreement.pk, origin=aurora.pk)
         mandate = make.submitted(people.advisor, plan)
@@ -240,8 +233,6 @@ def test_a_channel_cannot_decide_on_a_mandate_that_its_partner_manages(
 def test_decisions_on_a_received_mandate_never_touch_it(aurora: Institution, harbour: Institution) -> None:
     agreement = make.agreement(aurora, harbour)
     with tenant_context(aurora):
-        from tests.factories import cast
-
         people = cast()
         mandate = make.received(agreement, harbour)
         before = Mandate.objects.filter(pk=mandate.pk).values().get()
@@ -269,8 +260,6 @@ def test_a_submitted_mandate_is_withdrawn_with_its_reason_in_the_history(in_mead
 
 
 def test_wishes_are_kept_once_and_not_under_an_ended_mandate(in_meadow: Cast) -> None:
-    from django.core.exceptions import ValidationError
-
     mandate = make.submitted(in_meadow.advisor)
     wish = {"mandate": mandate, "kind": "exclude_sector", "value": "Tobacco", "by": in_meadow.advisor}
     restriction = services.add_restriction(**wish)

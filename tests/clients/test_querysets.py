@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.records import new_id
+from clients import services
 from clients.models import Client, ClientInstruction, InstructionOutcome, Mandate, MandateDecision
 from tests.clients import make
 from tests.factories import Cast
@@ -74,8 +75,6 @@ def test_a_portfolio_manager_sees_a_client_once_the_mandate_is_submitted(in_mead
     manager = in_meadow.manager
     assert not Client.objects.visible_to(manager).exists()
     assert not Mandate.objects.visible_to(manager).exists()
-    from clients import services
-
     services.submit_mandate(mandate=mandate, by=in_meadow.advisor, signed_on=make.today())
     assert Client.objects.visible_to(manager).get() == mandate.client
     assert Mandate.objects.visible_to(manager).get() == mandate

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.db import connection
 
+from federation.models import Institution
 from federation.schemas import BLANK
 
 # What a schema is made of. Names of NOT NULL constraints follow from the columns.
@@ -56,8 +57,6 @@ def read(what: str, schema: str) -> list[str]:
 
 @pytest.fixture
 def fresh_copy(db: None) -> str:
-    from federation.models import Institution
-
     Institution(schema_name="quay", name="Quay Bank", short_name="Quay").save(verbosity=0)
     return "quay"
 

@@ -5,6 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.errors import DomainError
+from clients.models import Client, Mandate
 from models_portfolio.calculations.drift import without
 from models_portfolio.calculations.weights import CASH
 from models_portfolio.models import Adoption, Offer
@@ -103,8 +104,6 @@ def test_an_own_version_is_not_adopted(in_aurora: Cast):
 def test_a_portfolio_opened_for_an_offer_follows_its_model(in_aurora: Cast):
     model = make.published(in_aurora.manager, {None: "1"})
     offer = Offer.objects.create(model=model, name="Balanced", risk_level=4, currency="EUR")
-    from clients.models import Client, Mandate
-
     client = Client.objects.create(name="Ada Example", number="C-1")
     mandate = Mandate.objects.create(number="M-1", client=client, offer=offer.pk)
     portfolio = portfolios.portfolio(in_aurora.unit, mandate=mandate)
@@ -126,8 +125,6 @@ def test_drift_is_the_one_way_turnover_to_the_targets_cash_included(in_aurora: C
 
 
 def test_what_the_client_excludes_is_no_drift(in_aurora: Cast):
-    from clients.models import Client, Mandate
-
     apple, bund = make.security("Apple"), make.security("Bund")
     model = make.published(in_aurora.manager, {apple: "0.6", bund: "0.3", None: "0.1"})
     mandate = Mandate.objects.create(

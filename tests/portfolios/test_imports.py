@@ -8,11 +8,21 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError
 
 from accounts.errors import DomainError
+from portfolios import tasks
 from portfolios.models import ExchangeRate, ImportBatch, Portfolio, Price, PriceSource, Security, Valuation
 from portfolios.services import book
-from portfolios.services.imports import PRICES, RATES, confirm_import, preview_import, run_import, undo_import
+from portfolios.services.imports import (
+    PRICES,
+    RATES,
+    batches,
+    confirm_import,
+    preview_import,
+    run_import,
+    undo_import,
+)
 from portfolios.services.imports.files import UnreadableFile
 from portfolios.tasks import run_import as import_in_worker
 from tests.factories import Cast
@@ -324,11 +334,6 @@ def test_the_shared_data_has_the_formats_that_are_read(source):
 
 
 def test_an_import_that_breaks_off_says_so_and_can_be_repeated(source, apple, monkeypatch):
-    from django.db import DatabaseError
-
-    from portfolios import tasks
-    from portfolios.services.imports import batches
-
     batch = confirm_import(batch=_preview(b"Date,AAPL\n2026-03-02,100\n", source), by=None)
     write = batches._write
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django_tenants.utils import tenant_context
 
 from accounts.amounts import AmountField
+from portfolios.finders import find_portfolios, find_securities
 from portfolios.forms import BankEntryForm
 from portfolios.models import Portfolio, Transaction, Valuation
 from portfolios.services import book, refresh_holdings
@@ -200,8 +201,6 @@ def test_arrived_cash_is_entered_in_the_institutions_currency(aurora, browse, in
 
 
 def test_search_finds_only_what_a_person_may_see(in_aurora: Cast, filled):
-    from portfolios.finders import find_portfolios, find_securities
-
     assert [result.label for result in find_portfolios(in_aurora.manager, "ada")] == ["P-1 · Portfolio P-1"]
     assert not list(find_portfolios(in_aurora.stranger, "ada"))
     assert [result.label for result in find_securities(in_aurora.manager, "US037")] == ["Apple"]

@@ -1,6 +1,7 @@
 """Pages of securities, prices, rates, sources and imports: with and without data, their lists, and who may see them."""
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -8,7 +9,8 @@ from django.urls import reverse
 from accounts.errors import DomainError
 from accounts.models import AuditEntry
 from accounts.records import new_id
-from portfolios.models import Transaction
+from portfolios import tasks
+from portfolios.models import ImportBatch, Price, PriceSource, Security, Transaction, security_id
 from portfolios.services import book
 from portfolios.services.securities import replace_security
 from tests.factories import Cast
@@ -33,8 +35,6 @@ def test_reference_pages_open_with_and_without_data(as_manager, filled, name):
 
 
 def test_imports_and_sources_are_filtered_sorted_and_exported(as_manager, in_aurora: Cast):
-    from portfolios.models import ImportBatch, PriceSource
-
     ours = PriceSource.objects.create(code="OURS", name="Our desk")
     PriceSource.objects.create(code="OTHER", name="Another desk", is_simulated=True)
     for kind, name in (("prices", "closes.csv"), ("rates", "eurofxref.zip")):
@@ -112,8 +112,6 @@ def test_a_security_is_created_and_its_isin_stays(as_manager, in_aurora: Cast):
     assert (
         "already a security" in as_manager.post(reverse("portfolios:security_create"), form).content.decode()
     )
-    from portfolios.models import Security, security_id
-
     security = Security.objects.get()
     assert (security.pk, security.currency) == (security_id("CH0038863350"), "CHF")
     as_manager.post(
@@ -137,11 +135,6 @@ def test_a_security_page_lists_only_visible_holders(as_manager, in_aurora: Cast,
 def test_a_file_is_previewed_confirmed_and_undone_in_the_browser(
     as_manager, in_aurora: Cast, filled, django_capture_on_commit_callbacks, monkeypatch
 ):
-    from django.core.files.uploadedfile import SimpleUploadedFile
-
-    from portfolios import tasks
-    from portfolios.models import ImportBatch, Price
-
     sent = []
     monkeypatch.setattr(tasks.run_import, "delay_on_commit", lambda pk: sent.append(pk))
     monkeypatch.setattr(tasks.revalue_after_undo, "delay_on_commit", lambda *args: sent.append(args))

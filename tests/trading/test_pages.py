@@ -11,7 +11,7 @@ from django_tenants.utils import tenant_context
 from clients.models import MandateRestriction
 from models_portfolio.effective import today
 from portfolios.models import Portfolio
-from tests.factories import Cast
+from tests.factories import Cast, cast
 from tests.models_portfolio import make as models
 from tests.models_portfolio.make import as_mirror
 from tests.trading import make
@@ -204,8 +204,6 @@ def test_the_orders_list_filters_and_exports(in_aurora: Cast, aurora, browse):
 def test_an_institution_sees_nothing_of_anothers_orders(in_aurora: Cast, aurora, borealis, browse):
     order = make.approved(make.portfolio(in_aurora, make.balanced(in_aurora.manager)), in_aurora)[0]
     with tenant_context(borealis):
-        from tests.factories import cast
-
         stranger = cast().manager
     assert browse(borealis, stranger).get(reverse("trading:order_detail", args=[order.pk])).status_code == 404
 

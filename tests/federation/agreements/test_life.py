@@ -8,7 +8,7 @@ from django_tenants.utils import tenant_context
 from accounts.errors import DomainError
 from accounts.models import AuditEntry
 from federation.agreements import drafting, life, proposals
-from federation.forms import InstitutionForm
+from federation.forms import InstitutionForm, partners_for
 from federation.mirror import control
 from federation.models import Agreement, AgreementVersion, Institution, Side
 from tests.federation.agreements import make
@@ -114,8 +114,6 @@ def test_no_institution_goes_by_another_ones_short_name(aurora, borealis):
 
 
 def test_an_external_institution_is_known_only_to_who_entered_it(aurora, borealis):
-    from federation.forms import partners_for
-
     with tenant_context(aurora):
         external = drafting.register_external(
             by=make.administrator(aurora), institution=aurora, name="Fernab Bank"

@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from clients import services, totals, wealth
-from clients.models import Client, ClientInstruction, Mandate
+from clients.models import Client, ClientInstruction, Mandate, RiskProfile
 from federation.models import Agreement
 from portfolios.calculations.ledger import derive_positions
 from portfolios.calculations.lots import CostMethod, Lot
@@ -19,6 +19,7 @@ from portfolios.models import (
     Price,
     PriceSource,
     Transaction,
+    security_id,
 )
 from portfolios.services import book, refresh
 from portfolios.services.entries import load_entries
@@ -66,8 +67,6 @@ def buy(portfolio: Portfolio, quantity: str, price: str, fees: str, day: datetim
 
 
 def security_key() -> Any:
-    from portfolios.models import security_id
-
     return security_id(ISIN)
 
 
@@ -120,8 +119,6 @@ def begin(world: World, *, is_funded: bool = True, **who: str) -> Journey:
 def submit(world: World, mandate: Mandate, **more: Any) -> None:
     today = timezone.localdate()
     with world.within("harbour"):
-        from clients.models import RiskProfile
-
         RiskProfile.objects.update(valid_until=today + datetime.timedelta(days=100))
         services.submit_mandate(
             mandate=mandate,

@@ -23,6 +23,7 @@ from tests.federation.mirror.world import World
 from trading.models import Affirmation, Allocation, Order, Settlement
 from trading.services import (
     affirm,
+    affirm_one,
     correct,
     propose,
     reject_allocation,
@@ -47,8 +48,6 @@ def test_accounts_and_ledger_are_the_settling_partys(split: Shop) -> None:
 
 
 def affirm_first(split: Shop) -> None:
-    from trading.services import affirm_one
-
     allocation = split.fill()
     with split.world.within("aurora"):
         affirm_one(allocation=allocation, by=factories.cast().operations)

@@ -11,7 +11,7 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from clients.models import Mandate
-from config.embedded.postgres import binaries
+from config.embedded.postgres import binaries, unprivileged
 from federation.mirror import failpoints, trimming
 from federation.models import Agreement, Stream
 from portfolios.models import Portfolio, Transaction
@@ -259,8 +259,6 @@ def _count_far_ahead(platform: Platform) -> None:
 
 
 def _as_postgres() -> tuple[str, ...]:
-    from config.embedded.postgres import unprivileged
-
     return unprivileged()
 
 

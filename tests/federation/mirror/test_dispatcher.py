@@ -5,6 +5,8 @@ import uuid
 from typing import Any
 
 import pytest
+import redis
+from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -242,9 +244,6 @@ def test_a_log_that_is_not_there_keeps_no_other_stream_from_being_found(
 def test_frequent_tasks_go_only_to_institutions_that_wrote_to_what_they_look_at(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import redis
-    from django.conf import settings
-
     redis.Redis.from_url(settings.REDIS_URL).delete(activity._KEY)
     now = 1_000_000_000
     writes = {"aurora": 0, "harbour": 3, "nobody": 5}

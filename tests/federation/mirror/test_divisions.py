@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from federation import scope
-from federation.models import Agreement, AgreementVersion, Function, Institution, ParkedRow, Side
+from federation.mirror import control
+from federation.models import Agreement, AgreementVersion, Function, Institution, ParkedRow, Side, Stream
 from federation.scope import KINDS, Flow
 from tests import factories
 from tests.federation.divisions import SENSIBLE, Division
@@ -147,9 +148,6 @@ def test_p1_p2_p4_under_every_sensible_division_each_kind_arrives_where_its_owne
 
 
 def test_p4_replaying_a_divided_agreement_changes_nothing(world: World) -> None:
-    from federation.mirror import control
-    from federation.models import Stream
-
     agreement = world.agree(division=next(e for e in SENSIBLE if str(e) == "settlement at channel").division)
     everything(world, agreement)
     before = _contents()

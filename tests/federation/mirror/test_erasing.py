@@ -5,6 +5,7 @@ import datetime
 import pytest
 from django.db import connection
 from django.utils import timezone
+from guardian.models import UserObjectPermission
 from guardian.shortcuts import assign_perm
 
 from accounts.errors import DomainError
@@ -166,8 +167,6 @@ def test_f13_erasing_one_agreements_records_leaves_what_another_brought(world: W
 
 
 def test_grants_on_what_is_erased_go_with_it(world: World) -> None:
-    from guardian.models import UserObjectPermission
-
     agreement = world.agree()
     mandate = world.mandate(agreement)
     world.drain()

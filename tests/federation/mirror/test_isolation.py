@@ -10,6 +10,7 @@ from psycopg import sql
 from federation.models import ParkedRow
 from federation.scope import KINDS
 from models_portfolio.models import ModelPortfolio, Offer
+from portfolios.models import Portfolio
 from tests import factories
 from tests.federation.mirror.everything import everything, management, offer, relationship
 from tests.federation.mirror.searching import held_in
@@ -211,8 +212,6 @@ def test_p3_what_a_follower_refuses_tells_the_adviser_nothing_of_its_clients(
 def known_for(world: World, mandate: object) -> object:
     """Return the mandate, whose decision is already there, without its agreement's instructions."""
     with world.within("aurora"):
-        from portfolios.models import Portfolio
-
         with_mandate = Portfolio.objects.filter(mandate_id=mandate.pk)
         # One portfolio per mandate: the new one takes the place of the old.
         for portfolio in with_mandate:

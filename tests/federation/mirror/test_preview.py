@@ -3,7 +3,7 @@
 import datetime
 
 from federation import scope
-from federation.models import AgreementVersion, Side
+from federation.models import Agreement, AgreementVersion, Side
 from portfolios.models import ExchangeRate, Price, PriceSource
 from tests.federation.mirror.everything import everything, offer
 from tests.federation.mirror.world import TODAY, World
@@ -14,8 +14,6 @@ def counts(version: AgreementVersion, side: Side) -> dict[str, int | None]:
 
 
 def test_before_acceptance_reference_data_that_will_follow_is_counted(world: World) -> None:
-    from federation.models import Agreement
-
     agreement = Agreement.objects.create(
         manager=world.institution("aurora"),
         channel=world.institution("meadow"),

@@ -3,11 +3,15 @@
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
+from guardian.models import UserObjectPermission
+from guardian.shortcuts import assign_perm
 
 from clients.models import Client, ContactDetail, Mandate, MandateDecision, Note, RiskProfile
+from federation.mirror import trimming
 from federation.mirror.batch import Outcome, run_batch
 from federation.models import Arrival, Stream
-from portfolios.models import Holding, Portfolio, Price, Security, Transaction
+from portfolios.models import Holding, Portfolio, Price, PriceSource, Security, Transaction
+from tests import factories
 from tests.federation.mirror.processes import eventually
 from tests.federation.mirror.world import TODAY, World
 
@@ -210,8 +214,6 @@ def test_termination_purges_models_and_mandates_never_accepted_and_seals_the_res
 
 
 def test_p6_the_log_is_trimmed_below_what_every_stream_has_read(world: World) -> None:
-    from federation.mirror import trimming
-
     agreement = world.agree()
     mandate = world.mandate(agreement)
     world.drain()
@@ -241,8 +243,6 @@ def test_p6_the_log_is_trimmed_below_what_every_stream_has_read(world: World) ->
 def test_p6_a_long_pause_gives_up_its_place_in_the_log_and_is_refilled(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from federation.mirror import trimming
-
     monkeypatch.setattr(trimming, "LOG_CAP", 2)
     agreement = world.agree()
     portfolio = world.managed(agreement)
@@ -292,8 +292,6 @@ def test_reference_data_is_added_as_the_receivers_own_and_never_overwritten(worl
 
 
 def test_prices_of_redistributable_sources_follow_shared_securities(world: World) -> None:
-    from portfolios.models import PriceSource
-
     agreement = world.agree()
     shared, unshared = world.security("aurora"), world.security("aurora", "US5949181045")
     with world.within("aurora"):
@@ -328,11 +326,6 @@ def test_swapped_numbers_arrive_as_they_are(world: World) -> None:
 
 
 def test_a_row_that_leaves_takes_single_grants_with_it(world: World) -> None:
-    from guardian.models import UserObjectPermission
-    from guardian.shortcuts import assign_perm
-
-    from tests import factories
-
     agreement = world.agree()
     mandate = world.mandate(agreement)
     world.drain()

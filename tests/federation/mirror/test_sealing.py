@@ -1,6 +1,7 @@
 """What remains at a receiver after the end: sealed, hidden, alive again under another agreement."""
 
 import pytest
+from django.db import ProgrammingError, transaction
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -103,8 +104,6 @@ def test_f13_a_sealed_client_lives_again_under_a_new_agreement_and_goes_back_aft
 
 
 def test_a_sealed_record_cannot_be_changed(world: World) -> None:
-    from django.db import ProgrammingError, transaction
-
     ended(world)
     with world.within("aurora"):
         for change in (
