@@ -2,6 +2,7 @@
 
 from portfolios.models.handover import Handover, HandoverPosition
 from portfolios.models.holdings import (
+    YEAR_END,
     Account,
     BankEntry,
     Benchmark,
@@ -24,6 +25,7 @@ from portfolios.models.reference import (
 )
 
 __all__ = [
+    "YEAR_END",
     "Account",
     "BankEntry",
     "Benchmark",

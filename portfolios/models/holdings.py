@@ -229,6 +229,10 @@ class Holding(PortfolioRecord):
         return self.market_value - self.book_cost
 
 
+# One of these days at least is a weekday, and valuations are made for each of those.
+YEAR_END = Q(date__month=12, date__day__gte=29)
+
+
 class Valuation(PortfolioRecord):
     """A portfolio's value at the close of a day, its flows, and its chained return since opening.
 
@@ -264,6 +268,13 @@ class Valuation(PortfolioRecord):
                 fields=["portfolio", "date"],
                 condition=Q(market_value__isnull=True) | Q(market_value__lte=0),
                 name="valuation_without_capital",
+            ),
+            # The return since the year began counts from its close, for all portfolios of the book at once.
+            models.Index(
+                fields=["portfolio", "date"],
+                include=["return_index"],
+                condition=YEAR_END,
+                name="valuation_year_end",
             ),
         ]
         constraints = [

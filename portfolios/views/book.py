@@ -1,10 +1,11 @@
 """The book of portfolios: what a portfolio manager starts the day with."""
 
+import datetime
 from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, Count, DecimalField, F, OuterRef, QuerySet, Subquery, Sum, When
+from django.db.models import Case, Count, DecimalField, F, OuterRef, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Coalesce, NullIf
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
@@ -21,7 +22,7 @@ from accounts.views_base import signed_in
 from portfolios.attention import reasons_with
 from portfolios.calculations.valuation import cross_rate
 from portfolios.filters import BookFilter
-from portfolios.models import Portfolio, Valuation
+from portfolios.models import YEAR_END, Portfolio, Valuation
 from portfolios.services.figures import period_returns
 from portfolios.services.market import rates_as_of
 from portfolios.tables import BookTable
@@ -188,15 +189,24 @@ def _share(part: Any, whole: Any) -> Case:
 
 def _growth(period: Period) -> Any:
     """Return the expression of a portfolio's return over the period, to sort by."""
-    of_portfolio = Valuation.objects.filter(portfolio=OuterRef("pk"), date__lte=period.from_date)
-    opening = Subquery(of_portfolio.order_by("-date").values("return_index")[:1])
     closing: Any = F("latest__return_index")
     if period.is_custom:
-        last = Valuation.objects.filter(portfolio=OuterRef("pk"), date__lte=period.to_date).order_by("-date")
-        closing = Subquery(last.values("return_index")[:1])
+        closing = _index(date__lte=period.to_date)
+    opening: Any = _index(date__lte=period.from_date)
+    if (period.from_date.month, period.from_date.day) == (12, 31):
+        # Nearly all have been valued in the last days of the year, which have an index of their own.
+        last_days = Q(date__range=(period.from_date - datetime.timedelta(days=2), period.from_date))
+        opening = Coalesce(_index(YEAR_END & last_days), opening)
+    opening = Case(When(opened_on__lte=period.from_date, then=opening))
     return Case(
         When(latest__market_value__isnull=False, then=closing / _or_one(opening)), output_field=_FRACTION
     )
+
+
+def _index(*conditions: Q, **days: datetime.date) -> Subquery:
+    """Return the last return index of a portfolio on the days that are asked for."""
+    of_portfolio = Valuation.objects.filter(*conditions, portfolio=OuterRef("pk"), **days)
+    return Subquery(of_portfolio.order_by("-date").values("return_index")[:1])
 
 
 def _or_one(expression: Any) -> Any:

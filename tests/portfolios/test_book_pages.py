@@ -1,12 +1,15 @@
 """The book of portfolios: its columns, filters, exports and the number of queries it takes."""
 
+import datetime
+from decimal import Decimal
+
 import pytest
 from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from portfolios.attention import REASONS, in_need
-from portfolios.models import Portfolio
+from portfolios.models import Portfolio, Valuation
 from portfolios.services import book
 from tests.factories import Cast
 from tests.portfolios import make
@@ -40,6 +43,37 @@ def test_the_book_lists_value_return_and_attention(as_manager, filled):
 )
 def test_the_book_sorts_by_every_column(as_manager, filled, sort):
     assert get(as_manager, "book", sort=sort).status_code == 200
+
+
+@pytest.mark.parametrize("since", ["2022-12-31", "2023-12-31", "2024-12-31", "2025-01-15"])
+def test_the_book_sorts_by_the_return_it_shows(as_manager, in_aurora: Cast, since):
+    # Valued on the very day, days and months before it, on none of them, and only after it.
+    histories = {
+        "P-1": {"2022-12-30": 100, "2023-12-29": 110, "2024-12-31": 120},
+        "P-2": {"2022-12-29": 102, "2022-12-31": 101, "2023-12-30": 115, "2023-12-31": 95},
+        "P-3": {"2022-11-30": 104, "2024-12-27": 90},
+        "P-4": {"2025-01-31": 108},
+    }
+    for number, indices in histories.items():
+        opened_on = datetime.date.fromisoformat(min(indices))
+        portfolio = make.portfolio(in_aurora.unit, number, opened_on=opened_on)
+        last = {"2025-03-03": 130}
+        for day, index in {**indices, **last}.items():
+            Valuation.objects.create(
+                portfolio=portfolio,
+                date=day,
+                currency="EUR",
+                market_value=1000,
+                return_index=Decimal(index) / 100,
+                gross_return_index=Decimal(index) / 100,
+                is_latest=day in last,
+            )
+    period = {"period": "custom", "from": since, "to": "2025-03-03"}
+    for sort in ("period_return", "-period_return"):
+        rows = get(as_manager, "book", sort=sort, **period).context["table"].paginated_rows
+        returns = [row.record.period_return for row in rows]
+        assert len(set(returns)) > 2
+        assert returns == sorted(returns, reverse=sort.startswith("-")), (sort, returns)
 
 
 @pytest.mark.parametrize(
