@@ -74,120 +74,109 @@ class Relationships:
             kind.objects.bulk_create(self.rows.pop(kind, []))
 
     def client(self, kind: str = Client.Kind.PERSON, *, since: datetime.date, level: int) -> Client:
-        """Add a client with contact, KYC and risk profile."""
+        """Add a client with contact details, payout account, KYC, risk profile and parties."""
         self.clients += 1
-        rng, advisor = self.random, self.advisors[self.clients % len(self.advisors)]
-        first, last = next(self.names)
-        number = next_client_number()
-        company = f"{COMPANIES[self.clients % len(COMPANIES)]} {self.clients} AG"
-        name = {"person": f"{first} {last}", "couple": f"{first} {last} & {next(self.names)[0]} {last}"}.get(
-            kind, company
-        )
-        client = self.add(
+        advisor = self.advisors[self.clients % len(self.advisors)]
+        # A second name is drawn for everybody: who is called what does not depend on the kinds before.
+        (first, last), (second, _last) = next(self.names), next(self.names)
+        if kind == Client.Kind.COMPANY:
+            name = f"{COMPANIES[self.clients % len(COMPANIES)]} {self.clients} AG"
+        else:
+            name = f"{first} {last}" + (f" & {second} {last}" if kind == Client.Kind.COUPLE else "")
+        client: Client = self.add(
             Client(
-                number=number,
+                number=next_client_number(),
                 kind=kind,
                 status=Client.Status.CLIENT,
                 name=name,
-                first_name="" if kind == Client.Kind.COMPANY else first,
-                last_name="" if kind == Client.Kind.COMPANY else last,
-                birth_date=None
-                if kind == Client.Kind.COMPANY
-                else datetime.date(rng.randint(1942, 1996), rng.randint(1, 12), rng.randint(1, 28)),
+                **(self._company() if kind == Client.Kind.COMPANY else self._person(first, last)),
                 country=self.country,
-                nationality="" if kind == Client.Kind.COMPANY else self.country,
-                national_id="" if kind == Client.Kind.COMPANY else f"DEMO-{self.seed:02d}-{self.clients:05d}",
-                registration_number=f"DEMO-REG-{self.seed:02d}-{self.clients:05d}"
-                if kind == Client.Kind.COMPANY
-                else "",
-                lei=demo_lei(self.seed * 100_000 + self.clients) if kind == Client.Kind.COMPANY else "",
                 advisor_name=advisor.full_name,
                 advisor=advisor,
                 unit=advisor.role_assignments.all()[0].unit,
-                next_review_date=self.today + datetime.timedelta(rng.randint(10, 360)),
+                next_review_date=self.today + datetime.timedelta(self.random.randint(10, 360)),
                 created_at=at_nine(since),
             )
         )
-        mail = f"{first}.{last}.{self.seed:02d}-{self.clients}@example.com".lower()
-        self.add(ContactDetail(client=client, kind="email", value=mail, is_primary=True))
-        self.add(
-            ContactDetail(
-                client=client,
-                kind="phone",
-                value=f"+00 000 {self.clients:04d} {rng.randint(100, 999)}",
-                is_primary=True,
-            )
-        )
-        self.add(
-            ContactDetail(
-                client=client,
-                kind="address",
-                value=f"Musterweg {rng.randint(1, 99)}, 0000 Beispielstadt",
-                is_primary=True,
-            )
-        )
+        self._add_contact(client, f"{first}.{last}.{self.seed:02d}-{self.clients}@example.com".lower())
+        self._add_account(client, since)
+        self._add_kyc(client)
+        self._add_profile(client, since, level)
+        if kind == Client.Kind.COUPLE:
+            self._add_party(client, Party.Role.JOINT_OWNER, f"{second} {last}")
+        if kind == Client.Kind.COMPANY:
+            self._add_party(client, Party.Role.REPRESENTATIVE, f"{first} {last}")
+            self._add_party(client, Party.Role.BENEFICIAL_OWNER, f"{next(self.names)[0]} {last}")
+        return client
+
+    def _person(self, first: str, last: str) -> dict[str, Any]:
+        draw = self.random.randint
+        return {
+            "first_name": first,
+            "last_name": last,
+            "birth_date": datetime.date(draw(1942, 1996), draw(1, 12), draw(1, 28)),
+            "nationality": self.country,
+            "national_id": f"DEMO-{self.seed:02d}-{self.clients:05d}",
+        }
+
+    def _company(self) -> dict[str, Any]:
+        return {
+            "registration_number": f"DEMO-REG-{self.seed:02d}-{self.clients:05d}",
+            "lei": demo_lei(self.seed * 100_000 + self.clients),
+        }
+
+    def _add_contact(self, client: Client, mail: str) -> None:
+        draw = self.random.randint
+        for kind, value in (
+            ("email", mail),
+            ("phone", f"+00 000 {self.clients:04d} {draw(100, 999)}"),
+            ("address", f"Musterweg {draw(1, 99)}, 0000 Beispielstadt"),
+        ):
+            self.add(ContactDetail(client=client, kind=kind, value=value, is_primary=True))
+
+    def _add_account(self, client: Client, since: datetime.date) -> None:
         self.add(
             PayoutAccount(
                 client=client,
                 iban=demo_iban(self.seed * 100_000 + self.clients),
-                holder=name,
-                entered_by_name=advisor.full_name,
+                holder=client.name,
+                entered_by_name=client.advisor_name,
                 verified_by_name="Operations",
                 verified_at=at_nine(since),
             )
         )
-        checked = self.today - datetime.timedelta(rng.randint(60, 300))
+
+    def _add_kyc(self, client: Client) -> None:
+        checked = self.today - datetime.timedelta(self.random.randint(60, 300))
         self.add(
             KycStatus(
                 client=client,
                 state=KycStatus.State.APPROVED,
                 checked_on=checked,
                 valid_until=checked + datetime.timedelta(730),
-                checked_by_name=advisor.full_name,
+                checked_by_name=client.advisor_name,
             )
         )
-        valid_from = max(since, self.today - datetime.timedelta(rng.randint(100, 600)))
+
+    def _add_profile(self, client: Client, since: datetime.date, level: int) -> None:
+        valid_from = max(since, self.today - datetime.timedelta(self.random.randint(100, 600)))
         self.add(
             RiskProfile(
                 client=client,
                 number=1,
                 level=level,
                 knowledge=min(7, level + 1),
-                capacity=min(7, level + rng.randint(0, 1)),
+                capacity=min(7, level + self.random.randint(0, 1)),
                 tolerance=level,
                 horizon_years=3 + level,
-                sustainability=rng.choice(["none", "some", "none"]),
+                sustainability=self.random.choice(["none", "some", "none"]),
                 valid_from=valid_from,
                 valid_until=valid_from + datetime.timedelta(730),
             )
         )
-        if kind == Client.Kind.COUPLE:
-            self.add(
-                Party(
-                    client=client,
-                    role=Party.Role.JOINT_OWNER,
-                    name=name.split(" & ")[1],
-                    country=self.country,
-                )
-            )
-        if kind == Client.Kind.COMPANY:
-            self.add(
-                Party(
-                    client=client,
-                    role=Party.Role.REPRESENTATIVE,
-                    name=f"{first} {last}",
-                    country=self.country,
-                )
-            )
-            self.add(
-                Party(
-                    client=client,
-                    role=Party.Role.BENEFICIAL_OWNER,
-                    name=f"{next(self.names)[0]} {last}",
-                    country=self.country,
-                )
-            )
-        return client
+
+    def _add_party(self, client: Client, role: str, name: str) -> None:
+        self.add(Party(client=client, role=role, name=name, country=self.country))
 
     def mandate(
         self,
