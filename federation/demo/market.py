@@ -11,7 +11,7 @@ import io
 import math
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.resources import files
 
@@ -43,50 +43,20 @@ class DemoSecurity:
     growth: float
     volatility: float
     dividend_yield: float = 0.0
-    coupon: str = ""
-    maturity: datetime.date | None = None
+    coupon: str = field(default="", kw_only=True)
+    maturity: datetime.date | None = field(default=None, kw_only=True)
 
 
 def _share(
-    isin: str, ticker: str, name: str, sector: str, currency: str, mic: str, start: float, *rest: float
+    isin: str, ticker: str, name: str, sector: str, currency: str, mic: str, *walk: float
 ) -> DemoSecurity:
-    growth, volatility, dividends = rest
-    return DemoSecurity(
-        isin,
-        ticker,
-        name,
-        "share",
-        "equity",
-        sector,
-        isin[:2],
-        currency,
-        mic,
-        start,
-        growth,
-        volatility,
-        dividends,
-    )
+    return DemoSecurity(isin, ticker, name, "share", "equity", sector, isin[:2], currency, mic, *walk)
 
 
 def _fund(
-    isin: str, ticker: str, name: str, asset_class: str, currency: str, mic: str, start: float, *rest: float
+    isin: str, ticker: str, name: str, asset_class: str, currency: str, mic: str, *walk: float
 ) -> DemoSecurity:
-    growth, volatility, dividends = rest
-    return DemoSecurity(
-        isin,
-        ticker,
-        name,
-        "fund",
-        asset_class,
-        "",
-        isin[:2],
-        currency,
-        mic,
-        start,
-        growth,
-        volatility,
-        dividends,
-    )
+    return DemoSecurity(isin, ticker, name, "fund", asset_class, "", isin[:2], currency, mic, *walk)
 
 
 def _bond(
