@@ -150,7 +150,7 @@ def chips_of(filterset: Any, parameters: QueryDict) -> list[Chip]:
         value = form.cleaned_data.get(name)
         if value in (None, "", []) or (isinstance(value, QuerySet) and not value):
             continue
-        keys = [key for key in parameters if key == name or key.startswith(f"{name}_")]
+        keys = _keys_of(name, parameters)
         if not any(parameters.get(key) for key in keys):
             continue
         rest = parameters.copy()
@@ -158,6 +158,20 @@ def chips_of(filterset: Any, parameters: QueryDict) -> list[Chip]:
             rest.pop(key, None)
         chips.append(Chip(str(field.label or name), _shown(field, value), f"?{rest.urlencode()}"))
     return chips
+
+
+def _keys_of(name: str, parameters: QueryDict) -> list[str]:
+    """Return the parameters that a filter's field reads: its own, or those of its parts."""
+    return [key for key in parameters if key == name or key.startswith(f"{name}_")]
+
+
+def beside_filters(filterset: Any, parameters: QueryDict) -> QueryDict:
+    """Return what a list is asked for beside its filters: order, rows per page, period; not the page."""
+    rest = parameters.copy()
+    filters = [key for name in filterset.form.fields for key in _keys_of(name, parameters)]
+    for key in {*filters, "page", "_export"}:
+        rest.pop(key, None)
+    return rest
 
 
 def _shown(field: Any, value: Any) -> str:
@@ -195,6 +209,8 @@ class ListView(SignedIn, ExportMixin, SingleTableView):
     """
 
     template_name = "components/list.html"
+    # What stands above the list and depends on its filters, order, page or period.
+    head_template = ""
     paginate_by = 50
     export_class = Export
     export_formats = ("csv", "xlsx")
@@ -264,14 +280,20 @@ class ListView(SignedIn, ExportMixin, SingleTableView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
-        chips = chips_of(self.filterset, self.request.GET) if self.filterset is not None else []
+        has_filter = self.filterset is not None
+        chips = chips_of(self.filterset, self.request.GET) if has_filter else []
+        kept = beside_filters(self.filterset, self.request.GET) if has_filter else None
         return {
             **context,
+            "head_template": self.head_template,
+            "brings_head": self.head_template and self._changes_view(),
             "title": self.title,
             "subtitle": self.subtitle,
             "filterset": self.filterset,
             "chips": chips,
             "is_filtered": bool(chips),
+            "beside_filters": kept,
+            "reset_url": f"{self.request.path}?{kept.urlencode()}" if kept else self.request.path,
             "page_sizes": PAGE_SIZES,
             "empty_title": self.empty_title,
             "empty_text": self.empty_text,
@@ -296,7 +318,17 @@ class ListView(SignedIn, ExportMixin, SingleTableView):
             and htmx.target in {"list", "list-rows"}
         )
 
+    def _changes_view(self) -> bool:
+        """Say whether a part is asked for that makes the page another view, and not news of the one it shows."""
+        if not self._is_partial():
+            return False
+        shown = (self.request.htmx.current_url_abs_path or "").partition("#")[0]
+        return bool(shown != self.request.get_full_path())
+
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         response = super().render_to_response(context, **kwargs)
         patch_vary_headers(response, ["HX-Request", "HX-Target"])
+        if self._is_partial() and not self._changes_view():
+            # Back would else lead from a view to itself.
+            response["HX-Push-Url"] = "false"
         return response

@@ -43,6 +43,7 @@ class BookView(ListView):
     table_class = BookTable
     filterset_class = BookFilter
     template_name = "portfolios/book.html"
+    head_template = "portfolios/_book_head.html"
     title = _("Book")
     empty_title = _("No portfolios yet")
     empty_text = _("A portfolio opens here when a mandate is accepted.")

@@ -229,3 +229,34 @@ def test_back_to_a_form_that_was_refused_asks_for_it_anew(people: People) -> Non
     # The browser's own page would ask whether to send the form again.
     page.go_back()
     expect(page.get_by_role("heading", name="New model")).to_be_visible()
+
+
+def test_what_stands_above_a_list_follows_its_filter_and_back(people: People) -> None:
+    person = people("meadow", "manager")
+    with _screen(person) as page:
+        page.goto(person.url("/book/?period=1y"))
+
+        def shows(count: int, query: str) -> None:
+            expect(page.locator(".tile-value").first).to_have_text(str(count))
+            expect(page.locator("#list-rows tbody tr")).to_have_count(count)
+            expect(page.locator("#bulk")).to_have_count(count)
+            expect(page).to_have_url(person.url(f"/book/?{query}"))
+
+        shows(1, "period=1y")
+        words = page.get_by_label("Number, name or client")
+        words.fill("nobody")
+        shows(0, "q=nobody&period=1y")
+        expect(words).to_be_focused()
+        page.get_by_role("link", name="3M").click()
+        shows(0, "q=nobody&period=3m")
+        page.go_back()
+        shows(0, "q=nobody&period=1y")
+        page.go_back()
+        shows(1, "period=1y")
+        page.go_forward()
+        shows(0, "q=nobody&period=1y")
+        page.get_by_title("Remove this filter").click()
+        shows(1, "period=1y")
+        page.locator("[data-check-all]").check()
+        expect(page.get_by_role("button", name="Propose for chosen")).to_be_enabled()
+    assert people.problems() == []

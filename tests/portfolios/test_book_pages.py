@@ -1,11 +1,13 @@
 """The book of portfolios: its columns, filters, exports and the number of queries it takes."""
 
 import datetime
+import re
 from decimal import Decimal
 
 import pytest
 from django.db import connection
 from django.db.models import F
+from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 
 from portfolios.attention import REASONS, in_need
@@ -140,3 +142,40 @@ def test_the_book_takes_as_many_queries_for_many_as_for_few(as_manager, in_auror
         book(entries=[make.deposit(extra, 100)], by=None)
     assert queries() == few
     assert few <= 20
+
+
+def test_totals_period_and_what_to_choose_follow_where_only_rows_are_asked_for(
+    as_manager, in_aurora: Cast, filled
+):
+    make.portfolio(in_aurora.unit, "P-2", "CHF")
+    whole = get(as_manager, "book")
+    address = whole.wsgi_request.build_absolute_uri()
+
+    def part(asked: str, *, shown: str = "", target: str = "list-rows") -> tuple[HttpResponse, str]:
+        headers = {"HX-Request": "true", "HX-Target": target, "HX-Current-URL": address + shown}
+        answer = as_manager.get(f"/book/{asked}", headers=headers)
+        return answer, answer.content.decode()
+
+    for target in ("list-rows", "list"):
+        answer, text = part("?currency=CHF&period=1y", shown="?period=1y", target=target)
+        assert "<html" not in text
+        assert text.count('id="list-head" hx-swap-oob="true"') == 1
+        assert re.search(r'Portfolios</div>\s*<div class="tile-value[^>]*>\s*1\s', text)
+        assert 'id="bulk"' in text
+        # The period keeps the filter, the filter keeps the period, and so does to lift all filters.
+        assert 'href="?currency=CHF&amp;period=1m"' in text
+        assert '<input type="hidden" name="period" value="1y" form="list-filter">' in text
+        assert 'hx-get="/book/?period=1y"' in text
+        assert "HX-Push-Url" not in answer
+    _answer, text = part("?q=nobody")
+    assert re.search(r'Portfolios</div>\s*<div class="tile-value[^>]*>\s*0\s', text)
+    assert 'id="bulk"' not in text
+    # What is shown already is looked at again: nothing above it changes, and Back does not lead to it once more.
+    answer, text = part("?q=nobody", shown="?q=nobody#main")
+    assert 'id="list-head"' not in text
+    assert answer["HX-Push-Url"] == "false"
+    with CaptureQueriesContext(connection) as of_all:
+        get(as_manager, "book")
+    with CaptureQueriesContext(connection) as of_part:
+        part("")
+    assert len(of_part) <= len(of_all)

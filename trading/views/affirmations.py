@@ -51,6 +51,7 @@ class AffirmationList(ListView):
     table_class = AffirmationTable
     filterset_class = AffirmationFilter
     template_name = "trading/affirmation_list.html"
+    head_template = "trading/_affirmation_head.html"
     title = gettext_lazy("Affirmations")
     empty_title = gettext_lazy("Nothing to affirm")
     empty_text = gettext_lazy(

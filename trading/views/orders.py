@@ -42,6 +42,7 @@ class OrderList(ListView):
     table_class = OrderTable
     filterset_class = OrderFilter
     template_name = "trading/order_list.html"
+    head_template = "trading/_order_head.html"
     title = gettext_lazy("Orders")
     empty_title = gettext_lazy("No orders yet")
     empty_text = gettext_lazy("An approved proposal becomes orders, one for each portfolio and security.")

@@ -45,6 +45,7 @@ class ProposalList(ListView):
     table_class = ProposalTable
     filterset_class = ProposalFilter
     template_name = "trading/proposal_list.html"
+    head_template = "trading/_proposal_head.html"
     title = gettext_lazy("Proposals")
     empty_title = gettext_lazy("No proposals yet")
     empty_text = gettext_lazy(

@@ -111,16 +111,19 @@
       measured.observe(box);
       measure(box);
     });
-    updateExports();
+    followUrl();
   }
 
-  // The export links follow the URL, which a filter changes without a reload.
-  function updateExports() {
+  // What leads on from this view, or back to it, follows the URL, which a filter changes without a reload.
+  function followUrl() {
     document.querySelectorAll("[data-export]").forEach((link) => {
       const query = new URLSearchParams(window.location.search);
       query.delete("page");
       query.set("_export", link.dataset.export);
       link.setAttribute("href", `?${query}`);
+    });
+    document.querySelectorAll("input[data-here]").forEach((input) => {
+      input.value = window.location.pathname + window.location.search;
     });
   }
 
@@ -128,7 +131,7 @@
   document.addEventListener("htmx:load", (event) => {
     if (event.target !== document.body) prepare(document);
   });
-  document.addEventListener("htmx:pushedIntoHistory", updateExports);
+  document.addEventListener("htmx:pushedIntoHistory", followUrl);
 
   // Empty fields stay out of the URL.
   document.addEventListener("htmx:configRequest", (event) => {
