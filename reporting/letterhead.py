@@ -22,7 +22,6 @@ class Letterhead:
 
 def letterhead_of(portfolio: Portfolio) -> Letterhead:
     """Return the letterhead of the institution that has the portfolio's client; plain where nobody knows."""
-    for _receiver, answer in letterhead_wanted.send(sender=Portfolio, portfolio=portfolio):
-        if isinstance(answer, Letterhead):
-            return answer
-    return Letterhead(name="")
+    sent = letterhead_wanted.send(sender=Portfolio, portfolio=portfolio)
+    answers: list[object] = [answer for _receiver, answer in sent]
+    return next((each for each in answers if isinstance(each, Letterhead)), Letterhead(name=""))
