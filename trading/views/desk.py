@@ -22,6 +22,7 @@ from clients.models import ClientInstruction
 from clients.partners import held_up
 from models_portfolio.effective import today
 from portfolios.models import BankEntry, Holding, Portfolio
+from portfolios.querysets import PortfolioQuerySet
 from portfolios.services.handover import to_take_over
 from portfolios.services.holdings import open_instructions
 from trading.filters import SettlementFilter
@@ -43,88 +44,84 @@ def desk(request: PersonRequest) -> HttpResponse:
 
 
 def _desk_context(user: User) -> dict[str, Any]:
-    day = today()
     visible = Portfolio.objects.visible_to(user)
-    own, kept = visible.own().values("pk"), visible.performed_here(Duty.SETTLEMENT).values("pk")
+    own, settled_here = visible.own().values("pk"), visible.performed_here(Duty.SETTLEMENT)
+    work = {
+        **_settlement_work(user, settled_here),
+        **_trading_work(user, own, settled_here),
+        **_instruction_work(user, own, settled_here),
+    }
+    shown: dict[str, Any] = {name: rows[:ROWS] for name, rows in work.items()}
+    for name in ("expected", "instructions"):
+        shown[name] = list(shown[name])
+    waiting = Order.objects.own().filter(portfolio__in=own, state__in=["approved", "waiting"])
+    return {
+        **shown,
+        **{f"{name}_count": rows.count() for name, rows in work.items()},
+        "today": today(),
+        "open_blocks": Block.objects.filter(state__in=OPEN_BLOCK).count(),
+        "waiting_count": waiting.count(),
+        "held_up": held_up([*shown["expected"], *shown["instructions"]]),
+        "can_settle": can(user, SETTLE),
+        "can_match": can(user, "cash.match"),
+    }
+
+
+def _settlement_work(user: User, settled_here: PortfolioQuerySet) -> dict[str, QuerySet[Any]]:
+    """Return what has to settle, arrive, or be taken over or booked out, by its name on the page."""
+    day, kept = today(), settled_here.values("pk")
     settlements = (
         _with_right(Settlement.objects.own().filter(portfolio__in=kept), user)
         .select_related("portfolio", "allocation__order__security")
         .order_by("expected_date", "pk")
     )
-    failed = settlements.filter(state=Settlement.State.FAILED)
-    due = settlements.filter(state=Settlement.State.PENDING, expected_date__lte=day)
-    pending = settlements.filter(state=Settlement.State.PENDING, expected_date__gt=day)
-    in_market = (
-        Order.objects.own()
-        .filter(portfolio__in=own, state__in=["sent", "new", "partially_filled"])
-        .select_related("portfolio", "security")
-        .order_by("-sent_at", "pk")
-    )
-    waiting = Order.objects.own().filter(portfolio__in=own, state__in=["approved", "waiting"])
-    unbooked = (
-        Allocation.objects.refused_by_ledger()
-        .filter(portfolio__in=kept)
-        .select_related("portfolio", "order__security")
-        .order_by("created_at", "pk")
-    )
+    pending = settlements.filter(state=Settlement.State.PENDING)
+    held = Prefetch("holdings", Holding.objects.something().select_related("security"), to_attr="held")
     arrived = BankEntry.objects.filter(state=BankEntry.State.UNMATCHED).select_related("portfolio")
-    expected = (
-        open_instructions(ClientInstruction.Kind.DEPOSIT)
-        .filter(mandate__portfolio__in=kept)
-        .select_related("mandate__client", "mandate__portfolio")
+    late = settled_here.closed_but_holding().select_related("mandate__client").prefetch_related(held)
+    return {
+        "failed": settlements.filter(state=Settlement.State.FAILED),
+        "due": pending.filter(expected_date__lte=day),
+        "pending": pending.filter(expected_date__gt=day),
+        "arrived": arrived.order_by("value_date", "pk"),
+        "late": late.order_by("closed_on", "number"),
+        "handovers": to_take_over(settled_here),
+    }
+
+
+def _trading_work(
+    user: User, own: QuerySet[Any, Any], settled_here: PortfolioQuerySet
+) -> dict[str, QuerySet[Any]]:
+    """Return what is in the market, and what of it awaits an answer or a booking, by its name on the page."""
+    in_market = Order.objects.own().filter(portfolio__in=own, state__in=["sent", "new", "partially_filled"])
+    unbooked = Allocation.objects.refused_by_ledger().filter(portfolio__in=settled_here.values("pk"))
+    rejected = Allocation.objects.rejected(user)
+    return {
+        "in_market": in_market.select_related("portfolio", "security").order_by("-sent_at", "pk"),
+        "unbooked": unbooked.select_related("portfolio", "order__security").order_by("created_at", "pk"),
+        "to_affirm": Allocation.objects.to_affirm(user).select_related("portfolio", "order__security"),
+        "rejected": rejected.select_related("portfolio", "order__security", "affirmation"),
+    }
+
+
+def _instruction_work(
+    user: User, own: QuerySet[Any, Any], settled_here: PortfolioQuerySet
+) -> dict[str, QuerySet[Any]]:
+    """Return the announced deposits and the other open instructions, by their name on the page."""
+    expected = open_instructions(ClientInstruction.Kind.DEPOSIT).filter(
+        mandate__portfolio__in=settled_here.values("pk")
     )
-    to_affirm = Allocation.objects.to_affirm(user).select_related("portfolio", "order__security")
-    rejected = Allocation.objects.rejected(user).select_related("portfolio", "order__security", "affirmation")
-    late = (
-        visible.performed_here(Duty.SETTLEMENT)
-        .closed_but_holding()
-        .select_related("mandate__client")
-        .prefetch_related(
-            Prefetch("holdings", Holding.objects.something().select_related("security"), to_attr="held")
-        )
-        .order_by("closed_on", "number")
-    )
-    handovers = to_take_over(visible.performed_here(Duty.SETTLEMENT))
     instructions = (
         ClientInstruction.objects.visible_to(user)
         .unanswered()
         .filter(mandate__portfolio__in=own)
         .exclude(kind=ClientInstruction.Kind.DEPOSIT)
-        .select_related("mandate__client", "mandate__portfolio")
         .order_by("sent_at", "pk")
     )
-    expected_rows, instruction_rows = list(expected[:ROWS]), list(instructions[:ROWS])
+    named = ("mandate__client", "mandate__portfolio")
     return {
-        "today": day,
-        "failed": failed[:ROWS],
-        "failed_count": failed.count(),
-        "due": due[:ROWS],
-        "due_count": due.count(),
-        "pending": pending[:ROWS],
-        "pending_count": pending.count(),
-        "in_market": in_market[:ROWS],
-        "in_market_count": in_market.count(),
-        "open_blocks": Block.objects.filter(state__in=OPEN_BLOCK).count(),
-        "waiting_count": waiting.count(),
-        "unbooked": unbooked[:ROWS],
-        "unbooked_count": unbooked.count(),
-        "arrived": arrived.order_by("value_date", "pk")[:ROWS],
-        "arrived_count": arrived.count(),
-        "expected": expected_rows,
-        "expected_count": expected.count(),
-        "to_affirm": to_affirm[:ROWS],
-        "to_affirm_count": to_affirm.count(),
-        "rejected": rejected[:ROWS],
-        "rejected_count": rejected.count(),
-        "late": late[:ROWS],
-        "late_count": late.count(),
-        "handovers": handovers[:ROWS],
-        "handover_count": handovers.count(),
-        "instructions": instruction_rows,
-        "instruction_count": instructions.count(),
-        "held_up": held_up([*expected_rows, *instruction_rows]),
-        "can_settle": can(user, SETTLE),
-        "can_match": can(user, "cash.match"),
+        "expected": expected.select_related(*named),
+        "instructions": instructions.select_related(*named),
     }
 
 
