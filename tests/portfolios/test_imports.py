@@ -23,7 +23,7 @@ from portfolios.services.imports import (
     run_import,
     undo_import,
 )
-from portfolios.services.imports.files import UnreadableFile
+from portfolios.services.imports.files import MAXIMUM_CELLS, UnreadableFile
 from portfolios.tasks import run_import as import_in_worker
 from tests.factories import Cast
 from tests.portfolios import make
@@ -292,6 +292,8 @@ def test_the_ecbs_daily_file_is_read(source, encoding):
         # Packed only where they are tried: every process that runs tests reads all of these.
         (lambda: zipped(b"0" * (40 * 1024 * 1024), "bomb.csv"), "file_too_big"),
         (lambda: gzip.compress(b"0" * (40 * 1024 * 1024)), "file_too_big"),
+        (lambda: ECB_CSV + b"\n" * MAXIMUM_CELLS, "file_too_big"),
+        (lambda: b"<a>" + b'<b c=""/>' * (MAXIMUM_CELLS // 2) + b"</a>", "file_too_big"),
         (gzip.compress(ECB_CSV)[:-12], "file_broken"),
         (zipped(b"x", "[Content_Types].xml", "sheet.xml"), "file_spreadsheet"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "file_spreadsheet"),

@@ -148,6 +148,16 @@ def _refuse_bomb(size: int, packed: int) -> None:
         )
 
 
+def refuse_too_many(figures: int) -> None:
+    """Refuse a file with more figures than there is memory for: each takes many times what it does in the file."""
+    if figures > MAXIMUM_CELLS:
+        raise UnreadableFile(
+            "file_too_big",
+            _("The file has more than %(limit)s figures. Split it by year.")
+            % {"limit": f"{MAXIMUM_CELLS:,}"},
+        )
+
+
 def read_table(text: str) -> TextTable:
     """Return the rows of a CSV with commas, semicolons or tabs between its columns; blank rows stay out."""
     header, _newline, _rest = text.lstrip().partition("\n")
@@ -161,13 +171,9 @@ def read_table(text: str) -> TextTable:
     try:
         # Strict: a quote that is never closed would swallow the rows after it.
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
-            cells += len(row)
-            if cells > MAXIMUM_CELLS:
-                raise UnreadableFile(
-                    "file_too_big",
-                    _("The file has more than %(limit)s figures. Split it by year.")
-                    % {"limit": f"{MAXIMUM_CELLS:,}"},
-                )
+            # A row takes room even where it is blank.
+            cells += len(row) or 1
+            refuse_too_many(cells)
             rows.append(row)
     except csv.Error as error:
         raise UnreadableFile(

@@ -16,6 +16,7 @@ from portfolios.services.imports.files import (
     overflow,
     read_table,
     read_text,
+    refuse_too_many,
 )
 from portfolios.services.imports.values import RowError, Unreadable, kept, read_date, read_number
 
@@ -194,6 +195,7 @@ def _parse_ecb_xml(text: str, today: datetime.date) -> Parsed:
         raise UnreadableFile(
             "file_broken", _("This is not the ECB's file: it declares entities. Download it again.")
         )
+    refuse_too_many(text.count("<") + text.count("="))
     try:
         # A text, not bytes: which encoding it names counts no longer.
         root = ElementTree.fromstring(text)  # noqa: S314  (entities are refused above)
