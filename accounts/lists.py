@@ -30,13 +30,15 @@ PAGE_SIZES = (25, 50, 100, 250)
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Some split at these instead of the comma, and a cell begins within the text.
 _BEFORE_A_FORMULA = re.compile(r"([;\t\r\n][ \"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+# No workbook can hold these (XML 1.0, 2.2), and one in a partner's record would keep whoever has it from exporting.
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def harmless(value: Any) -> Any:
-    """Return a cell that a spreadsheet reads as text, never as a formula, wherever it splits it."""
+    """Return a cell that a spreadsheet can hold and reads as text, never as a formula, wherever it splits it."""
     if not isinstance(value, str):
         return value
-    text = _BEFORE_A_FORMULA.sub(r"\1'", value)
+    text = _BEFORE_A_FORMULA.sub(r"\1'", _UNWRITABLE.sub("", value))
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
 
 

@@ -60,7 +60,4 @@ def _cell(value: Any, text: str) -> Any:
             return value
         case uuid.UUID() if text.startswith("→"):
             return str(value)
-    # Who only serves pages need not load it.
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
-    return harmless(ILLEGAL_CHARACTERS_RE.sub("", text))[:LONGEST]
+    return harmless(text)[:LONGEST]

@@ -189,6 +189,12 @@ def test_no_cell_is_a_formula_where_a_spreadsheet_splits_at_another_sign(show):
                 assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))] == [], name
 
 
+def test_what_no_workbook_can_hold_is_left_out_of_it(show):
+    answer = show([row("An\x01n\x1b\ufffe", "1"), row("\x0b=1+1", "1")], _export="xlsx")
+    sheet = load_workbook(io.BytesIO(answer.content)).active
+    assert {sheet.cell(row=number, column=1).value for number in (2, 3)} == {"Ann", "'=1+1"}
+
+
 def test_negative_figures_stay_figures_in_exports(show):
     answer = show([row("A", "-7.25")], _export="xlsx")
     cell = load_workbook(io.BytesIO(answer.content)).active.cell(row=2, column=2)
