@@ -253,6 +253,11 @@ class ListView(SignedIn, ExportMixin, SingleTableView):
         asked = whole_number(self.request.GET.get("per_page", ""), self.paginate_by)
         return asked if asked in PAGE_SIZES else self.paginate_by
 
+    @property
+    def exports(self) -> bool:
+        """Say whether all rows are asked for as a file, and not a page of them."""
+        return self.export_class.is_valid_format(self.request.GET.get("_export"))
+
     def paginate_queryset(self, queryset: Any, page_size: int) -> tuple[None, None, Any, bool]:
         # The table pages; Django's own paginator would count a second time.
         return None, None, queryset, False

@@ -48,11 +48,8 @@ class UnitList(ListView):
     def get_table_kwargs(self) -> dict[str, Any]:
         may_edit = can(self.request.user, "people.edit")
         is_tree = not any(self.request.GET.get(name) for name in ("q", "kind", "sort"))
-        left_out = ([] if may_edit else ["below"]) + (["place"] if is_tree and not self._exports() else [])
+        left_out = ([] if may_edit else ["below"]) + (["place"] if is_tree and not self.exports else [])
         return {"may_edit": may_edit, "is_tree": is_tree, "exclude": left_out}
-
-    def _exports(self) -> bool:
-        return "_export" in self.request.GET
 
     def get_empty_action(self) -> tuple[Any, Any] | None:
         if not can(self.request.user, "people.edit"):

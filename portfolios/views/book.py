@@ -88,13 +88,13 @@ class BookView(ListView):
             table.columns.hide("origin")
         if not can(self.request.user, "proposal.make"):
             table.columns.hide("choose")
-        if len({portfolio.manager_name for portfolio in rows}) == 1 and "_export" not in self.request.GET:
+        if len({portfolio.manager_name for portfolio in rows}) == 1 and not self.exports:
             # A column that says the same in every row only takes room.
             table.columns.hide("manager_name")
         return table
 
     def _rows(self, table: BookTable) -> list[Any]:
-        if "_export" in self.request.GET:
+        if self.exports:
             return list(table.data.data)
         return [row.record for row in table.paginated_rows]
 

@@ -68,11 +68,7 @@ class SecurityList(ListView):
 
     def get_table(self, **kwargs: Any) -> SecurityTable:
         table: SecurityTable = super().get_table(**kwargs)
-        rows = (
-            list(table.data.data)
-            if "_export" in self.request.GET
-            else [row.record for row in table.paginated_rows]
-        )
+        rows = list(table.data.data) if self.exports else [row.record for row in table.paginated_rows]
         prices = prices_as_of([security.pk for security in rows], timezone.now().date())
         differences = differences_of(rows)
         for security in rows:

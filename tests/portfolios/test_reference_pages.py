@@ -197,3 +197,4 @@ def test_securities_are_sorted_by_their_last_price(as_manager, filled):
     assert shown("-last_price") == ([*known[::-1], None], few)
     for sort in ("price_date", "-source"):
         assert shown(sort)[1] == few
+    assert get(as_manager, "security_list", _export="html").status_code == 200
