@@ -4,7 +4,7 @@ import datetime
 from typing import Any
 
 from django import forms
-from django.core.validators import RegexValidator
+from django.core.validators import MaxLengthValidator, RegexValidator
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +18,9 @@ from federation.scope import objections
 from models_portfolio.models import ModelPortfolio
 
 COLOUR = RegexValidator(r"^#[0-9a-fA-F]{6}$", _("Enter a colour such as #1f4e79."))
+
+# Partners print them on the reports that they make: more would fill their pages and their time.
+LONGEST_LETTERHEAD = {"address": 500, "footer": 1000}
 
 
 def day_input() -> forms.DateInput:
@@ -339,6 +342,8 @@ class InstitutionForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["colour"].validators.append(COLOUR)
+        for name, longest in LONGEST_LETTERHEAD.items():
+            self.fields[name].validators.append(MaxLengthValidator(longest))
         self.fields["language"] = forms.ChoiceField(
             label=self.fields["language"].label,
             choices=[("en", _("English")), ("de", _("German"))],

@@ -5,12 +5,17 @@ from typing import Any
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import formatting
+from accounts.errors import DomainError
 from accounts.models import User, audit
 from federation.agreements.open_work import LABELS
 from federation.models import Agreement, AgreementEvent, Institution, Proof, Stream
+
+# A party reads it on its pages and in its mails, however much the other one writes.
+LONGEST_NOTE = 2000
 
 
 class EventKind(models.TextChoices):
@@ -110,8 +115,16 @@ def record(
     """Write one line of the timeline, and the same into the acting institution's audit trail.
 
     ``institution`` is the side it happened on; ``by_name`` names a person there who is not ``by``.
-    ``data`` holds figures and codes, never names of clients: both parties read it.
+    ``data`` holds figures and codes, never names of clients: both parties read it. Raises DomainError for a note that
+    is too long.
     """
+    if len(note) > LONGEST_NOTE:
+        raise DomainError(
+            "reason_too_long",
+            gettext("Your partner reads this: say it in up to %(count)s characters. Nothing was changed.")
+            % {"count": formatting.number(LONGEST_NOTE)},
+            field="reason",
+        )
     # A state that has begun; the others are acts.
     action = "winding_down_begun" if kind == EventKind.WINDING_DOWN else kind.value
     audit(f"agreement.{action}", agreement, by=by, **data)

@@ -135,6 +135,8 @@ SWITCHES = [("everything", "suspended_at"), ("new_mandates", "new_mandates_suspe
 @pytest.mark.parametrize(("what", "column"), SWITCHES)
 def test_either_party_suspends_alone_and_only_that_party_resumes(aurora, harbour, what, column):
     agreement = make.active(aurora, harbour)
+    with pytest.raises(DomainError, match="up to 2,000 characters"):
+        make.act(life.suspend, agreement, harbour, what=what, reason="x" * 2001)
     make.act(life.suspend, agreement, harbour, what=what, reason="Checking something.")
     assert getattr(fresh(agreement), column) is not None
     with pytest.raises(DomainError) as refused:

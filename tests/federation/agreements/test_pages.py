@@ -235,4 +235,7 @@ def test_the_institutions_letterhead_is_its_administrators_to_change(harbour, br
     harbour.refresh_from_db()
     assert (harbour.colour, harbour.language, harbour.is_channel) == ("#123456", "de", True)
     assert b"Enter a colour" in client.post(url("institution"), {**form, "colour": "red"}).content
+    assert (
+        b"at most 1000 characters" in client.post(url("institution"), {**form, "footer": "x" * 1001}).content
+    )
     assert page(browse, harbour, url("institution"), "compliance").status_code == 404
