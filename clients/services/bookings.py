@@ -38,7 +38,7 @@ def close_short(*, instruction: ClientInstruction, by: User, note: str) -> Instr
         raise DomainError(
             "reason_missing", _("Say why the rest does not come; the advisor reads it."), field="note"
         )
-    booked = booked_for(instruction)
+    booked = booked_for(_locked(instruction))
     if not booked:
         raise DomainError(
             "nothing_booked", _("Nothing has been booked for this instruction yet. Reject it instead.")

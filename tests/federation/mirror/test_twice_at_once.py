@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.errors import DomainError
 from accounts.services import create_token
 from clients import services
-from clients.models import Client, Mandate
+from clients.models import Client, InstructionOutcome, Mandate
 from federation.agreements import sealing
 from federation.mirror import batch as batches
 from federation.mirror import erasing
@@ -25,6 +25,7 @@ from federation.monitor import parked, proof
 from portfolios.models import BankEntry, Handover, Portfolio, Transaction
 from portfolios.services import book, reverse
 from portfolios.services.arrived_cash import enter_cash, import_cash
+from portfolios.services.cash_matching import match_cash
 from portfolios.services.handover import book_out_rest, take_over
 from tests import factories
 from tests.federation.mirror.beside import beside, refusing
@@ -53,6 +54,31 @@ def at_once(world: World, schema: str, *calls: Callable[[], Any]) -> list[str]:
         thread.start()
     for thread in threads:
         thread.join()
+    return refused
+
+
+def one_after_the_other(
+    world: World, schema: str, first: Callable[[], Any], second: Callable[[], Any]
+) -> list[str]:
+    """Have the first end once the second, on a connection of its own, has come as far as it can; return its refusal."""
+    refused: list[str] = []
+
+    def waits() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_locks waiting JOIN pg_locks held USING (pid)"
+                " JOIN pg_database d ON d.oid = held.database"
+                " WHERE d.datname = current_database() AND NOT waiting.granted)"
+            )
+            return bool(cursor.fetchone()[0])
+
+    other = threading.Thread(target=lambda: refused.extend(at_once(world, schema, second)))
+    with world.within(schema), transaction.atomic():
+        first()
+        other.start()
+        while other.is_alive() and not waits():
+            other.join(0.05)
+    other.join()
     return refused
 
 
@@ -135,26 +161,31 @@ def test_arrived_cash_that_is_sent_twice_at_once_is_entered_once(world: World) -
     def import_rows() -> None:
         imported.append(import_cash(content=rows.encode(), file_name="a.csv", by=by))
 
-    def waits() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database"
-                " WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted)"
-            )
-            return bool(cursor.fetchone()[0])
-
     for call in (enter, import_rows):
-        second = threading.Thread(target=lambda call=call: refused.extend(at_once(world, "aurora", call)))
-        with world.within("aurora"), transaction.atomic():
-            call()
-            second.start()
-            # The first has not ended until the second has come as far as it can.
-            while second.is_alive() and not waits():
-                second.join(0.05)
-        second.join()
+        refused += one_after_the_other(world, "aurora", call, call)
     assert refused == ["entry_known"]
     assert [each[:2] for each in imported] == [(2, 0), (0, 2)]
     assert world.count("aurora", BankEntry) == 3
+
+
+def test_an_instruction_ends_with_all_that_was_booked_for_it_meanwhile(world: World) -> None:
+    shop = Shop(world)
+    instruction = shop.announce(700)
+    entries = [
+        shop.at("aurora", enter_cash, value_date=TODAY, amount=Decimal(amount), currency="EUR")
+        for amount in (300, 200)
+    ]
+
+    def book_part(entry: BankEntry) -> None:
+        shop.at("aurora", match_cash, entry=entry, instruction=instruction, accepts_difference=True, more_to_come=True)  # fmt: skip
+
+    def close() -> None:
+        shop.at("aurora", services.close_short, instruction=instruction, note="The rest does not come.")
+
+    book_part(entries[0])
+    assert one_after_the_other(world, "aurora", lambda: book_part(entries[1]), close) == []
+    with world.within("aurora"):
+        assert InstructionOutcome.objects.get(outcome="done").amount == 500
 
 
 def test_an_allocation_is_answered_once(world: World) -> None:
