@@ -58,6 +58,21 @@ def _write(
     return decision
 
 
+def _decide(
+    mandate: Mandate,
+    outcome: str,
+    by: User,
+    *,
+    unit: Unit | None = None,
+    reason: str = "",
+    missing: Sequence[str] = (),
+) -> MandateDecision:
+    """Write a decision and tell of it: whoever listens may refuse."""
+    decision = _write(mandate, outcome, by, reason=reason, missing=missing)
+    mandate_decided.send(sender=Mandate, mandate=mandate, decision=decision, unit=unit, by=by)
+    return decision
+
+
 @transaction.atomic
 def accept_mandate(
     *, mandate: Mandate, by: User, unit: Unit | None = None, submission: int | None = None
@@ -68,8 +83,7 @@ def accept_mandate(
     decision, or a receiver of ``mandate_decided`` refuses.
     """
     mandate = _waiting(mandate, submission)
-    decision = _write(mandate, Outcome.ACCEPTED, by)
-    mandate_decided.send(sender=Mandate, mandate=mandate, decision=decision, unit=unit, by=by)
+    decision = _decide(mandate, Outcome.ACCEPTED, by, unit=unit)
     if Mandate.objects.filter(pk=mandate.pk, portfolio__isnull=False).exists():
         activate_mandate(mandate=mandate, by=by)
     return decision
@@ -99,9 +113,7 @@ def return_mandate(
             "reason_missing", _("Say what is missing, so that the advisor can act on it."), field="reason"
         )
     reason = reason.strip() or _("See what is missing.")
-    decision = _write(mandate, Outcome.RETURNED, by, reason=reason, missing=missing)
-    mandate_decided.send(sender=Mandate, mandate=mandate, decision=decision, unit=None, by=by)
-    return decision
+    return _decide(mandate, Outcome.RETURNED, by, reason=reason, missing=missing)
 
 
 @transaction.atomic
@@ -114,9 +126,7 @@ def reject_mandate(
         raise DomainError(
             "reason_missing", _("Say why, so that the advisor can explain it to the client."), field="reason"
         )
-    decision = _write(mandate, Outcome.REJECTED, by, reason=reason)
-    mandate_decided.send(sender=Mandate, mandate=mandate, decision=decision, unit=None, by=by)
-    return decision
+    return _decide(mandate, Outcome.REJECTED, by, reason=reason)
 
 
 @transaction.atomic
@@ -125,9 +135,7 @@ def begin_closing(*, mandate: Mandate, by: User, reason: str = "") -> MandateDec
     require(Duty.MANAGEMENT, mandate)
     if mandate.state != MandateState.ACTIVE:
         raise DomainError("mandate_not_active", _("Only an active mandate can be closed."))
-    decision = _write(mandate, Outcome.CLOSING, by, reason=reason)
-    mandate_decided.send(sender=Mandate, mandate=mandate, decision=decision, unit=None, by=by)
-    return decision
+    return _decide(mandate, Outcome.CLOSING, by, reason=reason)
 
 
 @transaction.atomic
@@ -136,6 +144,4 @@ def close_mandate(*, mandate: Mandate, by: User, reason: str = "") -> MandateDec
     require(Duty.MANAGEMENT, mandate)
     if mandate.state not in {MandateState.ACTIVE, MandateState.CLOSING}:
         raise DomainError("mandate_not_active", _("Only an active mandate can be closed."))
-    decision = _write(mandate, Outcome.CLOSED, by, reason=reason)
-    mandate_decided.send(sender=Mandate, mandate=mandate, decision=decision, unit=None, by=by)
-    return decision
+    return _decide(mandate, Outcome.CLOSED, by, reason=reason)
