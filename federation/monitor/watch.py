@@ -203,40 +203,45 @@ def _waits(stream: Stream) -> bool:
 
 def _alert(looks: Iterable[_Look], now: datetime.datetime) -> None:
     """Raise what holds and is not raised yet, for each party by its own wish; clear what is over."""
-    seconds = _limits()
     raised = {
         (alert.stream_id, alert.institution_id, alert.kind): alert
         for alert in Alert.objects.filter(cleared_at=None)
     }
     new, changed = [], []
+    for stream, party, kind, count in _holding(looks):
+        alert = raised.pop((stream.pk, party.pk, kind), None)
+        if alert is None:
+            new.append(Alert(stream=stream, institution=party, kind=kind, count=count, raised_at=now))
+        elif alert.count != count or alert.over_since is not None:
+            alert.count, alert.over_since = count, None
+            changed.append(alert)
+    changed += [alert for alert in raised.values() if _is_moved_on(alert, now)]
+    Alert.objects.bulk_create(new, ignore_conflicts=True)
+    Alert.objects.bulk_update(changed, ["count", "over_since", "cleared_at"])
+
+
+def _holding(looks: Iterable[_Look]) -> Iterator[tuple[Stream, Institution, str, int]]:
+    """Yield what is to be alerted of, by stream, party and kind, with its count."""
+    seconds = _limits()
     for each in looks:
         agreement = each.stream.agreement
         for party in (agreement.manager, agreement.channel):
-            if not party.is_hosted:
-                continue
-            limit = seconds.get((agreement.pk, party.pk), Watch.DEFAULT_SECONDS)
-            for kind, count in each.counts(limit).items():
-                alert = raised.pop((each.stream.pk, party.pk, kind), None)
-                if alert is None:
-                    new.append(
-                        Alert(stream=each.stream, institution=party, kind=kind, count=count, raised_at=now)
-                    )
-                elif alert.count != count or alert.over_since is not None:
-                    alert.count, alert.over_since = count, None
-                    changed.append(alert)
-    for alert in raised.values():
-        if alert.kind == Alert.Kind.PARKED:
-            # A row stays parked while it is tried: here nothing is on the edge.
-            alert.cleared_at = now
-            changed.append(alert)
-        elif alert.over_since is None:
-            alert.over_since = now
-            changed.append(alert)
-        elif now - alert.over_since >= CLEARED_AFTER:
-            alert.cleared_at = now
-            changed.append(alert)
-    Alert.objects.bulk_create(new, ignore_conflicts=True)
-    Alert.objects.bulk_update(changed, ["count", "over_since", "cleared_at"])
+            if party.is_hosted:
+                limit = seconds.get((agreement.pk, party.pk), Watch.DEFAULT_SECONDS)
+                for kind, count in each.counts(limit).items():
+                    yield each.stream, party, kind, count
+
+
+def _is_moved_on(alert: Alert, now: datetime.datetime) -> bool:
+    """Note of an alert whose reason is gone that it is over, or clear it; say whether that changed it."""
+    # A row stays parked while it is tried: there nothing is on the edge.
+    if alert.kind == Alert.Kind.PARKED or (alert.over_since and now - alert.over_since >= CLEARED_AFTER):
+        alert.cleared_at = now
+        return True
+    if alert.over_since is None:
+        alert.over_since = now
+        return True
+    return False
 
 
 def open_alerts(institution: Institution) -> "QuerySet[Alert]":

@@ -282,7 +282,6 @@ class Planner:
 
     def _buy(self, spendable: Decimal, values: dict[Key, Decimal], plan: Round, minimum: Decimal) -> None:
         """Buy what is below target within `spendable`, the largest shortfall first."""
-        bought: list[Key] = []
         for key in self._by_distance(values, plan.targets, sells=False):
             unit = self.units[key]
             if key in plan.notes or key in plan.trades or not unit:
@@ -304,7 +303,6 @@ class Planner:
                 spendable -= amount + self.policy.fee(amount)
                 if quantity < wanted:
                     plan.notes[key] = ReasonCode.NO_CASH
-                bought.append(key)
         self._spend_leftover(spendable, values, plan, minimum)
 
     def _spend_leftover(
