@@ -247,6 +247,7 @@ def test_what_stands_above_a_list_follows_its_filter_and_back(people: People) ->
         words.fill("nobody")
         shows(0, "q=nobody&period=1y")
         expect(words).to_be_focused()
+        expect(page.locator("#announce")).to_have_text("Nothing matches")
         page.get_by_role("link", name="3M").click()
         shows(0, "q=nobody&period=3m")
         page.go_back()
@@ -257,6 +258,8 @@ def test_what_stands_above_a_list_follows_its_filter_and_back(people: People) ->
         shows(0, "q=nobody&period=1y")
         page.get_by_title("Remove this filter").click()
         shows(1, "period=1y")
+        expect(page.locator("#announce")).to_have_text("1–1 of 1")
+        expect(page.locator("#list")).to_be_focused()
         page.locator("[data-check-all]").check()
         expect(page.get_by_role("button", name="Propose for chosen")).to_be_enabled()
     assert people.problems() == []

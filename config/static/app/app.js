@@ -140,8 +140,12 @@
     for (const [name, value] of [...data.entries()]) if (value === "") data.delete(name);
   });
   document.addEventListener("htmx:afterSwap", (event) => {
-    const status = event.target.querySelector && event.target.querySelector("[role=status]");
-    if (status && event.target.id === "list-rows") announce(status.textContent.trim());
+    if (!["list", "list-rows"].includes(event.target.id)) return;
+    const status = event.target.querySelector("[role=status]");
+    if (status) announce(status.textContent.trim());
+    // The link that was followed may be gone, as that of a filter lifted: go on from the list.
+    const asker = event.detail.requestConfig && event.detail.requestConfig.elt;
+    if (asker && !asker.isConnected && document.activeElement === document.body) byId("list").focus({ preventScroll: true });
   });
   // A sign-in that has run out answers a partial request with the sign-in page: go there.
   document.addEventListener("htmx:beforeSwap", (event) => {
