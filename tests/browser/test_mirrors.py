@@ -41,6 +41,23 @@ def test_the_period_of_the_charts_stays_in_the_address_and_has_its_data_as_a_tab
     expect(charts.get_by_role("columnheader", name="Batches")).to_be_visible()
 
 
+def test_a_look_for_news_does_not_undo_the_filter_that_was_chosen_meanwhile(people: People) -> None:
+    person = people("harbour", "administrator")
+    page = person.another_page()
+    page.clock.install()
+    page.goto(person.url("/mirrors/"))
+    # The answer to the look is late.
+    page.route("**/mirrors/", lambda route: None)
+    with page.expect_request("**/mirrors/") as look:
+        page.clock.fast_forward(5_000)
+    with page.expect_event("requestfailed", lambda request: request == look.value):
+        page.get_by_label("Direction").select_option("out")
+    expect(page).to_have_url(re.compile(r"direction=out"))
+    page.close()
+    # That a look was broken off is no fault.
+    people.problems()
+
+
 def test_who_waits_in_vain_reads_how_the_mirrors_stand(people: People) -> None:
     agreement = Agreement.objects.filter(channel__schema_name="harbour")[0]
     with transaction.atomic():
