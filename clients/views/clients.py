@@ -22,7 +22,7 @@ from accounts.rights import can, may
 from accounts.views_base import PersonRequest, signed_in
 from clients import totals, wealth, words
 from clients.filters import ClientFilter
-from clients.forms import NoteForm, TaskForm
+from clients.forms import TaskForm
 from clients.models import Client, ClientInstruction, Mandate, RiskProfile
 from clients.tables import ClientTable
 
@@ -105,7 +105,6 @@ def client_detail(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "payout_accounts": client.payout_accounts.current(),
             "notes": client.notes.select_related("author")[:5] if is_own else [],
             "tasks": client.tasks.filter(done_at=None) if is_own else [],
-            "note_form": NoteForm(),
             "task_form": TaskForm(initial={"due_date": today + datetime.timedelta(days=7)}),
             "may_edit": may_edit,
             "may_check": may_edit or (is_own and may(request.user, "kyc.edit", client)),

@@ -133,7 +133,6 @@ def _context(request: PersonRequest, mandate: Mandate, instructions: Any, positi
         "withdraw_form": WithdrawForm(),
         "restriction_form": RestrictionForm(),
         **wishes.shown(mandate.wishes),
-        "is_returned": state == MandateState.RETURNED,
         "is_draft": mandate.is_draft,
         "may_answer": state == MandateState.RETURNED and may_submit,
         "may_withdraw": state in WITHDRAWABLE and may_submit,

@@ -81,7 +81,6 @@ def draft_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         "findings": findings(draft),
         "views": view_rows(draft, weights, today()),
         "publish_form": PublishForm(version=draft),
-        "has_cash": any(row["key"] == "cash" for row in rows),
     }
     return render(request, "models_portfolio/draft_form.html", context, status=422 if problem else 200)
 

@@ -28,7 +28,6 @@ from portfolios.services.market import load_prices, newest_price, prices_as_of
 from portfolios.services.securities import (
     change_security,
     create_security,
-    is_used,
     replace_security,
     save_source,
 )
@@ -169,7 +168,7 @@ def edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return render(
         request,
         "portfolios/security_form.html",
-        {"form": form, "security": security, "is_used": is_used(security)},
+        {"form": form, "security": security},
     )
 
 

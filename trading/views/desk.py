@@ -26,9 +26,8 @@ from portfolios.querysets import PortfolioQuerySet
 from portfolios.services.handover import to_take_over
 from portfolios.services.holdings import open_instructions
 from trading.filters import SettlementFilter
-from trading.models import Allocation, Block, Order, Settlement
+from trading.models import Allocation, Order, Settlement
 from trading.services import record_failure, retry, settle
-from trading.services.fills import OPEN_BLOCK
 from trading.tables import SettlementTable
 
 DESK_ROLES = (Role.OPERATIONS, Role.PORTFOLIO_MANAGER, Role.COMPLIANCE)
@@ -59,7 +58,6 @@ def _desk_context(user: User) -> dict[str, Any]:
         **shown,
         **{f"{name}_count": rows.count() for name, rows in work.items()},
         "today": today(),
-        "open_blocks": Block.objects.filter(state__in=OPEN_BLOCK).count(),
         "waiting_count": waiting.count(),
         "held_up": held_up([*shown["expected"], *shown["instructions"]]),
         "can_settle": can(user, SETTLE),
