@@ -281,7 +281,7 @@ class DateColumn(tables.Column):
 
 
 class MomentColumn(tables.Column):
-    """An instant in the reader's time zone, its ISO form on hover and in exports."""
+    """An instant in the reader's time zone, its ISO form on hover and in a CSV; a workbook has it in UTC."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("default", formatting.UNKNOWN)
@@ -295,9 +295,7 @@ class MomentColumn(tables.Column):
         )
 
     def value(self, value: Any) -> Any:
-        return (
-            timezone.localtime(value).isoformat(timespec="seconds") if isinstance(value, datetime) else None
-        )
+        return timezone.localtime(value) if isinstance(value, datetime) else None
 
 
 class StateColumn(tables.Column):

@@ -1,6 +1,7 @@
 """Lists: declared as a table, a filter and a few texts; the URL holds the whole view."""
 
 import csv
+import datetime
 import html
 import re
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from django_tables2 import RequestConfig, SingleTableView
 from django_tables2.export import ExportMixin, TableExport
 
-from accounts.columns import MoneyColumn
+from accounts.columns import MomentColumn, MoneyColumn
 from accounts.models import audit_export
 from accounts.views_base import SignedIn
 
@@ -48,6 +49,11 @@ def plain(value: Any) -> Any:
         return value
     # Words of neighbouring elements stay apart.
     return html.unescape(" ".join(strip_tags(value.replace("<", " <")).split()))
+
+
+def in_spreadsheet(moment: datetime.datetime) -> datetime.datetime:
+    """Return an instant as a spreadsheet knows it: without a time zone, here in UTC, which the heading says."""
+    return moment.astimezone(datetime.UTC).replace(tzinfo=None, microsecond=0)
 
 
 def export_bare_values(table: tables.Table) -> None:
@@ -79,6 +85,8 @@ class Export(TableExport):
         return dataset
 
     def _written(self, value: Any) -> Any:
+        if isinstance(value, datetime.datetime):
+            return value.isoformat(timespec="seconds") if self.format == self.CSV else in_spreadsheet(value)
         # Text has all digits: of eight places zero would else be 0E-8.
         return f"{value:f}" if self.format == self.CSV and isinstance(value, Decimal) else value
 
@@ -95,7 +103,12 @@ class Export(TableExport):
             for column in table.columns.iterall()
             if column.name not in left_out and not column.column.exclude_from_export
         ]
-        return [header_text(table, column) for column in shown]
+        return [self._header(table, column) for column in shown]
+
+    def _header(self, table: tables.Table, column: Any) -> str:
+        text = header_text(table, column)
+        is_moment = isinstance(column.column, MomentColumn)
+        return f"{text} (UTC)" if is_moment and self.format == self.XLSX else text
 
 
 def header_text(table: tables.Table, bound: Any) -> str:

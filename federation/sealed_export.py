@@ -10,7 +10,7 @@ import tablib
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from accounts.lists import harmless
+from accounts.lists import harmless, in_spreadsheet
 from federation.models import SealedRecords
 from federation.sealed import SealedKind, names_in
 from federation.values import text_of
@@ -37,12 +37,18 @@ def workbook(sealed: SealedRecords, kinds: list[SealedKind]) -> bytes:
 
 
 def _sheet(kind: SealedKind, names: Mapping[uuid.UUID, str]) -> tablib.Dataset:
-    heads = [_("Record"), _("Id"), *(label for _name, label in kind.fields)]
+    heads = [_("Record"), _("Id"), *(_head(kind, at) for at in range(len(kind.fields)))]
     sheet = tablib.Dataset(headers=heads, title=str(capfirst(kind.title))[:31])
     for key, name, row, texts in zip(kind.keys, kind.names, kind.rows, texts_of(kind, names), strict=True):
         cells = (_cell(value, text) for value, text in zip(row, texts, strict=True))
         sheet.append([_cell(name, name), str(key), *cells])
     return sheet
+
+
+def _head(kind: SealedKind, at: int) -> str:
+    _name, label = kind.fields[at]
+    is_moment = any(isinstance(row[at], datetime.datetime) for row in kind.rows)
+    return f"{label} (UTC)" if is_moment else label
 
 
 def _cell(value: Any, text: str) -> Any:
@@ -55,7 +61,7 @@ def _cell(value: Any, text: str) -> Any:
         case int() | Decimal():
             return value
         case datetime.datetime():
-            return value.isoformat(timespec="seconds")
+            return in_spreadsheet(value)
         case datetime.date():
             return value
         case uuid.UUID() if text.startswith("→"):

@@ -25,11 +25,9 @@ from federation.monitor.records import NamedRecord
 _NARROW = {"th": {"class": "mirror-figure"}}
 
 
-def _utc(value: Any) -> str:
-    """Return an instant for an export, in UTC; "" for none."""
-    if not isinstance(value, datetime.datetime):
-        return ""
-    return value.astimezone(datetime.UTC).isoformat(timespec="seconds")
+def _utc(value: Any) -> datetime.datetime | None:
+    """Return an instant for an export, in UTC; None for none."""
+    return value.astimezone(datetime.UTC) if isinstance(value, datetime.datetime) else None
 
 
 class MirrorTable(tables.Table):
@@ -113,13 +111,13 @@ class MirrorTable(tables.Table):
     def value_p95_ms(self, value: Any) -> Any:
         return round(value, 1) if isinstance(value, float | int) else None
 
-    def value_last_applied_utc(self, value: Any) -> str:
+    def value_last_applied_utc(self, value: Any) -> datetime.datetime | None:
         return _utc(value)
 
     def value_proof_result(self, record: StreamStatus) -> str:
         return record.proof.get_result_display() if record.proof else ""
 
-    def value_proof_utc(self, value: Any) -> str:
+    def value_proof_utc(self, value: Any) -> datetime.datetime | None:
         return _utc(value)
 
     def render_parked(self, record: StreamStatus) -> str | SafeString:
@@ -144,7 +142,7 @@ class MirrorTable(tables.Table):
     def value_last_error(self, record: StreamStatus) -> str:
         return record.last_error
 
-    def value_last_error_utc(self, value: Any) -> str:
+    def value_last_error_utc(self, value: Any) -> datetime.datetime | None:
         return _utc(value)
 
     def render_switches(self, value: uuid.UUID, record: StreamStatus) -> str | SafeString:

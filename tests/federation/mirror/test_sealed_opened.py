@@ -145,6 +145,9 @@ def test_who_opened_sealed_records_exports_them_while_it_lasts_and_nobody_else(w
     assert "'=1+1" in {cell.value for cell in cells}
     assert not [cell for cell in cells if cell.data_type == "f"]
     assert any("The end." in str(cell.value) for cell in cells)
+    columns = {column[0].value: column[1].value for column in book["Mandates"].iter_cols()}
+    submitted = columns["submitted (UTC)"]
+    assert submitted == mandate.submitted_at.replace(tzinfo=None, microsecond=0)
 
 
 def test_the_way_back_to_opened_records_asks_for_no_second_reason(world: World) -> None:
