@@ -215,6 +215,11 @@ def test_a_ticker_of_two_securities_is_refused_with_the_isin_as_remedy(source, a
     assert batch.summary["new"] == 0
     assert batch.summary["errors"][0]["remedy"] == "Use the ISIN instead."
 
+    # What is found only when all rows are read stands at its row all the same.
+    rows = b",AAPL,never,5\nXX0000000000,,2026-03-02,5\n,AAPL,2026-03-02,5\n,AAPL,never,5\n"
+    errors = _preview(b"isin,ticker,date,close\n" + rows, source).summary["errors"]
+    assert [error["row"] for error in errors] == [2, 3, 4, 5]
+
 
 def test_an_import_is_undone_as_a_whole_but_not_what_changed_since(source, apple):
     _import(b"Date,AAPL\n2026-03-02,100\n2026-03-03,100\n", source)

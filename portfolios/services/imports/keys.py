@@ -9,7 +9,6 @@ from stdnum import isin
 
 from portfolios.models import ImportBatch, Listing, Security
 from portfolios.services.imports.parsing import Parsed, Row
-from portfolios.services.imports.values import RowError
 
 PRICES, RATES = "prices", "rates"
 ISIN_LENGTH, TICKER_LENGTH = 12, 20
@@ -61,16 +60,11 @@ def resolve(
             entry["rows"] += 1
         elif row.key not in refused:
             refused.add(row.key)
-            parsed.errors.insert(
-                0,
-                RowError(
-                    row.number,
-                    _("%(count)s securities have the ticker %(key)s.")
-                    % {"count": len(found), "key": row.key},
-                    _("Use the ISIN instead."),
-                ),
+            parsed.refuse(
+                row.number,
+                _("%(count)s securities have the ticker %(key)s.") % {"count": len(found), "key": row.key},
+                _("Use the ISIN instead."),
             )
-            parsed.error_count += 1
     parsed.rows = [row for _owner, row in keyed]
     return keyed, list(unknown.values())
 

@@ -1,9 +1,11 @@
 """Turn files of prices and rates into rows, and say which of their rows cannot be used."""
 
 import datetime
+from bisect import insort
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 from xml.etree import ElementTree
 
 from django.utils.translation import gettext as _
@@ -50,7 +52,7 @@ class Row:
 
 @dataclass(slots=True)
 class Parsed:
-    """What a file says; ``errors`` are counted in full and listed up to a limit."""
+    """What a file says; ``errors`` are counted in full and listed in the order of rows, up to a limit."""
 
     rows: list[Row] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
@@ -61,8 +63,9 @@ class Parsed:
     def refuse(self, number: int, problem: str, remedy: str) -> None:
         """Note that a row cannot be used."""
         self.error_count += 1
-        if len(self.errors) < MAXIMUM_ERRORS:
-            self.errors.append(RowError(number, problem, remedy))
+        # Some are found only when all rows are read.
+        insort(self.errors, RowError(number, problem, remedy), key=attrgetter("row"))
+        del self.errors[MAXIMUM_ERRORS:]
 
 
 def parse_prices(content: bytes, file_name: str, *, today: datetime.date) -> Parsed:
