@@ -88,8 +88,8 @@ def dash(value: Any) -> Any:
 
 @register.filter
 def country_name(code: str) -> str:
-    """Return a country's name by its two letters; the letters where there is none."""
-    return countries.names().get(code, code)
+    """Return a country's name by its two letters; "" where they name none."""
+    return countries.names().get(code, "")
 
 
 @register.filter

@@ -12,6 +12,7 @@ from stdnum import lei
 
 from accounts.amounts import AmountField, NumberField, WholeNumberField
 from accounts.credentials import end_of
+from clients.countries import check_country
 from federation.agreements.presets import PRESETS, WORDS
 from federation.models import Agreement, AgreementVersion, Function, Institution, Side
 from federation.scope import objections
@@ -87,7 +88,9 @@ class PartnerForm(forms.Form):
         partner.queryset = partners_for(institution)
 
     def clean_external_country(self) -> str:
-        return str(self.cleaned_data["external_country"]).upper()
+        code = str(self.cleaned_data["external_country"]).upper()
+        check_country(code)
+        return code
 
     def clean_external_lei(self) -> str:
         number = str(self.cleaned_data["external_lei"]).upper()

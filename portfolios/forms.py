@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.amounts import AmountField
 from accounts.currencies import check_currency
 from accounts.errors import DomainError
+from clients.countries import check_country
 from portfolios.models import PriceSource, Security
 
 _DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
@@ -74,6 +75,11 @@ class SecurityForm(forms.ModelForm):
         if isin and found is None:
             raise forms.ValidationError(_("There is no security with this ISIN yet. Create it first."))
         return found
+
+    def clean_country(self) -> str:
+        code = str(self.cleaned_data["country"]).strip().upper()
+        check_country(code)
+        return code
 
     def clean_isin(self) -> str:
         return (self.cleaned_data["isin"] or "").strip().upper()

@@ -13,13 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clients import services
+from clients.countries import check_country
 from clients.forms.base import CURRENCIES, in_the_past
 from clients.models import Client, ContactDetail, KycStatus, Party, PayoutAccount, RiskProfile
 from clients.querysets import Person
 from config.api.base import Listed, RecordSerializer, refuse, shown
 from config.api.idempotency import PARAMETER
-
-COUNTRY = r"^[A-Z]{2}$"
 
 
 class PartySerializer(RecordSerializer):
@@ -94,7 +93,7 @@ class NewParty(serializers.Serializer):
     birth_date = serializers.DateField(
         required=False, allow_null=True, default=None, validators=[in_the_past]
     )
-    country = serializers.RegexField(COUNTRY, required=False, allow_blank=True, default="")
+    country = serializers.CharField(validators=[check_country], required=False, allow_blank=True, default="")
     national_id = serializers.CharField(max_length=50, required=False, allow_blank=True, default="")
 
 
@@ -114,8 +113,10 @@ class NewClient(serializers.Serializer):
     first_name = serializers.CharField(max_length=100, required=False)
     last_name = serializers.CharField(max_length=100, required=False)
     birth_date = serializers.DateField(required=False, validators=[in_the_past])
-    country = serializers.RegexField(COUNTRY, required=False, help_text="ISO 3166, two letters.")
-    nationality = serializers.RegexField(COUNTRY, required=False)
+    country = serializers.CharField(
+        validators=[check_country], required=False, help_text="ISO 3166, two letters."
+    )
+    nationality = serializers.CharField(validators=[check_country], required=False)
     national_id = serializers.CharField(max_length=50, required=False)
     registration_number = serializers.CharField(max_length=50, required=False)
     lei = serializers.CharField(max_length=20, required=False)

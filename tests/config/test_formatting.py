@@ -50,6 +50,8 @@ def show(template: str, **context: object) -> str:
         ("{{ x|price:'USD' }}", Decimal("0.123456789"), f"USD{SPACE}0.123457"),
         ("{{ x|rate }}", Decimal("1.08125"), "1.08125"),
         ("{{ x|number }}", 1284, "1,284"),
+        ("{{ x|country_name|dash }}", "ZZ", "—"),
+        ("{{ x|country_name|dash }}", "CH", "Switzerland"),
     ],
 )
 def test_a_figure_reads_as_in_english(template, value, shown):

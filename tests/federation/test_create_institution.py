@@ -44,6 +44,7 @@ GOOD = {
         ({"admin_email": "admin"}, "no e-mail address"),
         ({"schema": "harbour"}, "belongs to Harbour Bank"),
         ({"country": "Swiss"}, "takes 2 letters"),
+        ({"country": "zz"}, "no country 'zz'"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_created(db, wrong, sentence):

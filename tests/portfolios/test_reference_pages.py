@@ -107,7 +107,9 @@ def test_a_security_is_created_and_its_isin_stays(as_manager, in_aurora: Cast):
     )
     unknown = as_manager.post(reverse("portfolios:security_create"), {**form, "currency": "xyz"})
     assert "“xyz” is not a currency." in str(unknown.context["form"].errors["currency"])
-    made = as_manager.post(reverse("portfolios:security_create"), form)
+    nowhere = as_manager.post(reverse("portfolios:security_create"), {**form, "country": "zz"})
+    assert "There is no such country." in str(nowhere.context["form"].errors["country"])
+    made = as_manager.post(reverse("portfolios:security_create"), {**form, "country": "ch"})
     assert made.status_code == 302
     assert (
         "already a security" in as_manager.post(reverse("portfolios:security_create"), form).content.decode()
@@ -120,7 +122,8 @@ def test_a_security_is_created_and_its_isin_stays(as_manager, in_aurora: Cast):
     )
     security.refresh_from_db()
     assert (security.isin, security.name) == ("CH0038863350", "Nestle")
-    assert get(as_manager, "security_detail", security.pk).status_code == 200
+    Security.objects.update(country="CH")
+    assert "Switzerland" in get(as_manager, "security_detail", security.pk).content.decode()
 
 
 def test_a_security_page_lists_only_visible_holders(as_manager, in_aurora: Cast, filled):

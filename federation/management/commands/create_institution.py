@@ -15,6 +15,7 @@ from django_tenants.utils import get_public_schema_name, schema_context, schema_
 
 from accounts.models import Role, User
 from accounts.services import invite_person
+from clients.countries import check_country
 from federation import schemas
 from federation.models import Domain, Institution
 
@@ -104,6 +105,10 @@ class Command(BaseCommand):
         for option, length in (("country", 2), ("currency", 3)):
             if not re.fullmatch(rf"[A-Za-z]{{{length}}}", options[option]):
                 raise CommandError(f"--{option} takes {length} letters, not '{options[option]}'.")
+        try:
+            check_country(options["country"].upper())
+        except ValidationError as error:
+            raise CommandError(f"There is no country '{options['country']}'. {error.messages[0]}") from error
         try:
             validate_email(options["admin_email"])
         except ValidationError as error:

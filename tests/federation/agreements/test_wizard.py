@@ -96,9 +96,10 @@ def test_a_draft_goes_on_under_its_numbered_name_until_its_parties_change(aurora
 
 def test_an_external_partner_is_entered_in_the_wizard(harbour, browse):
     client = browse(harbour, people(harbour).administrator)
-    client.post(
-        url("agreement_new"), {"side": "manager", "external_name": "Fernab Bank", "external_country": "at"}
-    )
+    typed = {"side": "manager", "external_name": "Fernab Bank", "external_country": "at"}
+    refused = client.post(url("agreement_new"), {**typed, "external_country": "zz"}).content.decode()
+    assert "There is no such country" in refused
+    client.post(url("agreement_new"), typed)
     agreement = Agreement.objects.get()
     assert (agreement.channel.name, agreement.channel.country, agreement.channel.is_hosted) == (
         "Fernab Bank",
