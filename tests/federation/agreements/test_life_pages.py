@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_tenants.utils import tenant_context
 
-from accounts.models import RoleAssignment
+from accounts.models import Role, RoleAssignment
 from clients.models import Client, ClientInstruction, MandateDecision
 from federation.agreements import life, sealing
 from federation.models import Agreement, SealedRecords
@@ -60,6 +60,16 @@ def test_the_page_says_what_a_suspension_would_strand(aurora, harbour, browse):
     assert "a suspension of everything would hold it up" in text
     blocked = page(browse, harbour, url("terminate", agreement.pk)).content.decode()
     assert "Something is still open" in blocked
+    # An administrator sees no record, and reads who does; who sees them goes on to their list.
+    shown = f"{reverse('clients:mandate_list')}?agreement={agreement.pk}"
+    assert shown not in blocked
+    assert "compliance opens the lists" in blocked
+    with tenant_context(harbour):
+        both = people(harbour).administrator
+        both.role_assignments.create(role=Role.COMPLIANCE)
+    blocked = page(browse, harbour, url("terminate", agreement.pk)).content.decode()
+    assert shown in blocked
+    assert "compliance opens the lists" not in blocked
     browse(harbour, people(harbour).administrator).post(url("switch", agreement.pk, "everything", "suspend"))
     held = page(browse, harbour, url("agreement_detail", agreement.pk)).content.decode()
     assert "Held up by the suspension" in held
