@@ -251,6 +251,7 @@ def test_an_administrator_finds_what_to_grant_by_its_number_and_reads_no_name(au
     shown = page.get(url, {"kind": "client", "q": "C-77"})
     assert shown.context["found"] == [(client.pk, "C-77")]
     assert "Beispiel" not in shown.content.decode()
+    assert "A client comes with all of its mandates and portfolios" in shown.content.decode()
     page.post(
         reverse("accounts:grant_add", args=[in_aurora.advisor.pk]), {"kind": "client", "record": client.pk}
     )
