@@ -143,7 +143,7 @@ def reach(user: User, roles: Iterable[str]) -> Reach:
     """Return over which units ``user`` holds any of ``roles``."""
     wanted = set(roles)
     held = [path for role, path in _assignments(user) if role in wanted]
-    return Reach(everything=None in held, paths=tuple(path for path in held if path is not None))
+    return Reach(everything=None in held, paths=tuple(sorted({path for path in held if path is not None})))
 
 
 def roles_with(*rights: str) -> frozenset[str]:

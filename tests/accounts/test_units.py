@@ -31,6 +31,10 @@ def test_moving_a_unit_moves_what_is_below_it_and_the_rights(in_aurora, tree):
     assert desk.path == f"{in_aurora.other_unit.path}{north.pk.hex}/{desk.pk.hex}/"
     assert client not in Client.objects.visible_to(in_aurora.advisor)
     assert reach(in_aurora.advisor, [Role.ADVISOR]).paths == (in_aurora.unit.path,)
+    # Two roles in one unit reach it once.
+    in_aurora.stranger.role_assignments.create(role=Role.ADVISOR, unit=in_aurora.unit)
+    in_aurora.stranger.role_assignments.create(role=Role.OPERATIONS, unit=in_aurora.unit)
+    assert reach(in_aurora.stranger, Role.values).paths == (in_aurora.unit.path,)
 
 
 def test_a_unit_cannot_be_moved_below_itself(in_aurora, tree):
