@@ -1,6 +1,8 @@
 """The journey goes on: money is invested, reported and advised on, and the switch stops it all.
 
-The parts follow upon those of test_journey.py.
+The parts follow upon those of test_journey.py, and are run with it::
+
+    pytest tests/browser/test_journey.py tests/browser/test_journey_portfolio.py
 """
 
 import re
@@ -31,6 +33,15 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
     pytest.mark.usefixtures("faultless"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def begun(journey: Journey) -> None:
+    """Say at once, before anything is started, that the journey has no beginning."""
+    if journey.portfolio is None:
+        pytest.fail(
+            f"Nobody has opened a portfolio yet: run or mend tests/browser/test_journey.py first. {__doc__}"
+        )
 
 
 # 3. Money comes, is invested, and the channel watches
