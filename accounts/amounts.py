@@ -7,7 +7,11 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import formats
+from django.utils.functional import lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from accounts import formatting
 
 _SPACES = re.compile(r"[\s'’]")
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
@@ -40,8 +44,44 @@ class _InDigits(forms.Field):
         return super().to_python(value)
 
 
+def _as_on_pages() -> str:
+    return gettext("Write the number like %(example)s.") % {
+        "example": formatting.number(Decimal("1234.56"), 2)
+    }
+
+
+_how_to_write = lazy(_as_on_pages, str)
+
+
 class NumberField(_InDigits, forms.DecimalField):
-    """A number written out in digits: "1e9" is refused, since it may be a slip."""
+    """A number as its reader writes it, in digits: "1e9" is refused, since it may be a slip.
+
+    It is typed as a text. A browser's own field for numbers drops the comma of "1,5" where its language has none,
+    and sends 15.
+    """
+
+    default_error_messages = {"invalid": _how_to_write()}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"widget": forms.TextInput, **kwargs})
+        self.widget.attrs = {"inputmode": "decimal", "autocomplete": "off", **self.widget.attrs}
+
+    def to_python(self, value: Any) -> Any:
+        """Read "250000", "250 000", "250'000" and the separators of the reader's language."""
+        return super().to_python(self.read(value) if isinstance(value, str) else value)
+
+    def read(self, text: str) -> str:
+        """Return what was typed with a decimal point, and with no other separators."""
+        text = _SPACES.sub("", text)
+        if formats.get_format("DECIMAL_SEPARATOR") == ",":
+            text = text.translate(_SWAP_POINT_AND_COMMA)
+        return text.replace(",", "") if _GROUPED.fullmatch(text) else text
+
+    def prepare_value(self, value: Any) -> Any:
+        """Write what is stored as the reader does, so that it can be sent again."""
+        if not isinstance(value, Decimal):
+            return value
+        return f"{value:f}".replace(".", str(formats.get_format("DECIMAL_SEPARATOR")))
 
 
 class WholeNumberField(_InDigits, forms.IntegerField):
@@ -56,9 +96,7 @@ class AmountField(NumberField):
 
     def __init__(self, *, takes_zero: bool = False, places: int = 3, **kwargs: Any) -> None:
         self.takes_zero, self.places = takes_zero, places
-        # A number input would refuse the spaces and separators that people write.
-        super().__init__(max_digits=16, decimal_places=places, widget=forms.TextInput, **kwargs)
-        self.widget.attrs.update({"inputmode": "decimal", "autocomplete": "off"})
+        super().__init__(max_digits=16, decimal_places=places, **kwargs)
 
     def validate(self, value: Any) -> None:
         super().validate(value)
@@ -69,25 +107,9 @@ class AmountField(NumberField):
         if not self.takes_zero and value <= 0:
             raise ValidationError(_("Enter an amount above zero."))
 
-    def to_python(self, value: Any) -> Any:
-        """Read "250000", "250 000", "250'000" and the thousands of the reader's language."""
-        if isinstance(value, str):
-            value = _SPACES.sub("", value)
-            if formats.get_format("DECIMAL_SEPARATOR") == ",":
-                value = value.translate(_SWAP_POINT_AND_COMMA)
-            if _GROUPED.fullmatch(value):
-                value = value.replace(",", "")
-        return super().to_python(value)
-
     def prepare_value(self, value: Any) -> Any:
         """Write what is stored as a person does: whole, with two decimals, or with what else it takes."""
-        if not isinstance(value, Decimal):
-            return value
-        value = round(value, self.places)
-        for places in (0, 2):
-            if value == round(value, places):
-                return round(value, places) if places else int(value)
-        return value
-
-    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        return {}
+        if isinstance(value, Decimal):
+            exact = round(value, self.places)
+            value = next((each for each in (round(exact, 0), round(exact, 2)) if each == exact), exact)
+        return super().prepare_value(value)

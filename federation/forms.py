@@ -1,6 +1,7 @@
 """Forms of agreements, their wizard, tokens and the institution itself."""
 
 import datetime
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -237,13 +238,21 @@ class OfferForm(forms.Form):
     )
     minimum_amount = AmountField(label=_("Minimum"), takes_zero=True, initial=0)
     management_fee = NumberField(
-        label=_("Management fee, % a year"), min_value=0, max_value=10, decimal_places=4, initial="0.80"
+        label=_("Management fee, % a year"),
+        min_value=0,
+        max_value=10,
+        decimal_places=4,
+        initial=Decimal("0.80"),
     )
     custody_fee = NumberField(
-        label=_("Custody fee, % a year"), min_value=0, max_value=10, decimal_places=4, initial="0.15"
+        label=_("Custody fee, % a year"), min_value=0, max_value=10, decimal_places=4, initial=Decimal("0.15")
     )
     product_cost = NumberField(
-        label=_("Cost of the funds, % a year"), min_value=0, max_value=10, decimal_places=4, initial="0.20"
+        label=_("Cost of the funds, % a year"),
+        min_value=0,
+        max_value=10,
+        decimal_places=4,
+        initial=Decimal("0.20"),
     )
     horizon_years = WholeNumberField(
         label=_("Suggested horizon in years"), min_value=1, max_value=50, initial=5

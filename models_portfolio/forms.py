@@ -34,8 +34,12 @@ class PercentField(NumberField):
         super().__init__(**kwargs)
 
     def clean(self, value: Any) -> Decimal | None:
-        cleaned = super().clean(str(value).replace(",", ".").replace("−", "-") if value else value)
+        cleaned = super().clean(value)
         return None if cleaned is None else cleaned / 100
+
+    def read(self, text: str) -> str:
+        """Read a comma as a point: there are no thousands of percent."""
+        return text.strip().replace(",", ".").replace("−", "-")
 
     def prepare_value(self, value: Any) -> Any:
         return shown_percent(value) if isinstance(value, Decimal) else value
@@ -110,7 +114,8 @@ class ViewForm(forms.Form):
     tilt = PercentField(
         label=_("Over- or underweight, points"),
         help_text=_("Percentage points: 2 is two points over, −2 two points under."),
-        widget=forms.NumberInput(attrs={"step": "any"}),
+        # Keyboards of phones for decimals may have no minus.
+        widget=forms.TextInput(attrs={"inputmode": "text"}),
     )
     rationale = forms.CharField(
         label=_("Rationale"), widget=forms.Textarea(attrs={"rows": 3}), help_text=_("Followers read this.")

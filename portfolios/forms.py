@@ -6,7 +6,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.amounts import AmountField
+from accounts.amounts import AmountField, NumberField
 from accounts.currencies import check_currency
 from accounts.errors import DomainError
 from clients.countries import check_country
@@ -55,7 +55,7 @@ class SecurityForm(forms.ModelForm):
             "isin", "name", "ticker", "kind", "asset_class", "sector", "country", "currency", "price_unit",
             "lot_size", "quantity_decimals", "coupon_rate", "maturity_date", "is_active",
         )  # fmt: skip
-        field_classes = {"currency": CurrencyField}
+        field_classes = {"currency": CurrencyField, "lot_size": NumberField, "coupon_rate": NumberField}
         widgets = {"maturity_date": _DAY}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -7,11 +7,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import translation
 from django_tenants.utils import tenant_context
 
 from accounts.amounts import AmountField
 from portfolios.finders import find_portfolios, find_securities
-from portfolios.forms import BankEntryForm
+from portfolios.forms import BankEntryForm, SecurityForm
 from portfolios.models import Portfolio, Transaction, Valuation
 from portfolios.services import book, refresh_holdings
 from reporting.models import Report
@@ -240,9 +241,29 @@ def test_arrived_cash_is_typed_as_an_advisor_types_an_amount():
     assert [str(each) for each in shown] == ["250000", "99.50", "100.125"]
     slip = BankEntryForm({"value_date": "2026-03-02", "amount": "1e9", "currency": "EUR"}, currency="EUR")
     assert slip.errors["amount"] == ["Write the number out in digits, such as 1000000."]
+    other = BankEntryForm(
+        {"value_date": "2026-03-02", "amount": "1.234,56", "currency": "EUR"}, currency="EUR"
+    )
+    assert other.errors["amount"] == ["Write the number like 1,234.56."]
     assert not BankEntryForm(
         {"value_date": "2026-03-02", "amount": "0", "currency": "EUR"}, currency="EUR"
     ).is_valid()
+
+
+@pytest.mark.parametrize("language", ["en", "en-de"])
+def test_a_stored_figure_is_shown_as_its_reader_types_it(language):
+    bond = {"coupon_rate": D("2.6"), "lot_size": D("1000")}
+    with translation.override(language):
+        shown = [SecurityForm(initial=bond)[name] for name in bond]
+        again = [field.field.clean(field.value()) for field in shown]
+        assert (
+            BankEntryForm(currency="EUR")
+            .fields["amount"]
+            .clean("1.234,5" if language == "en-de" else "1,234.5")
+        )
+    assert again == list(bond.values())
+    # A browser's own field for numbers may drop a comma: "2,6" would be 26.
+    assert all('type="text"' in str(field) for field in shown)
 
 
 def test_one_or_two_days_are_named_and_three_are_drawn(as_manager, in_aurora: Cast):
