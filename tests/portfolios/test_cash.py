@@ -127,6 +127,10 @@ def test_cash_in_a_currency_that_does_not_exist_is_refused_at_its_field(browse, 
     typed = {"value_date": make.day(1).isoformat(), "amount": "5", "currency": "xxx"}
     page = client.post(reverse("portfolios:bank_entry_create"), typed)
     assert "“xxx” is not a currency." in str(page.context["form"].errors["currency"])
+    page = client.post(
+        reverse("portfolios:bank_entry_create"), {**typed, "currency": "EUR", "amount": "5.001"}
+    )
+    assert "smallest amount of EUR" in str(page.context["form"].errors["amount"])
     assert not BankEntry.objects.exists()
     assert (
         client.post(reverse("portfolios:bank_entry_create"), {**typed, "currency": "huf"}).status_code == 302
@@ -251,6 +255,13 @@ def test_operations_match_cash_in_the_browser(aurora, browse, in_aurora: Cast, a
     shown = client.get(reverse("portfolios:bank_entry_detail", args=[entry.pk])).content.decode()
     assert re.search(r">Deposit <time[^>]*>3 Mar 2026</time></a>", shown)
     assert client.get(reverse("portfolios:bank_entry_list")).status_code == 200
+    # What was chosen stays chosen, also of those that have nothing in common with the cash.
+    other, unlike = asked(ada, 8000, "RF2"), arrived(700, "savings")
+    refused = client.post(
+        reverse("portfolios:bank_entry_match", args=[unlike.pk]), {"instruction": str(other.pk)}
+    )
+    chosen = re.findall(r'name="instruction" value="([^"]*)" checked', refused.content.decode())
+    assert chosen == [str(other.pk)]
 
 
 def test_operations_match_cash_in_another_currency_at_a_rate_in_the_browser(
