@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import formatting
+from accounts.errors import DomainError
 from portfolios.models import Portfolio
 from portfolios.querysets import PortfolioQuerySet
 
@@ -99,6 +100,12 @@ class OrderForm(forms.Form):
         elif cleaned.get("period"):
             cleaned["period_from"], cleaned["period_to"] = period_of(cleaned["period"], timezone.localdate())
         return cleaned
+
+    def refuse(self, error: DomainError) -> None:
+        """Say why nothing was ordered, where it can be read: the days of a preset have no field on the page."""
+        is_of_days = error.field in ("period_from", "period_to")
+        field = "period" if is_of_days and self.cleaned_data["period"] != CUSTOM else error.field
+        self.add_error(field if field in self.fields else None, str(error))
 
     def _by_number(self, text: str) -> list[Portfolio]:
         numbers = list(dict.fromkeys(number for number in re.split(r"[\s,;]+", text) if number))

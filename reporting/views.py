@@ -144,7 +144,7 @@ def report_order(request: PersonRequest) -> HttpResponse:
         try:
             return redirect(_order(request, form.cleaned_data))
         except DomainError as error:
-            form.add_error(error.field if error.field in form.fields else None, str(error))
+            form.refuse(error)
     return render(request, "reporting/report_order.html", {"form": form})
 
 

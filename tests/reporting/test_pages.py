@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from accounts.models import Job, User
@@ -184,6 +185,12 @@ def test_a_wrong_order_keeps_what_was_typed_and_says_what_to_do(
         },
     ).content.decode()  # fmt: skip
     assert "ends before it begins" in page
+    # The days of a preset have no field on the page: what is wrong with them stands at the preset.
+    Portfolio.objects.filter(number="P-1").update(opened_on=timezone.localdate())
+    asked = {"scope": "these", "numbers": "P-1", "period": LAST_YEAR}
+    form = browser.post(url("report_order"), asked).context["form"]
+    assert "was opened on" in form.errors.as_text()
+    assert list(form.errors) == ["period"]
     assert not Report.objects.exists()
 
 
