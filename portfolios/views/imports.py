@@ -1,6 +1,7 @@
 """Imports of prices and rates: upload, preview, confirm, follow, undo."""
 
 import uuid
+from datetime import date
 from typing import Any
 
 from django.contrib import messages
@@ -104,6 +105,12 @@ def detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     context = {
         "batch": batch,
         "summary": batch.summary,
+        "days": [
+            date.fromisoformat(batch.summary[end]) for end in ("from", "until") if batch.summary.get(end)
+        ],
+        "sample": [
+            {**row, "date": date.fromisoformat(row["date"])} for row in batch.summary.get("sample", [])
+        ],
         "errors": batch.summary.get("errors", [])[:SHOWN_ERRORS],
         "more_errors": max(0, batch.summary.get("error_count", 0) - SHOWN_ERRORS),
         "is_running": batch.state in (ImportBatch.State.QUEUED, ImportBatch.State.RUNNING),

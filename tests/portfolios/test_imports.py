@@ -125,15 +125,15 @@ def test_a_second_time_nothing_is_new(source, apple):
 
 def test_each_wrong_row_says_what_to_do_and_the_others_count(source, apple):
     batch = _preview(
-        b"date,ticker,close\n2026-03-02,AAPL,181.5\nyesterday,AAPL,1\n2026-03-03,AAPL,abc\n2026-03-04,AAPL,-1\n"
-        b"2099-01-01,AAPL,5\n2026-03-05,,5\n2026-03-02,AAPL,181.5\n2026-03-02,AAPL,99\n2026-03-06\n",
+        b"date,ticker,close\n2026-03-02,AAPL,181.5\n2026-03-02,THETICKEROFTHEOTHERONE,1\nyesterday,AAPL,1\n"
+        b"2026-03-03,AAPL,abc\n2026-03-04,AAPL,-1\n2099-01-01,AAPL,5\n2026-03-05,,5\n2026-03-02,AAPL,181.5\n2026-03-02,AAPL,99\n2026-03-06\n",
         source,
     )
     assert batch.summary["new"] == 1
     assert batch.summary["repeated"] == 1
-    assert [error["row"] for error in batch.summary["errors"]] == [3, 4, 5, 6, 7, 9, 10]
-    assert batch.summary["errors"][0] == {
-        "row": 3, "problem": "“yesterday” is not a date.", "remedy": "Write dates as 2026-03-31.",
+    assert [error["row"] for error in batch.summary["errors"]] == [3, 4, 5, 6, 7, 8, 10, 11]
+    assert batch.summary["errors"][1] == {
+        "row": 4, "problem": "“yesterday” is not a date.", "remedy": "Write dates as 2026-03-31.",
     }  # fmt: skip
 
 

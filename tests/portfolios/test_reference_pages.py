@@ -141,16 +141,26 @@ def test_a_file_is_previewed_confirmed_and_undone_in_the_browser(
     sent = []
     monkeypatch.setattr(tasks.run_import, "delay_on_commit", lambda pk: sent.append(pk))
     monkeypatch.setattr(tasks.revalue_after_undo, "delay_on_commit", lambda *args: sent.append(args))
-    upload = SimpleUploadedFile("closes.csv", b"Date,US0378331005,NEW\n2026-03-09,20,7\n2026-03-10,x,7\n")
+    upload = SimpleUploadedFile("closes.csv", b"Date,US0378331005,NEW\n2026-03-09,2e3,7\n2026-03-10,x,7\n")
     page = as_manager.post(
         reverse("portfolios:import_create"),
         {"kind": "prices", "file": upload, "new_source": "vendor", "currency": "eur"},
     )
     batch = ImportBatch.objects.get()
     assert page.headers["Location"] == reverse("portfolios:import_detail", args=[batch.pk])
+    nothing = {
+        "kind": "prices",
+        "file": SimpleUploadedFile("a.csv", b"Date,US0378331005\n"),
+        "new_source": "vendor",
+    }
+    page = as_manager.post(reverse("portfolios:import_create"), nothing, follow=True)
+    assert "There is no figure in this file" in page.content.decode()
     preview = get(as_manager, "import_detail", batch.pk).content.decode()
     assert "“x” is not a number." in preview
     assert 'name="name-NEW"' in preview
+    # As everywhere: 2,000.00 of 9 Mar 2026, not 2E+3 of 2026-03-09.
+    assert '<td class="figure">2,000.00</td>' in preview
+    assert ">9 Mar 2026</time> – <time" in preview
     before = Price.objects.count()
     unknown = as_manager.post(
         reverse("portfolios:import_confirm", args=[batch.pk]),

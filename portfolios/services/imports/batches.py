@@ -222,7 +222,7 @@ def _summarise(batch: ImportBatch, parsed: Parsed) -> None:
         "repeated": parsed.repeated,
         "layout": parsed.layout,
         "error_count": parsed.error_count,
-        "errors": [asdict(error) for error in parsed.errors],
+        "errors": [asdict(error) for error in sorted(parsed.errors, key=lambda error: error.row)],
         "unknown": unknown,
         "unknown_rows": sum(entry["rows"] for entry in unknown),
         "from": min(days).isoformat() if days else None,
