@@ -5,6 +5,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.fields import CurrencyField, MoneyField, WeightField
+from accounts.formatting import points
 from accounts.models import Unit
 from accounts.records import Record
 from models_portfolio.querysets import ModelQuerySet, ModelRecordQuerySet, OfferQuerySet
@@ -216,7 +217,7 @@ class View(Record):
         ]
 
     def __str__(self) -> str:
-        return f"{self.security or self.get_asset_class_display()} {self.tilt:+}"
+        return f"{self.security or self.get_asset_class_display()} {points(self.tilt)}"
 
     @property
     def is_published(self) -> bool:

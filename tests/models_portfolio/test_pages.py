@@ -58,6 +58,10 @@ def test_the_arithmetic_of_views_stands_on_the_page(in_aurora: Cast, aurora, bro
     assert "Cash Cash 5.00% neutral −1.00 pp 4.00%" in shown
     assert "ends in 5 days" in shown
     assert "Strong orders" in shown
+    # As the audit trail names them.
+    assert [str(view) for view in version.views.order_by("tilt")] == [
+        "Fixed income −3.00\u00a0pp", "Apple +5.00\u00a0pp",
+    ]  # fmt: skip
 
 
 def test_the_risk_of_a_model_stands_once_offers_or_portfolios_rest_on_it(in_aurora: Cast, aurora, browse):
