@@ -279,7 +279,7 @@ def asset_class_chart(rows: list[WeightRow]) -> tuple[dict[str, Any], dict[str, 
     option = {
         "roboblock": {"format": "percent"},
         "tooltip": {"trigger": "axis"},
-        "grid": {"left": 4, "right": 24, "top": 4, "bottom": 4, "containLabel": True},
+        "grid": {"left": 8, "right": 24, "top": 4, "bottom": 4, "containLabel": True},
         "xAxis": {"type": "value"},
         "yAxis": {"type": "category", "inverse": True, "data": [name for name, _weight in ordered]},
         "series": [{"type": "bar", "barMaxWidth": 18, "data": [weight for _name, weight in ordered]}],

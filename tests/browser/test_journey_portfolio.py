@@ -257,6 +257,17 @@ def test_a_report_made_at_the_manager_on_the_channels_paper_is_released_by_the_a
 
 # 5. Advice, and nothing in return
 
+_RENAME_IN_CHART = """([before, after]) => {
+    const source = document.getElementById(document.querySelector("[data-chart]").dataset.chart);
+    source.textContent = source.textContent.replace(before, after);
+    document.dispatchEvent(new Event("themechange"));
+}"""
+_CUT_LABELS = """chart => {
+    const left = chart.getBoundingClientRect().left - 0.5;
+    const labels = [...chart.querySelectorAll("text")];
+    return labels.filter(label => label.getBoundingClientRect().left < left).map(label => label.textContent);
+}"""
+
 
 def test_a_new_version_with_a_view_reaches_meadow_which_rebalances_by_it(
     people: People, scene: Scenario
@@ -265,6 +276,12 @@ def test_a_new_version_with_a_view_reaches_meadow_which_rebalances_by_it(
     manager = people("aurora", "manager")
     page = manager.go(f"/models/{model.pk}/")
     page.get_by_role("button", name="New version", exact=True).click()
+    # However long a name is, what removes its line stays in sight.
+    targets = page.locator("form[data-targets] .table-scroll")
+    targets.evaluate(
+        "table => { table.querySelector('tbody span').textContent = 'Developed Markets Property Yield Fund'; }"
+    )
+    assert targets.evaluate("table => table.scrollWidth <= table.clientWidth")
     page.get_by_label("Weight of Core MSCI World in percent", exact=True).fill("40")
     page.get_by_label("Weight of Apple in percent", exact=True).fill("30")
     page.get_by_label("Why it changed").fill("More of what earns.")
@@ -278,6 +295,9 @@ def test_a_new_version_with_a_view_reaches_meadow_which_rebalances_by_it(
     expect(section(page, "Who receives it")).to_contain_text("Meadow")
     button(page, "Publish version 2").click()
     expect(page.get_by_text("Version 2 is published.")).to_be_visible()
+    page.evaluate(_RENAME_IN_CHART, ["Equities", "Money market"])
+    expect(page.locator(".chart").get_by_text("Money market")).to_be_visible()
+    assert page.locator(".chart").evaluate(_CUT_LABELS) == []
 
     until("version 2 at Meadow", lambda: one("meadow", ModelVersion, model=model.pk, number=2))
     meadow = people("meadow", "manager")
@@ -292,6 +312,9 @@ def test_a_new_version_with_a_view_reaches_meadow_which_rebalances_by_it(
     proposal = one("meadow", Proposal, portfolio=scene.meadow_portfolio.pk, state="draft")
     page.goto(meadow.url(f"/proposals/{proposal.pk}/"))
     expect(page.get_by_role("table").first).to_contain_text("33.00")
+    facts = page.locator("section", has=page.get_by_role("heading", name="Worked out from")).locator("dl")
+    facts.locator(".text-nowrap").evaluate("cash => { cash.textContent = 'EUR 2,250,000.00'; }")
+    assert facts.evaluate("list => list.scrollWidth <= list.clientWidth")
     button(page, "Submit for approval").click()
     page = people("meadow", "second_manager").go(f"/proposals/{proposal.pk}/")
     button(page, "Approve and send").click()

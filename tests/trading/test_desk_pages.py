@@ -30,7 +30,10 @@ def test_operations_records_a_failure_and_tries_again(in_aurora: Cast, aurora, b
     url = reverse("trading:settlement_change", args=[settlement.pk])
 
     # Not a state's name, beside the state.
-    assert 'btn-sm">Mark failed<' in page.get(reverse("trading:settlement_list")).content.decode()
+    listed = page.get(reverse("trading:settlement_list")).content.decode()
+    assert 'btn-sm">Mark failed<' in listed
+    # The browser asks for the reason before the panel closes.
+    assert 'name="reason" required' in listed
     page.post(url, {"action": "fail", "reason": "Short of units"})
     assert "Short of units" in text_of(page.get(reverse("trading:desk")))
     page.post(url, {"action": "retry"})
