@@ -127,3 +127,8 @@ def fill_all(orders: list[Order]) -> None:
     """Send the blocks of orders to the market."""
     for block in Block.objects.filter(orders__in=orders).distinct():
         submit_block(str(block.pk))
+
+
+def lines_of(proposal: Proposal) -> dict[str, object]:
+    """Return a proposal's lines by the name of what they are of."""
+    return {str(line.security or "cash"): line for line in proposal.lines.select_related("security")}
