@@ -74,15 +74,12 @@ def create_job(
     )
 
 
-def start(job_id: uuid.UUID | str, *, total: int | None = None) -> Job | None:
+def start(job_id: uuid.UUID | str) -> Job | None:
     """Mark a queued job as running and return it; None where it runs or is over already.
 
     A task that is delivered twice works once.
     """
-    changes: dict[str, Any] = {"state": Job.State.RUNNING}
-    if total is not None:
-        changes["total"] = total
-    started = Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(**changes)
+    started = Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(state=Job.State.RUNNING)
     return Job.objects.get(pk=job_id) if started else None
 
 

@@ -51,7 +51,7 @@ def run() -> dict[str, float]:
     taken = []
     with _platform() as port, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
-        page = _signed_in(browser, manager, user, port)
+        page = _signed_in(browser, manager, user)
         page.goto(f"http://aurora.localhost:{port}/inbox/")
         for number in range(WARM_UP + SUBMISSIONS):
             time.sleep(_PAUSE)
@@ -116,7 +116,7 @@ def _chromium() -> str:
     return chromium() or sys.exit(f"This benchmark {HINT}.")
 
 
-def _signed_in(browser: Any, institution: Institution, user: User, port: int) -> Any:
+def _signed_in(browser: Any, institution: Institution, user: User) -> Any:
     session = Session(HTTP_HOST="aurora.localhost")
     with tenant_context(institution):
         session.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")

@@ -130,12 +130,12 @@ def reject_mandate(
 
 
 @transaction.atomic
-def begin_closing(*, mandate: Mandate, by: User, reason: str = "") -> MandateDecision:
+def begin_closing(*, mandate: Mandate, by: User) -> MandateDecision:
     """Record that the portfolio of an active mandate is being wound up."""
     require(Duty.MANAGEMENT, mandate)
     if mandate.state != MandateState.ACTIVE:
         raise DomainError("mandate_not_active", _("Only an active mandate can be closed."))
-    return _decide(mandate, Outcome.CLOSING, by, reason=reason)
+    return _decide(mandate, Outcome.CLOSING, by)
 
 
 @transaction.atomic

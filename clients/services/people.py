@@ -56,7 +56,6 @@ def create_client(
     by: User,
     parties: Sequence[PartyData] = (),
     contacts: Mapping[str, str] | None = None,
-    unit: Unit | None = None,
 ) -> Client:
     """Enter a client of ``by`` with a number of its own; ``contacts`` maps a kind to its value.
 
@@ -66,7 +65,7 @@ def create_client(
         number=next_client_number(),
         advisor=by,
         advisor_name=by.full_name,
-        unit=unit or _unit_of(by),
+        unit=_unit_of(by),
     )
     _write(client, kind, fields, parties, contacts or {})
     KycStatus.objects.create(client=client)

@@ -25,9 +25,7 @@ def valid_until(answered_on: datetime.date) -> datetime.date:
 
 
 @transaction.atomic
-def record_questionnaire(
-    *, client: Client, answers: Mapping[str, str], by: User, answered_on: datetime.date | None = None
-) -> RiskProfile:
+def record_questionnaire(*, client: Client, answers: Mapping[str, str], by: User) -> RiskProfile:
     """Keep the answers privately and draw a new version of the risk profile from them.
 
     The profile before it ends on the day the new one starts. Raises DomainError where a question is
@@ -35,7 +33,7 @@ def record_questionnaire(
     """
     client = Client.objects.select_for_update(of=("self",)).get(pk=client.pk)
     refuse_received(client)
-    day = answered_on or timezone.localdate()
+    day = timezone.localdate()
     try:
         assessment = assess_risk(answers)
     except IncompleteAnswersError as error:

@@ -118,22 +118,17 @@ def weight_findings(targets: Sequence[ModelTarget]) -> tuple[WeightFinding, ...]
     return tuple(findings)
 
 
-def flatten(
-    model: Key,
-    models: Mapping[Key, Sequence[ModelTarget]],
-    *,
-    max_depth: int = MAX_DEPTH,
-) -> dict[Key, Decimal]:
+def flatten(model: Key, models: Mapping[Key, Sequence[ModelTarget]]) -> dict[Key, Decimal]:
     """Return the weights of the securities, and of `CASH`, with sub-models looked through.
 
     A security that several sub-models hold is netted into one weight; the sum stays exact.
     `models` holds the targets in force of every model by its key. Raises ModelCycleError,
-    ModelDepthError (more than `max_depth` models below each other) or ModelUnknownError.
+    ModelDepthError (more than `MAX_DEPTH` models below each other) or ModelUnknownError.
     """
     weights: dict[Key, Decimal] = {}
     with localcontext() as context:
         context.prec = _DIGITS
-        _collect(model, ONE, [], models, max_depth, weights)
+        _collect(model, ONE, [], models, weights)
     return weights
 
 
@@ -168,21 +163,20 @@ def _collect(
     share: Decimal,
     path: list[Key],
     models: Mapping[Key, Sequence[ModelTarget]],
-    max_depth: int,
     weights: dict[Key, Decimal],
 ) -> None:
     trail = [*path, model]
     names = " → ".join(str(key) for key in trail)
     if model in path:
         raise ModelCycleError(f"The model contains itself: {names}.", trail)
-    if len(trail) > max_depth:
-        raise ModelDepthError(f"Models are nested more than {max_depth} deep: {names}.", trail)
+    if len(trail) > MAX_DEPTH:
+        raise ModelDepthError(f"Models are nested more than {MAX_DEPTH} deep: {names}.", trail)
     if model not in models:
         raise ModelUnknownError(f"No version is in force: {names}.", trail)
     for target in models[model]:
         weight = share * target.weight
         if target.kind is TargetKind.MODEL:
-            _collect(target.key, weight, trail, models, max_depth, weights)
+            _collect(target.key, weight, trail, models, weights)
         else:
             key = CASH if target.kind is TargetKind.CASH else target.key
             weights[key] = weights.get(key, ZERO) + weight

@@ -328,7 +328,6 @@ def publish(
     version: ModelVersion,
     by: User,
     effective_from: datetime.date | None = None,
-    comment: str | None = None,
     seen: str | None = None,
 ) -> ModelVersion:
     """Publish a draft with its views, from today or a later day on; afterwards it never changes.
@@ -339,8 +338,6 @@ def publish(
     version = _require_draft(version)
     if effective_from is not None:
         version.effective_from = effective_from
-    if comment is not None:
-        version.comment = comment
     require_seen(version, seen)
     _require_day(version)
     reasons = findings(version)
@@ -350,7 +347,7 @@ def publish(
     version.state = ModelVersion.State.PUBLISHED
     version.published_at = now
     version.published_by_name = by.full_name
-    version.save(update_fields=["effective_from", "comment", "state", "published_at", "published_by_name"])
+    version.save(update_fields=["effective_from", "state", "published_at", "published_by_name"])
     version.views.update(published_at=now, published_by_name=by.full_name)
     audit("published", version, by=by, number=version.number, effective_from=str(version.effective_from))
     model_changed(version.model_id)

@@ -111,8 +111,8 @@ def _require_room(view: View) -> None:
 
 
 @transaction.atomic
-def end_view(*, view: View, by: User, on: datetime.date | None = None, seen: str | None = None) -> View:
-    """End a published view from today or a later day on; delete one that is still on a draft.
+def end_view(*, view: View, by: User, seen: str | None = None) -> View:
+    """End a published view from today on, or on its first day; delete one that is still on a draft.
 
     ``seen`` is the ``Publication`` that a page showed of a published view's end, and refuses any other.
     """
@@ -124,9 +124,7 @@ def end_view(*, view: View, by: User, on: datetime.date | None = None, seen: str
         audit("removed", view, by=by, version=str(view.version_id))
         view.delete()
         return view
-    day = max(on or today(), view.valid_from)
-    if day < today():
-        raise DomainError("end_in_past", _("A view ends today or later."), field="valid_to")
+    day = max(today(), view.valid_from)
     if view.valid_to is not None and view.valid_to <= day:
         raise DomainError("view_ended", _("This view ends by then already."))
     require_seen(view.version, seen, view, ends=True)

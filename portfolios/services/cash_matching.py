@@ -1,6 +1,5 @@
 """Arrived cash: booking it for an instruction, sending it back; and paying withdrawals."""
 
-import datetime
 from decimal import Decimal
 
 from django.db import transaction
@@ -243,9 +242,7 @@ def send_back(
 
 
 @transaction.atomic
-def pay_withdrawal(
-    *, instruction: ClientInstruction, by: User, paid_on: datetime.date | None = None
-) -> Transaction:
+def pay_withdrawal(*, instruction: ClientInstruction, by: User) -> Transaction:
     """Pay an open withdrawal to the client's verified account and tell its sender that it is done.
 
     Raises DomainError while the cash that is settled and free does not suffice, or the account is not verified.
@@ -275,7 +272,7 @@ def pay_withdrawal(
                 "missing": formatting.money(amount - free, currency),
             },
         )
-    day = paid_on or timezone.now().date()
+    day = timezone.now().date()
     [paid] = book(
         entries=[
             Transaction(

@@ -1,6 +1,5 @@
 """Open the portfolio of an accepted mandate, and close it."""
 
-import datetime
 import re
 from decimal import Decimal
 
@@ -18,18 +17,11 @@ from portfolios.services.refreshing import refresh
 from portfolios.signals import portfolio_opened
 
 _FIRST_NUMBER = 1001
+_MINIMUM_CASH_WEIGHT = Decimal("0.01")
 
 
 @transaction.atomic
-def open_portfolio(
-    *,
-    mandate: Mandate,
-    unit: Unit | None,
-    by: User | None,
-    currency: str = "",
-    opened_on: datetime.date | None = None,
-    minimum_cash_weight: Decimal = Decimal("0.01"),
-) -> Portfolio:
+def open_portfolio(*, mandate: Mandate, unit: Unit | None, by: User | None) -> Portfolio:
     """Open the portfolio of a mandate with its accounts; return the one there is already.
 
     Raises DomainError where a partner manages under this mandate.
@@ -44,9 +36,9 @@ def open_portfolio(
         # Not by whom it is: a name stays with the client and the mandate, and goes with them.
         name=f"{mandate.offer_name} {mandate.number}".strip()[:150],
         mandate=mandate,
-        currency=currency or mandate.currency,
-        minimum_cash_weight=minimum_cash_weight,
-        opened_on=opened_on or timezone.now().date(),
+        currency=mandate.currency,
+        minimum_cash_weight=_MINIMUM_CASH_WEIGHT,
+        opened_on=timezone.now().date(),
         manager_name=by.full_name if by else "",
         unit=unit,
     )

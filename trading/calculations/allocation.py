@@ -68,13 +68,13 @@ def allocate_fill(
     )
 
 
-def average_price(fills: Sequence[Fill], *, decimals: int = PRICE_DECIMALS) -> Decimal | None:
-    """Return the average price of all fills, to at least 8 decimals; None without a fill."""
+def average_price(fills: Sequence[Fill]) -> Decimal | None:
+    """Return the average price of all fills, to `PRICE_DECIMALS`; None without a fill."""
     quantity = sum((fill.quantity for fill in fills), ZERO)
     if not quantity:
         return None
     amount = sum((fill.quantity * fill.price for fill in fills), ZERO)
-    return (amount / quantity).quantize(ONE.scaleb(-decimals), rounding=ROUND_HALF_EVEN)
+    return (amount / quantity).quantize(ONE.scaleb(-PRICE_DECIMALS), rounding=ROUND_HALF_EVEN)
 
 
 def allocate_amount(

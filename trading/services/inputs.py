@@ -79,11 +79,10 @@ def gather(
     *,
     mode: str,
     cash_wanted: Decimal = ZERO,
-    day: datetime.date | None = None,
     book: ModelBook | None = None,
 ) -> dict[uuid.UUID, Stored]:
     """Return the stored inputs of each portfolio; ``cash_wanted`` is in its own currency."""
-    day = day or today()
+    day = today()
     book = book or ModelBook(day)
     portfolios = {
         portfolio.pk: portfolio
