@@ -10,12 +10,10 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from accounts import formatting
 from accounts.errors import DomainError
 from accounts.models import User, audit
 from clients.duties import Duty, require
-from clients.models import ClientInstruction, InstructionOutcome, MandateRestriction
-from clients.services import record_outcome
+from clients.models import MandateRestriction
 from models_portfolio.calculations.drift import measure_drift, without
 from models_portfolio.calculations.weights import CASH, ZERO, Key
 from models_portfolio.effective import ModelBook, today
@@ -85,13 +83,10 @@ def model_of_offer(offer_id: uuid.UUID | None) -> ModelPortfolio | None:
 
 
 @transaction.atomic
-def change_model(
-    *, portfolio: Portfolio, model: ModelPortfolio, by: User, instruction: ClientInstruction | None = None
-) -> ModelAssignment:
-    """Move a portfolio to another model; with an instruction, answer it as done.
+def change_model(*, portfolio: Portfolio, model: ModelPortfolio, by: User) -> ModelAssignment:
+    """Move a portfolio to another model; the trades are a proposal of their own.
 
-    The trades are a proposal of their own. Raises DomainError for a model riskier than the client's
-    profile, unless the client's own instruction asks for it.
+    Raises DomainError for a mandate that has ended, and for a model riskier than the client's profile.
     """
     mandate = portfolio.mandate
     if mandate is not None and mandate.retired_at is not None:
@@ -101,8 +96,7 @@ def change_model(
             field="model",
         )
     profile = mandate.risk_profile if mandate else None
-    is_instructed = instruction is not None
-    if profile is not None and model.risk_level > profile.level and not is_instructed:
+    if profile is not None and model.risk_level > profile.level:
         raise DomainError(
             "riskier_than_profile",
             _(
@@ -111,21 +105,7 @@ def change_model(
             % {"model": model.risk_level, "profile": profile.level},
             field="model",
         )
-    assignment = assign_model(portfolio=portfolio, model=model, by=by)
-    if instruction is not None:
-        if (
-            instruction.kind != ClientInstruction.Kind.MODEL_CHANGE
-            or instruction.mandate_id != portfolio.mandate_id
-        ):
-            raise DomainError("other_instruction", _("This instruction asks for something else."))
-        record_outcome(
-            instruction=instruction,
-            outcome=InstructionOutcome.Outcome.DONE,
-            by=by,
-            note=_("The portfolio follows %(model)s from %(day)s.")
-            % {"model": model, "day": formatting.day(assignment.valid_from)},
-        )
-    return assignment
+    return assign_model(portfolio=portfolio, model=model, by=by)
 
 
 def model_changed(model_id: uuid.UUID) -> None:
