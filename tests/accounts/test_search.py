@@ -62,6 +62,8 @@ def test_people_are_found_by_those_who_may_see_them(aurora, in_aurora, browse):
         (in_aurora.manager, False),
     ):
         page = browse(aurora, user).get("/search/", {"q": "strang"})
+        # In the field that the results follow, and in no other.
+        assert page.content.decode().count('value="strang"') == 1
         assert ("stranger@example.test" in page.content.decode()) is sees
 
 
