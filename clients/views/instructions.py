@@ -66,6 +66,8 @@ class InstructionList(ListView):
                 self.request.user, "instruction.answer"
             ).to_answer()
             context["to_answer"] = waiting.select_related("mandate__client").order_by("sent_at")[:10]
+            # Counted where it is shown: not for rows alone.
+            context["to_answer_count"] = waiting.count
         return context
 
 

@@ -32,7 +32,12 @@ def test_an_instruction_goes_out_and_its_answer_comes_back(
     page = advisor.get(detail)
     assert b"RF" in page.content
     operations = browse(meadow, people.operations)
-    assert b"To answer" in operations.get(url_of("clients:instruction_list")).content
+    for _more in range(10):
+        advisor.post(new, {"amount": "1", "currency": "EUR"})
+    listed = operations.get(url_of("clients:instruction_list")).content.decode()
+    assert "To answer" in listed
+    assert 'class="count">11<' in listed
+    assert "The oldest 10 of 11." in listed
     send = url_of("clients:instruction_answer", instruction.pk)
     assert advisor.post(send, {"outcome": "accepted"}).status_code == 404
     assert operations.post(send, {"outcome": "done"}).status_code == 409
