@@ -241,6 +241,8 @@ def test_what_stands_above_a_list_follows_its_filter_and_back(people: People) ->
             expect(page.locator("#list-rows tbody tr")).to_have_count(count)
             expect(page.locator("#bulk")).to_have_count(count)
             expect(page).to_have_url(person.url(f"/book/?{query}"))
+            # Where hiding amounts leads back to.
+            expect(page.locator("input[name=next]").first).to_have_value(f"/book/?{query}")
 
         shows(1, "period=1y")
         words = page.get_by_label("Number, name or client")
