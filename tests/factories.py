@@ -1,10 +1,13 @@
 """The standing institutions of the tests, each with the same cast."""
 
+import datetime
 from dataclasses import dataclass
 
+from django.db import transaction
 from django_tenants.utils import tenant_context
 
-from accounts.models import Role, RoleAssignment, Unit, User
+from accounts.models import ApiToken, Role, RoleAssignment, Unit, User
+from accounts.services import permit_token, show_token
 from federation.models import Domain, Institution
 
 # schema → name; two managers and three channels. No agreement stands between them at the start.
@@ -69,3 +72,14 @@ def cast() -> Cast:
     units = {unit.name: unit for unit in Unit.objects.all()}
     names = ("manager", "second_manager", "advisor", "operations", "administrator", "compliance", "stranger")
     return Cast(**{name: people[name] for name in names}, unit=units["Main"], other_unit=units["Elsewhere"])
+
+
+@transaction.atomic
+def create_token(
+    *, user: User, name: str, expires_at: datetime.datetime, may_write: bool, by: User
+) -> tuple[ApiToken, str]:
+    """Permit a token and show it: return it with the text that proves it."""
+    token = permit_token(user=user, name=name, expires_at=expires_at, may_write=may_write, by=by)
+    text = show_token(token=token, by=by)
+    token.refresh_from_db()
+    return token, text

@@ -15,13 +15,12 @@ from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from accounts.models import Job, Role, RoleAssignment, Unit, User
-from accounts.services import create_token
 from clients.models import Client, ClientInstruction, PayoutAccount, Task
 from federation.models import Institution
 from models_portfolio.models import ModelPortfolio
 from portfolios.models import Account, BankEntry, CorporateAction, Handover, Holding, Transaction
 from reporting.models import Report, ReportRelease
-from tests.factories import Cast
+from tests.factories import Cast, create_token
 from tests.trading import make
 from trading.models import Affirmation, Allocation, Block, Order, Settlement
 

@@ -18,13 +18,12 @@ from psycopg import sql
 
 from accounts.models import AuditEntry, Role, RoleAssignment, Unit, User
 from accounts.rights import can
-from accounts.services import create_token
 from clients.models import Client, ClientInstruction, Mandate, MandateDecision, PayoutAccount
 from federation.models import Institution
 from models_portfolio.models import ModelPortfolio
 from portfolios.models import Handover, Portfolio
 from tests.clients.make import ANSWERS
-from tests.factories import Cast
+from tests.factories import Cast, create_token
 from tests.portfolios import make as portfolios
 from tests.test_every_url_denies import _records
 from tests.trading import make

@@ -16,14 +16,13 @@ from accounts.services.people import (
     remove_role,
     remove_second_factor,
 )
-from accounts.services.tokens import create_token, find_token, permit_token, revoke_token, show_token
+from accounts.services.tokens import find_token, permit_token, revoke_token, show_token
 from accounts.services.units import create_unit, delete_unit, move_unit, rename_unit
 
 __all__ = [
     "accept_invitation",
     "assign_role",
     "change_person",
-    "create_token",
     "create_unit",
     "deactivate_person",
     "delete_unit",

@@ -59,17 +59,6 @@ def show_token(*, token: ApiToken, by: User) -> str:
 
 
 @transaction.atomic
-def create_token(
-    *, user: User, name: str, expires_at: datetime.datetime, may_write: bool, by: User
-) -> tuple[ApiToken, str]:
-    """Make a credential with one's own rights; return it with the text, which can never be read again."""
-    token = permit_token(user=user, name=name, expires_at=expires_at, may_write=may_write, by=by)
-    text = show_token(token=token, by=by)
-    token.refresh_from_db()
-    return token, text
-
-
-@transaction.atomic
 def revoke_token(*, token: ApiToken, by: User) -> ApiToken:
     """Make a token useless at once."""
     token = ApiToken.objects.select_for_update().get(pk=token.pk)

@@ -10,6 +10,7 @@ from django_tenants.utils import tenant_context
 from accounts import services
 from accounts.errors import DomainError
 from accounts.models import ApiToken, AuditEntry
+from tests.factories import create_token
 
 
 def create(cast, **fields: object) -> tuple[ApiToken, str]:
@@ -20,7 +21,7 @@ def create(cast, **fields: object) -> tuple[ApiToken, str]:
         "may_write": False,
         "by": cast.advisor,
     }
-    return services.create_token(**{**values, **fields})
+    return create_token(**{**values, **fields})
 
 
 def test_a_token_is_256_bits_and_kept_as_a_hash(in_aurora):

@@ -11,8 +11,8 @@ from django.utils import timezone
 from django_tenants.utils import tenant_context
 
 from accounts.models import User
-from accounts.services.tokens import create_token
 from federation.models import Institution
+from tests.factories import create_token
 
 Call = Callable[..., Client]
 PREFIX = "/api/v1/"

@@ -24,14 +24,13 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from accounts.models import Role, RoleAssignment
-from accounts.services.tokens import create_token
 from config.api import urls
 from config.wsgi import application
 from federation.agreements.tokens import make_token
 from federation.models import Institution
 from tests.api.conftest import Call
 from tests.api.test_reading import furnish
-from tests.factories import Cast
+from tests.factories import Cast, create_token
 from tests.federation.agreements import make as agreements
 
 Browse = Callable[..., Caller]

@@ -17,7 +17,6 @@ from openpyxl import load_workbook
 from accounts.columns import DateColumn, MomentColumn, _Figure
 from accounts.lists import ListView, header_text
 from accounts.models import ApiToken, Job, Role, RoleAssignment, User, audit
-from accounts.services import create_token
 from clients.models import Client, ClientInstruction, KycStatus, Mandate
 from federation.agreements import sealing, timeline
 from federation.models import Agreement, ParkedRow, Proof, SealedErasure, Stream, Suspension
@@ -35,6 +34,7 @@ from portfolios.models import (
 )
 from reporting.models import Report
 from tests import factories
+from tests.factories import create_token
 from tests.federation.mirror.everything import everything, offer
 from tests.federation.mirror.sealing import cut, sealed_at
 from tests.federation.mirror.world import World

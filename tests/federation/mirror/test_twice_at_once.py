@@ -13,7 +13,6 @@ from django.test import Client as Caller
 from django.utils import timezone
 
 from accounts.errors import DomainError
-from accounts.services import create_token
 from clients import services
 from clients.models import Client, InstructionOutcome, Mandate
 from federation.agreements import sealing
@@ -28,6 +27,7 @@ from portfolios.services.arrived_cash import enter_cash, import_cash
 from portfolios.services.cash_matching import match_cash
 from portfolios.services.handover import book_out_rest, take_over
 from tests import factories
+from tests.factories import create_token
 from tests.federation.mirror.beside import beside, refusing
 from tests.federation.mirror.sealing import LATER, cut, ended, sealed_at
 from tests.federation.mirror.shop import Shop

@@ -9,7 +9,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.errors import DomainError
-from accounts.services import create_token
 from clients import services
 from clients.models import ContactDetail, Mandate, MandateDecision, RiskProfile
 from federation.agreements import life, timeline
@@ -18,6 +17,7 @@ from federation.models import Agreement, AgreementEvent, SealedRecords
 from portfolios.models import Portfolio, Transaction
 from reporting.models import Report
 from tests import factories
+from tests.factories import create_token
 from tests.federation.mirror import everything
 from tests.federation.mirror.world import TODAY, World
 from trading.models import Allocation, Order, Settlement
