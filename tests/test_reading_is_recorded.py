@@ -88,6 +88,13 @@ def test_who_reads_a_partners_record_is_written_down_once_a_day(
     entry = AuditEntry.objects.filter(action="read", kind="reporting.report")[0]
     assert entry.data == {"origin": str(harbour.pk)}, "no name, no number"
 
+    read(
+        program,
+        [f"/portfolios/{records['portfolio'].pk}/holdings/?_export={each}" for each in ("csv", "xlsx")],
+    )
+    taken = exported.filter(kind="portfolios.portfolio").values_list("data", flat=True)
+    assert list(taken) == [{"count": 1, "origins": [str(harbour.pk)]}] * 2
+
 
 def test_the_audit_trail_tells_readings_from_what_was_done(
     in_aurora: Cast, aurora: Institution, harbour: Institution, browse: Browse

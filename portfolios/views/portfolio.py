@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts import formatting
 from accounts.lists import Export, ListView, table_for
-from accounts.models import User, audit_reading
+from accounts.models import User, audit_export, audit_reading
 from accounts.period import Period, parse_period
 from accounts.rights import PORTFOLIO_ROLES, may, reach
 from accounts.views_base import signed_in
@@ -245,6 +245,7 @@ def _percent(value: Decimal | None) -> str:
 @signed_in()
 def holdings(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Show what is held now, or was held on an earlier day."""
+    assert isinstance(request.user, User)
     portfolio = visible_portfolio(request, pk)
     frame = _frame(request, portfolio, "holdings")
     latest = frame["latest"]
@@ -262,6 +263,8 @@ def holdings(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     table = table_for(request, HoldingTable, rows, currency=portfolio.currency)
     exporter = _export(request, table, f"holdings-{portfolio.number}-{as_of}")
     if exporter is not None:
+        # What was held on an earlier day is worked out here: it is the portfolio that is taken out.
+        audit_export([portfolio], by=request.user)
         return exporter
     return render(
         request,
