@@ -20,6 +20,7 @@ from clients.services.guards import refuse_unheard
 from clients.services.instructions import ENDED, record_outcome
 
 Outcome = InstructionOutcome.Outcome
+_UNDER_WAY = {Outcome.RECEIVED, Outcome.ACCEPTED, Outcome.IN_PROGRESS}
 
 _AUDITED_AS = {
     InstructionBooking.Outcome.IN_PROGRESS: "booked_in_part",
@@ -57,14 +58,22 @@ def close_short(*, instruction: ClientInstruction, by: User, note: str) -> Instr
 def answer_by_hand(
     *, instruction: ClientInstruction, outcome: str, note: str, by: User
 ) -> InstructionOutcome:
-    """Record what a person answers to an instruction; DomainError for a refusal of which a part is booked."""
-    if outcome in {Outcome.REJECTED, Outcome.FAILED} and booked_for(_locked(instruction)):
+    """Record what a person answers to an instruction; DomainError for a refusal of which a part is booked.
+
+    The same answer again, as by a double click, is the one that is there.
+    """
+    instruction = _locked(instruction)
+    if outcome in {Outcome.REJECTED, Outcome.FAILED} and booked_for(instruction):
         raise DomainError(
             "part_booked",
             _(
                 "A part of it is booked, so it is not refused. Close it with that part, or reverse the entry first."
             ),
         )
+    last = instruction.outcomes.current().order_by("at").last()
+    said = (outcome, note.strip(), None)
+    if last is not None and outcome in _UNDER_WAY and (last.outcome, last.note, last.amount) == said:
+        return last
     return record_outcome(instruction=instruction, outcome=outcome, note=note, by=by)
 
 

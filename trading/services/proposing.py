@@ -142,8 +142,11 @@ def _require_no_open(portfolio: Portfolio) -> None:
     open_one = Proposal.objects.filter(portfolio=portfolio, state__in=OPEN_STATES).first()
     if open_one is None:
         return
-    if open_one.state == State.DRAFT:
-        Proposal.objects.filter(pk=open_one.pk).update(state=State.VOID)
+    # A draft that somebody submits at this moment is no draft any more.
+    if Proposal.objects.filter(pk=open_one.pk, state=State.DRAFT).update(state=State.VOID):
+        return
+    open_one.refresh_from_db()
+    if open_one.state not in OPEN_STATES:
         return
     raise DomainError(
         "open_proposal",

@@ -33,8 +33,8 @@ from tests.federation.mirror.sealing import LATER, cut, ended, sealed_at
 from tests.federation.mirror.shop import Shop
 from tests.federation.mirror.successor import begin, begin_on_its_way
 from tests.federation.mirror.world import TODAY, World
-from trading.models import Affirmation
-from trading.services import affirm_one, reject_allocation
+from trading.models import Affirmation, Proposal
+from trading.services import affirm_one, propose, reject_allocation
 
 
 def at_once(world: World, schema: str, *calls: Callable[[], Any]) -> list[str]:
@@ -186,6 +186,38 @@ def test_an_instruction_ends_with_all_that_was_booked_for_it_meanwhile(world: Wo
     assert one_after_the_other(world, "aurora", lambda: book_part(entries[1]), close) == []
     with world.within("aurora"):
         assert InstructionOutcome.objects.get(outcome="done").amount == 500
+
+
+def test_the_same_answer_to_an_instruction_is_given_once(world: World) -> None:
+    shop = Shop(world)
+    instruction = shop.announce(700)
+
+    def answer() -> None:
+        shop.at(
+            "aurora", services.answer_by_hand, instruction=instruction, outcome="in_progress", note="Soon."
+        )
+
+    assert at_once(world, "aurora", answer, answer, answer) == []
+    assert world.count("aurora", InstructionOutcome, instruction=instruction.pk) == 1
+
+
+def test_a_proposal_that_is_being_submitted_is_not_replaced(world: World) -> None:
+    portfolio = world.portfolio(None)
+    with world.within("aurora"):
+        by = factories.cast().manager
+
+    def work_out() -> None:
+        propose(portfolio=Portfolio.objects.get(pk=portfolio.pk), by=by, mode="liquidate")
+
+    with world.within("aurora"):
+        work_out()
+
+    def submitted() -> None:
+        Proposal.objects.update(state="proposed")
+
+    assert one_after_the_other(world, "aurora", submitted, work_out) == ["open_proposal"]
+    with world.within("aurora"):
+        assert Proposal.objects.get().state == "proposed"
 
 
 def test_an_allocation_is_answered_once(world: World) -> None:
