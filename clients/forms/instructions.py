@@ -1,5 +1,6 @@
 """What a client asks for, and what became of it."""
 
+import uuid
 from typing import Any
 
 from django import forms
@@ -15,6 +16,8 @@ Kind = ClientInstruction.Kind
 class InstructionForm(DomainForm):
     """A deposit, a withdrawal or the end of a mandate; a change of plan is chosen among offers."""
 
+    # Of the page that was opened: what is sent from it again is the same instruction.
+    page = forms.UUIDField(widget=forms.HiddenInput, required=False)
     amount = AmountField(label=_("Amount"))
     currency = forms.ChoiceField(label=_("Currency"), choices=CURRENCIES)
     payout_account = forms.ModelChoiceField(
@@ -30,6 +33,7 @@ class InstructionForm(DomainForm):
 
     def __init__(self, *args: Any, kind: str, mandate: Mandate, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.initial["page"] = uuid.uuid4()
         if kind not in {Kind.DEPOSIT, Kind.WITHDRAWAL}:
             del self.fields["amount"], self.fields["currency"]
         if kind == Kind.WITHDRAWAL:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts import formatting
 from accounts.errors import DomainError
 from accounts.models import User, audit
+from accounts.records import new_id
 from clients import wealth
 from clients.calculations.states import InstructionState, MandateState
 from clients.duties import Duty, require
@@ -56,6 +57,7 @@ def draft_instruction(
     new_plan: NewPlan | None = None,
     wanted_date: datetime.date | None = None,
     note: str = "",
+    pk: uuid.UUID | None = None,
 ) -> ClientInstruction:
     """Write down what a client asks for; it goes out with ``send_instruction``.
 
@@ -63,6 +65,7 @@ def draft_instruction(
     """
     refuse_received(mandate)
     instruction = ClientInstruction(
+        id=pk or new_id(),
         mandate=mandate,
         kind=kind,
         amount=amount,

@@ -1,5 +1,6 @@
 """What clients ask for: from the advisor's form to the outcome on the managing side."""
 
+import json
 import uuid
 from typing import Any
 
@@ -120,7 +121,19 @@ def _is_held_up(mandate: Mandate) -> bool:
 
 @transaction.atomic
 def _draft(request: PersonRequest, mandate: Mandate, kind: str, form: InstructionForm) -> ClientInstruction:
-    instruction = services.draft_instruction(mandate=mandate, kind=kind, by=request.user, **form.cleaned_data)
+    typed = {**form.cleaned_data}
+    page = typed.pop("page")
+    key = None
+    if page:
+        # Who goes back and asks for something else asks for one more. Nobody chooses the id of a record by it.
+        said = [getattr(each, "pk", each) for each in typed.values()]
+        said = [request.user.pk, page, kind, "draft" in request.POST, *said]
+        key = uuid.uuid5(mandate.pk, json.dumps(said, default=str))
+        # Sent twice at once, the second waits here and finds the first.
+        Mandate.objects.select_for_update(of=("self",), no_key=True).get(pk=mandate.pk)
+        if before := ClientInstruction.objects.filter(pk=key, mandate=mandate).first():
+            return before
+    instruction = services.draft_instruction(mandate=mandate, kind=kind, by=request.user, pk=key, **typed)
     if "draft" in request.POST:
         messages.success(request, _("Kept as a draft. Send it when the client agrees."))
         return instruction

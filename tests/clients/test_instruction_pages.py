@@ -23,7 +23,10 @@ def test_an_instruction_goes_out_and_its_answer_comes_back(
         mandate = make.active(people.advisor, people.manager)
     new = url_of("clients:instruction_create", mandate.pk, "deposit")
     assert b"above zero" in advisor.post(new, {"amount": "0", "currency": "EUR"}).content
-    answer = advisor.post(new, {"amount": "5,000.50", "currency": "EUR"})
+    page = advisor.get(new).context["form"]["page"].value()
+    # As by Back and Send, or by a proxy that tries again.
+    for _again in range(2):
+        answer = advisor.post(new, {"amount": "5,000.50", "currency": "EUR", "page": str(page)})
     with tenant_context(meadow):
         instruction = ClientInstruction.objects.get()
         assert instruction.amount == make.D("5000.50")
@@ -59,10 +62,15 @@ def test_a_draft_is_kept_and_sent_later(advisor: Browser, meadow: Institution, p
     with tenant_context(meadow):
         mandate = make.active(people.advisor, people.manager)
     new = url_of("clients:instruction_create", mandate.pk, "deposit")
-    advisor.post(new, {"amount": "10", "currency": "EUR", "draft": "1"})
+    asked = {"amount": "10", "currency": "EUR", "page": str(advisor.get(new).context["form"]["page"].value())}
+    advisor.post(new, {**asked, "draft": "1"})
     with tenant_context(meadow):
         instruction = ClientInstruction.objects.get()
         assert instruction.status == "draft"
+    for other in ({"amount": "20"}, {}):
+        assert advisor.post(new, {**asked, **other}).status_code == 302
+    with tenant_context(meadow):
+        assert ClientInstruction.objects.filter(status="sent").count() == 2, "others, of the same page"
     assert advisor.post(url_of("clients:instruction_send", instruction.pk)).status_code == 302
     assert advisor.post(url_of("clients:instruction_withdraw", instruction.pk)).status_code == 302
 
