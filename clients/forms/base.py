@@ -17,11 +17,18 @@ CURRENCIES = [
     for code in ("EUR", "CHF", "USD", "GBP", "SEK", "NOK", "DKK", "PLN", "CZK", "JPY", "AUD", "CAD")
 ]
 
+# Nobody is known to have reached this age.
+OLDEST = 125
+
 
 def in_the_past(birth_date: datetime.date) -> None:
-    """Raise ValidationError for a date of birth that is today or later."""
-    if birth_date >= timezone.localdate():
+    """Raise ValidationError for a date of birth that is today or later, or of nobody who lives."""
+    today = timezone.localdate()
+    if birth_date >= today:
         raise ValidationError(_("A date of birth lies in the past."), code="birth_date_not_past")
+    # A browser takes the year 70 for a whole one.
+    if birth_date.year < today.year - OLDEST:
+        raise ValidationError(_("Compare the year of birth, in four digits."), code="birth_date_too_early")
 
 
 def not_in_future(day: datetime.date) -> None:
