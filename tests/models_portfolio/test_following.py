@@ -1,3 +1,5 @@
+"""Who follows which model and version, and how far a portfolio has drifted from it."""
+
 from decimal import Decimal
 
 import pytest

@@ -1,3 +1,5 @@
+"""Versions of a model: drafts, publication, sub-models, and what never changes afterwards."""
+
 import datetime
 from decimal import Decimal
 

@@ -1,3 +1,5 @@
+"""From orders to blocks, fills and bookings."""
+
 import datetime
 import uuid
 from decimal import Decimal
