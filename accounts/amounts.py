@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts import formatting
 
 _SPACES = re.compile(r"[\s'’]")
-_GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
+# No thousands begin with a zero: "0,125" is a fraction, written otherwise than on pages.
+_GROUPED = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 _DIGITS = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
 _WITH_EXPONENT = re.compile(r"[+-]?[\d.,]+[eE][+-]?\d+")
 IN_DIGITS = _("Write the number out in digits, such as 1000000.")

@@ -4,6 +4,7 @@ import uuid
 from decimal import Decimal as D
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -245,6 +246,8 @@ def test_arrived_cash_is_typed_as_an_advisor_types_an_amount():
         {"value_date": "2026-03-02", "amount": "1.234,56", "currency": "EUR"}, currency="EUR"
     )
     assert other.errors["amount"] == ["Write the number like 1,234.56."]
+    with pytest.raises(ValidationError, match=r"like 1,234\.56"):
+        amount.clean("0,125")
     assert not BankEntryForm(
         {"value_date": "2026-03-02", "amount": "0", "currency": "EUR"}, currency="EUR"
     ).is_valid()
