@@ -28,7 +28,9 @@ def in_the_past(birth_date: datetime.date) -> None:
         raise ValidationError(_("A date of birth lies in the past."), code="birth_date_not_past")
     # A browser takes the year 70 for a whole one.
     if birth_date.year < today.year - OLDEST:
-        raise ValidationError(_("Compare the year of birth, in four digits."), code="birth_date_too_early")
+        raise ValidationError(
+            _("Check the year of birth, and write it with four digits."), code="birth_date_too_early"
+        )
 
 
 def not_in_future(day: datetime.date) -> None:

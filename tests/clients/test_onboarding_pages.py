@@ -117,7 +117,7 @@ def test_errors_keep_what_was_typed(advisor: Browser) -> None:
     assert b"A date of birth lies in the past." in page.content
     assert b'value="Example"' in page.content
     page = advisor.post(url_of("clients:client_create"), {**PERSON, "birth_date": "0070-01-01"})
-    assert b"Compare the year of birth, in four digits." in page.content
+    assert b"Check the year of birth, and write it with four digits." in page.content
 
 
 def test_a_couple_and_a_company_are_entered_with_their_people(advisor: Browser, meadow: Institution) -> None:
