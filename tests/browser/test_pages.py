@@ -230,6 +230,17 @@ def test_back_to_a_form_that_was_refused_asks_for_it_anew(people: People) -> Non
     page.go_back()
     expect(page.get_by_role("heading", name="New model")).to_be_visible()
 
+    # Nor at the entrance, where it would send a password again.
+    stranger = people.arrive("aurora", "stranger", signed_in=False)
+    page = stranger.go("/accounts/login/")
+    page.locator("main form button[type=submit]").first.click()
+    expect(page.locator(".invalid-feedback").first).to_be_visible()
+    expect(page.locator("#id_login")).to_be_focused()
+    stranger.go("/accounts/password/reset/")
+    page.go_back()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.context.close()
+
 
 def test_what_stands_above_a_list_follows_its_filter_and_back(people: People) -> None:
     person = people("meadow", "manager")
