@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -324,7 +325,16 @@ PAGES = {
 @signed_in(EDIT)
 def draft_step(request: HttpRequest, pk: uuid.UUID, step: str) -> HttpResponse:
     """Show and save one step of a draft."""
-    version = draft_or_404(request, agreement_or_404(request, pk))
+    agreement = agreement_or_404(request, pk)
+    if step not in STEPS:
+        raise Http404
+    try:
+        version = draft_or_404(request, agreement)
+    except Http404:
+        # The browser's Back leads here once it was proposed or discarded, as does a page that is open elsewhere.
+        if request.method == "POST":
+            messages.error(request, _("Nothing was saved: this draft was proposed or discarded meanwhile."))
+        return redirect("federation:agreement_detail", agreement.pk)
     if step not in steps_for(version):
         raise Http404
     return PAGES[step](request, version)

@@ -25,6 +25,12 @@ def test_the_wizard_leads_from_a_partner_to_a_proposal(aurora, harbour, browse):
     assert done.url == url("agreement_detail", agreement.pk)
     version = agreement.versions.get()
     assert (version.number, version.withheld, version.retention_years) == (1, ["clients.Party"], 7)
+    # The browser's Back leads to a draft that is none any more, and so does a page open elsewhere.
+    assert client.get(step["propose"]).url == done.url
+    late = client.post(step["propose"], {"terms": "Otherwise.", "retention_years": "7"}, follow=True)
+    assert late.redirect_chain == [(done.url, 302)]
+    assert b"Nothing was saved" in late.content
+    assert agreement.versions.get().terms == "As discussed."
     assert page(browse, aurora, url("agreement_detail", agreement.pk)).status_code == 200
 
 
