@@ -19,7 +19,8 @@ def test_the_wizard_leads_from_a_partner_to_a_proposal(aurora, harbour, browse):
     ticked = {entry: "on" for entry in shown.entries if entry != "clients.Party"}
     assert client.post(step["sharing"], ticked).url == step["offers"]
     assert client.post(step["offers"]).url == step["preview"]
-    assert b"Clients" in client.get(step["preview"]).content
+    shown = client.get(step["preview"]).content
+    assert b"Clients come in one at a time" in shown
     assert client.post(step["preview"]).url == step["propose"]
     done = client.post(step["propose"], {"terms": "As discussed.", "retention_years": "7"})
     assert done.url == url("agreement_detail", agreement.pk)
@@ -113,6 +114,9 @@ def test_an_external_partner_is_entered_in_the_wizard(harbour, browse):
         False,
     )
     client.post(url("draft_step", agreement.pk, "work"), {"preset": "advice"})
+    shown = client.get(url("draft_step", agreement.pk, "preview")).content
+    assert b"Offers" in shown
+    assert b"Clients come in" not in shown, "under advice none ever does"
     wording = {"terms": "", "retention_years": "5"}
     proposed = client.post(url("draft_step", agreement.pk, "propose"), wording, follow=True).content
     assert b"Fernab Bank is not on this platform: send it the wording" in proposed
