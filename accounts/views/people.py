@@ -173,7 +173,10 @@ def _attempt(request: PersonRequest, change: Any, done: str) -> None:
 def remove_role(request: PersonRequest, pk: uuid.UUID, assignment: uuid.UUID) -> HttpResponseBase:
     """Take a role away."""
     person = get_object_or_404(User, pk=pk)
-    held = get_object_or_404(person.role_assignments, pk=assignment)
+    held = person.role_assignments.filter(pk=assignment).first()
+    if held is None:
+        messages.error(request, _("This role is gone already."))
+        return redirect("accounts:person_detail", pk)
     _attempt(
         request, lambda: services.remove_role(assignment=held, by=request.user), _("The role is taken away.")
     )

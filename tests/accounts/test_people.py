@@ -239,6 +239,10 @@ def test_a_refused_change_is_told_on_the_page(aurora, in_aurora, browse):
     answer = page.post(url, follow=True)
     assert "last administrator" in answer.content.decode()
     assert RoleAssignment.objects.filter(pk=held.pk).exists()
+    taken = assignment(in_aurora.advisor)
+    url = reverse("accounts:role_remove", args=[in_aurora.advisor.pk, taken.pk])
+    for words in ("The role is taken away.", "This role is gone already."):
+        assert words in page.post(url, follow=True).content.decode()
 
 
 def test_an_administrator_finds_what_to_grant_by_its_number_and_reads_no_name(aurora, in_aurora, browse):
