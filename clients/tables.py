@@ -23,6 +23,8 @@ from accounts.columns import (
     why_missing,
 )
 from accounts.formatting import UNKNOWN, state_badge
+from clients import changes
+from clients.calculations.states import MandateState
 from clients.models import INSTRUCTION_STATES, MANDATE_STATES, Client, ClientInstruction, KycStatus, Mandate
 from clients.totals import Overview
 
@@ -145,14 +147,19 @@ class MandateTable(tables.Table):
 
 
 class SubmittedColumn(MomentColumn):
-    """When a mandate was submitted, and which time that was from the second on."""
+    """When a mandate was submitted, and from the second time on which that was and what was changed."""
 
     def render(self, value: datetime.datetime, record: Mandate) -> str | SafeString:  # type: ignore[override]
         moment = super().render(value)
         if record.submission < 2:
             return moment
-        again = _("submission %(number)s") % {"number": record.submission}
-        return format_html('<div>{}<span class="d-block text-secondary small">{}</span></div>', moment, again)
+        again = gettext("submission %(number)s") % {"number": record.submission}
+        parts = changes.last_names(record)
+        if parts is not None and record.computed_state == MandateState.SUBMITTED:  # type: ignore[attr-defined]
+            said = gettext("changed: %(parts)s") % {"parts": ", ".join(parts)}
+            again += f", {said if parts else gettext('answered, nothing changed')}"
+        below = '<div>{}<span class="d-block text-secondary small text-wrap">{}</span></div>'
+        return format_html(below, moment, again)
 
 
 class InboxStateColumn(StateColumn):

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts import formatting
+from clients import changes
 from clients.models import ClientInstruction, InstructionOutcome, Mandate, MandateDecision
 
 SALES, MANAGER = "left", "right"
@@ -65,7 +66,7 @@ def _submissions(mandate: Mandate) -> list[dict[str, Any]]:
             titles[each["event"]][0],
             icon=titles[each["event"]][1],
             who=each.get("by", ""),
-            text=each.get("text", ""),
+            text="\n".join(filter(None, [each.get("text", ""), _changed(each)])),
         )
         for each in mandate.history
         if each.get("event") in titles
@@ -75,6 +76,12 @@ def _submissions(mandate: Mandate) -> list[dict[str, Any]]:
             _event(mandate.submitted_at, SALES, titles["submitted"][0], icon="send", text=mandate.answer)
         )
     return events
+
+
+def _changed(event: dict[str, Any]) -> str:
+    """Say which parts were changed before a submission; "" where none was, or nobody kept it."""
+    parts = changes.names(event)
+    return _("Changed: %(parts)s") % {"parts": ", ".join(parts)} if parts else ""
 
 
 def _decision(decision: MandateDecision, portfolio_url: str) -> dict[str, Any]:

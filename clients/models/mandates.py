@@ -53,7 +53,8 @@ class Mandate(Record):
     disclosure_authorised_on = models.DateField(_("disclosure authorised on"), null=True, blank=True)
     answer = models.TextField(_("answer to the manager"), blank=True)
     # [{"event": "submitted", "submission": 1, "at": "…", "by": "…", "text": "…"}], shared: both sides
-    # see each submission, also after the next has replaced its date and answer above.
+    # see each submission, also after the next has replaced its date and answer above. One after a return has
+    # "changed" too, the names of the parts that were changed (clients.changes): no values, which may not be shared.
     history = models.JSONField(default=list, blank=True)
     predecessor = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="successors"

@@ -1,14 +1,20 @@
 """What every change of this layer checks first."""
 
+import datetime
 from decimal import Decimal
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import formatting
 from accounts.currencies import minor_units
 from accounts.errors import DomainError
 from accounts.records import Record
-from clients.models import ClientInstruction
+from clients.models import ClientInstruction, Mandate
 from clients.signals import instruction_acting
+
+# No mandate that is entered today was signed earlier.
+_EARLIEST = datetime.date(1950, 1, 1)
 
 
 def refuse_received(record: Record) -> None:
@@ -33,3 +39,22 @@ def refuse_unheard(instruction: ClientInstruction) -> None:
     """Raise DomainError where its sender may have withdrawn an instruction and would not be heard here."""
     if instruction.is_received:
         instruction_acting.send(sender=ClientInstruction, instruction=instruction)
+
+
+def require_signing_day(mandate: Mandate, day: datetime.date, what: str) -> None:
+    """Raise DomainError for a day on which the client cannot have signed."""
+    born = mandate.client.birth_date if mandate.client else None
+    earliest = max(born, _EARLIEST) if born else _EARLIEST
+    if day > timezone.localdate():
+        raise DomainError(
+            f"{what}_in_future",
+            _("This day lies in the future. Enter the day that stands on the document."),
+            field=f"{what}_on",
+        )
+    if day < earliest:
+        raise DomainError(
+            f"{what}_too_early",
+            _("The client cannot have signed before %(day)s. Enter the day that stands on the document.")
+            % {"day": formatting.day(earliest)},
+            field=f"{what}_on",
+        )

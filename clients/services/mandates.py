@@ -11,19 +11,16 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import formatting
 from accounts.errors import DomainError
 from accounts.models import User, audit
-from clients import disclosure
+from clients import changes, disclosure
 from clients.calculations.states import MandateState
 from clients.calculations.suitability import Unsuitable
 from clients.models import Client, Mandate, MandateRestriction, RiskProfile
 from clients.numbers import next_mandate_number
-from clients.services.guards import refuse_received, require_whole_units
+from clients.services.guards import refuse_received, require_signing_day, require_whole_units
 from clients.signals import mandate_submitting
 
-# No mandate that is entered today was signed earlier.
-_EARLIEST = datetime.date(1950, 1, 1)
 WITHDRAWABLE = {
     MandateState.DRAFT,
     MandateState.SIGNED,
@@ -83,18 +80,26 @@ def _keep(mandate: Mandate) -> None:
     mandate.save(update_fields=["revision"])
 
 
-def _bring_in(mandate: Mandate) -> None:
-    """Make what was changed since the mandate was returned part of it."""
+def _bring_in(mandate: Mandate) -> list[str]:
+    """Make what was changed since the mandate was returned part of it; return which parts, the client's too."""
+    before = changes.terms_of(mandate)
     mandate.take_revision()
+    changed = {part for part, said in changes.terms_of(mandate).items() if said != before[part]}
     wanted = {str(each.pk): each for each in mandate.wishes}
     standing = {str(each.pk) for each in mandate.restrictions.own()}
     if "restrictions" in mandate.revision:
         mandate.restrictions.own().exclude(pk__in=list(wanted)).delete()
         MandateRestriction.objects.bulk_create(each for key, each in wanted.items() if key not in standing)
+    if set(wanted) != standing:
+        changed.add("restrictions")
     mandate.revision = {}
+    decision = changes.returned(mandate, mandate.submission)
+    if decision is not None and mandate.client is not None:
+        changed |= changes.about_client(mandate.client, decision.decided_at)
+    return sorted(changed)
 
 
-def _event(mandate: Mandate, event: str, by: User, text: str = "") -> None:
+def _event(mandate: Mandate, event: str, by: User, text: str = "", **more: Any) -> None:
     mandate.history = [
         *mandate.history,
         {
@@ -103,6 +108,7 @@ def _event(mandate: Mandate, event: str, by: User, text: str = "") -> None:
             "at": timezone.now().isoformat(),
             "by": by.full_name,
             "text": text,
+            **more,
         },
     ]
 
@@ -241,7 +247,7 @@ def submit_mandate(
     ``mandate_submitting`` refuses.
     """
     mandate = _locked_draft(mandate)
-    _bring_in(mandate)
+    changed = _bring_in(mandate)
     _check_complete(mandate, signed_on, disclosure_authorised_on)
     again = mandate.submission > 0
     if again and not answer.strip():
@@ -257,7 +263,10 @@ def submit_mandate(
     if mandate.agreement is not None:
         mandate.disclosure_authorised_on = disclosure_authorised_on
         mandate.disclosure_text = disclosure.VERSION
-    _event(mandate, "resubmitted" if again else "submitted", by, mandate.answer)
+    if again:
+        _event(mandate, "resubmitted", by, mandate.answer, changed=changed)
+    else:
+        _event(mandate, "submitted", by, mandate.answer)
     mandate_submitting.send(sender=Mandate, mandate=mandate, by=by)
     mandate.save()
     client = mandate.client
@@ -281,34 +290,15 @@ def _check_complete(
         )
     _require_newest(profile)
     _check_still_suits(mandate, profile)
-    _check_day(mandate, signed_on, "signed")
+    require_signing_day(mandate, signed_on, "signed")
     if disclosure_authorised_on is not None:
-        _check_day(mandate, disclosure_authorised_on, "disclosure_authorised")
+        require_signing_day(mandate, disclosure_authorised_on, "disclosure_authorised")
     if mandate.agreement is not None and disclosure_authorised_on is None:
         raise DomainError(
             "disclosure_not_authorised",
             _("Record the client's authorisation: %(manager)s sees the client from then on.")
             % {"manager": mandate.manager_name},
             field="disclosure_authorised",
-        )
-
-
-def _check_day(mandate: Mandate, day: datetime.date, what: str) -> None:
-    """Raise DomainError for a day on which the client cannot have signed."""
-    born = mandate.client.birth_date if mandate.client else None
-    earliest = max(born, _EARLIEST) if born else _EARLIEST
-    if day > timezone.localdate():
-        raise DomainError(
-            f"{what}_in_future",
-            _("This day lies in the future. Enter the day that stands on the document."),
-            field=f"{what}_on",
-        )
-    if day < earliest:
-        raise DomainError(
-            f"{what}_too_early",
-            _("The client cannot have signed before %(day)s. Enter the day that stands on the document.")
-            % {"day": formatting.day(earliest)},
-            field=f"{what}_on",
         )
 
 

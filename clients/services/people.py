@@ -1,6 +1,7 @@
 """Changes to clients themselves: who they are and how they are reached."""
 
 import datetime
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,10 +90,18 @@ def change_client(
     """
     client = Client.objects.select_for_update(of=("self",)).get(pk=client.pk)
     refuse_received(client)
-    kept = [_party_data(party) for party in client.parties.all()] if parties is None else parties
-    changed = sorted(name for name, value in fields.items() if getattr(client, name) != value)
+    standing = [_party_data(party) for party in client.parties.all()]
+    kept = standing if parties is None else parties
+    changed = {name for name, value in fields.items() if getattr(client, name) != value}
+    if client.kind != kind:
+        changed.add("kind")
+    if Counter(standing) != Counter(kept):
+        changed.add("parties")
+    reached = {each: client.first_contact(each) for each in contacts or {}}
+    if any(value != (str(reached[each] or "")) for each, value in (contacts or {}).items()):
+        changed.add("contacts")
     _write(client, kind, fields, kept, contacts or {})
-    audit("client.changed", client, by=by, fields=changed)
+    audit("client.changed", client, by=by, fields=sorted(changed))
     return client
 
 

@@ -20,7 +20,7 @@ from accounts.lists import ListView
 from accounts.models import Role, Unit, User, audit_reading
 from accounts.rights import PORTFOLIO_ROLES, reach, roles_with
 from accounts.views_base import PersonRequest, signed_in
-from clients import services, words
+from clients import changes, services, words
 from clients.calculations.states import MandateState
 from clients.checks import BAD, WARNING, checks_of
 from clients.filters import InboxFilter
@@ -158,6 +158,8 @@ def mandate_decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             "client": mandate.client,
             "form": form,
             "decision": decision,
+            "asked": changes.returned(mandate, mandate.submission - 1),
+            "changes": changes.listed(mandate),
             "checks": checks,
             "bad": sum(each.result == BAD for each in checks),
             "warnings": sum(each.result == WARNING for each in checks),

@@ -218,11 +218,38 @@ def test_what_is_missing_goes_back_and_the_answer_comes_in(
     assert "Number of the document" in advisor.get(put_right.group(1)).content.decode()
     assert "Tax residence: say it in your answer" in part
     assert "Answer and submit again" in part
+    with tenant_context(meadow):
+        client = Mandate.objects.get().client
+        make.checked(client, people.advisor)
+        fields = {"first_name": "Ada", "last_name": "Example"}
+        change = {"client": client, "kind": "person", "fields": fields, "by": people.advisor}
+        services.change_client(**change, contacts={"email": "ada@example.test"})
+        services.change_client(**change, contacts={"phone": "+00 000 0001 200"})
     answer = advisor.post(url_of("clients:mandate_answer", mandate.pk), {"answer": "New copy sent."})
     assert answer.status_code == 302
     page = manager.get(decide).content.decode()
     assert "New copy sent." in page
     assert "Answered and submitted again" in page
+    # What the answer answers, and what was changed with what it says now; an e-mail saved as it was is no change.
+    since = page.partition("Since it was returned")[2].partition("</section>")[0]
+    assert "Proof of identity" in since
+    assert "Unreadable." in since
+    assert re.findall(r"<div>([^<]+)</div>", since.partition("Changed")[2]) == [
+        "How the client is reached",
+        "Identity check: now Approved",
+    ]
+    assert "Changed: how the client is reached, identity check" in page
+    inbox = manager.get(url_of("clients:mandate_inbox")).content.decode()
+    assert "submission 2, changed: how the client is reached, identity check" in inbox
+    back = {"decision": "return", "submission": 2, "reason": "Still unreadable."}
+    assert manager.post(decide, back).status_code == 302
+    assert "submission 2, changed" not in manager.get(url_of("clients:mandate_inbox")).content.decode()
+    page = manager.get(decide).content.decode()
+    since = page.partition("Since it was returned")[2].partition("</section>")[0]
+    assert "Still unreadable." not in since, "it is not what this answer answers"
+    advisor.post(url_of("clients:mandate_answer", mandate.pk), {"answer": "It is all we have."})
+    assert "the answer is all that is new" in manager.get(decide).content.decode()
+    assert "answered, nothing changed" in manager.get(url_of("clients:mandate_inbox")).content.decode()
 
 
 def test_wishes_are_edited_in_place(advisor: Browser, meadow: Institution, people: Cast) -> None:

@@ -97,6 +97,13 @@ def test_edits_of_a_returned_mandate_cross_only_when_it_is_submitted_again(world
     world.assert_in_step(agreement)
     with world.within("aurora"):
         assert Mandate.objects.get().revision == {}
+        # Names alone: what the parts said before is nowhere kept, what they say now crosses where it is shared.
+        assert Mandate.objects.get().history[-1]["changed"] == ["amount", "name", "plan", "restrictions"]
+        browser = Browser(headers={"host": "aurora.localhost"})
+        browser.force_login(factories.cast().manager)
+        page = browser.get(reverse("clients:mandate_decide", args=[mandate.pk])).content.decode()
+        assert "Planned amount: now EUR\u00a02,000" in page
+        assert "Exclude sector: Tobacco" in page
 
 
 def test_a_returned_mandate_that_is_withdrawn_forgets_what_was_changed(world: World) -> None:
