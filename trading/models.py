@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.fields import CurrencyField, MoneyField, PriceField, QuantityField, RateField, WeightField
@@ -386,3 +387,10 @@ class Settlement(Record):
 
     def __str__(self) -> str:
         return f"{self.get_state_display()} {self.expected_date}"
+
+    @property
+    def shown_reason(self) -> str:
+        """Return why it failed or was reversed; of one that is tried again, marked as what was in the way before."""
+        if self.failure_reason and self.state in {self.State.PENDING, self.State.SETTLED}:
+            return gettext("Failed before: %(reason)s") % {"reason": self.failure_reason}
+        return self.failure_reason

@@ -141,7 +141,7 @@ class SettlementStateColumn(StateColumn):
         badge = super().render(value, record, bound_column)
         if not record.failure_reason:
             return badge
-        return format_html('{}<div class="text-secondary small">{}</div>', badge, record.failure_reason)
+        return format_html('{}<div class="text-secondary small">{}</div>', badge, record.shown_reason)
 
 
 class SettlementTable(tables.Table):
@@ -178,7 +178,13 @@ class SettlementTable(tables.Table):
     )
     settled_on = DateColumn(verbose_name=gettext_lazy("Settled"))
     # Shown below the state; a column of its own in exports.
-    failure_reason = tables.Column(verbose_name=gettext_lazy("Why it failed"), default="", visible=False)
+    failure_reason = tables.Column(
+        accessor="shown_reason",
+        order_by="failure_reason",
+        verbose_name=gettext_lazy("Why it failed"),
+        default="",
+        visible=False,
+    )
     actions = tables.TemplateColumn(
         template_name="trading/_settlement_actions.html",
         verbose_name="",

@@ -1,5 +1,7 @@
 """The desk and the settlements: what waits, what failed and why."""
 
+import html
+import re
 from decimal import Decimal
 
 import pytest
@@ -37,6 +39,10 @@ def test_operations_records_a_failure_and_tries_again(in_aurora: Cast, aurora, b
     page.post(url, {"action": "fail", "reason": "Short of units"})
     assert "Short of units" in text_of(page.get(reverse("trading:desk")))
     page.post(url, {"action": "retry"})
+    for where in ("trading:desk", "trading:settlement_list"):
+        assert "Failed before: Short of units" in text_of(page.get(reverse(where)))
+    order_page = reverse("trading:order_detail", args=[order.pk])
+    assert "Failed before: Short of units" in text_of(page.get(order_page))
     page.post(url, {"action": "settle"})
 
     order.refresh_from_db()
@@ -54,10 +60,18 @@ def test_the_desk_counts_what_waits(in_aurora: Cast, aurora, browse):
     shown = text_of(page.get(reverse("trading:desk") + "?part=live"))
 
     assert "Ada Example" in shown
+    entry = reverse("portfolios:bank_entry_detail", args=[BankEntry.objects.get().pk])
+    assert f'<a href="{entry}">' in page.get(reverse("trading:desk")).content.decode()
+    # Who has no page of arrived cash gets no link to it.
+    seen = browse(aurora, in_aurora.manager).get(reverse("trading:desk")).content.decode()
+    assert "Ada Example" in seen
+    assert 'href="/cash/' not in seen
     assert "Orders in the market 3" in shown
 
 
-def test_the_desk_takes_as_many_queries_for_many_rows_as_for_few(in_aurora: Cast, aurora, browse):
+def test_the_desk_takes_as_many_queries_for_many_rows_as_for_few_and_says_what_it_leaves_out(
+    in_aurora: Cast, aurora, browse, monkeypatch
+):
     model = make.balanced(in_aurora.manager)
     page = browse(aurora, in_aurora.operations)
     counts = []
@@ -81,8 +95,15 @@ def test_the_desk_takes_as_many_queries_for_many_rows_as_for_few(in_aurora: Cast
             shown = page.get(reverse("trading:desk")).context
         counts.append(len(queries))
         assert all(shown[each] for each in ("failed", "arrived", "expected", "instructions", "in_market"))
-        assert shown["pending"] or shown["due"]
+        assert shown["pending"]
     assert counts[0] == counts[1]
+
+    assert "The oldest" not in text_of(page.get(reverse("trading:desk")))
+    monkeypatch.setattr("trading.views.desk.ROWS", 2)
+    response = page.get(reverse("trading:desk"))
+    assert text_of(response).count("The oldest 2 of 3. Show all") == 6
+    for link in re.findall(r'href="([^"]+)">Show all', response.content.decode()):
+        assert page.get(html.unescape(link)).status_code == 200
 
 
 def test_why_a_settlement_failed_stands_below_its_state_and_in_the_export(in_aurora: Cast, aurora, browse):

@@ -16,13 +16,14 @@ from accounts.formatting import day as day_text
 from accounts.lists import ListView
 from accounts.models import Role, User
 from accounts.rights import can
-from accounts.views_base import PersonRequest, signed_in
+from accounts.views_base import PersonRequest, admits, signed_in
 from clients.duties import Duty
 from clients.models import ClientInstruction
 from clients.partners import held_up
 from models_portfolio.effective import today
 from portfolios.models import BankEntry, Holding, Portfolio
 from portfolios.querysets import PortfolioQuerySet
+from portfolios.services.cash_matching import MATCHES, visible_entries
 from portfolios.services.handover import to_take_over
 from portfolios.services.holdings import open_instructions
 from trading.filters import SettlementFilter
@@ -53,34 +54,33 @@ def _desk_context(user: User) -> dict[str, Any]:
     shown: dict[str, Any] = {name: rows[:ROWS] for name, rows in work.items()}
     for name in ("expected", "instructions"):
         shown[name] = list(shown[name])
+    due = work["pending"].filter(expected_date__lte=today())
     waiting = Order.objects.own().filter(portfolio__in=own, state__in=["approved", "waiting"])
     return {
         **shown,
         **{f"{name}_count": rows.count() for name, rows in work.items()},
-        "today": today(),
+        "due_count": due.count(),
         "waiting_count": waiting.count(),
         "held_up": held_up([*shown["expected"], *shown["instructions"]]),
         "can_settle": can(user, SETTLE),
-        "can_match": can(user, "cash.match"),
+        "can_match": can(user, MATCHES),
+        "reads_cash": admits(user, MATCHES, (Role.COMPLIANCE,)),
     }
 
 
 def _settlement_work(user: User, settled_here: PortfolioQuerySet) -> dict[str, QuerySet[Any]]:
     """Return what has to settle, arrive, or be taken over or booked out, by its name on the page."""
-    day, kept = today(), settled_here.values("pk")
     settlements = (
-        _with_right(Settlement.objects.own().filter(portfolio__in=kept), user)
+        _with_right(Settlement.objects.own().filter(portfolio__in=settled_here.values("pk")), user)
         .select_related("portfolio", "allocation__order__security")
         .order_by("expected_date", "pk")
     )
-    pending = settlements.filter(state=Settlement.State.PENDING)
     held = Prefetch("holdings", Holding.objects.something().select_related("security"), to_attr="held")
-    arrived = BankEntry.objects.filter(state=BankEntry.State.UNMATCHED).select_related("portfolio")
+    arrived = visible_entries(user).filter(state=BankEntry.State.UNMATCHED).select_related("portfolio")
     late = settled_here.closed_but_holding().select_related("mandate__client").prefetch_related(held)
     return {
         "failed": settlements.filter(state=Settlement.State.FAILED),
-        "due": pending.filter(expected_date__lte=day),
-        "pending": pending.filter(expected_date__gt=day),
+        "pending": settlements.filter(state=Settlement.State.PENDING),
         "arrived": arrived.order_by("value_date", "pk"),
         "late": late.order_by("closed_on", "number"),
         "handovers": to_take_over(settled_here),
@@ -95,10 +95,12 @@ def _trading_work(
     unbooked = Allocation.objects.refused_by_ledger().filter(portfolio__in=settled_here.values("pk"))
     rejected = Allocation.objects.rejected(user)
     return {
-        "in_market": in_market.select_related("portfolio", "security").order_by("-sent_at", "pk"),
+        "in_market": in_market.select_related("portfolio", "security").order_by("sent_at", "pk"),
         "unbooked": unbooked.select_related("portfolio", "order__security").order_by("created_at", "pk"),
         "to_affirm": Allocation.objects.to_affirm(user).select_related("portfolio", "order__security"),
-        "rejected": rejected.select_related("portfolio", "order__security", "affirmation"),
+        "rejected": rejected.select_related("portfolio", "order__security", "affirmation").order_by(
+            "created_at", "pk"
+        ),
     }
 
 
@@ -118,7 +120,7 @@ def _instruction_work(
     )
     named = ("mandate__client", "mandate__portfolio")
     return {
-        "expected": expected.select_related(*named),
+        "expected": expected.select_related(*named).order_by("sent_at", "pk"),
         "instructions": instructions.select_related(*named),
     }
 
