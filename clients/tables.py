@@ -52,8 +52,8 @@ class ClientTable(tables.Table):
     """Clients with what matters before a call."""
 
     name = LinkColumn(to="clients:client_detail", verbose_name=_("Name"))
-    number = tables.Column(verbose_name=_("Number"))
-    kind = tables.Column()
+    number = tables.Column(verbose_name=_("Number"), attrs={"td": {"class": "text-nowrap"}})
+    kind = tables.Column(attrs={"td": {"class": "text-nowrap"}})
     status = StateColumn()
     total = MoneyColumn(
         verbose_name=_("Value"), currency_field="currency", places=0, total=True, missing="total_missing"
@@ -68,7 +68,7 @@ class ClientTable(tables.Table):
     )
     kyc_until = DateColumn(verbose_name=_("KYC until"), accessor="kyc__valid_until")
     next_review_date = DateColumn()
-    advisor_name = tables.Column(attrs={"td": {"class": "text-nowrap"}})
+    advisor_name = tables.Column()
     origin = OriginColumn()
 
     class Meta:

@@ -50,7 +50,13 @@ class ClientList(ListView):
         return totals.with_total(rows, self.mandates, self.rates, self.coming)
 
     def get_table_kwargs(self) -> dict[str, Any]:
-        return {"overview": totals.overview(self.get_table_data(), self.mandates, self.rates, self.coming)}
+        found = totals.overview(self.get_table_data(), self.mandates, self.rates, self.coming)
+        # Whose a row is says nothing where all are one's own, and no partner says when a review is planned: they would
+        # take the room of what is known.
+        left_out = [] if Client.objects.received().exists() else ["origin"]
+        if not Client.objects.own().exists():
+            left_out.append("next_review_date")
+        return {"overview": found, "exclude": left_out}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**kwargs) | {"may_create": can(self.request.user, "client.edit")}

@@ -62,6 +62,12 @@ def test_the_list_of_clients_filters_sorts_and_exports(
     assert names == ["Cleo", "Bea", "Ada"]
     exported = advisor.get(url, {"_export": "csv"}).content.decode()
     assert exported.count("Example") == 3
+    # What says nothing of any row takes no room: whose they are, or when a partner reviews them.
+    own = {"next_review_date"}
+    assert {"origin", *own} & set(advisor.get(url).context["table"].columns.names()) == own
+    with tenant_context(meadow), make.as_mirror():
+        Client.objects.update(origin=uuid.uuid4())
+    assert {"origin", *own} & set(advisor.get(url).context["table"].columns.names()) == {"origin"}
 
 
 @pytest.mark.parametrize("name", ["client_list", "mandate_list", "mandate_inbox"])

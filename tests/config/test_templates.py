@@ -15,7 +15,8 @@ _CELL = re.compile(r"(?:{% (?:if|else)[^%]*%}\s*)?<td\b[^>]*>(?!</td>)")
 # What a phone's screen cuts off otherwise.
 _STACKED = (
     "clients/client_detail", "accounts/person_detail", "portfolios/portfolio_overview", "models_portfolio/_views",
-    "models_portfolio/_weights", "models_portfolio/received_detail",
+    "models_portfolio/_weights", "models_portfolio/received_detail", "models_portfolio/draft_form",
+    "federation/_preview_kind",
 )  # fmt: skip
 
 
