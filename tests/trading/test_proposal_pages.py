@@ -47,6 +47,7 @@ def test_the_proposer_sees_no_approve_button_and_cannot_post_it(in_aurora: Cast,
     assert refused.status_code == 409
     assert "Somebody else has to approve" in text_of(refused)
     assert "Approve and send" in text_of(other.get(url))
+    assert "the simulated market fills each order in so many parts" in text_of(other.get(url))
     form = {"send": "1", "fill_parts": "2", "revision": "1"}
     refused = other.post(
         reverse("trading:proposal_approve", args=[proposal.pk]), {**form, "fill_parts": "30"}, follow=True
