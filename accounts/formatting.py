@@ -157,6 +157,12 @@ def signed_percent(value: Any, places: Any = 2) -> str:
     return UNKNOWN if fraction is None else _percent(fraction, int(places), sign=True)
 
 
+def exact_percent(value: Decimal) -> str:
+    """Return a fraction as a percentage with as many places as it needs, two at least: 0.999999 is "99.9999%"."""
+    exponent = (value * 100).normalize().as_tuple().exponent
+    return _percent(value, max(2, -exponent if isinstance(exponent, int) else 2))
+
+
 def _percent(fraction: Decimal, places: int, *, sign: bool = False) -> str:
     separators = _separators(get_language())
     # English joins the sign to the number; German, as most of Europe, sets a space (DIN 5008).

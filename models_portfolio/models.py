@@ -172,7 +172,7 @@ class Target(Record):
             models.CheckConstraint(
                 condition=Q(weight__gte=0, weight__lte=1),
                 name="target_weight_in_range",
-                violation_error_message=_("A weight lies between 0 % and 100 %."),
+                violation_error_message=_("A weight lies between 0% and 100%."),
             ),
             models.CheckConstraint(
                 condition=Q(security__isnull=True) | Q(sub_model__isnull=True), name="target_names_one_thing"

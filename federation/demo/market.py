@@ -113,9 +113,9 @@ SECURITIES: tuple[DemoSecurity, ...] = (
     _fund("LU0290358497", "XEON", "Xtrackers EUR Overnight Rate", "money_market", "EUR", "XETR", 137.0, 0.028, 0.002, 0.0),
     _fund("IE00B4ND3602", "PPFB", "iShares Physical Gold", "commodity", "EUR", "XETR", 36.0, 0.14, 0.14, 0.0),
     _fund("IE00B1FZS350", "IQQ6", "iShares Developed Markets Property Yield", "real_estate", "EUR", "XETR", 20.0, 0.03, 0.17, 0.032),
-    _bond("DE000BU2Z007", "BUND33", "Germany 2.3 % 2033", "EUR", "XETR", 97.0, "2.3", datetime.date(2033, 2, 15)),
-    _bond("DE000BU2Z031", "BUND34", "Germany 2.6 % 2034", "EUR", "XETR", 98.5, "2.6", datetime.date(2034, 8, 15)),
-    _bond("US91282CJZ59", "UST34", "United States Treasury 4 % 2034", "USD", "XNYS", 97.5, "4", datetime.date(2034, 2, 15)),
+    _bond("DE000BU2Z007", "BUND33", "Germany 2.3% 2033", "EUR", "XETR", 97.0, "2.3", datetime.date(2033, 2, 15)),
+    _bond("DE000BU2Z031", "BUND34", "Germany 2.6% 2034", "EUR", "XETR", 98.5, "2.6", datetime.date(2034, 8, 15)),
+    _bond("US91282CJZ59", "UST34", "United States Treasury 4% 2034", "USD", "XNYS", 97.5, "4", datetime.date(2034, 2, 15)),
 )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def _world(share: float) -> tuple[str, str, Mapping[str, float]]:
     percent = round(share * 100)
     return (
         f"WORLD{percent}",
-        f"{percent} % world equities, {100 - percent} % euro bonds",
+        f"{percent}% world equities, {100 - percent}% euro bonds",
         {"EUNL": share, "EUNH": 1 - share},
     )
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from psycopg import sql
 
+from accounts.formatting import percent
 from federation.mirror import figures
 from federation.mirror.keys import Snapshot
 from federation.mirror.waiting import waits_since
@@ -193,7 +194,7 @@ def _words(state: str, pending: int | None, age: datetime.timedelta | None, prog
         case "next":
             return _("Waiting for its turn to be filled")
         case "filling":
-            return _("Filling: %(done)s %%") % {"done": int((progress or 0) * 100)}
+            return _("Filling: %(done)s") % {"done": percent(int((progress or 0) * 100) / 100, 0)}
         case "behind" if pending is not None:
             return ngettext("%(count)s change behind", "%(count)s changes behind", pending) % {
                 "count": pending

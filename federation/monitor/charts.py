@@ -53,7 +53,9 @@ def milliseconds(value: float | None) -> str:
 
 def within(share: float) -> str:
     """Return in words that this share of the changes appeared within a time."""
-    return _("Half within") if share == 0.5 else _("%(share)s %% within") % {"share": round(share * 100)}
+    return (
+        _("Half within") if share == 0.5 else _("%(share)s within") % {"share": formatting.percent(share, 0)}
+    )
 
 
 def charts(stream: Stream, window: Window, now: datetime.datetime) -> dict[str, Any]:

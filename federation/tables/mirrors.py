@@ -64,10 +64,10 @@ class MirrorTable(tables.Table):
     pending = NumberColumn(verbose_name=gettext_lazy("Waiting"), attrs=_NARROW)
     oldest_age = NumberColumn(verbose_name=gettext_lazy("Oldest (s)"), attrs=_NARROW)
     p95 = NumberColumn(
-        verbose_name=gettext_lazy("95 % within (last hour)"), exclude_from_export=True, attrs=_NARROW
+        verbose_name=gettext_lazy("95% within (last hour)"), exclude_from_export=True, attrs=_NARROW
     )
     p95_ms = tables.Column(
-        accessor="p95", verbose_name=gettext_lazy("95 % within, last hour (ms)"), visible=False
+        accessor="p95", verbose_name=gettext_lazy("95% within, last hour (ms)"), visible=False
     )
     parked = NumberColumn(verbose_name=gettext_lazy("Parked"), attrs=_NARROW)
     rows_written = NumberColumn(verbose_name=gettext_lazy("Rows carried"), attrs=_NARROW)

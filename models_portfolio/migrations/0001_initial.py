@@ -194,7 +194,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='target',
-            constraint=models.CheckConstraint(condition=models.Q(('weight__gte', 0), ('weight__lte', 1)), name='target_weight_in_range', violation_error_message='A weight lies between 0 % and 100 %.'),
+            constraint=models.CheckConstraint(condition=models.Q(('weight__gte', 0), ('weight__lte', 1)), name='target_weight_in_range', violation_error_message='A weight lies between 0% and 100%.'),
         ),
         migrations.AddConstraint(
             model_name='target',

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError
+from accounts.formatting import exact_percent, percent
 from accounts.models import Unit, User, audit
 from models_portfolio.calculations.weights import (
     ModelCycleError,
@@ -193,11 +194,11 @@ def save_draft(
         seen.add(key)
         if not 0 <= line.weight <= 1:
             raise DomainError(
-                "weight_range", _("%(name)s: a weight lies between 0 %% and 100 %%.") % {"name": line.name}
+                "weight_range", _("%(name)s: a weight lies between 0%% and 100%%.") % {"name": line.name}
             )
         if not (0 <= line.minimum_weight <= 1 and 0 <= line.maximum_weight <= 1):
             raise DomainError(
-                "bounds_range", _("%(name)s: bounds lie between 0 %% and 100 %%.") % {"name": line.name}
+                "bounds_range", _("%(name)s: bounds lie between 0%% and 100%%.") % {"name": line.name}
             )
     version.targets.all().delete()
     Target.objects.bulk_create(
@@ -275,8 +276,8 @@ def _words(finding: WeightFinding, name: object) -> str:
     if finding.problem is WeightProblem.NO_TARGETS:
         return _("Add at least one target.")
     if finding.problem is WeightProblem.SUM_NOT_ONE:
-        total = f"{(finding.total or 0) * 100:.8f}".rstrip("0").rstrip(".")
-        return _("The weights sum to %(total)s %%, not to 100 %%.") % {"total": total}
+        values = {"total": exact_percent(finding.total or Decimal(0)), "whole": percent(1, 0)}
+        return _("The weights sum to %(total)s, not to %(whole)s.") % values
     if finding.problem is WeightProblem.NEGATIVE:
         return _("%(name)s has a weight below zero.") % {"name": name}
     return _("%(name)s is there twice.") % {"name": name}

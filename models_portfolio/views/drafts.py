@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.amounts import IN_DIGITS, has_exponent, read_digits
 from accounts.errors import DomainError
+from accounts.formatting import exact_percent, percent
 from accounts.views_base import PersonRequest, ids_in, signed_in
 from models_portfolio.effective import ModelBook, today
 from models_portfolio.forms import PublishForm, shown_percent
@@ -70,14 +71,16 @@ def draft_edit(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     weights, _problem = weights_or_problem(
         ModelBook(max(draft.effective_from, today()), trial={draft.model_id: draft}), draft.model_id
     )
+    typed = [read_digits(row["weight"]) for row in rows]
     context = {
         "draft": draft,
         "model": draft.model,
         "rows": rows,
         "problem": problem,
-        "total": sum(
-            (Decimal(row["weight"]) for row in rows if read_digits(row["weight"]) is not None), Decimal(0)
-        ),
+        "total": exact_percent(sum(filter(None, typed), Decimal(0)) / 100),
+        "whole": percent(1, 0),
+        # How the sum is written while weights are typed.
+        "like": percent("0.015"),
         "findings": findings(draft),
         "views": view_rows(draft, weights, today()),
         "publish_form": PublishForm(version=draft),

@@ -1,6 +1,7 @@
 """Reference data: securities, where they are listed, prices and exchange rates."""
 
 import uuid
+from decimal import Decimal
 
 from django.db import models
 from django.db.models import Q
@@ -72,6 +73,11 @@ class Security(Record):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def coupon(self) -> Decimal | None:
+        """Return the coupon a year as a fraction; None where there is none."""
+        return self.coupon_rate / 100 if self.coupon_rate else None
 
 
 class Listing(Record):

@@ -37,7 +37,7 @@ def book_dividend(
     if per_unit <= 0:
         raise DomainError("dividend_amount", _("Enter an amount per unit above zero."), field="per_unit")
     if not 0 <= withholding < 1:
-        raise DomainError("dividend_tax", _("Enter a tax rate between 0 and 100 %."), field="withholding")
+        raise DomainError("dividend_tax", _("Enter a tax rate between 0% and 100%."), field="withholding")
     if pay_date < ex_date:
         raise DomainError("dividend_dates", _("Choose a pay date on or after the ex date."), field="pay_date")
     currency = currency or security.currency

@@ -114,7 +114,7 @@ def test_a_draft_is_edited_searched_and_published(in_aurora: Cast, aurora, brows
     keys = [f"security:{apple.pk}", f"security:{microsoft.pk}", "cash"]
     data = {"key": keys, f"weight-{keys[0]}": "60", f"weight-{keys[1]}": "30,5", "weight-cash": "9"}
     short = text_of(page.post(url, data, follow=True))
-    assert "The weights sum to 99.5 %, not to 100 %." in short
+    assert "The weights sum to 99.50%, not to 100%." in short
     assert "Preview and publish" not in short
     prepare = reverse("models_portfolio:draft_prepare", args=[draft.pk])
     refused = page.post(prepare, {"effective_from": today()}, follow=True)
@@ -253,7 +253,7 @@ def test_what_was_typed_stays_when_it_cannot_be_saved(in_aurora: Cast, aurora, b
     for bounds in ({"maximum-cash": "99999999999999"}, {"minimum-cash": "-9999999999"}):
         response = page.post(url, {"key": ["cash"], "weight-cash": "50", **bounds})
         assert response.status_code == 422
-        assert "Cash: bounds lie between 0 % and 100 %." in text_of(response)
+        assert "Cash: bounds lie between 0% and 100%." in text_of(response)
 
 
 def test_a_new_model_asks_for_its_targets_next(in_aurora: Cast, aurora, browse):

@@ -278,7 +278,7 @@ def approve(
     if any(each.seen not in accepted_moves for each in moved):
         raise DomainError(
             "price_moved",
-            _("Prices have moved by more than 2 %% since the proposal: %(names)s. Confirm, or propose again.")
+            _("Prices have moved by more than 2%% since the proposal: %(names)s. Confirm, or propose again.")
             % {"names": ", ".join(str(each.security) for each in moved)},
             data={"securities": [str(each.security.pk) for each in moved]},
         )

@@ -11,11 +11,12 @@
     return BigInt(match[2] + fraction) * (match[1] ? -1n : 1n);
   }
 
-  function shown(sum) {
+  // As the reader's language writes 1.50%, which the page says.
+  function shown(sum, like) {
     const sign = sum < 0n ? "−" : "";
     const digits = (sum < 0n ? -sum : sum).toString().padStart(PLACES + 1, "0");
     const fraction = digits.slice(-PLACES).replace(/0+$/, "").padEnd(2, "0");
-    return `${sign}${digits.slice(0, -PLACES)}.${fraction} %`;
+    return `${sign}${digits.slice(0, -PLACES)}${like[1]}${fraction}${like.slice(4)}`;
   }
 
   function total(form) {
@@ -25,11 +26,12 @@
     if (!output) return;
     const sum = parts.reduce((before, part) => before + (part ?? 0n), 0n);
     const exact = inputs.length > 0 && parts.every((part) => part !== null) && sum === units("100");
-    output.textContent = shown(sum);
+    const like = output.dataset.like;
+    output.textContent = shown(sum, like);
     output.dataset.exact = exact ? "1" : "0";
     const left = form.querySelector("[data-left]");
     const gap = units("100") - sum;
-    if (left) left.textContent = exact ? left.dataset.done : `${left.dataset.open} ${gap > 0n ? "+" : ""}${shown(gap)}`;
+    if (left) left.textContent = exact ? left.dataset.done : `${left.dataset.open} ${gap > 0n ? "+" : ""}${shown(gap, like)}`;
     form.querySelectorAll("[data-needs-rows]").forEach((each) => { each.hidden = inputs.length > 0; });
   }
 

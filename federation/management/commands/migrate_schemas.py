@@ -115,7 +115,7 @@ class Command(MigrateSchemasCommand):
         rate = done / seconds
         left = math.ceil((total - done) / rate)
         self.stdout.write(
-            f"{done:,} of {total:,} ({100 * done // total} %), {rate:.1f}/s, {left // 60}:{left % 60:02d} left{what}"
+            f"{done:,} of {total:,} ({100 * done // total}%), {rate:.1f}/s, {left // 60}:{left % 60:02d} left{what}"
         )
 
     def _sum_up(

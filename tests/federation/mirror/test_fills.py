@@ -169,7 +169,7 @@ def test_a_refill_counts_the_records_that_a_fill_counts_says_how_far_it_is_and_e
         assert outcome == Outcome.MORE
         for party in ("harbour", "aurora"):
             (seen,) = [each for each in streams_of(world.institution(party)) if each.pk == stream.pk]
-            assert (seen.state, seen.fill_progress, seen.words) == ("filling", 0.25, "Filling: 25 %")
+            assert (seen.state, seen.fill_progress, seen.words) == ("filling", 0.25, "Filling: 25%")
         world.drain()
         stream.refresh_from_db()
         assert stream.fill_done == stream.fill_total
