@@ -212,6 +212,19 @@ def test_a_list_to_choose_from_keeps_in_sight_what_a_row_is_about(people: People
         assert about["x"] >= left
 
 
+def test_a_refused_choice_has_the_focus_where_it_was_made(people: People) -> None:
+    person = people("aurora", "manager")
+    with _screen(person) as page:
+        page.goto(person.url("/profile/"))
+        choices = "".join(f"<input type='radio' name='one' value='{each}'>" for each in "ab")
+        form = f"<form><div class='field'>{choices}<div class='invalid-feedback'>No.</div></div></form>"
+        page.locator("main").evaluate("(main, html) => { main.innerHTML = html; }", form)
+        page.get_by_role("radio").nth(1).check()
+        page.evaluate("document.activeElement.blur(); document.dispatchEvent(new Event('DOMContentLoaded'))")
+        expect(page.get_by_role("radio").nth(1)).to_be_focused()
+    assert people.problems() == []
+
+
 def test_nothing_moves_for_whoever_wants_no_motion(people: People) -> None:
     person = people("aurora", "manager")
     with _screen(person) as page:

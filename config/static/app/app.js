@@ -71,7 +71,8 @@
     const error = document.querySelector("main form .invalid-feedback");
     if (!error) return;
     const field = error.closest(".field, .question");
-    const input = field && field.querySelector("input:not([type=hidden]), select, textarea");
+    // Among several it is the chosen one that has to be corrected.
+    const input = field && (field.querySelector("input:checked") || field.querySelector("input:not([type=hidden]), select, textarea"));
     if (input) input.focus({ preventScroll: true });
     (field || error).scrollIntoView({ block: "center" });
   });
