@@ -187,6 +187,11 @@ class MandateRestriction(Record):
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.value}"
 
+    def contradicts(self, other: "MandateRestriction") -> bool:
+        """Say whether one of the two keeps the security that the other does not want."""
+        kinds = {self.Kind.EXCLUDE_SECURITY, self.Kind.DO_NOT_SELL}
+        return {self.kind, other.kind} == kinds and self.value.casefold() == other.value.casefold()
+
     def concerns(self, *, isin: str | None, ticker: str, sector: str) -> bool:
         """Say whether it is about a security with these: by ISIN or ticker, or by its sector."""
         meant = {sector} if self.kind == self.Kind.EXCLUDE_SECTOR else {isin or "", ticker}

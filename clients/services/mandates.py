@@ -343,6 +343,13 @@ def add_restriction(
     mandate = _locked(mandate)
     _refuse_ended(mandate)
     restriction = MandateRestriction(mandate=mandate, kind=kind, value=value.strip(), note=note)
+    if contrary := next((each for each in mandate.wishes if each.contradicts(restriction)), None):
+        raise DomainError(
+            "wish_contradicts",
+            _("“%(known)s” is there already. Ask the client which of the two holds, and remove the other.")
+            % {"known": contrary},
+            field="value",
+        )
     if mandate.state == MandateState.RETURNED:
         restriction.clean_fields(exclude=["mandate"])
         if any((each.kind, each.value) == (restriction.kind, restriction.value) for each in mandate.wishes):

@@ -156,6 +156,12 @@ def _replace_parties(client: Client, parties: Sequence[PartyData]) -> None:
 
 
 def _replace_contact(client: Client, kind: str, value: str) -> None:
+    if kind == ContactDetail.Kind.PHONE and value and not any(each.isdigit() for each in value):
+        raise DomainError(
+            "phone_without_digits",
+            _("A phone number has digits. Write it with its country, such as +49 30 123456."),
+            field="phone",
+        )
     current = client.first_contact(kind)
     if current is None:
         if value:

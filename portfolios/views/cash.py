@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.amounts import AmountField
 from accounts.errors import DomainError
+from accounts.formatting import rate as rate_text
 from accounts.lists import ListView
 from accounts.models import Role, User
 from accounts.rights import can
@@ -171,7 +172,14 @@ def _rate(request: HttpRequest) -> Decimal | None:
             request.POST.get("exchange_rate", "")
         )
     except ValidationError as error:
-        raise DomainError("rate_unreadable", _("Enter a rate above zero."), field="exchange_rate") from error
+        raise DomainError(
+            "rate_unreadable",
+            _(
+                "Enter the rate as a number above zero, such as %(example)s, or leave it empty for the reference rate."
+            )
+            % {"example": rate_text(Decimal("1.0845"))},
+            field="exchange_rate",
+        ) from error
     return rate
 
 

@@ -268,6 +268,12 @@ def test_wishes_are_edited_in_place(advisor: Browser, meadow: Institution, peopl
     assert b"No wishes" in part.content
     # Sectors are those of the securities here; a wish about another one says that it has no effect.
     assert b"Energy" not in part.content
+    security = {"value": "US0378331005"}
+    assert b"US0378331005" in advisor.post(add, {"kind": "do_not_sell", **security}, **htmx).content
+    part = advisor.post(add, {"kind": "exclude_security", **security}, **htmx).content.decode()
+    assert "“Do not sell: US0378331005” is there already. Ask the client which of the two holds" in part
+    with tenant_context(meadow):
+        assert mandate.restrictions.get().kind == "do_not_sell"
     sector = {"kind": "exclude_sector", "value": "energy"}
     assert NO_EFFECT in advisor.post(add, sector, **htmx).content.decode()
     with tenant_context(meadow):

@@ -261,6 +261,9 @@ def test_a_form_shows_and_changes_a_contact_that_nobody_called_primary(
     form = advisor.get(url).context["form"]
     assert form["phone"].value() == "+00 1"
     changed = {**PERSON, "national_id": "", "phone": "+00 3", "marker": form["marker"].value()}
+    refused = advisor.post(url, {**changed, "phone": "hello"}).content.decode()
+    assert "A phone number has digits. Write it with its country, such as" in refused
+    assert 'value="hello"' in refused
     assert advisor.post(url, changed).status_code == 302
     with tenant_context(meadow):
         phones = client.contact_details.filter(kind="phone").order_by("pk")

@@ -278,7 +278,10 @@ def test_operations_match_cash_in_another_currency_at_a_rate_in_the_browser(
     assert "what one USD is" in client.get(entry_page(entry)).content.decode()
     assert "how many EUR one USD is" in client.post(url, typed).content.decode()
     for wrong in ("-1", "0", "dollars"):
-        assert "a rate above zero" in client.post(url, typed | {"exchange_rate": wrong}).content.decode()
+        assert (
+            "a number above zero, such as 1.0845, or leave it empty"
+            in client.post(url, typed | {"exchange_rate": wrong}).content.decode()
+        )
     client.post(url, typed | {"exchange_rate": "0.9"})
     assert Transaction.objects.get().exchange_rate == D("0.9")
     outcome = InstructionOutcome.objects.get()
