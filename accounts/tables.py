@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.columns import DateColumn, LinkColumn, MomentColumn, NumberColumn, StateColumn
+from accounts.details import detail_value, detail_words
 from accounts.filters import THE_PLATFORM, PlacedUnit, action_words
 from accounts.formatting import UNKNOWN, icon, state_badge
 from accounts.models import ApiToken, AuditEntry, Job, User
@@ -260,7 +261,7 @@ class AuditTable(tables.Table):
     def value_record_id(self, value: object) -> str:
         return "" if value == UNKNOWN else str(value)
 
-    def render_data(self, value: dict[str, object]) -> str:
+    def render_data(self, value: dict[str, object], record: AuditEntry) -> str:
         said = {key: shown for key, shown in value.items() if shown not in (None, "", [], {})}
         if "origin" in said:
             # Whose record was read; exports have the id.
@@ -268,13 +269,16 @@ class AuditTable(tables.Table):
         origins = said.get("origins")
         if isinstance(origins, list):
             said["origins"] = ", ".join(origin_name(str(each)) for each in origins)
-        parts = ((key, self._plain(shown)) for key, shown in said.items())
+        parts = (
+            (detail_words(record.kind, key), self._plain(detail_value(record.kind, key, shown)))
+            for key, shown in said.items()
+        )
         return format_html_join(", ", "{}: {}", parts) or UNKNOWN
 
     def _plain(self, value: object) -> str:
         """Return a detail as a person reads it."""
         if isinstance(value, list):
-            return format_html_join(" ", "{}", ((self._plain(each),) for each in value))
+            return format_html_join(" / ", "{}", ((self._plain(each),) for each in value))
         if isinstance(value, bool):
             return _("yes") if value else _("no")
         if not is_id(value):

@@ -278,6 +278,9 @@ def test_entries_name_and_link_what_their_reader_may_see(aurora, harbour, in_aur
     audit("thing.done", by, by=by, **said)
     client = clients.client(in_aurora.advisor)
     audit("thing.read", client, by=by)
+    # Keys and codes are said as forms and pages say them.
+    audit("thing.changed", client, by=by, fields=["birth_date", "last_name"], kind="person")
+    audit("thing.moved", by, by=by, effective_from="2026-12-01", may_write=True, roles=["portfolio_manager"])
     agreed = clients.agreement(aurora, harbour)
     audit("thing.agreed", agreed, by=by)
     proposal, order, settlement = settling(filled)
@@ -293,6 +296,8 @@ def test_entries_name_and_link_what_their_reader_may_see(aurora, harbour, in_aur
         f'portfolio: <a href="/portfolios/{filled.pk}/">P-1</a>',
         f'offer: <code title="{unknown}">…{str(unknown)[-8:]}</code>',
         "override: no",
+        "kind: Person, fields: date of birth / last name<",
+        "roles: Portfolio manager, may write: yes, effective from: 1 Dec 2026<",
         f'<td ><a href="/proposals/{proposal.pk}/">P-1 Outside tolerance</a></td>',
         f'<td ><a href="/cash/{arrived.pk}/">EUR\u00a01,000.00</a></td>',
     ]
