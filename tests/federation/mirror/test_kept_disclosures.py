@@ -23,7 +23,11 @@ def kept_of(world: World, mandates: dict[str, Mandate], schema: str = "harbour")
     """Return the pages', and check the exports', words about what the partner keeps of each mandate."""
     with world.within(schema):
         browser = Browser(headers={"host": f"{schema}.localhost"})
-        browser.force_login(factories.cast().compliance)
+        reader = factories.cast().compliance
+        # Days are told apart in the zone of whoever reads; the words below are asked for in UTC.
+        reader.time_zone = "UTC"
+        reader.save()
+        browser.force_login(reader)
         log = {row.mandate: row for row in log_of(world.institution(schema))}
         table = browser.get("/disclosures/").context["table"]
         cells = {row.record.mandate: row.get_cell("until") for row in table.rows}

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from django.db import connection
+from django.db.models import Case, F, Value, When
 
 from clients.models import Mandate
 from federation.mirror import control, fill
@@ -161,6 +162,55 @@ def test_p1_those_that_the_receiver_has_below_another_row_move(
     move(world, portfolio, mandate)
     filled(world, agreement)
     assert world.count("harbour", Account, portfolio=portfolio.pk) == MANY + 20
+    world.drain()
+    world.assert_in_step(agreement)
+
+
+def test_p1_many_that_change_are_written_beside_those_that_come_leave_and_move(
+    world: World, agreement: Agreement, mandate: Mandate, portfolio: Portfolio
+) -> None:
+    another = world.mandate(agreement)
+    world.drain()
+    other, outside = world.portfolio(another), world.portfolio(None)
+    world.drain()
+    with world.within("aurora"):
+        moves, leaves, poison, foreign, *same = Account.objects.order_by("number")[: MANY // 2]
+    # The id of one is taken by a row of the receiver's own.
+    world.execute(
+        "SET LOCAL session_replication_role = replica; UPDATE harbour.portfolios_account SET origin = NULL"
+        f" WHERE id = '{foreign.pk}'"
+    )
+    before = world.stream(agreement, "aurora").rows_written
+    with refusing(world, "harbour.portfolios_account", "custodian <> 'Poison'"):
+        with world.within("aurora"):
+            changing = Account.objects.exclude(pk__in=[each.pk for each in same])
+            changing.update(
+                custodian=Case(When(pk=poison.pk, then=Value("Poison")), default=Value("Another")),
+                portfolio=Case(
+                    When(pk=moves.pk, then=Value(other.pk)),
+                    When(pk=leaves.pk, then=Value(outside.pk)),
+                    default=Value(portfolio.pk),
+                ),
+            )
+            # Most of the batch is the same as before.
+            Account.objects.filter(pk__in=[each.pk for each in same]).update(kind=F("kind"))
+        world.accounts(portfolio, 3)
+        world.drain()
+    parked = {row.key: row for row in ParkedRow.objects.all()}
+    assert parked.keys() == {poison.pk, foreign.pk}
+    changed = MANY - len(same) - 4
+    assert world.count("harbour", Account, custodian="Another", portfolio=portfolio.pk) == changed
+    assert world.count("harbour", Account, custodian="Another", portfolio=other.pk, pk=moves.pk) == 1
+    assert world.count("harbour", Account, pk=leaves.pk) == 0
+    assert world.count("harbour", Account, pk=foreign.pk, custodian="", origin=None) == 1
+    # The others that changed, the two that moved and left, and the three that came.
+    assert world.stream(agreement, "aurora").rows_written - before == changed + 2 + 3
+    control.retry_parked(parked[poison.pk])
+    world.execute(
+        "SET LOCAL session_replication_role = replica; UPDATE harbour.portfolios_account SET origin ="
+        f" '{world.institution('aurora').pk}' WHERE id = '{foreign.pk}'"
+    )
+    control.retry_parked(parked[foreign.pk])
     world.drain()
     world.assert_in_step(agreement)
 
