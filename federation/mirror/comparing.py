@@ -14,13 +14,13 @@ WITH k AS (
 )
 SELECT action, count(*), bool_or(moved) FROM planned GROUP BY action
 """
-# A row is written where it was read: in this transaction's snapshot nobody else can have put another there.
+# A row is found anew by its id, not by its place: of some kinds the mirror may read certain columns alone.
 UPDATING = """
 WITH k AS (
     SELECT id, {operations} AS operations FROM pg_temp.mirror_keys WHERE kind = {kind}{each}
 ), looked AS MATERIALIZED ({looked}), updated AS (
     UPDATE {target}.{table} d SET {set} FROM looked l
-    WHERE l.action = 'updated' AND d.ctid = l.place RETURNING 1
+    WHERE l.action = 'updated' AND d.id = l.id RETURNING 1
 ), planned AS (
     INSERT INTO pg_temp.mirror_plan (kind, id, action, moved)
     SELECT {kind}, id, action, moved FROM looked WHERE action <> 'updated' RETURNING action, moved

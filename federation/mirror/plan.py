@@ -234,9 +234,7 @@ class Plan:
             else sql.SQL("false"),
             moved=moved,
             is_updating=sql.Literal(is_updating),
-            carried=sql.SQL(", d.ctid AS place, ").join(
-                [sql.SQL(""), sql.SQL(", ").join(sql.Identifier("w", name) for name in changing)]
-            )
+            carried=sql.SQL("").join(sql.SQL(", ") + sql.Identifier("w", name) for name in changing)
             if is_updating
             else sql.SQL(""),
         )

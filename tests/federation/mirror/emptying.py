@@ -11,7 +11,7 @@ from federation.scope import KINDS, PRIVATE
 from tests import factories
 
 TABLES = [kind.table for kind in KINDS] + [apps.get_model(kind.label)._meta.db_table for kind in PRIVATE]
-TABLES += ["guardian_userobjectpermission", "mirror_log"]
+TABLES += ["guardian_userobjectpermission", "mirror_log", "trading_proposalline"]
 # In public: as a batch locks them.
 FIRST = [model._meta.db_table for model in (Stream, Agreement)]
 # From this size on a table is vacuumed, so that what one test has left slows no other one down.
