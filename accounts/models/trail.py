@@ -58,22 +58,12 @@ def audit_reading(*records: Record | None, by: User) -> None:
 
     What the institution owns itself is left out, and nothing is asked or written where nothing else remains.
     """
-    day = timezone.now().date()
-    entries = [
-        AuditEntry(
-            id=uuid.uuid5(_READINGS, f"{by.pk} {record.pk} {day}"),
-            actor=by,
-            actor_name=by.full_name,
-            action=AuditEntry.READ,
-            kind=record._meta.label_lower,
-            record_id=record.pk,
-            data={"origin": str(record.origin)},
-        )
-        for record in records
-        if record is not None and record.is_received
-    ]
-    if entries:
-        AuditEntry.objects.bulk_create(entries, ignore_conflicts=True)
+    received = [record for record in records if record is not None and record.is_received]
+    _write_readings(
+        AuditEntry.READ,
+        [(record._meta.label_lower, record.pk, record.pk, record.origin) for record in received],
+        by=by,
+    )
 
 
 def audit_listing(rows: Iterable[object], *, by: User) -> None:
@@ -82,20 +72,32 @@ def audit_listing(rows: Iterable[object], *, by: User) -> None:
     By one statement, and none where all rows are the institution's own. How many there were is not counted: whoever
     asks every minute would have read thousands.
     """
-    day = timezone.now().date()
-    found = {
+    received = {
         (row._meta.label_lower, row.origin) for row in rows if isinstance(row, Record) and row.is_received
     }
+    _write_readings(
+        AuditEntry.READ_BY_LIST,
+        [(kind, None, f"{kind} {origin}", origin) for kind, origin in sorted(received, key=str)],
+        by=by,
+    )
+
+
+def _write_readings(
+    action: str, readings: Iterable[tuple[str, uuid.UUID | None, object, object]], *, by: User
+) -> None:
+    """Write one entry a day (UTC) for each reading: kind, record if it was one, what was read, and whose it is."""
+    day = timezone.now().date()
     entries = [
         AuditEntry(
-            id=uuid.uuid5(_READINGS, f"{by.pk} {kind} {origin} {day}"),
+            id=uuid.uuid5(_READINGS, f"{by.pk} {read} {day}"),
             actor=by,
             actor_name=by.full_name,
-            action=AuditEntry.READ_BY_LIST,
+            action=action,
             kind=kind,
+            record_id=record_id,
             data={"origin": str(origin)},
         )
-        for kind, origin in sorted(found, key=str)
+        for kind, record_id, read, origin in readings
     ]
     if entries:
         AuditEntry.objects.bulk_create(entries, ignore_conflicts=True)
