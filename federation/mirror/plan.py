@@ -8,7 +8,6 @@ from psycopg import sql
 
 from federation.mirror.capture import ANYTHING
 from federation.mirror.columns import alternate_key, named_columns, path_fields
-from federation.mirror.comparing import PLANNING, UPDATING, differs
 from federation.mirror.elsewhere import is_anothers
 from federation.mirror.keys import ANALYSE_FROM, WITH_BRANCHES, Keys
 from federation.scope import Flow, Kind, Share, branches, by_label, in_scope_order, kind_of
@@ -16,8 +15,6 @@ from federation.scope import Flow, Kind, Share, branches, by_label, in_scope_ord
 INSERT, UPDATE, REPLACE, DELETE, FOREIGN = "insert", "update", "replace", "delete", "foreign"
 # An update after which the row names something else than before.
 RELINK = "relink"
-# Written already, by the statement that compared.
-UPDATED = "updated"
 # Nothing to write, but what hangs off the row is looked at.
 SAME = "same"
 # Neither shared nor there, perhaps since another agreement's stream took it away: what it names is looked at.
@@ -34,11 +31,10 @@ class Plan:
 
     Rows of a kind in ``direct`` that are not at the receiver are inserted without being planned: they
     are those of the keys that are in scope and not there yet. That is so for many rows of which
-    nobody needs to know one by one; ``is_exact`` plans them all. Where they change and go on to name what
-    they named, the statement that compares writes them, and ``updated`` counts them by kind. ``beneath``
-    has for kinds with many rows below rows that came or moved the condition under which a row ``s`` of the
-    owner's is one of these: those that are not at the receiver are not even among the keys, but with
-    ``by_keys``. ``others`` is what the same two share under their other agreements in force.
+    nobody needs to know one by one; ``is_exact`` plans them all. ``beneath`` has for kinds with many
+    rows below rows that came or moved the condition under which a row ``s`` of the owner's is one of
+    these: those that are not at the receiver are not even among the keys, but with ``by_keys``.
+    ``others`` is what the same two share under their other agreements in force.
     """
 
     def __init__(
@@ -60,7 +56,6 @@ class Plan:
         # The kinds with rows that something depends on and that came, went or moved.
         self.moved: set[str] = set()
         self.direct: set[str] = set()
-        self.updated: dict[str, int] = {}
         self.beneath: dict[str, sql.Composable] = {}
         self.excluded = tuple(excluded)
         self._is_exact = is_exact
@@ -154,23 +149,17 @@ class Plan:
         is_direct = kind.label in self.beneath or self._is_direct(kind)
         if is_direct:
             self.direct.add(kind.label)
-        is_updating = self._is_updating(kind)
         come_once = self.keys.come_once(kind.label)
         # Composing it takes longer than planning it: once for each flow will do.
-        key = (kind.label, is_direct, is_updating, come_once, *(other.version.pk for other in self.others))
+        key = (kind.label, is_direct, come_once, *(other.version.pk for other in self.others))
         known = self.flow.statements.get(key)
         if known is None:
-            composed = self._classification(
-                share, is_direct=is_direct, is_updating=is_updating, come_once=come_once
-            )
+            composed = self._classification(share, is_direct=is_direct, come_once=come_once)
             known = self.flow.statements[key] = composed.as_string(self._cursor)
         self._cursor.execute(known)
         counts: Counter[str] = Counter()
         expands = False
         for action, count, moved in self._cursor.fetchall():
-            if action == UPDATED:
-                self.updated[kind.label] = count
-                continue
             counts[action] += count
             expands = expands or moved or action == GONE
         self.counts[kind.label] = counts
@@ -181,30 +170,31 @@ class Plan:
                 self.drop(label, [key], [INSERT, UPDATE, RELINK, REPLACE])
         return expands
 
-    def _classification(
-        self, share: Share, *, is_direct: bool, is_updating: bool, come_once: bool
-    ) -> sql.Composed:
+    def _classification(self, share: Share, *, is_direct: bool, come_once: bool) -> sql.Composed:
         """Return the statement that plans the rows of one kind, and counts them by action."""
         kind, flow = share.kind, self.flow
         alternate = [kind.column(name) for name in alternate_key(kind.label) if name in share.fields]
         steps = [kind.column(name) for name in path_fields(kind.label) if name in share.fields]
-        changing = [name for name in share.columns if name != "id"]
         # Names and days come first, and hardly ever change: the first difference ends the comparison.
-        changed = differs(changing[::-1])
+        differs = _differs([name for name in share.columns if name != "id"][::-1])
         moved = self._moved(kind, steps)
-        looked = sql.SQL(
+        return sql.SQL(
             """
-                SELECT k.id, CASE
+            WITH k AS (
+                SELECT id, {operations} AS operations FROM pg_temp.mirror_keys WHERE kind = {kind}{each}
+            ), planned AS (
+                INSERT INTO pg_temp.mirror_plan (kind, id, action, moved)
+                SELECT {kind}, k.id,
+                    CASE
                         WHEN w.id IS NULL THEN CASE WHEN {elsewhere} THEN 'gone' ELSE 'delete' END
                         WHEN d.id IS NULL THEN 'insert'
                         WHEN d.origin IS DISTINCT FROM {owner} THEN 'foreign'
                         WHEN {replaced} THEN 'replace'
                         WHEN {relinked} THEN 'relink'
                         WHEN {same} THEN 'same'
-                        WHEN {is_updating} AND d.retired_at IS NULL THEN 'updated'
                         ELSE 'update'
-                    END AS action,
-                    {moved} AS moved{carried}
+                    END,
+                    {moved}
                 FROM k
                 {join} {target}.{table} d ON d.id = k.id
                 LEFT JOIN (SELECT {columns} FROM {source}.{table} t WHERE {in_scope}) w ON w.id = k.id
@@ -214,8 +204,14 @@ class Plan:
                     ELSE d.id IS NULL OR d.origin IS DISTINCT FROM {owner} OR d.retired_at IS NOT NULL
                         OR {differs} OR {moved}
                 END
+                RETURNING action, moved
+            )
+            SELECT action, count(*), bool_or(moved) FROM planned GROUP BY action
             """
         ).format(
+            kind=sql.Literal(kind.label),
+            operations=sql.SQL("operations" if come_once else "bit_or(operations)"),
+            each=sql.SQL("" if come_once else " GROUP BY id"),
             columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in share.columns),
             source=flow.source,
             target=flow.target,
@@ -223,29 +219,16 @@ class Plan:
             in_scope=flow.in_scope(kind, "t"),
             owner=sql.Literal(flow.owner.pk),
             join=sql.SQL("JOIN" if is_direct else "LEFT JOIN"),
-            replaced=differs(alternate),
-            relinked=differs(named_columns(share)),
+            replaced=_differs(alternate),
+            relinked=_differs(named_columns(share)),
             elsewhere=self._is_elsewhere(kind),
             names_what_it_shares=sql.Literal(any(step.is_up for step in branches(kind.label))),
-            differs=changed,
+            differs=differs,
             # Rows that nothing hangs off are here only because they differ.
-            same=sql.SQL("d.retired_at IS NULL AND NOT ({})").format(changed)
+            same=sql.SQL("d.retired_at IS NULL AND NOT ({})").format(differs)
             if branches(kind.label)
             else sql.SQL("false"),
             moved=moved,
-            is_updating=sql.Literal(is_updating),
-            carried=sql.SQL("").join(sql.SQL(", ") + sql.Identifier("w", name) for name in changing)
-            if is_updating
-            else sql.SQL(""),
-        )
-        return sql.SQL(UPDATING if is_updating else PLANNING).format(
-            kind=sql.Literal(kind.label),
-            operations=sql.SQL("operations" if come_once else "bit_or(operations)"),
-            each=sql.SQL("" if come_once else " GROUP BY id"),
-            looked=looked,
-            target=flow.target,
-            table=sql.Identifier(kind.table),
-            set=sql.SQL(", ").join(sql.SQL("{0} = l.{0}").format(sql.Identifier(name)) for name in changing),
         )
 
     def _is_direct(self, kind: Kind) -> bool:
@@ -254,13 +237,6 @@ class Plan:
             return False
         keys = sql.SQL("SELECT id FROM pg_temp.mirror_keys WHERE kind = {}").format(sql.Literal(kind.label))
         return self._look_new(kind, keys)
-
-    def _is_updating(self, kind: Kind) -> bool:
-        """Say whether many rows may be compared and written at once: nobody asks for them one by one.
-
-        What is unique in them has not changed, so that it does not matter whether others have left before.
-        """
-        return not self._by_keys and self.keys.count >= ANALYSE_FROM and self._may_go_unplanned(kind)
 
     def _look_new(self, kind: Kind, rows: sql.Composable) -> bool:
         """Say whether the first of the ids that a query gives are many, and most of them not at the receiver."""
@@ -283,7 +259,7 @@ class Plan:
             "(w.id IS NOT NULL OR NOT {elsewhere}) AND (w.id IS NULL OR d.id IS NULL OR d.retired_at IS NOT NULL"
             " OR k.operations & {forced} > 0 OR {differs})"
         ).format(
-            elsewhere=self._is_elsewhere(kind), forced=sql.Literal(WITH_BRANCHES), differs=differs(steps)
+            elsewhere=self._is_elsewhere(kind), forced=sql.Literal(WITH_BRANCHES), differs=_differs(steps)
         )
 
     def _is_elsewhere(self, kind: Kind) -> sql.Composable:
@@ -378,3 +354,13 @@ class Plan:
             column=sql.Identifier(kind.column(field)),
             rows=rows,
         )
+
+
+def _differs(columns: Sequence[str]) -> sql.Composable:
+    """Return the condition under which the receiver's row differs in one of these columns."""
+    if not columns:
+        return sql.SQL("false")
+    return sql.SQL("({theirs}) IS DISTINCT FROM ({ours})").format(
+        theirs=sql.SQL(", ").join(sql.Identifier("d", name) for name in columns),
+        ours=sql.SQL(", ").join(sql.Identifier("w", name) for name in columns),
+    )

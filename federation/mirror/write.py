@@ -93,7 +93,6 @@ class Writer:
         self._insert_rows(share)
 
     def _update_rows(self, share: Share) -> None:
-        self.written.rows += self.plan.updated.pop(share.kind.label, 0)
         if self.plan.actions(share.kind.label, UPDATE):
             self._careful(share, [UPDATE], self._update)
         if self.plan.actions(share.kind.label, RELINK):

@@ -9,11 +9,10 @@ from django.db import connection
 from django.db.models import Case, F, Value, When
 
 from clients.models import Mandate
-from federation.mirror import control, fill, plan
+from federation.mirror import control, fill
 from federation.mirror.batch import Outcome, run_batch
 from federation.mirror.keys import BATCH_KEYS
 from federation.models import Agreement, ParkedRow, Stream
-from federation.scope import Flow
 from portfolios.models import Account, Portfolio, Transaction
 from tests.federation.mirror.beside import refusing
 from tests.federation.mirror.world import TODAY, World
@@ -214,21 +213,6 @@ def test_p1_many_that_change_are_written_beside_those_that_come_leave_and_move(
     control.retry_parked(parked[foreign.pk])
     world.drain()
     world.assert_in_step(agreement)
-
-
-@pytest.mark.parametrize("owner", ["aurora", "harbour"])
-def test_of_no_kind_the_mirror_reads_more_than_it_may_where_it_writes_many(
-    world: World, agreement: Agreement, monkeypatch: pytest.MonkeyPatch, owner: str
-) -> None:
-    world.drain()
-    monkeypatch.setattr(plan, "ANALYSE_FROM", 1)
-    agreement.refresh_from_db()
-    for label in Flow.of(agreement, agreement.side_of(world.institution(owner))).shares:
-        world.execute(
-            f"INSERT INTO {owner}.mirror_log (kind, operation, keys) VALUES ('{label}', 7, ARRAY[gen_random_uuid()])"
-        )
-    assert run_batch(world.stream(agreement, owner).pk) == Outcome.DONE
-    assert world.stream(agreement, owner).state == Stream.State.RUNNING
 
 
 def test_f13_they_pass_from_one_agreement_to_another_between_the_same_two(
